@@ -1,0 +1,136 @@
+//! How much a feed holds, and what gives way when it is full.
+
+use std::{fmt, time::Duration};
+
+/// What happens to a subscription that does not keep up with its budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// The oldest unread events give way; the subscription is told how many it
+    /// missed, then goes on with what is left.
+    #[default]
+    DropOldest,
+    /// What is held stays, newer events are refused until there is room. The count
+    /// of the refused is told where they would have stood.
+    DropNewest,
+    /// The subscription is closed with
+    /// [`CloseReason::SlowConsumer`](crate::CloseReason::SlowConsumer).
+    Disconnect,
+    /// A newer event replaces an unread one with the same conflation key; events
+    /// without a key are all kept. When even the latest ones exceed the budget, the
+    /// oldest give way as under `DropOldest`.
+    KeepLatest,
+}
+
+/// How much may wait for a subscription, by number, bytes and age.
+///
+/// ```
+/// use distributary::Budget;
+/// use std::time::Duration;
+///
+/// let budget = Budget::default().events(100)?.bytes(1 << 20)?.age(Duration::from_secs(30))?;
+/// assert!(Budget::default().events(0).is_err());
+/// # Ok::<(), distributary::BudgetError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[must_use]
+pub struct Budget {
+    pub(crate) events: usize,
+    pub(crate) bytes: usize,
+    /// Nanoseconds; `u64::MAX` is no bound.
+    pub(crate) age: u64,
+}
+
+impl Default for Budget {
+    /// 1,024 events, 64 MiB, any age.
+    fn default() -> Self {
+        Budget {
+            events: 1_024,
+            bytes: 64 << 20,
+            age: u64::MAX,
+        }
+    }
+}
+
+impl Budget {
+    /// The most events a budget can name.
+    pub const MAX_EVENTS: usize = 1 << 24;
+
+    /// Sets the number of events that may wait.
+    ///
+    /// # Errors
+    /// When it is 0 or more than [`Budget::MAX_EVENTS`].
+    pub fn events(mut self, events: usize) -> Result<Self, BudgetError> {
+        if !(1..=Self::MAX_EVENTS).contains(&events) {
+            return Err(BudgetError::Events { given: events });
+        }
+        self.events = events;
+        Ok(self)
+    }
+
+    /// Sets the bytes that may wait, counted as [`Event::weight`](crate::Event::weight).
+    ///
+    /// # Errors
+    /// When it is 0.
+    pub fn bytes(mut self, bytes: usize) -> Result<Self, BudgetError> {
+        if bytes == 0 {
+            return Err(BudgetError::Bytes);
+        }
+        self.bytes = bytes;
+        Ok(self)
+    }
+
+    /// Sets the age at which an unread event is dropped as stale.
+    ///
+    /// # Errors
+    /// When it is zero.
+    pub fn age(mut self, age: Duration) -> Result<Self, BudgetError> {
+        if age.is_zero() {
+            return Err(BudgetError::Age);
+        }
+        self.age = u64::try_from(age.as_nanos()).unwrap_or(u64::MAX);
+        Ok(self)
+    }
+}
+
+/// A budget that admits nothing, or more than can be counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BudgetError {
+    /// The number of events was 0 or beyond [`Budget::MAX_EVENTS`].
+    Events {
+        /// What was given.
+        given: usize,
+    },
+    /// The byte budget was 0.
+    Bytes,
+    /// The age was zero.
+    Age,
+}
+
+impl fmt::Display for BudgetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BudgetError::Events { given } => write!(
+                f,
+                "a budget of {given} events: give 1 to {} of them",
+                Budget::MAX_EVENTS
+            ),
+            BudgetError::Bytes => {
+                f.write_str("a budget of 0 bytes would admit nothing: give at least 1")
+            }
+            BudgetError::Age => {
+                f.write_str("a budget of age 0 would admit nothing: give a longer age, or none")
+            }
+        }
+    }
+}
+
+impl std::error::Error for BudgetError {}
+
+/// What one feed goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Limits {
+    pub(crate) overflow: Overflow,
+    pub(crate) budget: Budget,
+}

@@ -1,0 +1,444 @@
+//! The feed: the bounded log of what one selector admits, and the only queue there is.
+//!
+//! A publisher appends an event once, however many subscriptions read the feed. A
+//! subscription is a cursor: it owns no events, so one that stalls costs nothing but
+//! what the budget lets wait. Those who read are of two kinds, and both are told
+//! under the same lock that the append takes, so no append goes unnoticed:
+//!
+//! - *seats*: a lane that has members here; announced once until the lane looks,
+//! - *parked* readers: subscriptions that pull, each with a waker.
+//!
+//! # Lagging
+//!
+//! When the budget is full, the oldest unread event leaves and the cursors that stood
+//! at it now stand before a hole. Such a reader is told the exact size of the hole
+//! once, and goes on behind it.
+//!
+//! # Ending
+//!
+//! `live` counts subscriptions. Once it has fallen to zero it never rises again:
+//! a newcomer makes a new feed. So taking a dead feed out of the routes needs no
+//! agreement with anybody and may be done late.
+
+mod limits;
+mod log;
+mod parking;
+
+pub(crate) use limits::Limits;
+pub use limits::{Budget, BudgetError, Overflow};
+pub(crate) use log::{Log, Losses, Next, Run, Shed};
+pub(crate) use parking::{BATCH, NO_SLOT, SlotId, Wakers};
+
+use std::task::Waker;
+
+use parking::Parking;
+
+use crate::{
+    event::Event,
+    sync::{Arc, AtomicU8, AtomicU32, AtomicU64, Mutex, Ordering},
+    wake::{Calls, Post, wake_all},
+};
+
+/// Why a feed, and with it every subscription on it, ended.
+#[repr(u8)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Open = 0,
+    HubClosed = 1,
+}
+
+pub(crate) struct Feed {
+    /// The log's end, readable without the lock. Written under it.
+    end: AtomicU64,
+    /// Subscriptions; never rises from zero.
+    live: AtomicU32,
+    /// An [`Ending`].
+    ending: AtomicU8,
+    limits: Arc<Limits>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    log: Log,
+    /// Absent until somebody waits here: an idle feed is small.
+    audience: Option<Box<Audience>>,
+}
+
+#[derive(Default)]
+struct Audience {
+    seats: Vec<Seat>,
+    parking: Parking,
+}
+
+/// A lane that has members on this feed.
+struct Seat {
+    post: Arc<Post>,
+    group: u32,
+    /// Announced since the lane last looked.
+    announced: bool,
+}
+
+/// What a reader got.
+pub(crate) enum Read<T> {
+    Got(T),
+    /// So many are gone for good.
+    Missed(u64),
+    Nothing,
+}
+
+impl Feed {
+    /// A feed with one subscription, whose first event will take number `first`.
+    pub(crate) fn new(limits: Arc<Limits>, first: u64) -> Self {
+        Feed {
+            end: AtomicU64::new(first),
+            live: AtomicU32::new(1),
+            ending: AtomicU8::new(Ending::Open as u8),
+            limits,
+            state: Mutex::new(State {
+                log: Log::starting_at(first),
+                audience: None,
+            }),
+        }
+    }
+
+    pub(crate) fn limits(&self) -> &Arc<Limits> {
+        &self.limits
+    }
+
+    /// How many subscriptions read this feed.
+    pub(crate) fn live(&self) -> u32 {
+        self.live.load(Ordering::Acquire)
+    }
+
+    /// Counts one more subscription in, unless the feed is dead.
+    pub(crate) fn enter(&self) -> bool {
+        let more = |live: u32| (live > 0).then(|| live + 1);
+        self.live
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, more)
+            .is_ok()
+    }
+
+    /// Counts a subscription out. True when it was the last.
+    #[must_use]
+    pub(crate) fn exit(&self) -> bool {
+        self.live.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
+    /// Admits an event. O(seats) and no more than [`BATCH`] parked readers.
+    ///
+    /// True when more readers are parked than `calls` took: the caller sees to a
+    /// [`Feed::wake_parked`] once it holds no lock.
+    #[must_use]
+    pub(crate) fn append(
+        &self,
+        event: Event,
+        now: u64,
+        calls: &mut Calls,
+        shed: &mut Shed,
+    ) -> bool {
+        let mut state = self.state.lock();
+        state.log.push(event, &self.limits, now, shed);
+        let end = state.log.end();
+        self.end.store(end, Ordering::Release);
+        match &mut state.audience {
+            None => false,
+            Some(audience) => audience.announce(end, calls),
+        }
+    }
+
+    /// Whether an event of this weight would make somebody miss something.
+    pub(crate) fn is_full(&self, weight: usize) -> bool {
+        self.state.lock().log.is_full(weight, &self.limits)
+    }
+
+    /// Starts a reader at the end: it gets what is appended from now on.
+    pub(crate) fn join(&self) -> u64 {
+        let mut state = self.state.lock();
+        let end = state.log.end();
+        state.log.join(end);
+        end
+    }
+
+    /// Ends a reader.
+    pub(crate) fn leave(&self, cursor: u64, slot: SlotId, shed: &mut Shed) {
+        let mut state = self.state.lock();
+        let waker = state.leave(cursor, slot, shed);
+        drop(state);
+        drop(waker);
+    }
+
+    /// Ends a reader. Never waits: false when the lock is taken, and then nothing has
+    /// happened yet.
+    #[must_use]
+    pub(crate) fn try_leave(&self, cursor: u64, slot: SlotId, shed: &mut Shed) -> bool {
+        let Some(mut state) = self.state.try_lock() else {
+            return false;
+        };
+        let waker = state.leave(cursor, slot, shed);
+        drop(state);
+        drop(waker);
+        true
+    }
+
+    /// Whether there may be something at `cursor`; one load.
+    pub(crate) fn has(&self, cursor: u64) -> bool {
+        self.end.load(Ordering::Acquire) != cursor
+    }
+
+    /// The number that the next event takes; one load.
+    pub(crate) fn end(&self) -> u64 {
+        self.end.load(Ordering::Acquire)
+    }
+
+    /// Gives a reader's place to park back.
+    pub(crate) fn release_slot(&self, slot: SlotId) {
+        let mut state = self.state.lock();
+        let waker = state
+            .audience
+            .as_deref_mut()
+            .and_then(|a| a.parking.release(slot));
+        drop(state);
+        drop(waker);
+    }
+
+    /// Reads one event and moves the cursor.
+    ///
+    /// `now` is asked for only where events have an age.
+    pub(crate) fn read(
+        &self,
+        cursor: &mut u64,
+        now: impl FnOnce() -> u64,
+        shed: &mut Shed,
+    ) -> Read<Event> {
+        self.read_with(cursor, now, shed, |log, index| log.read(index))
+    }
+
+    /// Reads a run of up to `max` events and moves the cursor.
+    pub(crate) fn read_run(
+        &self,
+        cursor: &mut u64,
+        max: usize,
+        now: impl FnOnce() -> u64,
+        shed: &mut Shed,
+    ) -> Read<Run> {
+        self.read_with(cursor, now, shed, |log, index| {
+            let run = log.run(index, max);
+            let end = run.end();
+            Some((run, end))
+        })
+    }
+
+    fn read_with<T>(
+        &self,
+        cursor: &mut u64,
+        now: impl FnOnce() -> u64,
+        shed: &mut Shed,
+        take: impl FnOnce(&mut Log, usize) -> Option<(T, u64)>,
+    ) -> Read<T> {
+        if !self.has(*cursor) {
+            return Read::Nothing;
+        }
+        let now = match self.limits.budget.age {
+            u64::MAX => 0,
+            _ => now(),
+        };
+        let mut state = self.state.lock();
+        let log = &mut state.log;
+        log.expire(&self.limits, now, shed);
+        let (found, next) = match log.next(*cursor, &self.limits) {
+            Next::Nothing => return Read::Nothing,
+            Next::Missed { missed, cursor } => (Read::Missed(missed), cursor),
+            Next::At(index) => match take(log, index) {
+                Some((found, next)) => (Read::Got(found), next),
+                None => return Read::Nothing,
+            },
+        };
+        log.advance(*cursor, next, shed);
+        *cursor = next;
+        found
+    }
+
+    /// What stands at `cursor`, without moving anybody, and the oldest event's number.
+    ///
+    /// With the `post` of a lane, clears its announcement under the same lock: what is
+    /// appended after this look is announced anew.
+    pub(crate) fn look(
+        &self,
+        post: Option<&Arc<Post>>,
+        cursor: u64,
+        max: usize,
+        now: u64,
+        shed: &mut Shed,
+    ) -> (Read<Run>, u64) {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        if let Some(audience) = state.audience.as_deref_mut()
+            && let Some(post) = post
+            && let Some(seat) = audience.seat(post)
+        {
+            seat.announced = false;
+        }
+        state.log.expire(&self.limits, now, shed);
+        let read = match state.log.next(cursor, &self.limits) {
+            Next::Nothing => Read::Nothing,
+            Next::Missed { missed, .. } => Read::Missed(missed),
+            Next::At(index) => Read::Got(state.log.run(index, max)),
+        };
+        (read, state.log.start())
+    }
+
+    /// Counts one more reader in, at a cursor that somebody holds already.
+    pub(crate) fn join_at(&self, cursor: u64) {
+        self.state.lock().log.join(cursor);
+    }
+
+    /// Counts a reader out.
+    pub(crate) fn leave_at(&self, cursor: u64, shed: &mut Shed) {
+        self.state.lock().log.leave(cursor, shed);
+    }
+
+    /// Moves a reader's place in the log without reading.
+    pub(crate) fn advance(&self, from: u64, to: u64, shed: &mut Shed) {
+        if from != to {
+            self.state.lock().log.advance(from, to, shed);
+        }
+    }
+
+    /// Gives a lane a seat here and counts it in as a reader at the end. The cursor
+    /// it starts from.
+    pub(crate) fn sit(&self, post: &Arc<Post>, group: u32) -> u64 {
+        let mut state = self.state.lock();
+        let end = state.log.end();
+        state.log.join(end);
+        let audience = state.audience.get_or_insert_default();
+        audience.seats.push(Seat {
+            post: Arc::clone(post),
+            group,
+            announced: false,
+        });
+        end
+    }
+
+    /// Takes a lane's seat away and counts it out as a reader at `held`.
+    pub(crate) fn stand_up(&self, post: &Arc<Post>, held: u64, shed: &mut Shed) {
+        let mut state = self.state.lock();
+        state.log.leave(held, shed);
+        if let Some(audience) = state.audience.as_deref_mut() {
+            audience.seats.retain(|seat| !Arc::ptr_eq(&seat.post, post));
+        }
+    }
+
+    /// Parks a reader that found nothing at `cursor`. False when something came in
+    /// between, or the feed has ended: then the reader looks again.
+    #[must_use]
+    pub(crate) fn park(&self, cursor: u64, slot: &mut SlotId, waker: &Waker) -> bool {
+        let mut state = self.state.lock();
+        if state.log.end() != cursor || self.ending() != Ending::Open {
+            return false;
+        }
+        let audience = state.audience.get_or_insert_default();
+        let before = audience.parking.arm(slot, waker, cursor);
+        drop(state);
+        drop(before);
+        true
+    }
+
+    /// Wakes parked readers that stand before the end, about `max` of them, in
+    /// batches outside the lock, from slot `from` on. Where to go on, if not through.
+    pub(crate) fn wake_parked(&self, from: usize, max: usize) -> Option<usize> {
+        self.wake_standing_before(self.end.load(Ordering::Acquire), from, max)
+    }
+
+    fn wake_standing_before(&self, end: u64, from: usize, max: usize) -> Option<usize> {
+        let (mut from, mut woken) = (from, 0);
+        let mut wakers = Wakers::new();
+        loop {
+            let next = match self.state.lock().audience.as_deref_mut() {
+                Some(audience) => audience.parking.take(from, end, &mut wakers),
+                None => None,
+            };
+            woken += wakers.len();
+            wake_all(&mut wakers);
+            from = next?;
+            if woken >= max {
+                return Some(from);
+            }
+        }
+    }
+
+    pub(crate) fn ending(&self) -> Ending {
+        match self.ending.load(Ordering::Acquire) {
+            0 => Ending::Open,
+            _ => Ending::HubClosed,
+        }
+    }
+
+    /// Ends the feed: readers get what is left, then the reason. Wakes everybody.
+    pub(crate) fn close(&self, ending: Ending) {
+        let mut calls = Calls::default();
+        {
+            let mut state = self.state.lock();
+            self.ending.store(ending as u8, Ordering::Release);
+            if let Some(audience) = &mut state.audience {
+                audience
+                    .seats
+                    .iter_mut()
+                    .for_each(|seat| seat.announce(&mut calls));
+            }
+        }
+        calls.make();
+        self.wake_standing_before(u64::MAX, 0, usize::MAX);
+    }
+
+    /// Gives up half of what is held, for the hub's budget. False when it holds nothing.
+    pub(crate) fn press(&self, shed: &mut Shed) -> bool {
+        self.state.lock().log.press(shed)
+    }
+
+    /// Runs `f` on the log, for the rare operations of a feed with one reader.
+    pub(crate) fn with_log<T>(&self, f: impl FnOnce(&mut Log, &Limits) -> T) -> T {
+        let mut state = self.state.lock();
+        let result = f(&mut state.log, &self.limits);
+        self.end.store(state.log.end(), Ordering::Release);
+        result
+    }
+}
+
+impl State {
+    /// The waker comes out to be dropped outside the lock.
+    fn leave(&mut self, cursor: u64, slot: SlotId, shed: &mut Shed) -> Option<Waker> {
+        self.log.leave(cursor, shed);
+        self.audience.as_deref_mut()?.parking.release(slot)
+    }
+}
+
+impl Audience {
+    fn announce(&mut self, end: u64, calls: &mut Calls) -> bool {
+        for seat in &mut self.seats {
+            seat.announce(calls);
+        }
+        if !self.parking.has_armed() {
+            return false;
+        }
+        let room = BATCH.saturating_sub(calls.wakers().len());
+        room == 0 || self.parking.take(0, end, calls.wakers()).is_some()
+    }
+
+    fn seat(&mut self, post: &Arc<Post>) -> Option<&mut Seat> {
+        self.seats
+            .iter_mut()
+            .find(|seat| Arc::ptr_eq(&seat.post, post))
+    }
+}
+
+impl Seat {
+    fn announce(&mut self, calls: &mut Calls) {
+        if !self.announced {
+            self.announced = true;
+            if self.post.announce(self.group) {
+                calls.ring(&self.post);
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Internals and oracles for the fuzz targets. Not part of the API: anything here may change at any time.
+
+use std::collections::BTreeMap;
+
+use crate::fields::{Fields, Place, Projection};
+use crate::index::{EntryId, FilterIndex, Scratch};
+pub use crate::pattern::naive_matches;
+use crate::pattern::{Pattern, PatternTable};
+use crate::{Filter, NotJson, Path, Value};
+
+/// A leaf of an event.
+#[derive(Debug)]
+pub struct FoundLeaf {
+    /// Its path.
+    pub path: Path,
+    /// Which object in an array it stands in; equal for leaves of one object, 0 outside of every array.
+    pub place: usize,
+    /// Its value.
+    pub value: Value,
+}
+
+/// What a projection of `paths` finds in `payload`: by path, then by place, then in the order of the event.
+///
+/// # Errors
+///
+/// When the payload is not a JSON object.
+pub fn json_leaves(paths: &[Path], payload: &[u8]) -> Result<Vec<FoundLeaf>, NotJson> {
+    let projection = Projection::new(paths.iter().cloned());
+    let mut fields = Fields::new();
+    projection.from_json(payload, &mut fields)?;
+    let mut places = vec![Place::EVENT];
+    let leaves = fields.leaves().iter().filter_map(|leaf| {
+        let place = places
+            .iter()
+            .position(|known| *known == leaf.place)
+            .unwrap_or_else(|| {
+                places.push(leaf.place);
+                places.len() - 1
+            });
+        let path = paths.iter().find(|path| path.id() == leaf.path)?.clone();
+        Some(FoundLeaf {
+            path,
+            place,
+            value: leaf.value.to_value(),
+        })
+    });
+    Ok(leaves.collect())
+}
+
+/// The places in `patterns` of those that match `topic`, in order, as the table of live patterns finds them.
+///
+/// Every pattern of a place in `removed` has come and gone before the question is asked.
+pub fn table_matches(patterns: &[Pattern], removed: &[usize], topic: &str) -> Vec<usize> {
+    let mut table = PatternTable::new();
+    let ids: Vec<_> = patterns
+        .iter()
+        .enumerate()
+        .map(|(place, pattern)| table.insert(pattern.clone(), place))
+        .collect();
+    for place in removed {
+        table.remove(ids[*place]);
+    }
+    let mut found = Vec::new();
+    table.for_each_match(topic, |place| found.push(*place));
+    found.sort_unstable();
+    found
+}
+
+/// An index of filters that are known by numbers.
+pub struct IndexOfFilters {
+    index: FilterIndex<usize>,
+    entries: BTreeMap<usize, EntryId>,
+    scratch: Scratch,
+}
+
+impl IndexOfFilters {
+    /// An empty one.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            index: FilterIndex::new(),
+            entries: BTreeMap::new(),
+            scratch: Scratch::new(),
+        }
+    }
+
+    /// Files `filter`, which equals none that is filed already, under an unused number.
+    pub fn insert(&mut self, number: usize, filter: Filter) {
+        assert!(
+            self.index.find(&filter).is_none(),
+            "filed twice: {filter:?}"
+        );
+        self.entries
+            .insert(number, self.index.insert(filter.clone(), number));
+        assert!(self.index.find(&filter).is_some(), "not found: {filter:?}");
+    }
+
+    /// Takes a filter out, if there is one of that number.
+    pub fn remove(&mut self, number: usize) {
+        if let Some(id) = self.entries.remove(&number) {
+            let (filter, value) = self.index.remove(id);
+            assert_eq!(value, number);
+            assert!(
+                self.index.find(&filter).is_none(),
+                "still there: {filter:?}"
+            );
+        }
+        assert_eq!(self.index.len(), self.entries.len());
+    }
+
+    /// The numbers of the filters that admit an event with this payload, ascending; and whether it could be read.
+    pub fn matches(&mut self, payload: &[u8]) -> (Vec<usize>, bool) {
+        let projection = self.index.projection().clone();
+        let mut fields = Fields::new();
+        let mut found = Vec::new();
+        let readable = projection.from_json(payload, &mut fields).is_ok();
+        if readable {
+            self.index
+                .matches(&fields, &mut self.scratch, |number| found.push(*number));
+        } else {
+            self.index
+                .matches_nothing_known(|number| found.push(*number));
+        }
+        found.sort_unstable();
+        (found, readable)
+    }
+}
+
+impl Default for IndexOfFilters {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,144 @@
+//! What the parts of a hub share.
+
+use hashbrown::HashMap;
+
+use super::{
+    herald::Herald, history::Rule, node::Node, outlet::Outlet, patterns::Patterns,
+    pressure::Pressure, reaper::Reaper, room::Room, table::Table,
+};
+use crate::{
+    clock::Clock,
+    feed::{Ending, Limits, Losses, Shed},
+    metrics::{Gauge, Meters},
+    selector::Selector,
+    sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering},
+    topic::Topic,
+};
+
+pub(crate) struct Core {
+    pub(crate) clock: Clock,
+    /// Names this hub's counting of offsets.
+    pub(crate) epoch: u64,
+    pub(crate) table: Table,
+    pub(crate) patterns: Patterns,
+    /// Selectors of several names, so that equal ones share a feed.
+    pub(crate) registry: Mutex<HashMap<(Selector, Limits), Arc<Outlet>, ahash::RandomState>>,
+    /// One allocation per distinct set of limits.
+    limits: Mutex<HashMap<Limits, Arc<Limits>, ahash::RandomState>>,
+    pub(crate) default_limits: Arc<Limits>,
+    pub(crate) rules: Vec<Rule>,
+    /// Live subscriptions.
+    pub(crate) live: AtomicU64,
+    pub(crate) meters: Meters,
+    pub(crate) gauge: Arc<Gauge>,
+    pub(crate) pressure: Pressure,
+    pub(crate) reaper: Reaper,
+    pub(crate) herald: Herald,
+    pub(crate) room: Room,
+    pub(crate) max_topic_counters: usize,
+    pub(crate) strict_filters: bool,
+    /// Topics that are counted by themselves.
+    pub(crate) counted: Mutex<HashMap<Topic, Arc<Node>, ahash::RandomState>>,
+    closed: AtomicBool,
+}
+
+/// What a builder decides.
+pub(crate) struct Settings {
+    pub(crate) limits: Limits,
+    pub(crate) bytes: u64,
+    pub(crate) shards: usize,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) waking: super::Waking,
+    pub(crate) max_topic_counters: usize,
+    pub(crate) strict_filters: bool,
+}
+
+impl Core {
+    pub(crate) fn new(settings: Settings) -> Arc<Self> {
+        let clock = Clock::start();
+        let default_limits = Arc::new(settings.limits);
+        Arc::new(Core {
+            clock,
+            // Random, and never 0: two hubs do not take each other's positions.
+            epoch: ahash::RandomState::new().hash_one(clock.now()) | 1,
+            table: Table::new(settings.shards),
+            patterns: Patterns::default(),
+            registry: Mutex::default(),
+            limits: Mutex::new(HashMap::from_iter([(
+                settings.limits,
+                Arc::clone(&default_limits),
+            )])),
+            default_limits,
+            rules: settings.rules,
+            live: AtomicU64::new(0),
+            meters: Meters::default(),
+            gauge: Arc::new(Gauge::default()),
+            pressure: Pressure::new(settings.bytes),
+            reaper: Reaper::new(),
+            herald: Herald::new(settings.waking),
+            room: Room::default(),
+            max_topic_counters: settings.max_topic_counters,
+            strict_filters: settings.strict_filters,
+            counted: Mutex::default(),
+            closed: AtomicBool::new(false),
+        })
+    }
+
+    /// The shared copy of these limits.
+    pub(crate) fn intern(&self, limits: Limits) -> Arc<Limits> {
+        if limits == *self.default_limits {
+            return Arc::clone(&self.default_limits);
+        }
+        let mut known = self.limits.lock();
+        if known.len() > 1_024 {
+            // Limits made up per subscription: forget those that nobody uses any more.
+            known.retain(|_, limits| Arc::strong_count(limits) > 1);
+        }
+        Arc::clone(known.entry(limits).or_insert_with(|| Arc::new(limits)))
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Accounts for what a log gave up. The events themselves are dropped with `shed`,
+    /// which is why no lock may be held here.
+    pub(crate) fn account(&self, shed: &mut Shed) {
+        if shed.events.is_empty() && !shed.losses.any() {
+            return;
+        }
+        shed.events.clear();
+        let losses = std::mem::take(&mut shed.losses);
+        if losses != Losses::default() {
+            self.meters.lost(losses);
+        }
+        self.room.made();
+    }
+
+    /// Ends everything: subscriptions get what is left in their feeds, then the end.
+    pub(crate) fn close(&self) {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let mut outlets = Vec::new();
+        let mut collect = |node: &Arc<Node>| {
+            let mut admissions = node.admissions().lock();
+            admissions.gone = true;
+            admissions.take_outlets(&mut outlets);
+        };
+        self.table.for_each(&mut collect);
+        self.patterns.for_each(&mut collect);
+        self.table.clear();
+        self.patterns.clear();
+        self.registry.lock().clear();
+        self.counted.lock().clear();
+        self.pressure.clear();
+        for outlet in outlets {
+            outlet.feed.close(Ending::HubClosed);
+            drop(outlet.take_links(usize::MAX));
+        }
+        self.reaper.clear();
+        self.herald.stop();
+        self.room.made();
+    }
+}

@@ -1,0 +1,299 @@
+//! The way of an event through the hub: route, append, wake.
+//!
+//! ```text
+//! publish ─ make room ─ find topic ─┬─ route ─ append to each feed ─┬─ wake ─ clear up
+//!                                   └── under the topic's order ────┘
+//! ```
+//!
+//! Everything that is foreign (wakers, bells, the dropping of events) happens after
+//! the last lock is gone.
+
+use std::{fmt, time::Instant};
+
+use super::{core::Core, history::History, node::Node, route::Hits};
+use crate::{
+    event::{Event, Position, Publication},
+    feed::Shed,
+    sync::{Arc, Ordering},
+    topic::{Topic, TopicError},
+    wake::Calls,
+};
+
+/// What became of a published event.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[non_exhaustive]
+pub struct Delivery {
+    /// Feeds that admitted it: distinct selectors.
+    pub feeds: usize,
+    /// Subscriptions on those feeds.
+    pub subscriptions: u64,
+    /// The share of all live subscriptions that is, from 0 to 1.
+    pub share: f64,
+    /// Its position in its topic; `None` when nobody asked for it and the topic keeps
+    /// no history, for then there is no event.
+    pub position: Option<Position>,
+}
+
+/// Why an event was not published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The topic is not a topic name.
+    Topic(TopicError),
+    /// The event alone is heavier than the budget of the whole hub.
+    TooLarge {
+        /// What it weighs, in bytes.
+        weight: usize,
+        /// The hub's budget, in bytes.
+        budget: u64,
+    },
+    /// The hub has been closed.
+    Closed,
+}
+
+impl fmt::Display for PublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PublishError::Topic(error) => error.fmt(f),
+            PublishError::TooLarge { weight, budget } => write!(
+                f,
+                "the event weighs {weight} bytes, more than the hub may hold in all ({budget}): publish a reference instead, or raise HubBuilder::bytes"
+            ),
+            PublishError::Closed => f.write_str("the hub is closed: make a new one"),
+        }
+    }
+}
+
+impl std::error::Error for PublishError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            PublishError::Topic(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<TopicError> for PublishError {
+    fn from(error: TopicError) -> Self {
+        PublishError::Topic(error)
+    }
+}
+
+/// An event that was not published within the time given, and itself.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum PublishWaitError<T> {
+    /// No room was made in time. The event comes back.
+    TimedOut(Publication<T>),
+    /// It cannot be published at all.
+    Refused(PublishError),
+}
+
+impl<T> fmt::Display for PublishWaitError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PublishWaitError::TimedOut(_) => f.write_str(
+                "some subscription had no room for the event in time: publish it without waiting, or give up on it",
+            ),
+            PublishWaitError::Refused(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<T: fmt::Debug> std::error::Error for PublishWaitError<T> {}
+
+impl Core {
+    pub(crate) fn publish<T: AsRef<str>>(
+        &self,
+        publication: Publication<T>,
+    ) -> Result<Delivery, PublishError> {
+        let node = self.admit(&publication)?;
+        let Some(node) = node else {
+            return Ok(Delivery::default());
+        };
+        match self.send(&node, publication, false) {
+            Ok(delivery) => Ok(delivery),
+            // Only a sender that asks for room is told that there is none.
+            Err(_) => Ok(Delivery::default()),
+        }
+    }
+
+    pub(crate) fn publish_wait<T: AsRef<str>>(
+        &self,
+        publication: Publication<T>,
+        deadline: Instant,
+    ) -> Result<Delivery, PublishWaitError<T>> {
+        let node = self
+            .admit(&publication)
+            .map_err(PublishWaitError::Refused)?;
+        let Some(node) = node else {
+            return Ok(Delivery::default());
+        };
+        let mut waiting = Some(publication);
+        let sent = self.room.wait_for(deadline, || {
+            if self.is_closed() {
+                return Some(Err(PublishWaitError::Refused(PublishError::Closed)));
+            }
+            match self.send(&node, waiting.take()?, true) {
+                Ok(delivery) => Some(Ok(delivery)),
+                Err(publication) => {
+                    waiting = Some(publication);
+                    None
+                }
+            }
+        });
+        match (sent, waiting) {
+            (Some(result), _) => result,
+            (None, Some(publication)) => Err(PublishWaitError::TimedOut(publication)),
+            // `waiting` is empty only between taking it and having a result.
+            (None, None) => Ok(Delivery::default()),
+        }
+    }
+
+    /// Checks a publication and finds its topic, if anybody could want it.
+    fn admit<T: AsRef<str>>(
+        &self,
+        publication: &Publication<T>,
+    ) -> Result<Option<Arc<Node>>, PublishError> {
+        let name = publication.topic.as_ref();
+        Topic::check(name)?;
+        let weight = publication.weight();
+        let budget = self.pressure.budget();
+        if weight as u64 > budget {
+            return Err(PublishError::TooLarge { weight, budget });
+        }
+        if self.is_closed() {
+            return Err(PublishError::Closed);
+        }
+        let found = self.table.find(name).or_else(|| self.first_seen(name));
+        if found.is_none() {
+            self.meters.published(0, 0, 0.0);
+        }
+        Ok(found)
+    }
+
+    /// A topic that nobody asked for by name: known from now on if it keeps history,
+    /// and for a while if there are patterns that it may match.
+    fn first_seen(&self, name: &str) -> Option<Arc<Node>> {
+        let keep = self.rules.iter().find(|rule| rule.topics.matches(name));
+        if keep.is_none() && (!self.patterns.were_any() || self.patterns.len() == 0) {
+            return None;
+        }
+        let topic = Topic::new(name).ok()?;
+        let passing = keep.is_none();
+        let make = || self.new_topic(topic.clone());
+        Some(self.table.find_or_insert(&topic, passing, make))
+    }
+
+    /// A node for a topic that is not in the table yet.
+    pub(crate) fn new_topic(&self, topic: Topic) -> Node {
+        // Offsets start from the clock, so a topic that was forgotten and comes back
+        // never repeats one: no topic sees a billion events a second.
+        let first = self.clock.now();
+        let rule = self
+            .rules
+            .iter()
+            .find(|rule| rule.topics.matches(topic.as_str()));
+        let history = rule.map(|rule| Box::new(History::new(rule.keep, first)));
+        Node::topic(topic, first, history)
+    }
+
+    /// Routes, appends and wakes. With `wants_room`, gives the publication back if some
+    /// feed that admits it is full.
+    fn send<T>(
+        &self,
+        node: &Arc<Node>,
+        publication: Publication<T>,
+        wants_room: bool,
+    ) -> Result<Delivery, Publication<T>> {
+        let weight = publication.weight();
+        self.make_room(weight);
+        let mut shed = Shed::default();
+        let mut calls = Calls::default();
+        let mut crowded = Vec::new();
+        let delivery = {
+            let mut order = node.order.lock();
+            let hits = self.route(node, &publication.payload, &publication.attributes);
+            if wants_room
+                && hits
+                    .outlets
+                    .iter()
+                    .any(|outlet| outlet.feed.is_full(weight))
+            {
+                return Err(publication);
+            }
+            self.append(
+                node,
+                &mut order,
+                publication,
+                hits,
+                &mut shed,
+                &mut calls,
+                &mut crowded,
+            )
+        };
+        calls.make();
+        self.herald.tell(crowded);
+        self.account(&mut shed);
+        self.reap(true);
+        Ok(delivery)
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what leaves the lock is three lists"
+    )]
+    fn append<T>(
+        &self,
+        node: &Arc<Node>,
+        order: &mut u64,
+        publication: Publication<T>,
+        hits: Hits,
+        shed: &mut Shed,
+        calls: &mut Calls,
+        crowded: &mut Vec<Arc<super::outlet::Outlet>>,
+    ) -> Delivery {
+        if hits.unreadable {
+            self.meters.unreadable();
+        }
+        let Some(topic) = node.topic_name() else {
+            return Delivery::default();
+        };
+        if hits.outlets.is_empty() && node.history.is_none() {
+            node.count(0, 0, publication.payload.len());
+            self.meters.published(0, 0, 0.0);
+            return Delivery::default();
+        }
+        let position = Position {
+            epoch: self.epoch,
+            offset: *order,
+        };
+        *order += 1;
+        let now = self.clock.now();
+        let bytes = publication.payload.len();
+        let event = Event::new(topic.clone(), publication, now, position, &self.gauge);
+        if let Some(history) = &node.history {
+            history.push(event.clone(), now, shed);
+            self.pressure.history_holds(node);
+        }
+        let mut subscriptions = 0;
+        for outlet in &hits.outlets {
+            subscriptions += u64::from(outlet.feed.live());
+            self.pressure.feed_holds(outlet);
+            if outlet.feed.append(event.clone(), now, calls, shed) {
+                crowded.push(Arc::clone(outlet));
+            }
+        }
+        let live = self.live.load(Ordering::Relaxed).max(subscriptions).max(1);
+        let delivery = Delivery {
+            feeds: hits.outlets.len(),
+            subscriptions,
+            share: subscriptions as f64 / live as f64,
+            position: Some(position),
+        };
+        self.meters
+            .published(delivery.feeds as u64, subscriptions, delivery.share);
+        node.count(delivery.feeds as u64, subscriptions, bytes);
+        delivery
+    }
+}

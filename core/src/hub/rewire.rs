@@ -1,0 +1,201 @@
+//! Adding and removing names of a subscription that lives.
+//!
+//! A subscription that changes its names leaves the feed that it shared for one of
+//! its own, once. Nothing may be lost or doubled on the way, though publishers are at
+//! work:
+//!
+//! 1. the new feed is hooked in everywhere, so events go into both;
+//! 2. each topic's order is taken and given back once, so that no publisher is left
+//!    that has seen only the old routes;
+//! 3. what is unread in the old feed is put in front of what the new one has got,
+//!    each event once.
+//!
+//! The same wait makes removal exact: when it returns, nothing of the name will come,
+//! and what was waiting unread is gone.
+
+use smallvec::SmallVec;
+
+use super::{core::Core, node::Node, outlet::Outlet};
+use crate::{
+    event::Event,
+    feed::{NO_SLOT, Next, Shed},
+    pattern::Pattern,
+    selector::{MAX_NAMES, Selector, SelectorError},
+    sync::Arc,
+    topic::Topic,
+};
+
+/// A name to be added or removed.
+pub(crate) enum Name {
+    Topic(Topic),
+    Pattern(Pattern),
+}
+
+impl Core {
+    /// Adds a name. The reader's feed and cursor change if the feed was shared.
+    pub(crate) fn add_name(
+        self: &Arc<Self>,
+        outlet: &mut Arc<Outlet>,
+        cursor: &mut u64,
+        name: Name,
+    ) -> Result<bool, SelectorError> {
+        let mut selector = self.selector_of(outlet);
+        let filter = selector.filter.clone();
+        let added = match &name {
+            Name::Topic(topic) => selector.insert_topic(topic.clone()),
+            Name::Pattern(pattern) => selector.insert_pattern(pattern.clone()),
+        };
+        if !added {
+            return Ok(false);
+        }
+        if selector.names() > MAX_NAMES {
+            return Err(SelectorError::TooManyNames {
+                given: selector.names(),
+            });
+        }
+        self.make_private(outlet, cursor);
+        match &name {
+            Name::Topic(topic) => self.hook_topic(outlet, topic, filter.as_ref()),
+            Name::Pattern(pattern) => self.hook_pattern(outlet, pattern, filter.as_ref()),
+        }
+        outlet.set_selector(selector);
+        Ok(true)
+    }
+
+    /// Removes a name, and with it what waits unread for it alone.
+    pub(crate) fn remove_name(
+        self: &Arc<Self>,
+        outlet: &mut Arc<Outlet>,
+        cursor: &mut u64,
+        name: &Name,
+    ) -> Result<bool, SelectorError> {
+        let mut selector = self.selector_of(outlet);
+        let removed = match name {
+            Name::Topic(topic) => selector.remove_topic(topic),
+            Name::Pattern(pattern) => selector.remove_pattern(pattern),
+        };
+        if !removed {
+            return Ok(false);
+        }
+        if selector.names() == 0 {
+            return Err(SelectorError::Empty);
+        }
+        self.make_private(outlet, cursor);
+        let links = outlet.take_links_if(|node| match (&node.name, name) {
+            (super::node::Name::Topic(a), Name::Topic(b)) => a == b,
+            (super::node::Name::Pattern(a), Name::Pattern(b)) => a == b,
+            _ => false,
+        });
+        for link in links {
+            let mut admissions = link.node.admissions().lock();
+            let dropped = admissions.remove(link.entry, outlet);
+            let empty = admissions.has_no_feeds();
+            drop(admissions);
+            drop(dropped);
+            if empty {
+                self.forget_node(link.node);
+            }
+        }
+        self.settle(match name {
+            Name::Topic(topic) => Selector::from(topic.clone()),
+            Name::Pattern(pattern) => Selector::from(pattern.clone()),
+        });
+        let mut shed = Shed::default();
+        *cursor = outlet.feed.with_log(|log, limits| {
+            let keep = |event: &Event| selector.covers(event.topic());
+            log.retain_unread(*cursor, limits, keep, &mut shed)
+        });
+        outlet.set_selector(selector);
+        self.account(&mut shed);
+        Ok(true)
+    }
+
+    /// Moves a subscription from a shared feed to one of its own.
+    fn make_private(self: &Arc<Self>, outlet: &mut Arc<Outlet>, cursor: &mut u64) {
+        if outlet
+            .several_names()
+            .is_some_and(|several| several.private)
+        {
+            return;
+        }
+        let selector = self.selector_of(outlet);
+        let own = self.hook_private(selector.clone(), outlet.feed.limits());
+        let mut own_cursor = own.feed.join();
+        self.settle(selector);
+
+        let (missed, unread) = self.unread(outlet, *cursor);
+        let mut shed = Shed::default();
+        own.feed.with_log(|log, limits| {
+            let newer: Vec<Event> = log
+                .from(own_cursor)
+                .map(|(_, event)| event.clone())
+                .collect();
+            let newer = newer
+                .into_iter()
+                .filter(|event| !unread.iter().any(|old| old.is_same(event)));
+            let all: Vec<Event> = unread.iter().cloned().chain(newer).collect();
+            own_cursor = log.refill(all, missed, limits, &mut shed);
+        });
+        let old = std::mem::replace(outlet, own);
+        let old_cursor = std::mem::replace(cursor, own_cursor);
+        // Live counts one subscription, not two: the old place is given up for the new.
+        self.live.fetch_add(1, crate::sync::Ordering::Relaxed);
+        self.leave(&old, old_cursor, NO_SLOT);
+        self.account(&mut shed);
+    }
+
+    /// What a reader at `cursor` has missed and has before it.
+    fn unread(&self, outlet: &Arc<Outlet>, cursor: u64) -> (u64, SmallVec<[Event; 8]>) {
+        outlet.feed.with_log(|log, limits| {
+            let mut missed = 0;
+            let mut at = cursor;
+            let mut events = SmallVec::new();
+            loop {
+                match log.next(at, limits) {
+                    Next::Nothing => return (missed, events),
+                    Next::Missed {
+                        missed: more,
+                        cursor,
+                    } => {
+                        missed += more;
+                        at = cursor;
+                    }
+                    Next::At(index) => match log.read(index) {
+                        Some((event, next)) => {
+                            events.push(event);
+                            at = next;
+                        }
+                        None => return (missed, events),
+                    },
+                }
+            }
+        })
+    }
+
+    /// Waits until no publisher is at work that has looked at the routes of these
+    /// names before now.
+    fn settle(&self, names: Selector) {
+        for topic in &names.topics {
+            if let Some(node) = self.table.find(topic.as_str()) {
+                drop(node.order.lock());
+            }
+        }
+        if names.patterns.is_empty() {
+            return;
+        }
+        let matches = |node: &Arc<Node>| names.patterns.iter().any(|p| p.matches(node.as_str()));
+        self.table.for_each(|node| {
+            if matches(node) {
+                drop(node.order.lock());
+            }
+        });
+    }
+
+    /// The selector that a feed stands for.
+    pub(crate) fn selector_of(&self, outlet: &Outlet) -> Selector {
+        outlet.selector(|node, entry| {
+            let admissions = node.admissions().lock();
+            Some(admissions.filtered()?.filter(entry?).clone())
+        })
+    }
+}

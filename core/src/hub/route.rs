@@ -1,0 +1,166 @@
+//! Step one of an event's way: which feeds admit it.
+//!
+//! The locks taken here cover look-ups only. Fields are pulled out of the payload
+//! between two of them; if a filter that names a new path came in meanwhile, the
+//! event is looked at once more.
+
+use std::cell::RefCell;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use super::{
+    core::Core,
+    node::{Feeds, Node},
+    outlet::Outlet,
+    projection::{self, Indexes, View},
+};
+use crate::{
+    fields::{Attributes, Fields},
+    index::{FilterIndex, Scratch},
+    sync::Arc,
+};
+
+/// The feeds that admit an event, each once.
+#[derive(Default)]
+pub(crate) struct Hits {
+    pub(crate) outlets: SmallVec<[Arc<Outlet>; 8]>,
+    /// Some filter wanted to look into a payload that is not JSON.
+    pub(crate) unreadable: bool,
+}
+
+impl Hits {
+    fn add(&mut self, feeds: &Feeds) {
+        let live = feeds
+            .as_slice()
+            .iter()
+            .filter(|outlet| outlet.feed.live() > 0);
+        self.outlets.extend(live.cloned());
+    }
+
+    /// Removes feeds that two nodes led to.
+    fn unite(&mut self) {
+        if self
+            .outlets
+            .iter()
+            .filter(|outlet| outlet.may_repeat())
+            .count()
+            > 1
+        {
+            self.outlets
+                .sort_unstable_by_key(|outlet| Arc::as_ptr(outlet));
+            self.outlets.dedup_by(|a, b| Arc::ptr_eq(a, b));
+        }
+    }
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::new());
+}
+
+impl Core {
+    /// The feeds that admit an event of this topic.
+    pub(crate) fn route(
+        &self,
+        topic: &Arc<Node>,
+        payload: &Bytes,
+        attributes: &Attributes,
+    ) -> Hits {
+        let mut hits = Hits::default();
+        let (indexes, view) = {
+            let mut admissions = topic.admissions().lock();
+            self.patterns.sync(topic.as_str(), &mut admissions);
+            hits.add(&admissions.open);
+            let Some(more) = admissions.more() else {
+                return hits;
+            };
+            if more.patterns.is_empty() {
+                let Some(index) = &more.filtered else {
+                    return hits;
+                };
+                if !attributes.is_empty() {
+                    let index = admissions.filtered_mut();
+                    if let Some(index) = index {
+                        match_attributes(index, attributes, &mut hits);
+                    }
+                    return hits;
+                }
+                let _ = index;
+            }
+            let mut indexes = Indexes::new();
+            indexes.push(Arc::clone(topic));
+            indexes.extend(more.patterns.iter().cloned());
+            (indexes, more.view.clone())
+        };
+        for pattern in &indexes[1..] {
+            hits.add(&pattern.admissions().lock().open);
+        }
+        self.route_filtered(topic, indexes, view, payload, attributes, &mut hits);
+        hits.unite();
+        hits
+    }
+
+    fn route_filtered(
+        &self,
+        topic: &Arc<Node>,
+        indexes: Indexes,
+        view: Option<View>,
+        payload: &Bytes,
+        attributes: &Attributes,
+        hits: &mut Hits,
+    ) {
+        let mut current = view;
+        loop {
+            let view = match current.take() {
+                Some(view) if view.versions == projection::versions(&indexes) => view,
+                _ => {
+                    let view = projection::view(&indexes);
+                    topic.admissions().lock().more_mut().view = Some(view.clone());
+                    view
+                }
+            };
+            if view.versions.iter().all(|version| *version == 0) {
+                return;
+            }
+            let mut fields = Fields::new();
+            hits.unreadable = false;
+            if !attributes.is_empty() {
+                view.projection.from_attributes(attributes, &mut fields);
+            } else if !view.projection.is_empty() {
+                hits.unreadable = view.projection.from_json(payload, &mut fields).is_err();
+            }
+            let before = hits.outlets.len();
+            let stale = indexes.iter().zip(&view.versions).any(|(node, version)| {
+                let admissions = node.admissions().lock();
+                let Some(index) = admissions.filtered() else {
+                    return false;
+                };
+                if index.paths_version() + 1 != *version {
+                    return true;
+                }
+                if hits.unreadable {
+                    index.matches_nothing_known(|feeds| hits.add(feeds));
+                } else {
+                    matches(index, &fields, hits);
+                }
+                false
+            });
+            if !stale {
+                return;
+            }
+            hits.outlets.truncate(before);
+        }
+    }
+}
+
+/// Attributes are so quickly looked at that the node's lock is kept meanwhile.
+fn match_attributes(index: &mut FilterIndex<Feeds>, attributes: &Attributes, hits: &mut Hits) {
+    let projection = Arc::clone(index.projection());
+    let mut fields = Fields::new();
+    projection.from_attributes(attributes, &mut fields);
+    matches(index, &fields, hits);
+}
+
+fn matches(index: &FilterIndex<Feeds>, fields: &Fields<'_>, hits: &mut Hits) {
+    SCRATCH.with_borrow_mut(|scratch| index.matches(fields, scratch, |feeds| hits.add(feeds)));
+}

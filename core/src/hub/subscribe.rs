@@ -1,0 +1,378 @@
+//! Hooking a selector into the routes.
+//!
+//! When a call here returns, the feed is hooked in everywhere it belongs and the new
+//! reader stands at a cursor: an event whose publish starts later is in the feed at
+//! or after it.
+
+use std::fmt;
+
+use super::{
+    core::Core,
+    history::{Backlog, Resume, ResumeError, ResumeErrorKind},
+    node::Node,
+    outlet::Outlet,
+};
+use crate::{
+    feed::{Budget, BudgetError, Limits, Overflow},
+    pattern::Pattern,
+    predicate::Filter,
+    selector::{Selector, SelectorError},
+    sync::{Arc, Ordering},
+    topic::Topic,
+};
+
+/// How a subscription is served, where it differs from the hub's default.
+///
+/// ```
+/// use distributary::{Budget, Hub, Overflow, SubscribeOptions};
+///
+/// let hub = Hub::new();
+/// let options = SubscribeOptions::new()
+///     .overflow(Overflow::KeepLatest)
+///     .budget(Budget::default().events(64)?);
+/// let prices = hub.subscribe_with("prices", options)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct SubscribeOptions {
+    overflow: Option<Overflow>,
+    budget: Option<Budget>,
+    resume: Option<Resume>,
+}
+
+impl SubscribeOptions {
+    /// The hub's defaults.
+    pub fn new() -> Self {
+        SubscribeOptions::default()
+    }
+
+    /// What gives way when the subscription does not keep up.
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.overflow = Some(overflow);
+        self
+    }
+
+    /// How much may wait for the subscription.
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
+    /// Starts after these positions instead of now.
+    pub fn resume(mut self, resume: Resume) -> Self {
+        self.resume = Some(resume);
+        self
+    }
+}
+
+/// Why a subscription was not made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// The selector is malformed.
+    Selector(SelectorError),
+    /// A budget admits nothing.
+    Budget(BudgetError),
+    /// The positions cannot be resumed from.
+    Resume(ResumeError),
+    /// The hub refuses filters that would be scanned, and this one would be.
+    Unindexed {
+        /// How the filter would be filed.
+        explanation: String,
+    },
+    /// The lane that was to take the member in is gone.
+    LaneGone,
+    /// The hub has been closed.
+    Closed,
+}
+
+impl fmt::Display for SubscribeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SubscribeError::Selector(error) => error.fmt(f),
+            SubscribeError::Budget(error) => error.fmt(f),
+            SubscribeError::Resume(error) => error.fmt(f),
+            SubscribeError::Unindexed { explanation } => write!(
+                f,
+                "the filter cannot be indexed and this hub takes no others: add an equality, range or prefix that every match must meet ({explanation})"
+            ),
+            SubscribeError::LaneGone => {
+                f.write_str("the lane is gone: make a new one and subscribe there")
+            }
+            SubscribeError::Closed => f.write_str("the hub is closed: make a new one"),
+        }
+    }
+}
+
+impl std::error::Error for SubscribeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            SubscribeError::Selector(error) => Some(error),
+            SubscribeError::Budget(error) => Some(error),
+            SubscribeError::Resume(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<SelectorError> for SubscribeError {
+    fn from(error: SelectorError) -> Self {
+        SubscribeError::Selector(error)
+    }
+}
+
+impl From<BudgetError> for SubscribeError {
+    fn from(error: BudgetError) -> Self {
+        SubscribeError::Budget(error)
+    }
+}
+
+impl From<ResumeError> for SubscribeError {
+    fn from(error: ResumeError) -> Self {
+        SubscribeError::Resume(error)
+    }
+}
+
+/// A selector that has been hooked in: what a subscription is made of.
+pub(crate) struct Entered {
+    pub(crate) outlet: Arc<Outlet>,
+    /// What is to be read before the feed.
+    pub(crate) backlog: Option<Box<Backlog>>,
+}
+
+impl Core {
+    /// Hooks a selector in and counts a subscription. `start` makes it a reader of the
+    /// feed; it runs at the one moment that splits past from future for all topics
+    /// that are resumed.
+    pub(crate) fn enter<C>(
+        self: &Arc<Self>,
+        selector: Selector,
+        options: SubscribeOptions,
+        start: impl FnOnce(&Arc<Outlet>) -> C,
+    ) -> Result<(Entered, C), SubscribeError> {
+        if self.is_closed() {
+            return Err(SubscribeError::Closed);
+        }
+        if self.strict_filters
+            && let Some(filter) = &selector.filter
+            && !filter.is_indexed()
+        {
+            return Err(SubscribeError::Unindexed {
+                explanation: filter.explain().to_string(),
+            });
+        }
+        let limits = self.limits_of(&options);
+        let Some(resume) = options.resume else {
+            let outlet = self.hook(selector, &limits);
+            let started = start(&outlet);
+            return Ok((self.entered(outlet, None), started));
+        };
+        self.enter_from(selector, resume, &limits, start)
+    }
+
+    fn limits_of(&self, options: &SubscribeOptions) -> Arc<Limits> {
+        let default = *self.default_limits;
+        match options.overflow.is_none() && options.budget.is_none() {
+            true => Arc::clone(&self.default_limits),
+            false => self.intern(Limits {
+                overflow: options.overflow.unwrap_or(default.overflow),
+                budget: options.budget.unwrap_or(default.budget),
+            }),
+        }
+    }
+
+    fn entered(&self, outlet: Arc<Outlet>, backlog: Option<Box<Backlog>>) -> Entered {
+        self.live.fetch_add(1, Ordering::Relaxed);
+        self.reap(true);
+        if self.is_closed() {
+            // The hub closed while this was being hooked in and may have missed it.
+            outlet.feed.close(crate::feed::Ending::HubClosed);
+        }
+        Entered { outlet, backlog }
+    }
+
+    /// With publishers of the resumed topics held off, so that each event is either in
+    /// the backlog or in the feed.
+    fn enter_from<C>(
+        self: &Arc<Self>,
+        selector: Selector,
+        resume: Resume,
+        limits: &Arc<Limits>,
+        start: impl FnOnce(&Arc<Outlet>) -> C,
+    ) -> Result<(Entered, C), SubscribeError> {
+        let mut positions = resume.topics;
+        if let Some(only) = resume.only {
+            match (&selector.topics[..], selector.names()) {
+                ([topic], 1) => positions.push((topic.clone(), only)),
+                (topics, _) => {
+                    let topic = topics.first().cloned();
+                    let topic = topic.or_else(|| Topic::new(selector.patterns[0].as_str()).ok());
+                    let kind = ResumeErrorKind::NotSelected;
+                    return Err(match topic {
+                        Some(topic) => ResumeError::new(topic, only, kind).into(),
+                        None => SelectorError::Empty.into(),
+                    });
+                }
+            }
+        }
+        // One order for everybody who holds several: by name.
+        positions.sort_by(|(a, _), (b, _)| a.cmp(b));
+        positions.dedup_by(|(a, _), (b, _)| a == b);
+        if let Some((topic, position)) = positions.iter().find(|(topic, _)| !selector.covers(topic))
+        {
+            let kind = ResumeErrorKind::NotSelected;
+            return Err(ResumeError::new(topic.clone(), *position, kind).into());
+        }
+        let nodes: Vec<Arc<Node>> = positions
+            .iter()
+            .map(|(topic, _)| self.topic_node(topic))
+            .collect();
+        let orders: Vec<_> = nodes.iter().map(|node| node.order.lock()).collect();
+        let mut backlog = Backlog::new();
+        for (((topic, position), node), order) in positions.iter().zip(&nodes).zip(&orders) {
+            let filter = selector.filter.as_ref();
+            backlog.collect(node, topic, *position, **order, self.epoch, filter)?;
+        }
+        let backlog = backlog.in_order(nodes.len());
+        let outlet = self.hook(selector, limits);
+        let started = start(&outlet);
+        drop(orders);
+        Ok((self.entered(outlet, backlog), started))
+    }
+
+    /// The feed of a selector, hooked in, with one subscription more.
+    fn hook(self: &Arc<Self>, selector: Selector, limits: &Arc<Limits>) -> Arc<Outlet> {
+        let private = limits.overflow == Overflow::DropNewest;
+        if private {
+            return self.hook_private(selector, limits);
+        }
+        match (&selector.topics[..], &selector.patterns[..]) {
+            ([topic], []) => {
+                self.hook_shared(|| self.topic_node(topic), selector.filter.as_ref(), limits)
+            }
+            ([], [pattern]) => self.hook_shared(
+                || self.patterns.find_or_insert(pattern),
+                selector.filter.as_ref(),
+                limits,
+            ),
+            _ => self.hook_several(selector, limits),
+        }
+    }
+
+    pub(crate) fn topic_node(&self, topic: &Topic) -> Arc<Node> {
+        self.table
+            .find_or_insert(topic, false, || self.new_topic(topic.clone()))
+    }
+
+    /// A selector of one name: equal ones find each other in the node itself.
+    fn hook_shared(
+        self: &Arc<Self>,
+        node: impl Fn() -> Arc<Node>,
+        filter: Option<&Filter>,
+        limits: &Arc<Limits>,
+    ) -> Arc<Outlet> {
+        loop {
+            let node = node();
+            let mut admissions = node.admissions().lock();
+            if admissions.gone {
+                // Being taken out of its table right now: the next look finds another.
+                drop(admissions);
+                std::thread::yield_now();
+                continue;
+            }
+            let (feeds, entry) = admissions.feeds_mut(filter);
+            let mut feeds_here = feeds.as_slice().iter();
+            if let Some(outlet) =
+                feeds_here.find(|outlet| outlet.is_shared_by(limits) && outlet.feed.enter())
+            {
+                return Arc::clone(outlet);
+            }
+            let outlet = Outlet::shared(self, limits, &node);
+            outlet.hooked(&node, entry);
+            feeds.push(Arc::clone(&outlet));
+            return outlet;
+        }
+    }
+
+    /// A selector of several names: equal ones find each other in the registry.
+    fn hook_several(self: &Arc<Self>, selector: Selector, limits: &Arc<Limits>) -> Arc<Outlet> {
+        let mut registry = self.registry.lock();
+        let key = (selector, **limits);
+        if let Some(outlet) = registry.get(&key)
+            && outlet.feed.enter()
+        {
+            return Arc::clone(outlet);
+        }
+        let outlet = Outlet::several(self, limits, key.0.clone(), false);
+        self.hook_everywhere(&outlet, &key.0);
+        registry.insert(key, Arc::clone(&outlet));
+        outlet
+    }
+
+    /// A feed for one subscription alone.
+    pub(crate) fn hook_private(
+        self: &Arc<Self>,
+        selector: Selector,
+        limits: &Arc<Limits>,
+    ) -> Arc<Outlet> {
+        let outlet = Outlet::several(self, limits, selector.clone(), true);
+        self.hook_everywhere(&outlet, &selector);
+        outlet
+    }
+
+    fn hook_everywhere(&self, outlet: &Arc<Outlet>, selector: &Selector) {
+        for topic in &selector.topics {
+            self.hook_topic(outlet, topic, selector.filter.as_ref());
+        }
+        for pattern in &selector.patterns {
+            self.hook_pattern(outlet, pattern, selector.filter.as_ref());
+        }
+    }
+
+    pub(crate) fn hook_topic(&self, outlet: &Arc<Outlet>, topic: &Topic, filter: Option<&Filter>) {
+        self.hook_in(outlet, || self.topic_node(topic), filter);
+    }
+
+    pub(crate) fn hook_pattern(
+        &self,
+        outlet: &Arc<Outlet>,
+        pattern: &Pattern,
+        filter: Option<&Filter>,
+    ) {
+        self.hook_in(outlet, || self.patterns.find_or_insert(pattern), filter);
+    }
+
+    fn hook_in(&self, outlet: &Arc<Outlet>, node: impl Fn() -> Arc<Node>, filter: Option<&Filter>) {
+        loop {
+            let node = node();
+            let mut admissions = node.admissions().lock();
+            if admissions.gone {
+                drop(admissions);
+                std::thread::yield_now();
+                continue;
+            }
+            let (feeds, entry) = admissions.feeds_mut(filter);
+            feeds.push(Arc::clone(outlet));
+            outlet.hooked(&node, entry);
+            return;
+        }
+    }
+
+    /// Strikes a dead feed of several names out of the registry.
+    pub(crate) fn unregister(&self, outlet: &Arc<Outlet>) {
+        let Some(several) = outlet.several_names() else {
+            return;
+        };
+        if several.private {
+            return;
+        }
+        let key = (several.selector.lock().clone(), **outlet.feed.limits());
+        let mut registry = self.registry.lock();
+        // A newcomer may have replaced the dead one already.
+        let found = registry.get(&key).is_some_and(|o| Arc::ptr_eq(o, outlet));
+        let struck = found.then(|| registry.remove(&key));
+        drop(registry);
+        drop(struck);
+    }
+}

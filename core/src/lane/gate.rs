@@ -1,0 +1,81 @@
+//! The gate between a callback and whoever unsubscribes it from another thread.
+//!
+//! A lane thread passes the gate for each delivery; a leaver shuts it. Shut, nothing
+//! passes any more. If the lane is inside at that moment, the leaver waits until it
+//! has come out, so that after `unsubscribe` the callback has run for the last time;
+//! a callback that unsubscribes itself does not wait for itself.
+
+use std::thread::{self, Thread, ThreadId};
+
+use crate::sync::{AtomicU8, Mutex, Ordering};
+
+const OPEN: u8 = 0;
+/// The lane is inside.
+const BUSY: u8 = 1;
+/// The lane is inside, and nobody else will pass.
+const CLOSING: u8 = 2;
+const SHUT: u8 = 3;
+
+pub(super) struct Gate {
+    state: AtomicU8,
+    waiting: Mutex<Option<Thread>>,
+}
+
+impl Gate {
+    pub(super) fn new() -> Self {
+        Gate {
+            state: AtomicU8::new(OPEN),
+            waiting: Mutex::new(None),
+        }
+    }
+
+    /// Runs `f` inside, unless the gate is shut.
+    pub(super) fn pass<T>(&self, f: impl FnOnce() -> T) -> Option<T> {
+        self.swap(OPEN, BUSY)?;
+        let result = f();
+        if self.swap(BUSY, OPEN).is_none() {
+            // Somebody has shut it meanwhile and may wait.
+            self.state.store(SHUT, Ordering::SeqCst);
+            let waiting = self.waiting.lock().take();
+            if let Some(thread) = waiting {
+                thread.unpark();
+            }
+        }
+        Some(result)
+    }
+
+    fn swap(&self, from: u8, to: u8) -> Option<u8> {
+        let (taken, given) = (Ordering::SeqCst, Ordering::SeqCst);
+        self.state.compare_exchange(from, to, taken, given).ok()
+    }
+
+    /// Shuts the gate and waits until nobody is inside, unless it is the lane's own
+    /// thread that shuts it. A lane whose thread is not known has not begun.
+    pub(super) fn shut(&self, lane: Option<ThreadId>) {
+        if self.swap(OPEN, SHUT).is_some() {
+            return;
+        }
+        let _ = self.swap(BUSY, CLOSING);
+        if lane == Some(thread::current().id()) {
+            return;
+        }
+        loop {
+            *self.waiting.lock() = Some(thread::current());
+            if self.is_shut() {
+                return;
+            }
+            thread::park();
+        }
+    }
+
+    /// Shuts the gate from inside or beside it, without waiting.
+    pub(super) fn close(&self) {
+        if self.swap(OPEN, SHUT).is_none() {
+            let _ = self.swap(BUSY, CLOSING);
+        }
+    }
+
+    pub(super) fn is_shut(&self) -> bool {
+        self.state.load(Ordering::SeqCst) == SHUT
+    }
+}

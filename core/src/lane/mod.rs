@@ -1,0 +1,421 @@
+//! Lanes: one event loop each, and all the subscriptions that live on it.
+//!
+//! A lane is woken once per batch, however many members it has and however many
+//! events come, and serves them in *slices* bounded by count and time. Before each
+//! slice it carries out its controls: leaves, joins and resumptions never wait for a
+//! large event. Groups (the members of one feed) take turns slice by slice.
+//!
+//! The owner decides what a turn of the loop is:
+//!
+//! ```
+//! use distributary::{Event, Flow, CloseReason, Hub, Lane, Sink, Token};
+//!
+//! struct Print;
+//! impl Sink for Print {
+//!     fn deliver(&mut self, to: Token, events: &[Event]) -> Flow {
+//!         println!("{to:?} gets {events:?}");
+//!         Flow::Taken
+//!     }
+//!     fn lagged(&mut self, to: Token, missed: u64) -> Flow {
+//!         println!("{to:?} missed {missed}");
+//!         Flow::Taken
+//!     }
+//!     fn closed(&mut self, to: Token, reason: CloseReason) {
+//!         println!("{to:?} is out: {reason}");
+//!     }
+//! }
+//!
+//! let hub = Hub::new();
+//! let mut lane = Lane::new(&hub);
+//! let member = lane.subscribe("news", Token(7))?;
+//! hub.publish("news", "hello")?;
+//! while lane.turn(&mut Print).more {
+//!     // Sockets, timers and whatever else the loop has to do.
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! After a turn that says there is no more, the bell rings for the next event: wait
+//! for it with [`Lane::ready`] in a task, [`Lane::wait`] in a thread, a callback
+//! ([`Lane::on_ready`]) or a descriptor (`Lane::descriptor`) in a foreign loop.
+
+mod executor;
+mod gate;
+mod group;
+mod ids;
+mod remote;
+mod sink;
+mod slice;
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    future::poll_fn,
+    task::Poll,
+    thread,
+    time::{Duration, Instant},
+};
+
+use hashbrown::HashMap;
+
+pub use executor::{Executor, Item, Listener};
+use group::Group;
+use ids::Locations;
+pub use ids::MemberId;
+pub use remote::Remote;
+use remote::{Join, Shared, What};
+pub use sink::{Flow, Sink, Token};
+use slice::Slice;
+pub use slice::SliceLimits;
+
+use crate::{
+    feed::Shed,
+    hub::{
+        Hub,
+        core::Core,
+        subscribe::{SubscribeError, SubscribeOptions},
+    },
+    selector::{Selector, SelectorError},
+    sync::Arc,
+    wake::Bell,
+};
+
+/// What a turn did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub struct Turn {
+    /// Deliveries made.
+    pub delivered: usize,
+    /// There is more to do now. When this is false, the bell will ring.
+    pub more: bool,
+}
+
+/// One event loop's share of the hub. See the [module](self).
+pub struct Lane {
+    shared: Arc<Shared>,
+    limits: SliceLimits,
+    groups: Vec<Option<Group>>,
+    free: Vec<u32>,
+    /// The group of each feed, by the address of its outlet, which the group keeps alive.
+    by_feed: HashMap<usize, u32, ahash::RandomState>,
+    locations: Locations,
+    /// Groups that have something to do, in turn.
+    ready: VecDeque<u32>,
+    /// Room for the names of those who leave in a slice.
+    left: Vec<MemberId>,
+    #[cfg(unix)]
+    descriptor: Option<std::os::unix::net::UnixStream>,
+}
+
+impl Lane {
+    /// A lane without members, for the calling thread's loop or one it hands it to.
+    pub fn new(hub: &Hub) -> Self {
+        Lane::with_limits(hub, SliceLimits::default())
+    }
+
+    /// A lane with slices of another size.
+    pub fn with_limits(hub: &Hub, limits: SliceLimits) -> Self {
+        Lane {
+            shared: Arc::new(Shared::new(hub.core())),
+            limits,
+            groups: Vec::new(),
+            free: Vec::new(),
+            by_feed: HashMap::default(),
+            locations: Locations::default(),
+            ready: VecDeque::new(),
+            left: Vec::new(),
+            #[cfg(unix)]
+            descriptor: None,
+        }
+    }
+
+    fn core(&self) -> &Arc<Core> {
+        &self.shared.core
+    }
+
+    /// A handle for other threads.
+    pub fn remote(&self) -> Remote {
+        Remote(Arc::clone(&self.shared))
+    }
+
+    /// Subscribes a member; in force when this returns.
+    ///
+    /// # Errors
+    /// As [`Hub::subscribe`].
+    pub fn subscribe<S>(&mut self, selector: S, token: Token) -> Result<MemberId, SubscribeError>
+    where
+        S: TryInto<Selector>,
+        SelectorError: From<S::Error>,
+    {
+        self.subscribe_with(selector, token, SubscribeOptions::new())
+    }
+
+    /// Subscribes a member with options of its own.
+    ///
+    /// # Errors
+    /// As [`Hub::subscribe_with`].
+    pub fn subscribe_with<S>(
+        &mut self,
+        selector: S,
+        token: Token,
+        options: SubscribeOptions,
+    ) -> Result<MemberId, SubscribeError>
+    where
+        S: TryInto<Selector>,
+        SelectorError: From<S::Error>,
+    {
+        let selector = selector.try_into().map_err(SelectorError::from)?;
+        let join = self.shared.enter(selector, token, options)?;
+        let id = join.id;
+        self.adopt(join);
+        Ok(id)
+    }
+
+    /// Takes a member out: when this returns, nothing more is delivered to it. O(1).
+    /// False when it was no member any more.
+    pub fn unsubscribe(&mut self, member: MemberId) -> bool {
+        let Some((number, place)) = self.locations.find(member) else {
+            return false;
+        };
+        let mut shed = Shed::default();
+        if let Some(group) = &mut self.groups[number as usize] {
+            group.remove(place, &mut shed);
+        }
+        self.shared.core.account(&mut shed);
+        self.locations.clear(member);
+        self.shared.ids.give_back(member);
+        self.drop_if_empty(number);
+        true
+    }
+
+    /// Lets a member go on whose sink said [`Flow::Stalled`].
+    pub fn resume(&mut self, member: MemberId) {
+        let Some((number, place)) = self.locations.find(member) else {
+            return;
+        };
+        if let Some(group) = &mut self.groups[number as usize]
+            && group.resume(place)
+        {
+            self.enqueue(number);
+        }
+    }
+
+    /// How many members the lane has.
+    pub fn len(&self) -> usize {
+        self.groups.iter().flatten().map(Group::len).sum()
+    }
+
+    /// Whether the lane has no members.
+    pub fn is_empty(&self) -> bool {
+        self.groups.iter().flatten().all(|group| group.len() == 0)
+    }
+
+    /// Carries out all controls, then serves one slice.
+    pub fn turn<S: Sink>(&mut self, sink: &mut S) -> Turn {
+        self.shared.post.wake();
+        #[cfg(unix)]
+        self.silence();
+        self.carry_out_controls();
+        while let Some(number) = self.shared.post.next() {
+            self.enqueue(number);
+        }
+        let core = Arc::clone(&self.shared.core);
+        let mut slice = Slice::new(&core.clock, self.limits);
+        while !slice.is_over()
+            && let Some(number) = self.ready.pop_front()
+        {
+            self.serve(number, sink, &mut slice);
+        }
+        let delivered = slice.delivered();
+        core.meters.delivered(delivered as u64);
+        core.reap(true);
+        let more = !self.ready.is_empty() || !self.sleep();
+        Turn { delivered, more }
+    }
+
+    fn serve<S: Sink>(&mut self, number: u32, sink: &mut S, slice: &mut Slice<'_>) {
+        let Some(group) = &mut self.groups[number as usize] else {
+            return;
+        };
+        group.queued = false;
+        let post = &self.shared.post;
+        group.serve(sink, post, slice, &mut self.locations, &mut self.left);
+        let more = group.has_work();
+        for member in self.left.drain(..) {
+            self.locations.clear(member);
+            self.shared.ids.give_back(member);
+        }
+        if more {
+            self.enqueue(number);
+        }
+        self.drop_if_empty(number);
+    }
+
+    fn carry_out_controls(&mut self) {
+        while let Some(control) = self.shared.next() {
+            match control.what {
+                What::Join(join) => self.adopt(join),
+                What::Leave(member) => {
+                    self.unsubscribe(member);
+                }
+                What::Resume(member) => self.resume(member),
+            }
+            let core = &self.shared.core;
+            let waited = core.clock.now().saturating_sub(control.posted);
+            core.meters.control_waited(waited);
+        }
+    }
+
+    fn adopt(&mut self, join: Join) {
+        let key = Arc::as_ptr(&join.outlet).addr();
+        let number = match self.by_feed.get(&key) {
+            Some(number) => *number,
+            None => {
+                let number = self.free.pop().unwrap_or_else(|| {
+                    self.groups.push(None);
+                    self.groups.len() as u32 - 1
+                });
+                let group = Group::new(Arc::clone(&join.outlet), &self.shared.post, number);
+                self.groups[number as usize] = Some(group);
+                self.by_feed.insert(key, number);
+                number
+            }
+        };
+        if let Some(group) = &mut self.groups[number as usize] {
+            let place = group.adopt(join.id, join.token, join.cursor, join.backlog);
+            self.locations.set(join.id, number, place);
+            if group.has_work() {
+                self.enqueue(number);
+            }
+        }
+    }
+
+    fn enqueue(&mut self, number: u32) {
+        if let Some(Some(group)) = self.groups.get_mut(number as usize)
+            && !group.queued
+        {
+            group.queued = true;
+            self.ready.push_back(number);
+        }
+    }
+
+    /// Gives a group up once its last member has left.
+    fn drop_if_empty(&mut self, number: u32) {
+        let place = &mut self.groups[number as usize];
+        if let Some(group) = place.take_if(|group| group.len() == 0) {
+            self.by_feed.remove(&Arc::as_ptr(&group.outlet).addr());
+            group.end(&self.shared.post);
+            self.free.push(number);
+        }
+    }
+
+    /// Arms the bell unless there is something to do. True when it will ring.
+    fn sleep(&self) -> bool {
+        self.shared.post.sleep(|| self.shared.has_controls())
+    }
+
+    /// Waits in a task until there is something to do.
+    pub async fn ready(&mut self) {
+        let post = &self.shared.post;
+        poll_fn(|cx| {
+            if post.is_called() {
+                return Poll::Ready(());
+            }
+            post.listen(Bell::Task(cx.waker().clone()));
+            // It may have rung for whoever listened before.
+            match post.is_called() {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        })
+        .await;
+    }
+
+    /// Waits in a thread until there is something to do, at most so long. True when
+    /// there is.
+    pub fn wait(&mut self, timeout: Duration) -> bool {
+        let post = &self.shared.post;
+        if post.is_called() {
+            return true;
+        }
+        post.listen(Bell::Thread(thread::current()));
+        let deadline = Instant::now().checked_add(timeout);
+        while !post.is_called() {
+            match deadline {
+                None => thread::park(),
+                Some(deadline) => {
+                    let now = Instant::now();
+                    if now >= deadline {
+                        return false;
+                    }
+                    thread::park_timeout(deadline - now);
+                }
+            }
+        }
+        true
+    }
+
+    /// Has a callback called when there is something to do: once, until the next turn
+    /// that says there is no more. It runs on the publishing thread and should only
+    /// tell a loop.
+    pub fn on_ready(&mut self, callback: impl Fn() + Send + Sync + 'static) {
+        self.shared.post.listen(Bell::Callback(Arc::new(callback)));
+        // Something may have been announced to nobody.
+        if self.shared.post.is_called() {
+            self.shared.post.ring();
+        }
+    }
+
+    /// A descriptor that is readable when there is something to do. It is emptied by
+    /// [`turn`](Self::turn); the owner only polls it.
+    ///
+    /// # Errors
+    /// When the system gives no more descriptors.
+    #[cfg(unix)]
+    pub fn descriptor(&mut self) -> std::io::Result<std::os::fd::BorrowedFd<'_>> {
+        use std::os::{fd::AsFd, unix::net::UnixStream};
+        if self.descriptor.is_none() {
+            let (ring, listen) = UnixStream::pair()?;
+            ring.set_nonblocking(true)?;
+            listen.set_nonblocking(true)?;
+            self.shared.post.listen(Bell::Descriptor(Arc::new(ring)));
+            self.descriptor = Some(listen);
+            if self.shared.post.is_called() {
+                self.shared.post.ring();
+            }
+        }
+        match &self.descriptor {
+            Some(listen) => Ok(listen.as_fd()),
+            None => Err(std::io::ErrorKind::Other.into()),
+        }
+    }
+
+    /// Empties the descriptor.
+    #[cfg(unix)]
+    fn silence(&mut self) {
+        use std::io::Read;
+        if let Some(listen) = &mut self.descriptor {
+            let mut bytes = [0; 64];
+            while matches!(listen.read(&mut bytes), Ok(n) if n == bytes.len()) {}
+        }
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.shared.end();
+        self.shared.post.listen(Bell::None);
+        for group in self.groups.drain(..).flatten() {
+            group.end(&self.shared.post);
+        }
+    }
+}
+
+impl fmt::Debug for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lane")
+            .field("members", &self.len())
+            .field("feeds", &self.by_feed.len())
+            .finish_non_exhaustive()
+    }
+}

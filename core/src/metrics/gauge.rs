@@ -1,0 +1,77 @@
+//! Bytes of events alive in a hub.
+
+use crossbeam::utils::CachePadded;
+
+use super::stripe::{self, STRIPES};
+use crate::sync::{AtomicI64, Ordering};
+
+/// How far a stripe may run ahead of the shared total before it hands over.
+const SLACK: i64 = 32 * 1024;
+
+/// A sum of sizes that any thread may add to and take from.
+///
+/// Each thread works on its own stripe and passes on what exceeds [`SLACK`], so
+/// that [`Gauge::estimate`], one load, is never further from the truth than
+/// [`Gauge::ERROR`].
+#[derive(Debug, Default)]
+pub(crate) struct Gauge {
+    shared: CachePadded<AtomicI64>,
+    stripes: [CachePadded<AtomicI64>; STRIPES],
+}
+
+impl Gauge {
+    /// The largest difference between the estimate and the total, in bytes.
+    pub(crate) const ERROR: u64 = STRIPES as u64 * SLACK as u64;
+
+    pub(crate) fn add(&self, bytes: usize) {
+        self.shift(bytes as i64);
+    }
+
+    pub(crate) fn sub(&self, bytes: usize) {
+        self.shift(-(bytes as i64));
+    }
+
+    fn shift(&self, by: i64) {
+        let stripe = &self.stripes[stripe::mine()];
+        let now = stripe.fetch_add(by, Ordering::Relaxed) + by;
+        if now.abs() >= SLACK {
+            // Whoever takes it moves exactly what it took, so nothing is lost or doubled.
+            let taken = stripe.swap(0, Ordering::Relaxed);
+            self.shared.fetch_add(taken, Ordering::Relaxed);
+        }
+    }
+
+    /// The shared part alone: within [`Gauge::ERROR`] of the total.
+    pub(crate) fn estimate(&self) -> u64 {
+        self.shared.load(Ordering::Relaxed).max(0) as u64
+    }
+
+    /// The sum of all stripes: exact when no thread is writing.
+    pub(crate) fn total(&self) -> u64 {
+        let parts = self.stripes.iter().map(|s| s.load(Ordering::Relaxed));
+        (self.shared.load(Ordering::Relaxed) + parts.sum::<i64>()).max(0) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_threads_add_and_others_take_away_sums_to_nothing() {
+        let gauge = Gauge::default();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..10_000).for_each(|i| gauge.add(i)));
+            }
+        });
+        assert_eq!(gauge.total(), 4 * (0..10_000).sum::<usize>() as u64);
+        assert!(gauge.total().abs_diff(gauge.estimate()) <= Gauge::ERROR);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..10_000).for_each(|i| gauge.sub(i)));
+            }
+        });
+        assert_eq!(gauge.total(), 0);
+    }
+}

@@ -1,0 +1,278 @@
+//! What a hub counts, always, at a cost that a hot path does not notice.
+//!
+//! Counters are written by stripes (see [`stripe`]) and summed when somebody asks:
+//! a [`Stats`] is a snapshot of sums, each exact once the hub is quiet.
+
+mod gauge;
+mod histogram;
+mod stripe;
+mod topics;
+
+use crossbeam::utils::CachePadded;
+
+pub(crate) use gauge::Gauge;
+pub use histogram::DurationHistogram;
+use histogram::{Durations, SHARE_BOUNDS};
+use stripe::STRIPES;
+pub(crate) use topics::TopicMeters;
+pub use topics::TopicStats;
+
+use crate::{
+    feed::Losses,
+    sync::{AtomicU64, Ordering},
+};
+
+/// Buckets of a share: one per bound, and one for an event that reached nobody.
+const SHARES: usize = SHARE_BOUNDS.len() + 1;
+
+#[derive(Default)]
+pub(crate) struct Meters {
+    stripes: [CachePadded<Stripe>; STRIPES],
+    last_share: AtomicU64,
+    max_share: AtomicU64,
+    /// From publish until the last reader of a feed had it.
+    drains: Durations,
+    /// From the posting of a control command to a lane until it was carried out.
+    controls: Durations,
+}
+
+#[derive(Default)]
+struct Stripe {
+    published: AtomicU64,
+    unmatched: AtomicU64,
+    matched: AtomicU64,
+    reached: AtomicU64,
+    delivered: AtomicU64,
+    missed: AtomicU64,
+    unreadable: AtomicU64,
+    dropped_oldest: AtomicU64,
+    dropped_newest: AtomicU64,
+    dropped_stale: AtomicU64,
+    dropped_pressed: AtomicU64,
+    conflated: AtomicU64,
+    slow_closed: AtomicU64,
+    panicked: AtomicU64,
+    closed_writes: AtomicU64,
+    shares: [AtomicU64; SHARES],
+}
+
+/// Adds without a fetch where nothing is to be added.
+fn add(counter: &AtomicU64, n: u64) {
+    if n > 0 {
+        counter.fetch_add(n, Ordering::Relaxed);
+    }
+}
+
+impl Meters {
+    fn mine(&self) -> &Stripe {
+        &self.stripes[stripe::mine()]
+    }
+
+    pub(crate) fn published(&self, feeds: u64, subscriptions: u64, share: f64) {
+        let stripe = self.mine();
+        add(&stripe.published, 1);
+        if subscriptions == 0 {
+            add(&stripe.unmatched, 1);
+            add(&stripe.shares[0], 1);
+            return;
+        }
+        add(&stripe.matched, feeds);
+        add(&stripe.reached, subscriptions);
+        let bucket = SHARE_BOUNDS.iter().position(|bound| share <= *bound);
+        add(
+            &stripe.shares[1 + bucket.unwrap_or(SHARE_BOUNDS.len() - 1)],
+            1,
+        );
+        // Shares are not negative, so their bits rise as they do.
+        let bits = share.to_bits();
+        if self.last_share.load(Ordering::Relaxed) != bits {
+            self.last_share.store(bits, Ordering::Relaxed);
+        }
+        if self.max_share.load(Ordering::Relaxed) < bits {
+            self.max_share.fetch_max(bits, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn delivered(&self, events: u64) {
+        add(&self.mine().delivered, events);
+    }
+
+    pub(crate) fn missed(&self, events: u64) {
+        add(&self.mine().missed, events);
+    }
+
+    pub(crate) fn unreadable(&self) {
+        add(&self.mine().unreadable, 1);
+    }
+
+    pub(crate) fn slow_closed(&self) {
+        add(&self.mine().slow_closed, 1);
+    }
+
+    pub(crate) fn panicked(&self) {
+        add(&self.mine().panicked, 1);
+    }
+
+    pub(crate) fn wrote_to_closed(&self, events: u64) {
+        add(&self.mine().closed_writes, events);
+    }
+
+    pub(crate) fn lost(&self, losses: Losses) {
+        let stripe = self.mine();
+        add(&stripe.dropped_oldest, losses.oldest);
+        add(&stripe.dropped_newest, losses.newest);
+        add(&stripe.dropped_stale, losses.stale);
+        add(&stripe.dropped_pressed, losses.pressed);
+        add(&stripe.conflated, losses.conflated);
+    }
+
+    pub(crate) fn drained(&self, nanos: u64) {
+        self.drains.record(nanos);
+    }
+
+    pub(crate) fn control_waited(&self, nanos: u64) {
+        self.controls.record(nanos);
+    }
+
+    /// The part of a snapshot that is counted here.
+    pub(crate) fn stats(&self) -> Stats {
+        let sum = |counter: fn(&Stripe) -> &AtomicU64| {
+            let counts = self
+                .stripes
+                .iter()
+                .map(|s| counter(s).load(Ordering::Relaxed));
+            counts.sum::<u64>()
+        };
+        let share = |bits: &AtomicU64| f64::from_bits(bits.load(Ordering::Relaxed));
+        Stats {
+            subscriptions: 0,
+            topics: 0,
+            feeds: 0,
+            patterns: 0,
+            filters_indexed: 0,
+            filters_scanned: 0,
+            bytes_held: 0,
+            published: sum(|s| &s.published),
+            unmatched: sum(|s| &s.unmatched),
+            matched: sum(|s| &s.matched),
+            reached: sum(|s| &s.reached),
+            delivered: sum(|s| &s.delivered),
+            missed: sum(|s| &s.missed),
+            unreadable: sum(|s| &s.unreadable),
+            dropped_oldest: sum(|s| &s.dropped_oldest),
+            dropped_newest: sum(|s| &s.dropped_newest),
+            dropped_stale: sum(|s| &s.dropped_stale),
+            dropped_pressed: sum(|s| &s.dropped_pressed),
+            conflated: sum(|s| &s.conflated),
+            slow_closed: sum(|s| &s.slow_closed),
+            panicked: sum(|s| &s.panicked),
+            closed_writes: sum(|s| &s.closed_writes),
+            share: ShareHistogram {
+                last: share(&self.last_share),
+                max: share(&self.max_share),
+                buckets: std::array::from_fn(|i| {
+                    let counts = self
+                        .stripes
+                        .iter()
+                        .map(|s| s.shares[i].load(Ordering::Relaxed));
+                    counts.sum()
+                }),
+            },
+            drain: self.drains.snapshot(),
+            control_wait: self.controls.snapshot(),
+        }
+    }
+}
+
+/// A snapshot of a hub's counters. Counts run from the hub's start.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Subscriptions alive now.
+    pub subscriptions: u64,
+    /// Topics known now: subscribed to, with history, counted, or lately published to
+    /// while patterns are alive.
+    pub topics: usize,
+    /// Feeds alive now: distinct selectors and limits.
+    pub feeds: usize,
+    /// Patterns alive now.
+    pub patterns: usize,
+    /// Filters that are found through the index; one per distinct filter of a topic or
+    /// pattern.
+    pub filters_indexed: usize,
+    /// Filters that every event of their topic or pattern is tried against.
+    pub filters_scanned: usize,
+    /// Weight of all events alive, in bytes: in feeds, in histories, and kept by
+    /// whoever received them.
+    pub bytes_held: u64,
+
+    /// Events published.
+    pub published: u64,
+    /// Of these, events that no subscription asked for.
+    pub unmatched: u64,
+    /// Appends to feeds.
+    pub matched: u64,
+    /// Subscriptions reached, summed over events.
+    pub reached: u64,
+    /// Events handed to subscribers.
+    pub delivered: u64,
+    /// Events that subscribers were told they missed.
+    pub missed: u64,
+    /// Events whose payload some filter wanted to read and that is not a JSON object.
+    pub unreadable: u64,
+
+    /// Unread events pushed out of a feed by newer ones.
+    pub dropped_oldest: u64,
+    /// Events refused by a full feed ([`Overflow::DropNewest`](crate::Overflow::DropNewest)).
+    pub dropped_newest: u64,
+    /// Unread events dropped for their age.
+    pub dropped_stale: u64,
+    /// Unread events dropped because the whole hub was over its byte budget.
+    pub dropped_pressed: u64,
+    /// Unread events replaced by a newer one with the same key.
+    pub conflated: u64,
+    /// Subscriptions closed as slow consumers.
+    pub slow_closed: u64,
+    /// Subscriptions closed because their callback panicked.
+    pub panicked: u64,
+    /// Deliveries to a sink that said it had been closed. Stays 0.
+    pub closed_writes: u64,
+
+    /// The share of live subscriptions that single events reached.
+    pub share: ShareHistogram,
+    /// From publish until the last subscription of a feed had the event: every pass of
+    /// a lane, and a sample of what subscriptions read themselves.
+    pub drain: DurationHistogram,
+    /// From the posting of a command to a lane until it was carried out.
+    pub control_wait: DurationHistogram,
+}
+
+/// The share of live subscriptions that events reached, from 0 to 1.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShareHistogram {
+    last: f64,
+    max: f64,
+    buckets: [u64; SHARES],
+}
+
+impl ShareHistogram {
+    /// Of the latest event that reached anybody.
+    pub fn last(&self) -> f64 {
+        self.last
+    }
+
+    /// The largest so far.
+    pub fn max(&self) -> f64 {
+        self.max
+    }
+
+    /// Upper bound (inclusive) and count; the first, with bound 0, counts the events
+    /// that reached nobody.
+    pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
+        let bounds = std::iter::once(0.0).chain(SHARE_BOUNDS);
+        bounds.zip(self.buckets.iter().copied())
+    }
+}
+
+/// The rate of a latency sample: one in so many reads.
+pub(crate) const SAMPLE: u64 = 64;

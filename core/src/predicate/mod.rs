@@ -1,0 +1,165 @@
+//! Filters: conditions on the fields of an event, in the language of EventBridge patterns.
+//!
+//! A text goes through three forms. [`parse`] and [`leaf`] check it into a *draft*; [`compile`] splits the draft into an interned
+//! *shape* and a row of constants; a [`Filter`] is a reference to the shape and its own constants, which is all that a subscriber
+//! costs. A [`Template`] stops before the last step until it is given its variables. [`eval`] and [`scoped`] say what a filter
+//! admits; they are the definition that an index of filters must agree with.
+//!
+//! Nothing here knows topics, subscribers or how filters are filed.
+
+mod builder;
+mod compile;
+mod draft;
+mod error;
+mod eval;
+mod fold;
+mod leaf;
+mod net;
+mod parse;
+mod scoped;
+mod shape;
+mod template;
+mod variables;
+mod wildcard;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
+use std::sync::Arc;
+
+pub use builder::{Comparand, Field, Predicate, Var, field, var};
+pub use error::{BindError, FilterError};
+pub use template::Template;
+pub use variables::{Variable, Variables};
+
+pub(crate) use net::{Net, address_bits, mask};
+pub(crate) use shape::{Alternative, Bound, Expr, Op, Shape, Slot, SlotId, Slots, Test};
+
+use crate::fields::{Fields, NotJson, Path, Projection};
+
+/// Which events a subscriber wants: a compiled pattern. Cheap to clone.
+///
+/// Filters of equal meaning are equal, as far as that is seen from their form: order of fields, of alternatives and of operands,
+/// the spelling of numbers and paths, and whether a value was written or bound make no difference.
+///
+/// ```
+/// use distributary::Filter;
+///
+/// let filter = Filter::parse(r#"{"author": {"role": ["editor", "owner"]}, "size": [{"numeric": [">", 0, "<=", 1024]}]}"#)?;
+/// assert!(filter.matches_json(br#"{"author": {"role": "owner", "name": "ann"}, "size": 9}"#)?);
+/// assert!(!filter.matches_json(br#"{"author": {"role": "owner"}}"#)?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Filter(Arc<Parts>);
+
+struct Parts {
+    shape: Arc<Shape>,
+    hash: u64,
+    slots: Slots,
+}
+
+impl Filter {
+    /// Compiles a pattern.
+    ///
+    /// # Errors
+    /// Where the pattern is wrong, what stood there, and what was expected. Limits: 64 KiB of text, depth 32, 10,000 leaves,
+    /// 1,000 conjunctions once `$or` is expanded.
+    pub fn parse(text: &str) -> Result<Filter, FilterError> {
+        Filter::from_draft(parse::parse(text)?)
+    }
+
+    /// The filter that admits everything, `{}`.
+    #[must_use]
+    pub fn all() -> Filter {
+        Filter::from_parts(Shape::intern(Expr::All(Box::default())), Slots::new(), 0)
+    }
+
+    /// Whether it admits everything because it asks for nothing.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.expr().is_all()
+    }
+
+    /// Whether it admits an event with this payload. Reads the payload for this one filter; for many filters use a hub.
+    ///
+    /// # Errors
+    /// The payload is not a JSON object; a filter that asks for nothing admits it nevertheless.
+    pub fn matches_json(&self, payload: &[u8]) -> Result<bool, NotJson> {
+        if self.is_all() {
+            return Ok(true);
+        }
+        let mut fields = Fields::new();
+        Projection::new(self.paths().cloned()).from_json(payload, &mut fields)?;
+        Ok(self.admits(&fields))
+    }
+
+    /// The structure, shared with all filters of the same form.
+    pub(crate) fn shape(&self) -> &Arc<Shape> {
+        &self.0.shape
+    }
+
+    /// The condition; its constants are looked up with [`Filter::slot`].
+    pub(crate) fn expr(&self) -> &Expr {
+        &self.0.shape.expr
+    }
+
+    /// The constants of one operator.
+    pub(crate) fn slot(&self, id: SlotId) -> &Slot {
+        &self.0.slots[id.index()]
+    }
+
+    /// The paths this filter reads, ascending by text, each once.
+    pub(crate) fn paths(&self) -> impl ExactSizeIterator<Item = &Path> {
+        self.0.shape.paths.iter()
+    }
+
+    fn from_parts(shape: Arc<Shape>, slots: Slots, hash: u64) -> Filter {
+        Filter(Arc::new(Parts { shape, hash, slots }))
+    }
+}
+
+impl PartialEq for Filter {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+            || (self.0.hash == other.0.hash
+                && Arc::ptr_eq(&self.0.shape, &other.0.shape)
+                && self.0.slots == other.0.slots)
+    }
+}
+
+impl Eq for Filter {}
+
+impl Hash for Filter {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash.hash(state);
+    }
+}
+
+impl FromStr for Filter {
+    type Err = FilterError;
+
+    fn from_str(text: &str) -> Result<Filter, FilterError> {
+        Filter::parse(text)
+    }
+}
+
+impl TryFrom<&serde_json::Value> for Filter {
+    type Error = FilterError;
+
+    fn try_from(pattern: &serde_json::Value) -> Result<Filter, FilterError> {
+        Filter::parse(&pattern.to_string())
+    }
+}
+
+impl fmt::Debug for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Filter")
+            .field("condition", self.expr())
+            .field("constants", &self.0.slots)
+            .finish()
+    }
+}

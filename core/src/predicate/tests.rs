@@ -1,0 +1,6 @@
+//! The language as a whole: cases as data, and a second evaluator to agree with.
+
+mod cases;
+mod naive;
+mod tmpbench;
+mod whole;

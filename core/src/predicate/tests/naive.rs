@@ -1,0 +1,304 @@
+//! Agreement with an evaluator that follows the words of the language over whole documents, and tries every choice of array
+//! elements.
+
+use std::collections::BTreeMap;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use serde_json::{Value as Json, json};
+
+use super::super::Filter;
+
+/// Which object is looked at in each array, by the place of the array in the document.
+type Choice = BTreeMap<String, usize>;
+
+/// An array with objects in it: place, path, number of objects.
+type Array = (String, String, usize);
+
+fn join(path: &str, key: &str) -> String {
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}.{key}")
+    }
+}
+
+/// Nested arrays are transparent.
+fn flat(value: &Json) -> Vec<&Json> {
+    match value {
+        Json::Array(items) => items.iter().flat_map(flat).collect(),
+        value => vec![value],
+    }
+}
+
+fn arrays(object: &Json, path: &str, place: &str, out: &mut Vec<Array>) {
+    for (key, value) in object.as_object().unwrap() {
+        let (path, place) = (join(path, key), format!("{place}/{key}"));
+        let objects: Vec<_> = flat(value)
+            .into_iter()
+            .filter(|item| item.is_object())
+            .collect();
+        if value.is_array() && !objects.is_empty() {
+            out.push((place.clone(), path.clone(), objects.len()));
+        }
+        for (index, object) in objects.into_iter().enumerate() {
+            let place = if value.is_array() {
+                format!("{place}/{index}")
+            } else {
+                place.clone()
+            };
+            arrays(object, &path, &place, out);
+        }
+    }
+}
+
+/// The scalars at `wanted`, seen through a choice.
+fn values<'e>(
+    object: &'e Json,
+    path: &str,
+    place: &str,
+    choice: &Choice,
+    wanted: &str,
+    out: &mut Vec<&'e Json>,
+) {
+    for (key, value) in object.as_object().unwrap() {
+        let (path, place) = (join(path, key), format!("{place}/{key}"));
+        let (objects, scalars): (Vec<_>, Vec<_>) =
+            flat(value).into_iter().partition(|item| item.is_object());
+        if path == wanted {
+            out.extend(scalars);
+        }
+        match (value.is_array(), choice.get(&place)) {
+            (true, Some(index)) => values(
+                objects[*index],
+                &path,
+                &format!("{place}/{index}"),
+                choice,
+                wanted,
+                out,
+            ),
+            (true, None) => assert!(objects.is_empty()),
+            (false, _) => objects
+                .iter()
+                .for_each(|object| values(object, &path, &place, choice, wanted, out)),
+        }
+    }
+}
+
+fn holds(pattern: &Json, event: &Json) -> bool {
+    let mut all = Vec::new();
+    arrays(event, "", "", &mut all);
+    some_choice(&all, &mut Choice::new(), &mut |choice| {
+        check(pattern, "", event, &all, choice)
+    })
+}
+
+/// Whether `test` holds of some choice for `open` arrays beside those already chosen.
+fn some_choice(open: &[Array], choice: &mut Choice, test: &mut dyn FnMut(&Choice) -> bool) -> bool {
+    let Some(((place, _, len), rest)) = open.split_first() else {
+        return test(choice);
+    };
+    if choice.contains_key(place) {
+        return some_choice(rest, choice, test);
+    }
+    let found = (0..*len).any(|index| {
+        choice.insert(place.clone(), index);
+        some_choice(rest, choice, test)
+    });
+    choice.remove(place);
+    found
+}
+
+fn check(pattern: &Json, path: &str, event: &Json, all: &[Array], choice: &Choice) -> bool {
+    pattern
+        .as_object()
+        .unwrap()
+        .iter()
+        .all(|(key, value)| match key.as_str() {
+            "$or" => value
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|part| check(part, path, event, all, choice)),
+            "$and" => value
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|part| check(part, path, event, all, choice)),
+            "$not" => {
+                let above = |array: &str| path == array || path.starts_with(&format!("{array}."));
+                let kept = all.iter().filter(|(_, array, _)| above(array));
+                let mut chosen = kept
+                    .map(|(place, ..)| (place.clone(), choice[place]))
+                    .collect();
+                !some_choice(all, &mut chosen, &mut |choice| {
+                    check(value, path, event, all, choice)
+                })
+            }
+            key => {
+                let path = join(path, key);
+                match value {
+                    Json::Object(_) => check(value, &path, event, all, choice),
+                    Json::Array(alternatives) => {
+                        let mut found = Vec::new();
+                        values(event, "", "", choice, &path, &mut found);
+                        alternatives
+                            .iter()
+                            .any(|alternative| leaf(alternative, &found))
+                    }
+                    _ => panic!("the generator writes lists"),
+                }
+            }
+        })
+}
+
+fn equal(a: &Json, b: &Json) -> bool {
+    match (a.as_f64(), b.as_f64()) {
+        (Some(a), Some(b)) => a == b,
+        _ => a == b,
+    }
+}
+
+fn leaf(alternative: &Json, found: &[&Json]) -> bool {
+    let Some((operator, operand)) = alternative
+        .as_object()
+        .and_then(|object| object.iter().next())
+    else {
+        return found.iter().any(|value| equal(value, alternative));
+    };
+    let strings = |value: &Json, test: &dyn Fn(&str, &str) -> bool| {
+        let text = operand.as_str().unwrap();
+        value.as_str().is_some_and(|value| test(value, text))
+    };
+    match operator.as_str() {
+        "exists" => *operand == json!(!found.is_empty()),
+        "prefix" => found
+            .iter()
+            .any(|value| strings(value, &|value, text| value.starts_with(text))),
+        "suffix" => found
+            .iter()
+            .any(|value| strings(value, &|value, text| value.ends_with(text))),
+        "equals-ignore-case" => found.iter().any(|value| {
+            strings(value, &|value, text| {
+                value.to_lowercase() == text.to_lowercase()
+            })
+        }),
+        "anything-but" => found.iter().any(|value| match operand {
+            Json::Array(others) => !others.iter().any(|other| equal(value, other)),
+            Json::Object(_) => !leaf(operand, &[value]),
+            other => !equal(value, other),
+        }),
+        "numeric" => found
+            .iter()
+            .filter_map(|value| value.as_f64())
+            .any(|value| {
+                operand.as_array().unwrap().chunks(2).all(|pair| {
+                    let limit = pair[1].as_f64().unwrap();
+                    match pair[0].as_str().unwrap() {
+                        "=" => value == limit,
+                        "<" => value < limit,
+                        "<=" => value <= limit,
+                        ">" => value > limit,
+                        ">=" => value >= limit,
+                        other => panic!("{other}"),
+                    }
+                })
+            }),
+        other => panic!("{other}"),
+    }
+}
+
+fn scalar() -> impl Strategy<Value = Json> {
+    prop::sample::select(vec![
+        json!(1),
+        json!(1.0),
+        json!(2),
+        json!(2.5),
+        json!("x"),
+        json!("X"),
+        json!("xy"),
+        json!(true),
+        json!(null),
+    ])
+}
+
+fn key() -> impl Strategy<Value = String> {
+    prop::sample::select(vec!["a".to_owned(), "b".to_owned(), "c".to_owned()])
+}
+
+fn object(
+    value: impl Strategy<Value = Json>,
+    len: std::ops::Range<usize>,
+) -> impl Strategy<Value = Json> {
+    vec((key(), value), len).prop_map(|entries| Json::Object(entries.into_iter().collect()))
+}
+
+fn event() -> impl Strategy<Value = Json> {
+    let value = scalar().prop_recursive(4, 24, 3, |value| {
+        prop_oneof![
+            vec(value.clone(), 0..4).prop_map(Json::Array),
+            object(value.clone(), 0..4),
+            vec(object(value, 0..3), 1..4).prop_map(Json::Array)
+        ]
+    });
+    object(value, 0..4)
+}
+
+fn alternative() -> impl Strategy<Value = Json> {
+    let text = || prop::sample::select(vec!["x", "X", "y", "xy"]);
+    prop_oneof![
+        6 => scalar(),
+        1 => text().prop_map(|text| json!({ "prefix": text })),
+        1 => text().prop_map(|text| json!({ "suffix": text })),
+        1 => text().prop_map(|text| json!({ "equals-ignore-case": text })),
+        1 => scalar().prop_map(|value| json!({ "anything-but": value })),
+        1 => Just(json!({ "anything-but": [1, 2.5] })),
+        1 => text().prop_map(|text| json!({ "anything-but": { "prefix": text } })),
+        3 => any::<bool>().prop_map(|exists| json!({ "exists": exists })),
+        1 => prop::sample::select(vec!["<", "<=", "=", ">", ">="]).prop_map(|sign| json!({ "numeric": [sign, 2] })),
+        1 => Just(json!({ "numeric": [">=", 1, "<", 2.5] })),
+    ]
+}
+
+fn pattern() -> impl Strategy<Value = Json> {
+    let fields = object(vec(alternative(), 1..3).prop_map(Json::Array), 1..3);
+    fields.prop_recursive(4, 20, 3, |inner| {
+        prop_oneof![
+            3 => (object(inner.clone(), 1..3), inner.clone()).prop_map(|(mut a, b)| {
+                let more = b.as_object().unwrap().clone();
+                a.as_object_mut().unwrap().extend(more);
+                a
+            }),
+            1 => (inner.clone(), vec(inner.clone(), 2..4)).prop_map(|(mut rest, parts)| {
+                rest["$or"] = Json::Array(parts);
+                rest
+            }),
+            1 => (inner.clone(), vec(inner.clone(), 1..3)).prop_map(|(mut rest, parts)| {
+                rest["$and"] = Json::Array(parts);
+                rest
+            }),
+            1 => (inner.clone(), inner).prop_map(|(mut rest, part)| {
+                rest["$not"] = part;
+                rest
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn evaluation_agrees_with_every_choice_tried(pattern in pattern(), events in vec(event(), 1..4)) {
+        let filter = Filter::try_from(&pattern).unwrap();
+        for event in events {
+            let mut all = Vec::new();
+            arrays(&event, "", "", &mut all);
+            if all.iter().map(|(.., len)| *len).product::<usize>() > 64 {
+                continue;
+            }
+            let text = event.to_string();
+            prop_assert_eq!(filter.matches_json(text.as_bytes()).unwrap(), holds(&pattern, &event), "{} {}", pattern, event);
+        }
+    }
+}

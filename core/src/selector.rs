@@ -1,0 +1,269 @@
+//! What a subscription asks for: names, patterns, and a filter over all of them.
+
+use std::fmt;
+
+use smallvec::SmallVec;
+
+use crate::{
+    pattern::{Pattern, PatternError},
+    predicate::{Filter, FilterError},
+    topic::{Topic, TopicError},
+};
+
+/// The most names and patterns that one selector may hold.
+pub const MAX_NAMES: usize = 10_000;
+
+/// Exact topics and patterns, any number of each, and one filter for all.
+///
+/// The order in which names are given does not matter, nor does giving one twice:
+/// equal selectors share one feed. An event that several names admit is delivered
+/// once.
+///
+/// ```
+/// use distributary::{Filter, Selector};
+///
+/// let selector = Selector::topic("orders.eu")?
+///     .and_pattern("refunds.*")?
+///     .filter(Filter::parse(r#"{"total": [{"numeric": [">", 100]}]}"#)?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
+#[must_use]
+pub struct Selector {
+    /// Sorted, without duplicates.
+    pub(crate) topics: SmallVec<[Topic; 1]>,
+    /// Sorted by text, without duplicates.
+    pub(crate) patterns: SmallVec<[Pattern; 1]>,
+    pub(crate) filter: Option<Filter>,
+}
+
+impl Selector {
+    fn empty() -> Self {
+        Selector {
+            topics: SmallVec::new(),
+            patterns: SmallVec::new(),
+            filter: None,
+        }
+    }
+
+    /// One topic.
+    ///
+    /// # Errors
+    /// When the name is not a topic name.
+    pub fn topic(name: impl AsRef<str>) -> Result<Self, SelectorError> {
+        Selector::empty().and_topic(name)
+    }
+
+    /// Several topics.
+    ///
+    /// # Errors
+    /// When there is none, a name is not a topic name, or there are more than
+    /// [`MAX_NAMES`].
+    pub fn topics<N: AsRef<str>>(
+        names: impl IntoIterator<Item = N>,
+    ) -> Result<Self, SelectorError> {
+        let mut topics = names
+            .into_iter()
+            .map(Topic::new)
+            .collect::<Result<SmallVec<[Topic; 1]>, _>>()?;
+        topics.sort_unstable();
+        topics.dedup();
+        let selector = Selector {
+            topics,
+            ..Selector::empty()
+        };
+        selector.checked()
+    }
+
+    /// Every topic that a Redis glob matches.
+    ///
+    /// # Errors
+    /// When the text is not a pattern.
+    pub fn pattern(text: impl AsRef<str>) -> Result<Self, SelectorError> {
+        Selector::empty().and_pattern(text)
+    }
+
+    /// Adds a topic.
+    ///
+    /// # Errors
+    /// When the name is not a topic name, or there are too many.
+    pub fn and_topic(mut self, name: impl AsRef<str>) -> Result<Self, SelectorError> {
+        self.insert_topic(Topic::new(name)?);
+        self.checked()
+    }
+
+    /// Adds a pattern.
+    ///
+    /// # Errors
+    /// When the text is not a pattern, or there are too many.
+    pub fn and_pattern(mut self, text: impl AsRef<str>) -> Result<Self, SelectorError> {
+        self.insert_pattern(Pattern::new(text.as_ref())?);
+        self.checked()
+    }
+
+    /// Sets the filter; one that admits everything is none.
+    pub fn filter(mut self, filter: Filter) -> Self {
+        self.filter = Some(filter).filter(|filter| !filter.is_all());
+        self
+    }
+
+    pub(crate) fn insert_topic(&mut self, topic: Topic) -> bool {
+        let place = self.topics.binary_search(&topic);
+        place.map_err(|at| self.topics.insert(at, topic)).is_err()
+    }
+
+    pub(crate) fn insert_pattern(&mut self, pattern: Pattern) -> bool {
+        let text = pattern.as_str();
+        let place = self.patterns.binary_search_by(|p| p.as_str().cmp(text));
+        place
+            .map_err(|at| self.patterns.insert(at, pattern))
+            .is_err()
+    }
+
+    pub(crate) fn remove_topic(&mut self, topic: &Topic) -> bool {
+        let place = self.topics.binary_search(topic);
+        place.map(|at| self.topics.remove(at)).is_ok()
+    }
+
+    pub(crate) fn remove_pattern(&mut self, pattern: &Pattern) -> bool {
+        let place = self.patterns.iter().position(|p| p == pattern);
+        place.map(|at| self.patterns.remove(at)).is_some()
+    }
+
+    /// How many names and patterns there are.
+    pub(crate) fn names(&self) -> usize {
+        self.topics.len() + self.patterns.len()
+    }
+
+    /// Whether an event of this topic is asked for, filter aside.
+    pub(crate) fn covers(&self, topic: &Topic) -> bool {
+        self.topics.binary_search(topic).is_ok()
+            || self
+                .patterns
+                .iter()
+                .any(|pattern| pattern.matches(topic.as_str()))
+    }
+
+    fn checked(self) -> Result<Self, SelectorError> {
+        match self.names() {
+            0 => Err(SelectorError::Empty),
+            1..=MAX_NAMES => Ok(self),
+            given => Err(SelectorError::TooManyNames { given }),
+        }
+    }
+}
+
+impl fmt::Debug for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Selector")
+            .field("topics", &self.topics)
+            .field("patterns", &self.patterns)
+            .field("filter", &self.filter)
+            .finish()
+    }
+}
+
+impl From<Topic> for Selector {
+    fn from(topic: Topic) -> Self {
+        let mut selector = Selector::empty();
+        selector.insert_topic(topic);
+        selector
+    }
+}
+
+impl From<Pattern> for Selector {
+    fn from(pattern: Pattern) -> Self {
+        let mut selector = Selector::empty();
+        selector.insert_pattern(pattern);
+        selector
+    }
+}
+
+impl TryFrom<&str> for Selector {
+    type Error = SelectorError;
+
+    /// One exact topic of that name.
+    fn try_from(name: &str) -> Result<Self, SelectorError> {
+        Selector::topic(name)
+    }
+}
+
+impl TryFrom<&String> for Selector {
+    type Error = SelectorError;
+
+    fn try_from(name: &String) -> Result<Self, SelectorError> {
+        Selector::topic(name)
+    }
+}
+
+/// Why something is not a selector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SelectorError {
+    /// It names no topic and no pattern.
+    Empty,
+    /// It names more than [`MAX_NAMES`].
+    TooManyNames {
+        /// How many were given.
+        given: usize,
+    },
+    /// One of its topics is not a topic name.
+    Topic(TopicError),
+    /// One of its patterns is malformed.
+    Pattern(PatternError),
+    /// Its filter is malformed.
+    Filter(FilterError),
+}
+
+impl fmt::Display for SelectorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SelectorError::Empty => {
+                f.write_str("the selector names nothing: give at least one topic or pattern")
+            }
+            SelectorError::TooManyNames { given } => write!(
+                f,
+                "the selector names {given} topics and patterns, at most {MAX_NAMES} are taken: use a pattern, or several subscriptions"
+            ),
+            SelectorError::Topic(error) => error.fmt(f),
+            SelectorError::Pattern(error) => error.fmt(f),
+            SelectorError::Filter(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for SelectorError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            SelectorError::Topic(error) => Some(error),
+            SelectorError::Pattern(error) => Some(error),
+            SelectorError::Filter(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<TopicError> for SelectorError {
+    fn from(error: TopicError) -> Self {
+        SelectorError::Topic(error)
+    }
+}
+
+impl From<PatternError> for SelectorError {
+    fn from(error: PatternError) -> Self {
+        SelectorError::Pattern(error)
+    }
+}
+
+impl From<FilterError> for SelectorError {
+    fn from(error: FilterError) -> Self {
+        SelectorError::Filter(error)
+    }
+}
+
+impl From<std::convert::Infallible> for SelectorError {
+    /// What is a selector already needs no conversion that could fail.
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}

@@ -1,0 +1,510 @@
+//! A subscription that pulls: for tasks, threads and streams.
+//!
+//! It is a cursor on a feed and a place to park. Whoever wants to be called instead
+//! takes a [`Lane`](crate::Lane) or an [`Executor`](crate::Executor).
+
+use std::{
+    fmt,
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+    time::Instant,
+};
+
+use futures_core::Stream;
+
+use crate::{
+    event::Event,
+    feed::{Ending, NO_SLOT, Overflow, Read, Run, Shed, SlotId},
+    hub::{
+        core::Core,
+        history::{Backlog, Caught},
+        outlet::Outlet,
+        rewire::Name,
+        subscribe::{SubscribeError, SubscribeOptions},
+    },
+    metrics::SAMPLE,
+    pattern::Pattern,
+    selector::{Selector, SelectorError},
+    sync::Arc,
+    topic::Topic,
+};
+
+/// A subscription: yields the events of its selector in order.
+///
+/// Made by [`Hub::subscribe`](crate::Hub::subscribe). Dropping it unsubscribes; that
+/// never waits for anybody.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use distributary::{Hub, RecvError};
+///
+/// # tokio_test(async {
+/// let hub = Hub::new();
+/// let mut sub = hub.subscribe("news")?;
+/// hub.publish("news", "first")?;
+/// loop {
+///     match sub.recv().await {
+///         Ok(event) => println!("{}: {:?}", event.topic(), event.payload()),
+///         Err(RecvError::Lagged { missed }) => println!("missed {missed}"),
+///         Err(RecvError::Closed(reason)) => break println!("over: {reason}"),
+///     }
+/// #   break;
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok(()) }
+/// # fn tokio_test<F: std::future::Future>(f: F) -> F::Output {
+/// #     let mut f = std::pin::pin!(f);
+/// #     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+/// #     loop { if let std::task::Poll::Ready(v) = f.as_mut().poll(&mut cx) { return v } }
+/// # }
+/// ```
+#[must_use = "a subscription that is dropped is unsubscribed"]
+pub struct Subscription {
+    outlet: Arc<Outlet>,
+    cursor: u64,
+    slot: SlotId,
+    closed: Option<CloseReason>,
+    backlog: Option<Box<Backlog>>,
+}
+
+/// Why a subscription ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The hub was closed, and everything it had left was delivered.
+    HubClosed,
+    /// It did not keep up, under [`Overflow::Disconnect`].
+    SlowConsumer,
+    /// Its callback panicked.
+    Panicked,
+    /// Its sink asked for it.
+    SinkClosed,
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            CloseReason::HubClosed => "the hub was closed",
+            CloseReason::SlowConsumer => "the subscriber did not keep up with its budget",
+            CloseReason::Panicked => "the subscriber's callback panicked",
+            CloseReason::SinkClosed => "the subscriber's sink asked to be closed",
+        })
+    }
+}
+
+/// What a subscriber is told in place of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecvError {
+    /// Exactly so many events of the selector are gone; the next call goes on behind
+    /// them.
+    Lagged {
+        /// How many.
+        missed: u64,
+    },
+    /// Nothing more will come.
+    Closed(CloseReason),
+}
+
+impl fmt::Display for RecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RecvError::Lagged { missed } => write!(
+                f,
+                "missed {missed} events: read faster, take a larger budget, or load the current state"
+            ),
+            RecvError::Closed(reason) => reason.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for RecvError {}
+
+/// What [`Subscription::try_recv`] and the calls with a deadline say besides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TryRecvError {
+    /// Nothing has come yet.
+    Empty,
+    /// Exactly so many events of the selector are gone; the next call goes on behind
+    /// them.
+    Lagged {
+        /// How many.
+        missed: u64,
+    },
+    /// Nothing more will come.
+    Closed(CloseReason),
+}
+
+impl fmt::Display for TryRecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            TryRecvError::Empty => f.write_str("nothing has come yet"),
+            TryRecvError::Lagged { missed } => RecvError::Lagged { missed }.fmt(f),
+            TryRecvError::Closed(reason) => reason.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for TryRecvError {}
+
+impl From<RecvError> for TryRecvError {
+    fn from(error: RecvError) -> Self {
+        match error {
+            RecvError::Lagged { missed } => TryRecvError::Lagged { missed },
+            RecvError::Closed(reason) => TryRecvError::Closed(reason),
+        }
+    }
+}
+
+/// Events lent by one batch read: derefs to a slice.
+///
+/// The batch is shared with other subscriptions that stand at the same place, so
+/// taking one costs a single reference count however many events it holds.
+#[derive(Clone)]
+pub struct Batch(Run);
+
+impl std::ops::Deref for Batch {
+    type Target = [Event];
+
+    fn deref(&self) -> &[Event] {
+        &self.0.events
+    }
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl Subscription {
+    pub(crate) fn enter(
+        core: &Arc<Core>,
+        selector: Selector,
+        options: SubscribeOptions,
+    ) -> Result<Self, SubscribeError> {
+        let (entered, cursor) = core.enter(selector, options, |outlet| outlet.feed.join())?;
+        Ok(Subscription {
+            outlet: entered.outlet,
+            cursor,
+            slot: NO_SLOT,
+            closed: None,
+            backlog: entered.backlog,
+        })
+    }
+
+    fn core(&self) -> &Arc<Core> {
+        &self.outlet.core
+    }
+
+    /// Waits for the next event. Cancel-safe: a dropped future takes nothing with it.
+    ///
+    /// # Errors
+    /// [`RecvError::Lagged`] in place of events that are gone, [`RecvError::Closed`] at
+    /// the end.
+    pub async fn recv(&mut self) -> Result<Event, RecvError> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// The poll form of [`recv`](Self::recv).
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, RecvError>> {
+        self.poll_with(cx, Self::try_recv)
+    }
+
+    fn poll_with<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut read: impl FnMut(&mut Self) -> Result<T, TryRecvError>,
+    ) -> Poll<Result<T, RecvError>> {
+        loop {
+            match read(self) {
+                Ok(found) => return Poll::Ready(Ok(found)),
+                Err(TryRecvError::Lagged { missed }) => {
+                    return Poll::Ready(Err(RecvError::Lagged { missed }));
+                }
+                Err(TryRecvError::Closed(reason)) => {
+                    return Poll::Ready(Err(RecvError::Closed(reason)));
+                }
+                Err(TryRecvError::Empty) => {}
+            }
+            let feed = &self.outlet.feed;
+            if feed.park(self.cursor, &mut self.slot, cx.waker()) {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// The next event, if there is one now.
+    ///
+    /// # Errors
+    /// [`TryRecvError::Empty`] when there is none; otherwise as [`recv`](Self::recv).
+    pub fn try_recv(&mut self) -> Result<Event, TryRecvError> {
+        if self.backlog.is_some()
+            && let Some(result) = self.catch_up()
+        {
+            return result;
+        }
+        let mut shed = Shed::default();
+        let read =
+            self.outlet
+                .feed
+                .read(&mut self.cursor, || self.outlet.core.clock.now(), &mut shed);
+        self.settle(read, shed, |_| 1)
+    }
+
+    /// Waits for events and takes up to `max` of them at once.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    pub async fn recv_batch(&mut self, max: usize) -> Result<Batch, RecvError> {
+        poll_fn(|cx| self.poll_with(cx, |sub| sub.try_recv_batch(max))).await
+    }
+
+    /// Up to `max` events (at least one, however small `max` is) that are there now,
+    /// lent rather than counted one by one.
+    ///
+    /// # Errors
+    /// As [`try_recv`](Self::try_recv).
+    pub fn try_recv_batch(&mut self, max: usize) -> Result<Batch, TryRecvError> {
+        if self.backlog.is_some() {
+            let mut events = Vec::new();
+            while events.len() < max.max(1) {
+                match self.catch_up() {
+                    Some(Ok(event)) => events.push(event),
+                    Some(Err(error)) if events.is_empty() => return Err(error),
+                    // Nothing is lost: what was missed is still to be told.
+                    _ => break,
+                }
+            }
+            if !events.is_empty() {
+                return Ok(Batch(Run {
+                    first: 0,
+                    events: events.into(),
+                }));
+            }
+        }
+        let mut shed = Shed::default();
+        let now = || self.outlet.core.clock.now();
+        let read = self
+            .outlet
+            .feed
+            .read_run(&mut self.cursor, max.max(1), now, &mut shed);
+        self.settle(read, shed, |run: &Run| run.events.len() as u64)
+            .map(Batch)
+    }
+
+    /// Reads one event of what came before the feed; `None` once that is done.
+    fn catch_up(&mut self) -> Option<Result<Event, TryRecvError>> {
+        match self.backlog.as_mut()?.next() {
+            Caught::Event(event) => {
+                self.core().meters.delivered(1);
+                Some(Ok(event))
+            }
+            Caught::Missed(missed) => {
+                self.core().meters.missed(missed);
+                Some(Err(TryRecvError::Lagged { missed }))
+            }
+            Caught::Up => {
+                self.backlog = None;
+                None
+            }
+        }
+    }
+
+    /// Accounts for a read, outside of every lock.
+    fn settle<T>(
+        &mut self,
+        read: Read<T>,
+        mut shed: Shed,
+        events: impl Fn(&T) -> u64,
+    ) -> Result<T, TryRecvError> {
+        let core = &self.outlet.core;
+        if shed.drained > 0 && self.cursor % SAMPLE == 0 {
+            core.meters
+                .drained(core.clock.now().saturating_sub(shed.drained));
+        }
+        core.account(&mut shed);
+        if let Some(reason) = self.closed {
+            return Err(TryRecvError::Closed(reason));
+        }
+        match read {
+            Read::Got(found) => {
+                core.meters.delivered(events(&found));
+                Ok(found)
+            }
+            Read::Missed(missed) => {
+                core.meters.missed(missed);
+                if self.outlet.feed.limits().overflow == Overflow::Disconnect {
+                    core.meters.slow_closed();
+                    self.closed = Some(CloseReason::SlowConsumer);
+                    return Err(TryRecvError::Closed(CloseReason::SlowConsumer));
+                }
+                Err(TryRecvError::Lagged { missed })
+            }
+            Read::Nothing if self.outlet.feed.ending() != Ending::Open => {
+                self.closed = Some(CloseReason::HubClosed);
+                Err(TryRecvError::Closed(CloseReason::HubClosed))
+            }
+            Read::Nothing => Err(TryRecvError::Empty),
+        }
+    }
+
+    /// Blocks the thread until the next event, at most until the deadline.
+    ///
+    /// # Errors
+    /// [`TryRecvError::Empty`] at the deadline; otherwise as [`recv`](Self::recv).
+    pub fn recv_deadline(&mut self, deadline: Instant) -> Result<Event, TryRecvError> {
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let mut cx = Context::from_waker(&waker);
+        loop {
+            if let Poll::Ready(result) = self.poll_recv(&mut cx) {
+                return result.map_err(TryRecvError::from);
+            }
+            let now = Instant::now();
+            if now >= deadline {
+                return Err(TryRecvError::Empty);
+            }
+            thread::park_timeout(deadline - now);
+        }
+    }
+
+    /// Adds a topic; in force when this returns. False when it was there already.
+    ///
+    /// # Errors
+    /// When the name is not a topic name, or there are too many.
+    pub fn add_topic(&mut self, name: impl AsRef<str>) -> Result<bool, SelectorError> {
+        let name = Name::Topic(Topic::new(name)?);
+        self.rewire(|core, outlet, cursor| core.add_name(outlet, cursor, name))
+    }
+
+    /// Adds a pattern; in force when this returns. False when it was there already.
+    ///
+    /// # Errors
+    /// When the text is not a pattern, or there are too many names.
+    pub fn add_pattern(&mut self, text: impl AsRef<str>) -> Result<bool, SelectorError> {
+        let name = Name::Pattern(Pattern::new(text.as_ref())?);
+        self.rewire(|core, outlet, cursor| core.add_name(outlet, cursor, name))
+    }
+
+    /// Removes a topic: when this returns, nothing of it is delivered any more, unless
+    /// a pattern covers it. False when it was not there.
+    ///
+    /// # Errors
+    /// When the name is not a topic name, or it is the last one; drop the subscription
+    /// instead.
+    pub fn remove_topic(&mut self, name: impl AsRef<str>) -> Result<bool, SelectorError> {
+        let name = Name::Topic(Topic::new(name)?);
+        self.rewire(|core, outlet, cursor| core.remove_name(outlet, cursor, &name))
+    }
+
+    /// Removes a pattern, as [`remove_topic`](Self::remove_topic) removes a topic.
+    ///
+    /// # Errors
+    /// When the text is not a pattern, or it is the last name.
+    pub fn remove_pattern(&mut self, text: impl AsRef<str>) -> Result<bool, SelectorError> {
+        let name = Name::Pattern(Pattern::new(text.as_ref())?);
+        self.rewire(|core, outlet, cursor| core.remove_name(outlet, cursor, &name))
+    }
+
+    fn rewire(
+        &mut self,
+        change: impl FnOnce(&Arc<Core>, &mut Arc<Outlet>, &mut u64) -> Result<bool, SelectorError>,
+    ) -> Result<bool, SelectorError> {
+        let core = Arc::clone(self.core());
+        let before = Arc::clone(&self.outlet);
+        let changed = change(&core, &mut self.outlet, &mut self.cursor)?;
+        if !Arc::ptr_eq(&before, &self.outlet) {
+            // The place to park was in the old feed.
+            let slot = std::mem::replace(&mut self.slot, NO_SLOT);
+            before.feed.release_slot(slot);
+        }
+        if changed && let Some(backlog) = &mut self.backlog {
+            let selector = core.selector_of(&self.outlet);
+            backlog.keep(|topic| selector.covers(topic));
+        }
+        Ok(changed)
+    }
+
+    /// The selector as it stands now.
+    pub fn selector(&self) -> Selector {
+        self.core().selector_of(&self.outlet)
+    }
+
+    /// How many events wait to be read, counting those that are already lost and not
+    /// yet told.
+    pub fn lag(&self) -> u64 {
+        let backlog = self.backlog.as_ref().map_or(0, |backlog| backlog.len());
+        backlog + self.outlet.feed.end().saturating_sub(self.cursor)
+    }
+
+    /// Why the subscription ended, once it has.
+    pub fn closed(&self) -> Option<CloseReason> {
+        self.closed
+    }
+
+    /// Ends the subscription. The same as dropping it.
+    pub fn unsubscribe(self) {}
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.outlet.core.leave(&self.outlet, self.cursor, self.slot);
+    }
+}
+
+impl Stream for Subscription {
+    /// An event, or how many were missed.
+    type Item = Result<Event, Lagged>;
+
+    /// Ends when the subscription does; [`Subscription::closed`] says why.
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_recv(cx).map(|result| match result {
+            Ok(event) => Some(Ok(event)),
+            Err(RecvError::Lagged { missed }) => Some(Err(Lagged { missed })),
+            Err(RecvError::Closed(_)) => None,
+        })
+    }
+}
+
+/// What a stream yields in place of events that are gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lagged {
+    /// Exactly how many.
+    pub missed: u64,
+}
+
+impl fmt::Display for Lagged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let missed = self.missed;
+        RecvError::Lagged { missed }.fmt(f)
+    }
+}
+
+impl std::error::Error for Lagged {}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("selector", &self.selector())
+            .field("lag", &self.lag())
+            .field("closed", &self.closed)
+            .finish()
+    }
+}
+
+/// Wakes a blocked thread.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.unpark();
+    }
+}

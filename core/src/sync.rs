@@ -1,0 +1,88 @@
+//! The one place that names locks, atomics and queues.
+//!
+//! A normal build takes `parking_lot` and `crossbeam`; a build with `--cfg loom`
+//! takes loom's models of them, so that the hand-over protocols (`feed`,
+//! `lane::doorbell`) run unchanged under the model checker. Nothing outside this
+//! module names a primitive, which is what makes those models say something about
+//! the shipped code. Reference counts stay `std`'s: they hand nothing over.
+//!
+//! # Lock order
+//!
+//! A thread takes these only downwards, and holds at most one of a row:
+//!
+//! 1. the registry of selectors over several names (`hub::registry`)
+//! 2. a topic's publishing order, held by one publisher through routing and append
+//! 3. a shard of the topic table (`hub::table`)
+//! 4. the pattern table (`hub::patterns`)
+//! 5. a node's admissions (`hub::node`)
+//! 6. a feed's state (`feed`)
+//! 7. leaves: a lane's doorbell, the register of feeds that hold events
+//!
+//! No waker, callback, sink or destructor of a user's value runs under any of
+//! them: what is to be woken, rung or dropped is carried out of the lock first.
+
+pub(crate) use std::sync::Arc;
+
+#[cfg(not(loom))]
+pub(crate) use parking_lot::{Condvar, Mutex, RwLock};
+#[cfg(not(loom))]
+pub(crate) use std::sync::atomic::{
+    AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering,
+};
+
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+#[cfg(loom)]
+pub(crate) use modelled::Mutex;
+
+/// A lock-free queue of any number of producers and consumers.
+#[cfg(not(loom))]
+pub(crate) type Queue<T> = crossbeam::queue::SegQueue<T>;
+#[cfg(loom)]
+pub(crate) use modelled::Queue;
+
+/// loom's primitives in the shape of the ones they stand for.
+#[cfg(loom)]
+mod modelled {
+    use std::collections::VecDeque;
+
+    /// A `parking_lot` lock, as loom knows it.
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Mutex(loom::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
+            self.0
+                .lock()
+                .expect("no thread panics while it holds a lock in a model")
+        }
+
+        pub(crate) fn try_lock(&self) -> Option<loom::sync::MutexGuard<'_, T>> {
+            self.0.try_lock().ok()
+        }
+    }
+
+    /// A queue whose every operation is one step, as the lock-free one promises.
+    pub(crate) struct Queue<T>(Mutex<VecDeque<T>>);
+
+    impl<T> Queue<T> {
+        pub(crate) fn new() -> Self {
+            Queue(Mutex::new(VecDeque::new()))
+        }
+
+        pub(crate) fn push(&self, value: T) {
+            self.0.lock().push_back(value);
+        }
+
+        pub(crate) fn pop(&self) -> Option<T> {
+            self.0.lock().pop_front()
+        }
+
+        pub(crate) fn is_empty(&self) -> bool {
+            self.0.lock().is_empty()
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! The wikis, most active first, and what differs between them.
+
+/// One wiki.
+pub(crate) struct Site {
+    pub(crate) wiki: &'static str,
+    pub(crate) host: &'static str,
+    pub(crate) language: &'static str,
+    /// Share of all changes, in parts per 1,000.
+    pub(crate) weight: u64,
+    /// Percent of the changes made by bots.
+    pub(crate) bots: u64,
+    /// Names of the namespaces 1, 2, 4 and 14.
+    pub(crate) talk: &'static str,
+    pub(crate) user: &'static str,
+    pub(crate) project: &'static str,
+    pub(crate) category: &'static str,
+    /// Whether every edit is marked as patrolled or not, or new pages only.
+    pub(crate) patrols_edits: bool,
+}
+
+const fn site(
+    wiki: &'static str,
+    host: &'static str,
+    language: &'static str,
+    weight: u64,
+    bots: u64,
+    [talk, user, project, category]: [&'static str; 4],
+    patrols_edits: bool,
+) -> Site {
+    Site {
+        wiki,
+        host,
+        language,
+        weight,
+        bots,
+        talk,
+        user,
+        project,
+        category,
+        patrols_edits,
+    }
+}
+
+const EN: [&str; 4] = ["Talk", "User", "Wikipedia", "Category"];
+const FR: [&str; 4] = ["Discussion", "Utilisateur", "Wikipédia", "Catégorie"];
+const ES: [&str; 4] = ["Discusión", "Usuario", "Wikipedia", "Categoría"];
+const DE: [&str; 4] = ["Diskussion", "Benutzer", "Wikipedia", "Kategorie"];
+const PT: [&str; 4] = ["Discussão", "Usuário(a)", "Wikipédia", "Categoria"];
+
+pub(crate) const SITES: &[Site] = &[
+    site(
+        "wikidatawiki",
+        "www.wikidata.org",
+        "en",
+        300,
+        62,
+        ["Talk", "User", "Wikidata", "Category"],
+        true,
+    ),
+    site(
+        "commonswiki",
+        "commons.wikimedia.org",
+        "en",
+        230,
+        56,
+        ["Talk", "User", "Commons", "Category"],
+        true,
+    ),
+    site("enwiki", "en.wikipedia.org", "en", 200, 16, EN, false),
+    site("dewiki", "de.wikipedia.org", "de", 32, 14, DE, false),
+    site("frwiki", "fr.wikipedia.org", "fr", 32, 26, FR, true),
+    site("eswiki", "es.wikipedia.org", "es", 24, 20, ES, false),
+    site(
+        "ruwiki",
+        "ru.wikipedia.org",
+        "ru",
+        22,
+        18,
+        ["Обсуждение", "Участник", "Википедия", "Категория"],
+        true,
+    ),
+    site(
+        "jawiki",
+        "ja.wikipedia.org",
+        "ja",
+        22,
+        12,
+        ["ノート", "利用者", "Wikipedia", "Category"],
+        false,
+    ),
+    site(
+        "itwiki",
+        "it.wikipedia.org",
+        "it",
+        18,
+        24,
+        ["Discussione", "Utente", "Wikipedia", "Categoria"],
+        true,
+    ),
+    site(
+        "zhwiki",
+        "zh.wikipedia.org",
+        "zh",
+        16,
+        22,
+        ["Talk", "User", "Wikipedia", "Category"],
+        true,
+    ),
+    site(
+        "mgwiktionary",
+        "mg.wiktionary.org",
+        "en",
+        14,
+        97,
+        ["Dinika", "Mpikambana", "Wiktionary", "Sokajy"],
+        true,
+    ),
+    site(
+        "plwiki",
+        "pl.wikipedia.org",
+        "pl",
+        12,
+        30,
+        ["Dyskusja", "Wikipedysta", "Wikipedia", "Kategoria"],
+        true,
+    ),
+    site("ptwiki", "pt.wikipedia.org", "pt", 12, 20, PT, true),
+    site(
+        "ukwiki",
+        "uk.wikipedia.org",
+        "uk",
+        11,
+        32,
+        ["Обговорення", "Користувач", "Вікіпедія", "Категорія"],
+        true,
+    ),
+    site(
+        "arwiki",
+        "ar.wikipedia.org",
+        "ar",
+        10,
+        60,
+        ["نقاش", "مستخدم", "ويكيبيديا", "تصنيف"],
+        true,
+    ),
+    site(
+        "nlwiki",
+        "nl.wikipedia.org",
+        "nl",
+        9,
+        22,
+        ["Overleg", "Gebruiker", "Wikipedia", "Categorie"],
+        true,
+    ),
+    site(
+        "fawiki",
+        "fa.wikipedia.org",
+        "fa",
+        8,
+        40,
+        ["بحث", "کاربر", "ویکی\u{200c}پدیا", "رده"],
+        true,
+    ),
+    site(
+        "hewiki",
+        "he.wikipedia.org",
+        "he",
+        7,
+        15,
+        ["שיחה", "משתמש", "ויקיפדיה", "קטגוריה"],
+        true,
+    ),
+    site(
+        "kowiki",
+        "ko.wikipedia.org",
+        "ko",
+        6,
+        25,
+        ["토론", "사용자", "위키백과", "분류"],
+        true,
+    ),
+    site(
+        "enwiktionary",
+        "en.wiktionary.org",
+        "en",
+        6,
+        45,
+        ["Talk", "User", "Wiktionary", "Category"],
+        true,
+    ),
+    site(
+        "metawiki",
+        "meta.wikimedia.org",
+        "en",
+        4,
+        30,
+        ["Talk", "User", "Meta", "Category"],
+        true,
+    ),
+    site(
+        "hiwiki",
+        "hi.wikipedia.org",
+        "hi",
+        3,
+        10,
+        ["वार्ता", "सदस्य", "विकिपीडिया", "श्रेणी"],
+        true,
+    ),
+    site(
+        "elwiki",
+        "el.wikipedia.org",
+        "el",
+        2,
+        20,
+        ["Συζήτηση", "Χρήστης", "Βικιπαίδεια", "Κατηγορία"],
+        true,
+    ),
+];

@@ -1,0 +1,22 @@
+//! What the fuzz targets check: one module each, with a `run` that panics when a promise is broken.
+//!
+//! An input is text where that makes sense, so that seeds and crashes can be read and written by hand; bytes that
+//! are not UTF-8 are replaced rather than refused, so that no input is spent on nothing. The same functions run
+//! over the seeds in a plain `cargo test`.
+
+mod choices;
+pub mod fields;
+pub mod glob;
+pub mod index;
+pub mod predicate;
+
+/// A target's name, and what it runs on an input.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target, by the name of its binary and of its folder of seeds.
+pub const TARGETS: &[Target] = &[
+    ("fields", fields::run),
+    ("glob", glob::run),
+    ("index", index::run),
+    ("predicate", predicate::run),
+];
