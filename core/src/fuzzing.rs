@@ -19,7 +19,7 @@ pub struct FoundLeaf {
     pub value: Value,
 }
 
-/// What a projection of `paths` finds in `payload`: by path, then by place, then in the order of the event.
+/// What a projection of `paths`, all of them different, finds in `payload`: path by path.
 ///
 /// # Errors
 ///
@@ -29,22 +29,29 @@ pub fn json_leaves(paths: &[Path], payload: &[u8]) -> Result<Vec<FoundLeaf>, Not
     let mut fields = Fields::new();
     projection.from_json(payload, &mut fields)?;
     let mut places = vec![Place::EVENT];
-    let leaves = fields.leaves().iter().filter_map(|leaf| {
-        let place = places
-            .iter()
-            .position(|known| *known == leaf.place)
-            .unwrap_or_else(|| {
-                places.push(leaf.place);
-                places.len() - 1
+    let mut found = Vec::new();
+    for path in paths {
+        for leaf in fields.values(path.id()) {
+            let place = places
+                .iter()
+                .position(|known| *known == leaf.place)
+                .unwrap_or_else(|| {
+                    places.push(leaf.place);
+                    places.len() - 1
+                });
+            found.push(FoundLeaf {
+                path: path.clone(),
+                place,
+                value: leaf.value.to_value(),
             });
-        let path = paths.iter().find(|path| path.id() == leaf.path)?.clone();
-        Some(FoundLeaf {
-            path,
-            place,
-            value: leaf.value.to_value(),
-        })
-    });
-    Ok(leaves.collect())
+        }
+    }
+    assert_eq!(
+        found.len(),
+        fields.leaves().len(),
+        "leaves that no path finds: {fields:?}"
+    );
+    Ok(found)
 }
 
 /// The places in `patterns` of those that match `topic`, in order, as the table of live patterns finds them.

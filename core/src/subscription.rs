@@ -27,7 +27,7 @@ use crate::{
     metrics::SAMPLE,
     pattern::Pattern,
     selector::{Selector, SelectorError},
-    sync::Arc,
+    sync::{Arc, StdArc},
     topic::Topic,
 };
 
@@ -183,7 +183,7 @@ impl fmt::Debug for Batch {
 
 impl Subscription {
     pub(crate) fn enter(
-        core: &Arc<Core>,
+        core: &StdArc<Core>,
         selector: Selector,
         options: SubscribeOptions,
     ) -> Result<Self, SubscribeError> {
@@ -197,8 +197,8 @@ impl Subscription {
         })
     }
 
-    fn core(&self) -> &Arc<Core> {
-        &self.outlet.core
+    fn core(&self) -> &StdArc<Core> {
+        self.outlet.core()
     }
 
     /// Waits for the next event. Cancel-safe: a dropped future takes nothing with it.
@@ -249,10 +249,11 @@ impl Subscription {
             return result;
         }
         let mut shed = Shed::default();
-        let read =
-            self.outlet
-                .feed
-                .read(&mut self.cursor, || self.outlet.core.clock.now(), &mut shed);
+        let read = self.outlet.feed.read(
+            &mut self.cursor,
+            || self.outlet.core().clock.now(),
+            &mut shed,
+        );
         self.settle(read, shed, |_| 1)
     }
 
@@ -288,7 +289,7 @@ impl Subscription {
             }
         }
         let mut shed = Shed::default();
-        let now = || self.outlet.core.clock.now();
+        let now = || self.outlet.core().clock.now();
         let read = self
             .outlet
             .feed
@@ -322,7 +323,7 @@ impl Subscription {
         mut shed: Shed,
         events: impl Fn(&T) -> u64,
     ) -> Result<T, TryRecvError> {
-        let core = &self.outlet.core;
+        let core = self.outlet.core();
         if shed.drained > 0 && self.cursor % SAMPLE == 0 {
             core.meters
                 .drained(core.clock.now().saturating_sub(shed.drained));
@@ -358,7 +359,7 @@ impl Subscription {
     /// # Errors
     /// [`TryRecvError::Empty`] at the deadline; otherwise as [`recv`](Self::recv).
     pub fn recv_deadline(&mut self, deadline: Instant) -> Result<Event, TryRecvError> {
-        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let waker = Waker::from(StdArc::new(Unpark(thread::current())));
         let mut cx = Context::from_waker(&waker);
         loop {
             if let Poll::Ready(result) = self.poll_recv(&mut cx) {
@@ -412,9 +413,9 @@ impl Subscription {
 
     fn rewire(
         &mut self,
-        change: impl FnOnce(&Arc<Core>, &mut Arc<Outlet>, &mut u64) -> Result<bool, SelectorError>,
+        change: impl FnOnce(&StdArc<Core>, &mut Arc<Outlet>, &mut u64) -> Result<bool, SelectorError>,
     ) -> Result<bool, SelectorError> {
-        let core = Arc::clone(self.core());
+        let core = StdArc::clone(self.core());
         let before = Arc::clone(&self.outlet);
         let changed = change(&core, &mut self.outlet, &mut self.cursor)?;
         if !Arc::ptr_eq(&before, &self.outlet) {
@@ -452,7 +453,9 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.outlet.core.leave(&self.outlet, self.cursor, self.slot);
+        self.outlet
+            .core()
+            .leave(&self.outlet, self.cursor, self.slot);
     }
 }
 
@@ -500,11 +503,11 @@ impl fmt::Debug for Subscription {
 struct Unpark(Thread);
 
 impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
+    fn wake(self: StdArc<Self>) {
         self.0.unpark();
     }
 
-    fn wake_by_ref(self: &Arc<Self>) {
+    fn wake_by_ref(self: &StdArc<Self>) {
         self.0.unpark();
     }
 }

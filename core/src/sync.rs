@@ -4,7 +4,9 @@
 //! takes loom's models of them, so that the hand-over protocols (`feed`,
 //! `lane::doorbell`) run unchanged under the model checker. Nothing outside this
 //! module names a primitive, which is what makes those models say something about
-//! the shipped code. Reference counts stay `std`'s: they hand nothing over.
+//! the shipped code. Reference counts hand nothing over and are not modelled;
+//! [`Arc`] is one without a weak count, [`StdArc`] the one that methods, wakers and
+//! trait objects ask for.
 //!
 //! # Lock order
 //!
@@ -21,7 +23,8 @@
 //! No waker, callback, sink or destructor of a user's value runs under any of
 //! them: what is to be woken, rung or dropped is carried out of the lock first.
 
-pub(crate) use std::sync::Arc;
+pub(crate) use std::sync::Arc as StdArc;
+pub(crate) use triomphe::Arc;
 
 #[cfg(not(loom))]
 pub(crate) use parking_lot::{Condvar, Mutex, RwLock};
@@ -31,7 +34,7 @@ pub(crate) use std::sync::atomic::{
 };
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 #[cfg(loom)]
 pub(crate) use modelled::Mutex;
 

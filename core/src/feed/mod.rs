@@ -29,13 +29,13 @@ pub use limits::{Budget, BudgetError, Overflow};
 pub(crate) use log::{Log, Losses, Next, Run, Shed};
 pub(crate) use parking::{BATCH, NO_SLOT, SlotId, Wakers};
 
-use std::task::Waker;
+use std::{borrow::Borrow, task::Waker};
 
 use parking::Parking;
 
 use crate::{
     event::Event,
-    sync::{Arc, AtomicU8, AtomicU32, AtomicU64, Mutex, Ordering},
+    sync::{Arc, AtomicBool, AtomicU8, AtomicU32, AtomicU64, Mutex, Ordering},
     wake::{Calls, Post, wake_all},
 };
 
@@ -47,14 +47,18 @@ pub(crate) enum Ending {
     HubClosed = 1,
 }
 
-pub(crate) struct Feed {
+/// See the [module](self). `C` is what the feed shares with others of its kind, its
+/// limits among it; one word in each of a million feeds.
+pub(crate) struct Feed<C = Arc<Limits>> {
     /// The log's end, readable without the lock. Written under it.
     end: AtomicU64,
     /// Subscriptions; never rises from zero.
     live: AtomicU32,
     /// An [`Ending`].
     ending: AtomicU8,
-    limits: Arc<Limits>,
+    /// Stands in a register of feeds that hold events, for whoever keeps one.
+    pub(crate) registered: AtomicBool,
+    context: C,
     state: Mutex<State>,
 }
 
@@ -69,6 +73,8 @@ struct State {
 struct Audience {
     seats: Vec<Seat>,
     parking: Parking,
+    /// Somebody has been told to wake the crowd and has not begun.
+    crowded: bool,
 }
 
 /// A lane that has members on this feed.
@@ -87,14 +93,15 @@ pub(crate) enum Read<T> {
     Nothing,
 }
 
-impl Feed {
+impl<C: Borrow<Limits>> Feed<C> {
     /// A feed with one subscription, whose first event will take number `first`.
-    pub(crate) fn new(limits: Arc<Limits>, first: u64) -> Self {
+    pub(crate) fn new(context: C, first: u64) -> Self {
         Feed {
             end: AtomicU64::new(first),
             live: AtomicU32::new(1),
             ending: AtomicU8::new(Ending::Open as u8),
-            limits,
+            registered: AtomicBool::new(false),
+            context,
             state: Mutex::new(State {
                 log: Log::starting_at(first),
                 audience: None,
@@ -102,8 +109,12 @@ impl Feed {
         }
     }
 
-    pub(crate) fn limits(&self) -> &Arc<Limits> {
-        &self.limits
+    pub(crate) fn context(&self) -> &C {
+        &self.context
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        self.context.borrow()
     }
 
     /// How many subscriptions read this feed.
@@ -127,8 +138,8 @@ impl Feed {
 
     /// Admits an event. O(seats) and no more than [`BATCH`] parked readers.
     ///
-    /// True when more readers are parked than `calls` took: the caller sees to a
-    /// [`Feed::wake_parked`] once it holds no lock.
+    /// True when more readers are parked than `calls` took, and nobody has been told so
+    /// yet: the caller sees to a [`Feed::wake_parked`] once it holds no lock.
     #[must_use]
     pub(crate) fn append(
         &self,
@@ -138,7 +149,7 @@ impl Feed {
         shed: &mut Shed,
     ) -> bool {
         let mut state = self.state.lock();
-        state.log.push(event, &self.limits, now, shed);
+        state.log.push(event, self.limits(), now, shed);
         let end = state.log.end();
         self.end.store(end, Ordering::Release);
         match &mut state.audience {
@@ -149,7 +160,7 @@ impl Feed {
 
     /// Whether an event of this weight would make somebody miss something.
     pub(crate) fn is_full(&self, weight: usize) -> bool {
-        self.state.lock().log.is_full(weight, &self.limits)
+        self.state.lock().log.is_full(weight, self.limits())
     }
 
     /// Starts a reader at the end: it gets what is appended from now on.
@@ -239,14 +250,14 @@ impl Feed {
         if !self.has(*cursor) {
             return Read::Nothing;
         }
-        let now = match self.limits.budget.age {
+        let now = match self.limits().budget.age {
             u64::MAX => 0,
             _ => now(),
         };
         let mut state = self.state.lock();
         let log = &mut state.log;
-        log.expire(&self.limits, now, shed);
-        let (found, next) = match log.next(*cursor, &self.limits) {
+        log.expire(self.limits(), now, shed);
+        let (found, next) = match log.next(*cursor, self.limits()) {
             Next::Nothing => return Read::Nothing,
             Next::Missed { missed, cursor } => (Read::Missed(missed), cursor),
             Next::At(index) => match take(log, index) {
@@ -279,8 +290,8 @@ impl Feed {
         {
             seat.announced = false;
         }
-        state.log.expire(&self.limits, now, shed);
-        let read = match state.log.next(cursor, &self.limits) {
+        state.log.expire(self.limits(), now, shed);
+        let read = match state.log.next(cursor, self.limits()) {
             Next::Nothing => Read::Nothing,
             Next::Missed { missed, .. } => Read::Missed(missed),
             Next::At(index) => Read::Got(state.log.run(index, max)),
@@ -347,6 +358,12 @@ impl Feed {
     /// Wakes parked readers that stand before the end, about `max` of them, in
     /// batches outside the lock, from slot `from` on. Where to go on, if not through.
     pub(crate) fn wake_parked(&self, from: usize, max: usize) -> Option<usize> {
+        if from == 0
+            && let Some(audience) = self.state.lock().audience.as_deref_mut()
+        {
+            // Cleared first: an append during the pass asks for another one.
+            audience.crowded = false;
+        }
         self.wake_standing_before(self.end.load(Ordering::Acquire), from, max)
     }
 
@@ -399,7 +416,7 @@ impl Feed {
     /// Runs `f` on the log, for the rare operations of a feed with one reader.
     pub(crate) fn with_log<T>(&self, f: impl FnOnce(&mut Log, &Limits) -> T) -> T {
         let mut state = self.state.lock();
-        let result = f(&mut state.log, &self.limits);
+        let result = f(&mut state.log, self.limits());
         self.end.store(state.log.end(), Ordering::Release);
         result
     }
@@ -421,8 +438,8 @@ impl Audience {
         if !self.parking.has_armed() {
             return false;
         }
-        let room = BATCH.saturating_sub(calls.wakers().len());
-        room == 0 || self.parking.take(0, end, calls.wakers()).is_some()
+        let through = self.parking.take(0, end, calls.wakers()).is_none();
+        !through && !std::mem::replace(&mut self.crowded, true)
     }
 
     fn seat(&mut self, post: &Arc<Post>) -> Option<&mut Seat> {

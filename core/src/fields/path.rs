@@ -34,8 +34,9 @@ struct Interned {
 
 impl Path {
     /// The path that `text` writes. Every text is a path; an empty segment is a key of no characters.
-    #[must_use]
-    pub fn new(text: &str) -> Path {
+    ///
+    /// Interns each prefix too, so the number of segments must have been checked where the text came from outside.
+    pub(crate) fn new(text: &str) -> Path {
         let parent = text.rfind('.').map(|dot| Path::new(&text[..dot]));
         TABLE.lock().intern(text, parent)
     }

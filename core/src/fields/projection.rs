@@ -109,6 +109,12 @@ impl Projection {
     }
 
     /// Reads a JSON object in one pass, without a document. On an error `out` is left empty.
+    ///
+    /// The leaves are told apart by ids of paths, so the projection must outlive the use of `out`.
+    #[expect(
+        clippy::wrong_self_convention,
+        reason = "reads from JSON, through the projection"
+    )]
     pub(crate) fn from_json<'p>(
         &self,
         payload: &'p [u8],
@@ -124,6 +130,10 @@ impl Projection {
     }
 
     /// Reads the attributes, which have no arrays; a repeated name is a repeated key.
+    #[expect(
+        clippy::wrong_self_convention,
+        reason = "reads from attributes, through the projection"
+    )]
     pub(crate) fn from_attributes<'p>(&self, attributes: &'p Attributes, out: &mut Fields<'p>) {
         out.clear();
         for (name, value) in attributes.iter() {

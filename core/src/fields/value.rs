@@ -269,7 +269,8 @@ mod tests {
             assert_eq!(hasher.hash_one(a), hasher.hash_one(ValueRef::from(a)));
             for (j, b) in values.iter().enumerate() {
                 assert_eq!(ValueRef::from(a).cmp_value(b), i.cmp(&j), "{a} {b}");
-                assert_eq!(ValueRef::from(a) == *b, i == j, "{a} {b}");
+                let borrowed = ValueRef::from(a);
+                assert_eq!(borrowed == *b, i == j, "{a} {b}");
             }
         }
     }

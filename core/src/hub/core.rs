@@ -3,15 +3,22 @@
 use hashbrown::HashMap;
 
 use super::{
-    herald::Herald, history::Rule, node::Node, outlet::Outlet, patterns::Patterns,
-    pressure::Pressure, reaper::Reaper, room::Room, table::Table,
+    herald::Herald,
+    history::Rule,
+    node::Node,
+    outlet::{Context, Outlet},
+    patterns::Patterns,
+    pressure::Pressure,
+    reaper::Reaper,
+    room::Room,
+    table::Table,
 };
 use crate::{
     clock::Clock,
     feed::{Ending, Limits, Losses, Shed},
     metrics::{Gauge, Meters},
     selector::Selector,
-    sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering},
+    sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, StdArc},
     topic::Topic,
 };
 
@@ -24,8 +31,8 @@ pub(crate) struct Core {
     /// Selectors of several names, so that equal ones share a feed.
     pub(crate) registry: Mutex<HashMap<(Selector, Limits), Arc<Outlet>, ahash::RandomState>>,
     /// One allocation per distinct set of limits.
-    limits: Mutex<HashMap<Limits, Arc<Limits>, ahash::RandomState>>,
-    pub(crate) default_limits: Arc<Limits>,
+    contexts: Mutex<Contexts>,
+    pub(crate) default_limits: Limits,
     pub(crate) rules: Vec<Rule>,
     /// Live subscriptions.
     pub(crate) live: AtomicU64,
@@ -42,6 +49,13 @@ pub(crate) struct Core {
     closed: AtomicBool,
 }
 
+#[derive(Default)]
+struct Contexts {
+    /// Of subscriptions that ask for nothing special.
+    default: Option<Context>,
+    others: HashMap<Limits, Context, ahash::RandomState>,
+}
+
 /// What a builder decides.
 pub(crate) struct Settings {
     pub(crate) limits: Limits,
@@ -54,21 +68,17 @@ pub(crate) struct Settings {
 }
 
 impl Core {
-    pub(crate) fn new(settings: Settings) -> Arc<Self> {
+    pub(crate) fn new(settings: Settings) -> StdArc<Self> {
         let clock = Clock::start();
-        let default_limits = Arc::new(settings.limits);
-        Arc::new(Core {
+        StdArc::new(Core {
             clock,
             // Random, and never 0: two hubs do not take each other's positions.
             epoch: ahash::RandomState::new().hash_one(clock.now()) | 1,
             table: Table::new(settings.shards),
             patterns: Patterns::default(),
             registry: Mutex::default(),
-            limits: Mutex::new(HashMap::from_iter([(
-                settings.limits,
-                Arc::clone(&default_limits),
-            )])),
-            default_limits,
+            contexts: Mutex::default(),
+            default_limits: settings.limits,
             rules: settings.rules,
             live: AtomicU64::new(0),
             meters: Meters::default(),
@@ -84,17 +94,22 @@ impl Core {
         })
     }
 
-    /// The shared copy of these limits.
-    pub(crate) fn intern(&self, limits: Limits) -> Arc<Limits> {
-        if limits == *self.default_limits {
-            return Arc::clone(&self.default_limits);
+    /// What feeds with these limits share.
+    pub(crate) fn context(self: &StdArc<Self>, limits: Limits) -> Context {
+        let Contexts { default, others } = &mut *self.contexts.lock();
+        if limits == self.default_limits {
+            return default
+                .get_or_insert_with(|| Context::new(limits, self))
+                .clone();
         }
-        let mut known = self.limits.lock();
-        if known.len() > 1_024 {
+        if others.len() > 1_024 {
             // Limits made up per subscription: forget those that nobody uses any more.
-            known.retain(|_, limits| Arc::strong_count(limits) > 1);
+            others.retain(|_, context| !context.is_unused());
         }
-        Arc::clone(known.entry(limits).or_insert_with(|| Arc::new(limits)))
+        let context = others.entry(limits);
+        context
+            .or_insert_with(|| Context::new(limits, self))
+            .clone()
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -123,7 +138,6 @@ impl Core {
         let mut outlets = Vec::new();
         let mut collect = |node: &Arc<Node>| {
             let mut admissions = node.admissions().lock();
-            admissions.gone = true;
             admissions.take_outlets(&mut outlets);
         };
         self.table.for_each(&mut collect);
@@ -131,6 +145,7 @@ impl Core {
         self.table.clear();
         self.patterns.clear();
         self.registry.lock().clear();
+        *self.contexts.lock() = Contexts::default();
         self.counted.lock().clear();
         self.pressure.clear();
         for outlet in outlets {

@@ -31,7 +31,7 @@ impl Core {
         let node = loop {
             let node = self.topic_node(topic);
             let mut admissions = node.admissions().lock();
-            if !admissions.gone {
+            if !admissions.is_gone() {
                 admissions.more_mut().counters = Some(Arc::new(TopicMeters::default()));
                 drop(admissions);
                 break node;

@@ -62,9 +62,7 @@ impl Herald {
             None => outlets.iter().for_each(wake),
             Some(thread) => {
                 for outlet in outlets {
-                    if !outlet.heralded.swap(true, Ordering::AcqRel) {
-                        self.shared.queue.push(outlet);
-                    }
+                    self.shared.queue.push(outlet);
                 }
                 thread.unpark();
             }
@@ -88,8 +86,6 @@ fn start(shared: &Arc<Shared>) -> Option<Thread> {
     let run = move || {
         while !shared.stopped.load(Ordering::Acquire) {
             while let Some(outlet) = shared.queue.pop() {
-                // Cleared first: an append during the pass asks for another one.
-                outlet.heralded.store(false, Ordering::Release);
                 wake(&outlet);
             }
             thread::park();

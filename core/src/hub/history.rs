@@ -15,11 +15,9 @@ use crate::{
     hub::node::Node,
     pattern::Pattern,
     predicate::Filter,
-    sync::{Arc, AtomicU32, Mutex},
+    sync::{Arc, AtomicBool, Mutex},
     topic::Topic,
 };
-
-use super::outlet::UNREGISTERED;
 
 /// Which topics keep history, and how much.
 #[derive(Debug, Clone)]
@@ -32,8 +30,8 @@ pub(crate) struct Rule {
 pub(crate) struct History {
     log: Mutex<Log>,
     limits: Limits,
-    /// Place in the register of logs that hold events.
-    pub(crate) registered: AtomicU32,
+    /// Stands in the register of those that hold events.
+    pub(crate) registered: AtomicBool,
 }
 
 impl History {
@@ -45,7 +43,7 @@ impl History {
                 overflow: Overflow::DropOldest,
                 budget: keep,
             },
-            registered: AtomicU32::new(UNREGISTERED),
+            registered: AtomicBool::new(false),
         }
     }
 

@@ -25,7 +25,7 @@ mod settings;
 pub(crate) mod subscribe;
 mod table;
 
-use std::{fmt, sync::Arc, time::Instant};
+use std::{fmt, time::Instant};
 
 use bytes::Bytes;
 
@@ -41,6 +41,7 @@ use crate::{
     metrics::{Stats, TopicStats},
     selector::{Selector, SelectorError},
     subscription::Subscription,
+    sync::{Arc, StdArc},
     topic::Topic,
 };
 
@@ -68,7 +69,7 @@ use crate::{
 pub struct Hub(Arc<Owner>);
 
 /// Closes the core when the last hub is dropped; feeds and lanes hold only the core.
-struct Owner(Arc<Core>);
+struct Owner(StdArc<Core>);
 
 impl Drop for Owner {
     fn drop(&mut self) {
@@ -93,7 +94,7 @@ impl Hub {
         HubBuilder::new()
     }
 
-    pub(crate) fn core(&self) -> &Arc<Core> {
+    pub(crate) fn core(&self) -> &StdArc<Core> {
         &self.0.0
     }
 

@@ -40,7 +40,6 @@ pub(crate) enum Name {
 
 #[derive(Default)]
 pub(crate) struct Admissions {
-    pub(crate) gone: bool,
     /// The feeds of selectors without a filter.
     pub(crate) open: Feeds,
     more: Option<Box<More>>,
@@ -105,6 +104,17 @@ impl Node {
 }
 
 impl Admissions {
+    /// Whether the node is out of its table.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self.open, Feeds::Gone)
+    }
+
+    /// Notes that the node, which is empty, is out of its table.
+    pub(crate) fn go(&mut self) {
+        debug_assert!(self.has_no_feeds());
+        self.open = Feeds::Gone;
+    }
+
     pub(crate) fn more(&self) -> Option<&More> {
         self.more.as_deref()
     }
@@ -163,7 +173,7 @@ impl Admissions {
 
     /// Empties the node of all feeds, because the hub ends.
     pub(crate) fn take_outlets(&mut self, outlets: &mut Vec<Arc<Outlet>>) {
-        outlets.extend_from_slice(std::mem::take(&mut self.open).as_slice());
+        outlets.extend_from_slice(std::mem::replace(&mut self.open, Feeds::Gone).as_slice());
         if let Some(index) = self.more.take().and_then(|more| more.filtered) {
             index
                 .values()
@@ -197,6 +207,8 @@ impl Admissions {
 pub(crate) enum Feeds {
     #[default]
     None,
+    /// None, and never any more: the node is out of its table.
+    Gone,
     One(Arc<Outlet>),
     /// Boxed twice over so that a `Feeds` stays two words.
     #[allow(clippy::box_collection)]
@@ -205,12 +217,12 @@ pub(crate) enum Feeds {
 
 impl Feeds {
     pub(crate) fn is_empty(&self) -> bool {
-        matches!(self, Feeds::None)
+        matches!(self, Feeds::None | Feeds::Gone)
     }
 
     pub(crate) fn as_slice(&self) -> &[Arc<Outlet>] {
         match self {
-            Feeds::None => &[],
+            Feeds::None | Feeds::Gone => &[],
             Feeds::One(outlet) => std::slice::from_ref(outlet),
             Feeds::Many(outlets) => outlets,
         }
@@ -218,7 +230,7 @@ impl Feeds {
 
     pub(crate) fn push(&mut self, outlet: Arc<Outlet>) {
         *self = match std::mem::take(self) {
-            Feeds::None => Feeds::One(outlet),
+            Feeds::None | Feeds::Gone => Feeds::One(outlet),
             Feeds::One(first) => Feeds::Many(Box::new(vec![first, outlet])),
             Feeds::Many(mut outlets) => {
                 outlets.push(outlet);

@@ -3,6 +3,8 @@
 //! Subscriptions and lanes hold an [`Outlet`]; nodes hold it too, until the last
 //! subscription has gone and it has been unhooked.
 
+use std::borrow::Borrow;
+
 use super::{
     core::Core,
     node::{Name, Node},
@@ -12,21 +14,42 @@ use crate::{
     index::EntryId,
     predicate::Filter,
     selector::Selector,
-    sync::{Arc, AtomicBool, AtomicU32, Mutex, Ordering},
+    sync::{Arc, AtomicU32, Mutex, Ordering, StdArc},
 };
 
 pub(crate) struct Outlet {
-    pub(crate) feed: Feed,
-    pub(crate) core: Arc<Core>,
+    pub(crate) feed: Feed<Context>,
     hook: Hook,
-    /// Place in the register of feeds that hold events.
-    pub(crate) registered: AtomicU32,
-    /// Waits in the herald's queue.
-    pub(crate) heralded: AtomicBool,
 }
 
-/// Not in the register.
-pub(crate) const UNREGISTERED: u32 = u32::MAX;
+/// What all feeds with equal limits share: the limits, and the hub. One word.
+#[derive(Clone)]
+pub(crate) struct Context(Arc<(Limits, StdArc<Core>)>);
+
+impl Context {
+    pub(crate) fn new(limits: Limits, core: &StdArc<Core>) -> Self {
+        Context(Arc::new((limits, StdArc::clone(core))))
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.0
+    }
+
+    /// Whether nobody else holds it.
+    pub(crate) fn is_unused(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+
+    fn is_same(&self, other: &Context) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Borrow<Limits> for Context {
+    fn borrow(&self) -> &Limits {
+        self.limits()
+    }
+}
 
 /// Where a feed is hooked in.
 enum Hook {
@@ -56,42 +79,39 @@ const OPEN: u32 = u32::MAX;
 
 impl Outlet {
     /// A feed that equal selectors of one name share.
-    pub(crate) fn shared(core: &Arc<Core>, limits: &Arc<Limits>, node: &Arc<Node>) -> Arc<Self> {
+    pub(crate) fn shared(context: &Context, node: &Arc<Node>) -> Arc<Self> {
         let hook = Hook::One {
             node: Arc::clone(node),
             entry: AtomicU32::new(OPEN),
         };
-        Outlet::new(core, limits, hook)
+        Outlet::new(context, hook)
     }
 
     /// A feed of several names, or one that is not shared.
-    pub(crate) fn several(
-        core: &Arc<Core>,
-        limits: &Arc<Limits>,
-        selector: Selector,
-        private: bool,
-    ) -> Arc<Self> {
+    pub(crate) fn several(context: &Context, selector: Selector, private: bool) -> Arc<Self> {
         let hook = Hook::Several(Box::new(Several {
             selector: Mutex::new(selector),
             links: Mutex::default(),
             private,
         }));
-        Outlet::new(core, limits, hook)
+        Outlet::new(context, hook)
     }
 
-    fn new(core: &Arc<Core>, limits: &Arc<Limits>, hook: Hook) -> Arc<Self> {
+    fn new(context: &Context, hook: Hook) -> Arc<Self> {
         Arc::new(Outlet {
-            feed: Feed::new(Arc::clone(limits), 0),
-            core: Arc::clone(core),
+            feed: Feed::new(context.clone(), 0),
             hook,
-            registered: AtomicU32::new(UNREGISTERED),
-            heralded: AtomicBool::new(false),
         })
     }
 
+    /// The hub.
+    pub(crate) fn core(&self) -> &StdArc<Core> {
+        &self.feed.context().0.1
+    }
+
     /// Whether a subscription with an equal selector of one name may join.
-    pub(crate) fn is_shared_by(&self, limits: &Arc<Limits>) -> bool {
-        matches!(self.hook, Hook::One { .. }) && Arc::ptr_eq(self.feed.limits(), limits)
+    pub(crate) fn is_shared_by(&self, context: &Context) -> bool {
+        matches!(self.hook, Hook::One { .. }) && self.feed.context().is_same(context)
     }
 
     /// Whether an event may reach this feed by more than one node.

@@ -85,10 +85,10 @@ impl Patterns {
             return false;
         };
         let mut admissions = node.admissions().lock();
-        if admissions.gone || !admissions.has_no_feeds() {
+        if admissions.is_gone() || !admissions.has_no_feeds() {
             return true;
         }
-        admissions.gone = true;
+        admissions.go();
         drop(admissions);
         if let Some(id) = state.table.find(pattern) {
             state.table.remove(id);

@@ -6,15 +6,13 @@
 //! event given up was paid for by its append. Those who lose are told as in any
 //! other overflow.
 
-use super::{
-    core::Core,
-    node::Node,
-    outlet::{Outlet, UNREGISTERED},
-};
+use indexmap::IndexMap;
+
+use super::{core::Core, node::Node, outlet::Outlet};
 use crate::{
     feed::Shed,
     metrics::Gauge,
-    sync::{Arc, AtomicU32, Mutex, Ordering},
+    sync::{Arc, AtomicBool, Mutex, Ordering},
 };
 
 pub(crate) struct Pressure {
@@ -25,8 +23,8 @@ pub(crate) struct Pressure {
 
 #[derive(Default)]
 struct Register {
-    holders: Vec<Option<Holder>>,
-    free: Vec<u32>,
+    /// By the address of what each holder keeps alive.
+    holders: IndexMap<usize, Holder, ahash::RandomState>,
     /// Whose turn it is.
     turn: usize,
 }
@@ -38,9 +36,17 @@ enum Holder {
 }
 
 impl Holder {
-    fn place(&self) -> Option<&AtomicU32> {
+    fn address(&self) -> usize {
         match self {
-            Holder::Feed(outlet) => Some(&outlet.registered),
+            Holder::Feed(outlet) => Arc::as_ptr(outlet).addr(),
+            Holder::History(node) => Arc::as_ptr(node).addr(),
+        }
+    }
+
+    /// The mark that says that it stands in the register.
+    fn mark(&self) -> Option<&AtomicBool> {
+        match self {
+            Holder::Feed(outlet) => Some(&outlet.feed.registered),
             Holder::History(node) => node.history.as_ref().map(|history| &history.registered),
         }
     }
@@ -67,78 +73,69 @@ impl Pressure {
 
     /// Enters a feed that has got an event; one load when it stands there already.
     pub(crate) fn feed_holds(&self, outlet: &Arc<Outlet>) {
-        if outlet.registered.load(Ordering::Relaxed) == UNREGISTERED {
+        if !outlet.feed.registered.load(Ordering::Relaxed) {
             self.enter(Holder::Feed(Arc::clone(outlet)));
         }
     }
 
     /// Enters a topic whose history has got an event.
     pub(crate) fn history_holds(&self, node: &Arc<Node>) {
-        let place = node.history.as_ref().map(|history| &history.registered);
-        if place.is_some_and(|place| place.load(Ordering::Relaxed) == UNREGISTERED) {
+        let history = node.history.as_ref();
+        if history.is_some_and(|history| !history.registered.load(Ordering::Relaxed)) {
             self.enter(Holder::History(Arc::clone(node)));
         }
     }
 
     fn enter(&self, holder: Holder) {
         let mut register = self.register.lock();
-        let Some(place) = holder.place() else { return };
-        if place.load(Ordering::Relaxed) != UNREGISTERED {
-            return;
+        if let Some(mark) = holder.mark() {
+            mark.store(true, Ordering::Relaxed);
         }
-        let at = register.free.pop();
-        let at = at.unwrap_or(register.holders.len() as u32);
-        place.store(at, Ordering::Relaxed);
-        match register.holders.get_mut(at as usize) {
-            Some(empty) => *empty = Some(holder),
-            None => register.holders.push(Some(holder)),
+        let before = register.holders.insert(holder.address(), holder);
+        drop(register);
+        drop(before);
+    }
+
+    /// Strikes a feed off.
+    pub(crate) fn leave(&self, outlet: &Arc<Outlet>) {
+        if outlet.feed.registered.load(Ordering::Relaxed) {
+            self.strike(&Holder::Feed(Arc::clone(outlet)));
         }
     }
 
-    /// Strikes a feed off. The reference is dropped outside the lock.
-    pub(crate) fn leave(&self, outlet: &Outlet) {
-        self.strike(&outlet.registered);
-    }
-
-    fn strike(&self, place: &AtomicU32) {
-        if place.load(Ordering::Relaxed) == UNREGISTERED {
-            return;
-        }
+    /// Strikes a holder off; the reference in the register is dropped outside the lock.
+    fn strike(&self, holder: &Holder) {
         let mut register = self.register.lock();
-        let at = place.swap(UNREGISTERED, Ordering::Relaxed);
-        if at == UNREGISTERED {
-            return;
+        if let Some(mark) = holder.mark() {
+            mark.store(false, Ordering::Relaxed);
         }
-        let holder = register.holders[at as usize].take();
-        register.free.push(at);
-        if register.free.len() == register.holders.len() {
-            *register = Register::default();
+        let struck = register.holders.swap_remove(&holder.address());
+        let (len, room) = (register.holders.len(), register.holders.capacity());
+        if room > 64 && len * 8 < room {
+            register.holders.shrink_to(len * 2);
         }
         drop(register);
-        drop(holder);
+        drop(struck);
     }
 
     pub(crate) fn clear(&self) {
-        let mut register = self.register.lock();
-        let holders = std::mem::take(&mut *register).holders;
-        let places = holders.iter().flatten().filter_map(Holder::place);
-        places.for_each(|place| place.store(UNREGISTERED, Ordering::Relaxed));
+        let register = std::mem::take(&mut *self.register.lock());
+        for mark in register.holders.values().filter_map(Holder::mark) {
+            mark.store(false, Ordering::Relaxed);
+        }
         drop(register);
-        drop(holders);
     }
 }
 
 impl Register {
     /// The next holder in turn.
     fn next(&mut self) -> Option<Holder> {
-        let places = self.holders.len();
-        for _ in 0..places {
-            self.turn = (self.turn + 1) % places;
-            if let Some(holder) = &self.holders[self.turn] {
-                return Some(holder.clone());
-            }
+        self.turn += 1;
+        if self.turn >= self.holders.len() {
+            self.turn = 0;
         }
-        None
+        let (_, holder) = self.holders.get_index(self.turn)?;
+        Some(holder.clone())
     }
 }
 
@@ -163,9 +160,7 @@ impl Core {
                 idle = 0;
             } else {
                 idle += 1;
-                if let Some(place) = holder.place() {
-                    self.pressure.strike(place);
-                }
+                self.pressure.strike(&holder);
                 if let Holder::History(node) = &holder {
                     self.table.forget(node, true);
                 }
@@ -183,14 +178,10 @@ impl Core {
         let now = self.clock.now();
         let nodes: Vec<_> = {
             let register = self.pressure.register.lock();
-            let nodes = register
-                .holders
-                .iter()
-                .flatten()
-                .filter_map(|holder| match holder {
-                    Holder::History(node) => Some(Arc::clone(node)),
-                    Holder::Feed(_) => None,
-                });
+            let nodes = register.holders.values().filter_map(|holder| match holder {
+                Holder::History(node) => Some(Arc::clone(node)),
+                Holder::Feed(_) => None,
+            });
             nodes.collect()
         };
         for node in nodes {
@@ -199,7 +190,7 @@ impl Core {
             };
             let mut shed = Shed::default();
             if history.expire(now, &mut shed) {
-                self.pressure.strike(&history.registered);
+                self.pressure.strike(&Holder::History(Arc::clone(&node)));
                 self.table.forget(&node, true);
             }
             self.account(&mut shed);

@@ -21,7 +21,7 @@ use crate::{
     feed::{NO_SLOT, Next, Shed},
     pattern::Pattern,
     selector::{MAX_NAMES, Selector, SelectorError},
-    sync::Arc,
+    sync::{Arc, StdArc},
     topic::Topic,
 };
 
@@ -34,7 +34,7 @@ pub(crate) enum Name {
 impl Core {
     /// Adds a name. The reader's feed and cursor change if the feed was shared.
     pub(crate) fn add_name(
-        self: &Arc<Self>,
+        self: &StdArc<Self>,
         outlet: &mut Arc<Outlet>,
         cursor: &mut u64,
         name: Name,
@@ -64,7 +64,7 @@ impl Core {
 
     /// Removes a name, and with it what waits unread for it alone.
     pub(crate) fn remove_name(
-        self: &Arc<Self>,
+        self: &StdArc<Self>,
         outlet: &mut Arc<Outlet>,
         cursor: &mut u64,
         name: &Name,
@@ -111,7 +111,7 @@ impl Core {
     }
 
     /// Moves a subscription from a shared feed to one of its own.
-    fn make_private(self: &Arc<Self>, outlet: &mut Arc<Outlet>, cursor: &mut u64) {
+    fn make_private(self: &StdArc<Self>, outlet: &mut Arc<Outlet>, cursor: &mut u64) {
         if outlet
             .several_names()
             .is_some_and(|several| several.private)
@@ -119,7 +119,7 @@ impl Core {
             return;
         }
         let selector = self.selector_of(outlet);
-        let own = self.hook_private(selector.clone(), outlet.feed.limits());
+        let own = self.hook_private(selector.clone(), outlet.feed.context());
         let mut own_cursor = own.feed.join();
         self.settle(selector);
 

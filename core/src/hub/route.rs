@@ -18,7 +18,7 @@ use super::{
 use crate::{
     fields::{Attributes, Fields},
     index::{FilterIndex, Scratch},
-    sync::Arc,
+    sync::{Arc, StdArc},
 };
 
 /// The feeds that admit an event, each once.
@@ -155,7 +155,7 @@ impl Core {
 
 /// Attributes are so quickly looked at that the node's lock is kept meanwhile.
 fn match_attributes(index: &mut FilterIndex<Feeds>, attributes: &Attributes, hits: &mut Hits) {
-    let projection = Arc::clone(index.projection());
+    let projection = StdArc::clone(index.projection());
     let mut fields = Fields::new();
     projection.from_attributes(attributes, &mut fields);
     matches(index, &fields, hits);

@@ -10,14 +10,14 @@ use super::{
     core::Core,
     history::{Backlog, Resume, ResumeError, ResumeErrorKind},
     node::Node,
-    outlet::Outlet,
+    outlet::{Context, Outlet},
 };
 use crate::{
     feed::{Budget, BudgetError, Limits, Overflow},
     pattern::Pattern,
     predicate::Filter,
     selector::{Selector, SelectorError},
-    sync::{Arc, Ordering},
+    sync::{Arc, Ordering, StdArc},
     topic::Topic,
 };
 
@@ -146,7 +146,7 @@ impl Core {
     /// feed; it runs at the one moment that splits past from future for all topics
     /// that are resumed.
     pub(crate) fn enter<C>(
-        self: &Arc<Self>,
+        self: &StdArc<Self>,
         selector: Selector,
         options: SubscribeOptions,
         start: impl FnOnce(&Arc<Outlet>) -> C,
@@ -162,24 +162,21 @@ impl Core {
                 explanation: filter.explain().to_string(),
             });
         }
-        let limits = self.limits_of(&options);
+        let context = self.context_of(&options);
         let Some(resume) = options.resume else {
-            let outlet = self.hook(selector, &limits);
+            let outlet = self.hook(selector, &context);
             let started = start(&outlet);
             return Ok((self.entered(outlet, None), started));
         };
-        self.enter_from(selector, resume, &limits, start)
+        self.enter_from(selector, resume, &context, start)
     }
 
-    fn limits_of(&self, options: &SubscribeOptions) -> Arc<Limits> {
-        let default = *self.default_limits;
-        match options.overflow.is_none() && options.budget.is_none() {
-            true => Arc::clone(&self.default_limits),
-            false => self.intern(Limits {
-                overflow: options.overflow.unwrap_or(default.overflow),
-                budget: options.budget.unwrap_or(default.budget),
-            }),
-        }
+    fn context_of(self: &StdArc<Self>, options: &SubscribeOptions) -> Context {
+        let default = self.default_limits;
+        self.context(Limits {
+            overflow: options.overflow.unwrap_or(default.overflow),
+            budget: options.budget.unwrap_or(default.budget),
+        })
     }
 
     fn entered(&self, outlet: Arc<Outlet>, backlog: Option<Box<Backlog>>) -> Entered {
@@ -195,10 +192,10 @@ impl Core {
     /// With publishers of the resumed topics held off, so that each event is either in
     /// the backlog or in the feed.
     fn enter_from<C>(
-        self: &Arc<Self>,
+        self: &StdArc<Self>,
         selector: Selector,
         resume: Resume,
-        limits: &Arc<Limits>,
+        context: &Context,
         start: impl FnOnce(&Arc<Outlet>) -> C,
     ) -> Result<(Entered, C), SubscribeError> {
         let mut positions = resume.topics;
@@ -235,28 +232,28 @@ impl Core {
             backlog.collect(node, topic, *position, **order, self.epoch, filter)?;
         }
         let backlog = backlog.in_order(nodes.len());
-        let outlet = self.hook(selector, limits);
+        let outlet = self.hook(selector, context);
         let started = start(&outlet);
         drop(orders);
         Ok((self.entered(outlet, backlog), started))
     }
 
     /// The feed of a selector, hooked in, with one subscription more.
-    fn hook(self: &Arc<Self>, selector: Selector, limits: &Arc<Limits>) -> Arc<Outlet> {
-        let private = limits.overflow == Overflow::DropNewest;
+    fn hook(self: &StdArc<Self>, selector: Selector, context: &Context) -> Arc<Outlet> {
+        let private = context.limits().overflow == Overflow::DropNewest;
         if private {
-            return self.hook_private(selector, limits);
+            return self.hook_private(selector, context);
         }
         match (&selector.topics[..], &selector.patterns[..]) {
             ([topic], []) => {
-                self.hook_shared(|| self.topic_node(topic), selector.filter.as_ref(), limits)
+                self.hook_shared(|| self.topic_node(topic), selector.filter.as_ref(), context)
             }
             ([], [pattern]) => self.hook_shared(
                 || self.patterns.find_or_insert(pattern),
                 selector.filter.as_ref(),
-                limits,
+                context,
             ),
-            _ => self.hook_several(selector, limits),
+            _ => self.hook_several(selector, context),
         }
     }
 
@@ -267,15 +264,15 @@ impl Core {
 
     /// A selector of one name: equal ones find each other in the node itself.
     fn hook_shared(
-        self: &Arc<Self>,
+        self: &StdArc<Self>,
         node: impl Fn() -> Arc<Node>,
         filter: Option<&Filter>,
-        limits: &Arc<Limits>,
+        context: &Context,
     ) -> Arc<Outlet> {
         loop {
             let node = node();
             let mut admissions = node.admissions().lock();
-            if admissions.gone {
+            if admissions.is_gone() {
                 // Being taken out of its table right now: the next look finds another.
                 drop(admissions);
                 std::thread::yield_now();
@@ -284,11 +281,11 @@ impl Core {
             let (feeds, entry) = admissions.feeds_mut(filter);
             let mut feeds_here = feeds.as_slice().iter();
             if let Some(outlet) =
-                feeds_here.find(|outlet| outlet.is_shared_by(limits) && outlet.feed.enter())
+                feeds_here.find(|outlet| outlet.is_shared_by(context) && outlet.feed.enter())
             {
                 return Arc::clone(outlet);
             }
-            let outlet = Outlet::shared(self, limits, &node);
+            let outlet = Outlet::shared(context, &node);
             outlet.hooked(&node, entry);
             feeds.push(Arc::clone(&outlet));
             return outlet;
@@ -296,15 +293,15 @@ impl Core {
     }
 
     /// A selector of several names: equal ones find each other in the registry.
-    fn hook_several(self: &Arc<Self>, selector: Selector, limits: &Arc<Limits>) -> Arc<Outlet> {
+    fn hook_several(self: &StdArc<Self>, selector: Selector, context: &Context) -> Arc<Outlet> {
         let mut registry = self.registry.lock();
-        let key = (selector, **limits);
+        let key = (selector, *context.limits());
         if let Some(outlet) = registry.get(&key)
             && outlet.feed.enter()
         {
             return Arc::clone(outlet);
         }
-        let outlet = Outlet::several(self, limits, key.0.clone(), false);
+        let outlet = Outlet::several(context, key.0.clone(), false);
         self.hook_everywhere(&outlet, &key.0);
         registry.insert(key, Arc::clone(&outlet));
         outlet
@@ -312,11 +309,11 @@ impl Core {
 
     /// A feed for one subscription alone.
     pub(crate) fn hook_private(
-        self: &Arc<Self>,
+        self: &StdArc<Self>,
         selector: Selector,
-        limits: &Arc<Limits>,
+        context: &Context,
     ) -> Arc<Outlet> {
-        let outlet = Outlet::several(self, limits, selector.clone(), true);
+        let outlet = Outlet::several(context, selector.clone(), true);
         self.hook_everywhere(&outlet, &selector);
         outlet
     }
@@ -347,7 +344,7 @@ impl Core {
         loop {
             let node = node();
             let mut admissions = node.admissions().lock();
-            if admissions.gone {
+            if admissions.is_gone() {
                 drop(admissions);
                 std::thread::yield_now();
                 continue;
@@ -367,7 +364,7 @@ impl Core {
         if several.private {
             return;
         }
-        let key = (several.selector.lock().clone(), **outlet.feed.limits());
+        let key = (several.selector.lock().clone(), *outlet.feed.limits());
         let mut registry = self.registry.lock();
         // A newcomer may have replaced the dead one already.
         let found = registry.get(&key).is_some_and(|o| Arc::ptr_eq(o, outlet));

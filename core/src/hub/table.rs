@@ -104,10 +104,10 @@ impl Table {
             return false;
         };
         let mut admissions = node.admissions().lock();
-        if admissions.gone || !admissions.is_empty() || node.keeps_history() {
+        if admissions.is_gone() || !admissions.is_empty() || node.keeps_history() {
             return true;
         }
-        admissions.gone = true;
+        admissions.go();
         drop(admissions);
         self.remove(&mut shard, node, hash);
         true
@@ -129,10 +129,10 @@ impl Table {
     /// Drops a passing topic unless somebody has asked for it since.
     fn drop_passing(&self, shard: &mut Shard, node: &Arc<Node>) {
         let mut admissions = node.admissions().lock();
-        if admissions.gone || !admissions.is_empty() || node.keeps_history() {
+        if admissions.is_gone() || !admissions.is_empty() || node.keeps_history() {
             return;
         }
-        admissions.gone = true;
+        admissions.go();
         drop(admissions);
         self.remove(shard, node, self.hash(node.as_str()));
     }

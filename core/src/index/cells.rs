@@ -1,7 +1,7 @@
 //! A table from the hash of a key to those who are filed under it.
 //!
 //! Nearly all keys have one member, so that member stands in the table itself and a cell is eight bytes. From the second on
-//! there is a bucket beside the table, of whatever kind the owner wants. Keys are not kept: see [`hash`](super::hash).
+//! there is a bucket beside the table, of whatever kind the owner wants. Keys are not kept: see [`hash`].
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::keyed::Part;
+use super::key::Part;
 use super::plan::{self, Choice};
 use crate::fields::Path;
 use crate::predicate::{Alternative, Filter, Op, Test};

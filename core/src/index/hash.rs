@@ -10,6 +10,7 @@ use ahash::RandomState;
 use hashbrown::HashTable;
 
 use crate::fields::PathId;
+use crate::predicate::fold_char;
 
 static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
@@ -24,17 +25,8 @@ pub(super) fn of(thing: &(impl Hash + ?Sized)) -> u64 {
 /// The hash of characters without regard to their case, folded one by one as filters compare them.
 pub(super) fn of_folded(chars: impl Iterator<Item = char>) -> u64 {
     let mut hasher = KEYS.build_hasher();
-    chars.for_each(|c| hasher.write_u32(u32::from(folded(c))));
+    chars.for_each(|c| hasher.write_u32(u32::from(fold_char(c))));
     hasher.finish()
-}
-
-fn folded(c: char) -> char {
-    if c.is_ascii() {
-        return c.to_ascii_lowercase();
-    }
-    unicode_case_mapping::case_folded(c)
-        .and_then(|folded| char::from_u32(folded.get()))
-        .unwrap_or(c)
 }
 
 /// The number in a path's id. Ids are dense and given by the process, so they need no key, and as good as no hashing.
@@ -78,10 +70,13 @@ pub(super) fn join(hash: u64, part: u64) -> u64 {
     (hash.rotate_left(23) ^ part).wrapping_mul(ODD)
 }
 
+/// What a table keeps of a hash. Tests keep so little that they see keys collide.
+const KEPT: u32 = if cfg!(test) { 0x3ff } else { u32::MAX };
+
 /// The bits that a table keeps.
 #[inline]
 pub(super) fn short(hash: u64) -> u32 {
-    (hash >> 32) as u32 ^ hash as u32
+    ((hash >> 32) as u32 ^ hash as u32) & KEPT
 }
 
 /// The kept bits spread over a word again: a table takes its place from the low bits and its tag from the high ones.

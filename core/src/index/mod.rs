@@ -19,6 +19,7 @@ mod cells;
 mod explain;
 mod hash;
 mod intervals;
+mod key;
 mod keyed;
 mod member;
 mod paths;
@@ -189,6 +190,10 @@ impl<T> FilterIndex<T> {
         EntryId(id)
     }
 
+    /// The value of a filter.
+    ///
+    /// # Panics
+    /// When the entry was removed.
     /// The filter of an entry.
     pub(crate) fn filter(&self, id: EntryId) -> &Filter {
         &self.entries[id.0].filter
@@ -197,10 +202,6 @@ impl<T> FilterIndex<T> {
     /// The values of all entries.
     pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
         self.entries.iter().map(|(_, entry)| &entry.value)
-    }
-
-    pub(crate) fn get(&self, id: EntryId) -> &T {
-        &self.entries[id.0].value
     }
 
     pub(crate) fn get_mut(&mut self, id: EntryId) -> &mut T {

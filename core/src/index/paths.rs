@@ -15,8 +15,8 @@ use crate::predicate::Filter;
 pub(super) struct Paths {
     named: HashTable<Named>,
     version: u64,
-    /// With the version that it was compiled from.
-    projection: Option<(u64, Arc<Projection>)>,
+    /// Of this version, once somebody has asked for it.
+    projection: Option<Arc<Projection>>,
 }
 
 struct Named {
@@ -55,7 +55,7 @@ impl Paths {
                         path: path.clone(),
                         filters: 1,
                     });
-                    self.version += 1;
+                    self.advance();
                 }
             }
         }
@@ -73,23 +73,22 @@ impl Paths {
             named.get_mut().filters -= 1;
             if named.get().filters == 0 {
                 named.remove();
-                self.version += 1;
+                self.advance();
                 hash::trim(&mut self.named, |named| hash::of_path(named.path.id()));
             }
         }
     }
 
     pub(super) fn projection(&mut self) -> &Arc<Projection> {
-        let version = self.version;
-        if self
-            .projection
-            .as_ref()
-            .is_none_or(|(of, _)| *of != version)
-        {
-            let projection = Projection::new(self.named.iter().map(|named| named.path.clone()));
-            self.projection = Some((version, Arc::new(projection)));
-        }
-        &self.projection.as_ref().expect("compiled above").1
+        let paths = self.named.iter().map(|named| named.path.clone());
+        self.projection
+            .get_or_insert_with(|| Arc::new(Projection::new(paths)))
+    }
+
+    /// The set has changed.
+    fn advance(&mut self) {
+        self.version += 1;
+        self.projection = None;
     }
 
     pub(super) fn heap_bytes(&self) -> usize {

@@ -5,7 +5,7 @@
 //! an equality that one test has to do alone.
 //!
 //! A list of values is one key for each; several lists in a conjunction multiply, so lists are left out, longest first, until
-//! [`COMBINATIONS`] is kept. One list alone is always filed whole, which is in proportion to the filter.
+//! [`COMBINATIONS`] is kept. One list alone is always filed whole. So the work is in proportion to the filter.
 //!
 //! All this follows from the filter and nothing else.
 
@@ -15,12 +15,16 @@ use smallvec::SmallVec;
 
 use super::hash;
 use super::intervals::{Interval, ordered};
-use super::keyed::{Key, Part, Under};
+use super::key::{Key, Part};
+use super::keyed::Under;
 use crate::fields::{PathId, Value};
 use crate::predicate::{Alternative, Expr, Filter, Op, SlotId, Test};
 
 /// How many keys several lists of one conjunction may make together.
 const COMBINATIONS: usize = 16;
+
+/// How many equalities make a key; so many tell apart what can be told apart.
+const PATHS: usize = 16;
 
 /// One place of a filter in an index.
 pub(super) struct Filing<'a> {
@@ -117,14 +121,17 @@ impl<'f> Choice<'f> {
             let mut combinations = 1;
             let mut kept = SmallVec::<[Equality<'f>; 4]>::new();
             for equality in equalities {
-                combinations *= equality.values.len();
-                let again = kept
-                    .iter()
-                    .any(|other| other.test.path == equality.test.path);
-                if again || (combinations > COMBINATIONS && !kept.is_empty()) {
-                    consider(equality.test);
-                } else {
+                let more = combinations * equality.values.len();
+                let fits = kept.is_empty() || more <= COMBINATIONS && kept.len() < PATHS;
+                if fits
+                    && kept
+                        .iter()
+                        .all(|other| other.test.path != equality.test.path)
+                {
+                    combinations = more;
                     kept.push(equality);
+                } else {
+                    consider(equality.test);
                 }
             }
             kept.sort_unstable_by_key(|equality| equality.test.path.id());

@@ -276,6 +276,9 @@ impl Shapes {
             of.shapes -= 1;
             if path == anchor {
                 of.anchored.retain(|anchored| anchored.shape != id);
+                if of.anchored.len() * 4 < of.anchored.capacity() {
+                    of.anchored.shrink_to_fit();
+                }
             }
             if of.shapes == 0 {
                 entry.remove();

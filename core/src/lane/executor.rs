@@ -19,7 +19,7 @@ use crate::{
     },
     selector::{Selector, SelectorError},
     subscription::CloseReason,
-    sync::{Arc, AtomicBool, AtomicU64, Ordering, Queue},
+    sync::{Arc, AtomicBool, AtomicU64, Ordering, Queue, StdArc},
 };
 
 /// What a callback is called with.
@@ -65,7 +65,7 @@ type Callback = Box<dyn FnMut(Item<'_>) + Send>;
 pub struct Executor {
     workers: Vec<Worker>,
     next: AtomicU64,
-    core: Arc<Core>,
+    core: StdArc<Core>,
 }
 
 struct Worker {
@@ -112,7 +112,7 @@ impl Executor {
         let mut executor = Executor {
             workers: Vec::with_capacity(threads),
             next: AtomicU64::new(0),
-            core: Arc::clone(hub.core()),
+            core: StdArc::clone(hub.core()),
         };
         for number in 0..threads {
             let lane = Lane::with_limits(hub, limits);
@@ -216,7 +216,7 @@ impl Worker {
         let mut callbacks = Callbacks {
             shared: Arc::clone(&shared),
             registered: HashMap::default(),
-            core: Arc::clone(lane.core()),
+            core: StdArc::clone(lane.core()),
         };
         let run = move || {
             let shared = Arc::clone(&callbacks.shared);
@@ -241,7 +241,7 @@ impl Worker {
 struct Callbacks {
     shared: Arc<Shared>,
     registered: HashMap<Token, Registered, ahash::RandomState>,
-    core: Arc<Core>,
+    core: StdArc<Core>,
 }
 
 impl Callbacks {

@@ -169,7 +169,7 @@ impl Group {
             }
         }
         self.dead += 1;
-        self.outlet.core.leave_seated(&self.outlet);
+        self.outlet.core().leave_seated(&self.outlet);
     }
 
     /// Lets a stalled member go on. True when there is something to do.
@@ -190,7 +190,7 @@ impl Group {
             self.remove(place, &mut shed);
         }
         self.outlet.feed.stand_up(post, self.walk, &mut shed);
-        self.outlet.core.account(&mut shed);
+        self.outlet.core().account(&mut shed);
     }
 
     /// Whether a slice would find something to do.
@@ -229,7 +229,7 @@ impl Group {
         // Before the look, so that an append after it is seen as still to come.
         let ending = feed.ending();
         let (read, oldest) = feed.look(Some(post), self.walk, RUN, slice.now(), &mut shed);
-        self.outlet.core.account(&mut shed);
+        self.outlet.core().account(&mut shed);
         let (what, first, end) = match read {
             Read::Got(run) => {
                 let (first, end) = (run.first, run.end());
@@ -287,7 +287,7 @@ impl Group {
                         _ => {
                             let start = member.cursor.max(run.first);
                             member.cursor = start + taken(flow, events.len()) as u64;
-                            let stay = verdict(flow, events.len(), &self.outlet.core);
+                            let stay = verdict(flow, events.len(), self.outlet.core());
                             stay.unwrap_or(Verdict::Stay)
                         }
                     }
@@ -298,13 +298,13 @@ impl Group {
                     }
                     let missed = pass.end - member.cursor;
                     member.cursor = pass.end;
-                    self.outlet.core.meters.missed(missed);
+                    self.outlet.core().meters.missed(missed);
                     if disconnects {
                         Verdict::Leave(Some(CloseReason::SlowConsumer))
                     } else {
                         slice.count(1);
                         let flow = sink.lagged(member.token, missed);
-                        verdict(flow, 0, &self.outlet.core).unwrap_or(Verdict::Stay)
+                        verdict(flow, 0, self.outlet.core()).unwrap_or(Verdict::Stay)
                     }
                 }
                 // One who takes nothing and has lost its place in the feed is told so
@@ -328,7 +328,7 @@ impl Group {
     }
 
     fn end_pass(&mut self, pass: Pass, slice: &mut Slice<'_>) {
-        let core = &self.outlet.core;
+        let core = self.outlet.core();
         let mut shed = Shed::default();
         self.outlet.feed.advance(self.walk, pass.end, &mut shed);
         self.walk = pass.end;
@@ -376,7 +376,7 @@ impl Group {
     ) -> Option<Verdict> {
         let target = self.target();
         let member = &mut self.members[place];
-        let core = &self.outlet.core;
+        let core = self.outlet.core();
         if let Some(backlog) = self.backlogs.get_mut(&member.id.index) {
             let flow = match backlog.next() {
                 Caught::Event(event) => {
@@ -447,11 +447,11 @@ impl Group {
         let Member { id, token, .. } = self.members[place];
         let mut shed = Shed::default();
         self.remove(place as u32, &mut shed);
-        self.outlet.core.account(&mut shed);
+        self.outlet.core().account(&mut shed);
         left.push(id);
         if let Some(reason) = reason {
             if reason == CloseReason::SlowConsumer {
-                self.outlet.core.meters.slow_closed();
+                self.outlet.core().meters.slow_closed();
             }
             sink.closed(token, reason);
         }

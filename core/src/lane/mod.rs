@@ -76,7 +76,7 @@ use crate::{
         subscribe::{SubscribeError, SubscribeOptions},
     },
     selector::{Selector, SelectorError},
-    sync::Arc,
+    sync::{Arc, StdArc},
     wake::Bell,
 };
 
@@ -129,7 +129,7 @@ impl Lane {
         }
     }
 
-    fn core(&self) -> &Arc<Core> {
+    fn core(&self) -> &StdArc<Core> {
         &self.shared.core
     }
 
@@ -219,7 +219,7 @@ impl Lane {
         while let Some(number) = self.shared.post.next() {
             self.enqueue(number);
         }
-        let core = Arc::clone(&self.shared.core);
+        let core = StdArc::clone(&self.shared.core);
         let mut slice = Slice::new(&core.clock, self.limits);
         while !slice.is_over()
             && let Some(number) = self.ready.pop_front()
@@ -359,7 +359,9 @@ impl Lane {
     /// that says there is no more. It runs on the publishing thread and should only
     /// tell a loop.
     pub fn on_ready(&mut self, callback: impl Fn() + Send + Sync + 'static) {
-        self.shared.post.listen(Bell::Callback(Arc::new(callback)));
+        self.shared
+            .post
+            .listen(Bell::Callback(StdArc::new(callback)));
         // Something may have been announced to nobody.
         if self.shared.post.is_called() {
             self.shared.post.ring();
@@ -378,7 +380,7 @@ impl Lane {
             let (ring, listen) = UnixStream::pair()?;
             ring.set_nonblocking(true)?;
             listen.set_nonblocking(true)?;
-            self.shared.post.listen(Bell::Descriptor(Arc::new(ring)));
+            self.shared.post.listen(Bell::Descriptor(StdArc::new(ring)));
             self.descriptor = Some(listen);
             if self.shared.post.is_called() {
                 self.shared.post.ring();

@@ -16,13 +16,13 @@ use crate::{
         subscribe::{SubscribeError, SubscribeOptions},
     },
     selector::{Selector, SelectorError},
-    sync::{Arc, AtomicBool, Ordering, Queue},
+    sync::{Arc, AtomicBool, Ordering, Queue, StdArc},
     wake::Post,
 };
 
 /// What a lane and those who command it share.
 pub(super) struct Shared {
-    pub(super) core: Arc<Core>,
+    pub(super) core: StdArc<Core>,
     pub(super) post: Arc<Post>,
     pub(super) ids: Ids,
     controls: Queue<Control>,
@@ -52,9 +52,9 @@ pub(super) struct Join {
 }
 
 impl Shared {
-    pub(super) fn new(core: &Arc<Core>) -> Self {
+    pub(super) fn new(core: &StdArc<Core>) -> Self {
         Shared {
-            core: Arc::clone(core),
+            core: StdArc::clone(core),
             post: Arc::new(Post::new()),
             ids: Ids::new(),
             controls: Queue::new(),
@@ -124,7 +124,7 @@ impl Shared {
 
 impl Join {
     fn undo(self) {
-        let core = Arc::clone(&self.outlet.core);
+        let core = StdArc::clone(self.outlet.core());
         core.leave(&self.outlet, self.cursor, NO_SLOT);
     }
 }

@@ -4,7 +4,7 @@
 //! but that of a network, and nothing is looked up but the variables.
 
 use std::net::IpAddr;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use super::draft::{Choice, Draft, End, Operand, Placeholder};
 use super::error::BindError;
@@ -62,11 +62,10 @@ impl Compiled {
 
     /// The filter with these values. Costs one allocation as long as no slot has more than one constant.
     pub(super) fn fill(&self, variables: &Variables) -> Result<Filter, BindError> {
-        let slots = self
-            .recipes
-            .iter()
-            .map(|recipe| recipe.fill(variables))
-            .collect::<Result<Slots, _>>()?;
+        let mut slots = Slots::with_capacity(self.recipes.len());
+        for recipe in &self.recipes {
+            slots.push(recipe.fill(variables)?);
+        }
         for (low, high) in &self.ranges {
             let value = |slot: &SlotId| slots[slot.index()].values().first();
             if value(low) >= value(high) {
@@ -86,9 +85,7 @@ impl Compiled {
                 ));
             }
         }
-        static HASHER: LazyLock<ahash::RandomState> = LazyLock::new(ahash::RandomState::new);
-        let hash = HASHER.hash_one((&*self.shape, &slots[..]));
-        Ok(Filter::from_parts(self.shape.clone(), slots, hash))
+        Ok(Filter::from_parts(self.shape.clone(), slots))
     }
 }
 
@@ -230,7 +227,7 @@ impl Recipe {
 fn one(prepared: Prepared) -> Slot {
     match prepared {
         Prepared::Value(value) => Slot::One(value),
-        Prepared::Net(net) => Slot::OneNet(net),
+        Prepared::Net(net) => Slot::OneNet(Box::new(net)),
     }
 }
 
@@ -271,7 +268,7 @@ pub(super) fn homogeneous<'v>(values: impl IntoIterator<Item = &'v Value>) -> bo
             Value::Null | Value::Bool(_) => others = true,
         }
     }
-    !others && !(strings && numbers)
+    !(others || strings && numbers)
 }
 
 fn prepare(role: Role, value: &Value) -> Result<Prepared, &'static str> {

@@ -24,7 +24,7 @@ pub(super) fn ends_with(text: &str, folded: &str) -> bool {
     folded.chars().rev().all(|c| chars.next() == Some(c))
 }
 
-fn fold_char(c: char) -> char {
+pub(crate) fn fold_char(c: char) -> char {
     if c.is_ascii() {
         return c.to_ascii_lowercase();
     }

@@ -28,20 +28,44 @@ mod tests;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 pub use builder::{Comparand, Field, Predicate, Var, field, var};
 pub use error::{BindError, FilterError};
 pub use template::Template;
 pub use variables::{Variable, Variables};
 
+pub(crate) use fold::fold_char;
 pub(crate) use net::{Net, address_bits, mask};
-pub(crate) use shape::{Alternative, Bound, Expr, Op, Shape, Slot, SlotId, Slots, Test};
+pub(crate) use shape::{Alternative, Expr, Op, Shape, Slot, SlotId, Slots, Test};
 
 use crate::fields::{Fields, NotJson, Path, Projection};
 
 /// Which events a subscriber wants: a compiled pattern. Cheap to clone.
 ///
+/// # The language
+/// A pattern mirrors the event: `{"author": {"role": [alternatives]}, "size": [alternatives]}`. All fields must hold, and a field
+/// holds if one of its alternatives does; a scalar alone stands for a list of it. `{"a.b": …}` and `{"a": {"b": …}}` are the same.
+/// `{}` admits everything. Of a repeated key the last counts.
+///
+/// | alternative | some value of the field |
+/// |---|---|
+/// | `"x"`, `3`, `true`, `null` | is that; `300`, `3e2` and `300.0` are one number |
+/// | `{"prefix": "x"}`, `{"suffix": "x"}` | begins, ends so; `{"prefix": {"equals-ignore-case": "x"}}` in either case |
+/// | `{"equals-ignore-case": "x"}` | is equal by simple case folding |
+/// | `{"wildcard": "a*b"}` | matches, `*` being any run; `\*` and `\\` are themselves |
+/// | `{"numeric": [">", 0, "<=", 9]}` | is a number in that range; one bound is enough; `=` too |
+/// | `{"cidr": "10.0.0.0/8"}` | is an address of that network |
+/// | `{"anything-but": x}` | is not `x`, or none of a list, or of `{"prefix": …}` and the like |
+/// | `{"exists": true}`, `{"exists": false}` | is there; none is there |
+///
+/// `"$or"` and `"$and"` hold lists of patterns and `"$not"` one pattern; they stand beside fields, at any level.
+///
+/// The values of an array are values of its field. So `anything-but` holds of an array if *some* element differs;
+/// `{"$not": {"tags": ["x"]}}` says that *no* element is `x`, and holds also if there is none. Fields that go through one array of
+/// objects must find their values in one element of it, and what is missing is missing in that element.
+///
+/// # Equality
 /// Filters of equal meaning are equal, as far as that is seen from their form: order of fields, of alternatives and of operands,
 /// the spelling of numbers and paths, and whether a value was written or bound make no difference.
 ///
@@ -54,7 +78,7 @@ use crate::fields::{Fields, NotJson, Path, Projection};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct Filter(Arc<Parts>);
+pub struct Filter(crate::sync::Arc<Parts>);
 
 struct Parts {
     shape: Arc<Shape>,
@@ -75,7 +99,7 @@ impl Filter {
     /// The filter that admits everything, `{}`.
     #[must_use]
     pub fn all() -> Filter {
-        Filter::from_parts(Shape::intern(Expr::All(Box::default())), Slots::new(), 0)
+        Filter::from_parts(Shape::intern(Expr::All(Box::default())), Slots::new())
     }
 
     /// Whether it admits everything because it asks for nothing.
@@ -117,14 +141,16 @@ impl Filter {
         self.0.shape.paths.iter()
     }
 
-    fn from_parts(shape: Arc<Shape>, slots: Slots, hash: u64) -> Filter {
-        Filter(Arc::new(Parts { shape, hash, slots }))
+    fn from_parts(shape: Arc<Shape>, slots: Slots) -> Filter {
+        static HASHER: LazyLock<ahash::RandomState> = LazyLock::new(ahash::RandomState::new);
+        let hash = HASHER.hash_one((&*shape, &slots[..]));
+        Filter(crate::sync::Arc::new(Parts { shape, hash, slots }))
     }
 }
 
 impl PartialEq for Filter {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        crate::sync::Arc::ptr_eq(&self.0, &other.0)
             || (self.0.hash == other.0.hash
                 && Arc::ptr_eq(&self.0.shape, &other.0.shape)
                 && self.0.slots == other.0.slots)

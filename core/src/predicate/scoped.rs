@@ -5,11 +5,14 @@
 //! elements. A `$not` inside of a field's object is judged in the elements chosen so far and chooses anew what lies deeper.
 //!
 //! Given the elements around an object, its fields have nothing more in common. So a conjunction is checked from the outermost
-//! array to the innermost, each element once for each conjunction; nothing is tried again.
+//! array to the innermost, each element once for each conjunction; no combination of elements is ever tried.
 //!
 //! One case is defined by what it costs: if a key is repeated, once with an object and once with an array of objects, the object
 //! counts as one more element.
 
+use std::cell::RefCell;
+
+use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use super::Filter;
@@ -18,13 +21,24 @@ use crate::fields::{Fields, Path, Place};
 
 /// Whether the filter holds, array elements taken one at a time.
 pub(super) fn holds(filter: &Filter, fields: &Fields<'_>) -> bool {
-    Scope { filter, fields }.expr(filter.expr(), Place::EVENT, 0)
+    let verdicts = filter.shape().has_choice.then(RefCell::default);
+    Scope {
+        filter,
+        fields,
+        verdicts,
+    }
+    .expr(filter.expr(), Place::EVENT, 0)
 }
 
 struct Scope<'s> {
     filter: &'s Filter,
     fields: &'s Fields<'s>,
+    /// What became of each `$not` in each element, if the filter has an `$or`: then one stands in many conjunctions, and with one
+    /// inside of another the work would multiply.
+    verdicts: Option<RefCell<Verdicts>>,
 }
+
+type Verdicts = HashMap<(*const Expr, Place), bool, ahash::RandomState>;
 
 /// Tests and negations of which all must hold.
 type Conditions<'e> = SmallVec<[&'e Expr; 8]>;
@@ -88,9 +102,22 @@ impl Scope<'_> {
             Expr::Test(test) => self
                 .filter
                 .passes(test, self.fields.values_in(test.path.id(), place)),
-            Expr::Not { of, .. } => !self.expr(of, place, depth),
+            Expr::Not { of, .. } => !self.remembered(of, place, depth),
             Expr::All(_) | Expr::Any(_) => self.expr(condition, place, depth),
         }
+    }
+
+    fn remembered(&self, expr: &Expr, place: Place, depth: usize) -> bool {
+        let Some(verdicts) = &self.verdicts else {
+            return self.expr(expr, place, depth);
+        };
+        let key = (std::ptr::from_ref(expr), place);
+        let known = verdicts.borrow().get(&key).copied();
+        known.unwrap_or_else(|| {
+            let verdict = self.expr(expr, place, depth);
+            verdicts.borrow_mut().insert(key, verdict);
+            verdict
+        })
     }
 
     /// Whether something below a field that is an array lies outside of its elements, so that the field was there as an object too.

@@ -96,7 +96,8 @@ pub(crate) enum Slot {
     One(Value),
     /// Two or more, ascending, without duplicates.
     Many(Arc<[Value]>),
-    OneNet(Net),
+    /// Boxed: its 128-bit address would align and widen every slot.
+    OneNet(Box<Net>),
     /// Two or more, ascending, without duplicates.
     ManyNets(Arc<[Net]>),
 }
@@ -114,7 +115,7 @@ impl Slot {
     /// The networks; empty for everything else.
     pub(crate) fn nets(&self) -> &[Net] {
         match self {
-            Slot::OneNet(net) => std::slice::from_ref(net),
+            Slot::OneNet(net) => std::slice::from_ref(&**net),
             Slot::ManyNets(nets) => nets,
             Slot::One(_) | Slot::Many(_) => &[],
         }
@@ -132,6 +133,8 @@ pub(crate) struct Shape {
     pub(crate) paths: Box<[Path]>,
     /// No `$not` and no `exists: false` in it: more leaves never make it fail.
     pub(crate) monotone: bool,
+    /// There is an `$or` in it.
+    pub(crate) has_choice: bool,
     hash: u64,
 }
 
@@ -150,21 +153,18 @@ impl Shape {
         let mut kept = Vec::new();
         let mut shapes = SHAPES.lock();
         let hash = shapes.hasher.hash_one(&expr);
-        let found = shapes.entries.find(hash, |(known, shape)| {
+        let is_known = shapes.entries.find(hash, |(known, shape)| {
             *known == hash
                 && shape.upgrade().is_some_and(|shape| {
-                    let equal = shape.expr == expr;
+                    let is_equal = shape.expr == expr;
                     kept.push(shape);
-                    equal
+                    is_equal
                 })
         });
-        if found.is_some() {
+        // The search ended with the equal one, if there was one.
+        if let (Some(_), Some(shape)) = (is_known, kept.pop()) {
             drop(shapes);
-            // The last one kept is the one that was equal.
-            if let Some(shape) = kept.pop() {
-                return shape;
-            }
-            return Shape::intern(expr);
+            return shape;
         }
         let shape = Arc::new(Shape::new(expr, hash));
         shapes
@@ -177,13 +177,15 @@ impl Shape {
     fn new(expr: Expr, hash: u64) -> Shape {
         let mut paths = Vec::new();
         let mut monotone = true;
+        let mut has_choice = false;
         expr.visit(&mut |expr| match expr {
             Expr::Not { .. } => monotone = false,
             Expr::Test(test) => {
                 monotone &= !test.alternatives.contains(&Alternative::Missing);
                 paths.push(test.path.clone());
             }
-            Expr::All(_) | Expr::Any(_) => {}
+            Expr::Any(_) => has_choice = true,
+            Expr::All(_) => {}
         });
         paths.sort();
         paths.dedup();
@@ -191,6 +193,7 @@ impl Shape {
             expr,
             paths: paths.into(),
             monotone,
+            has_choice,
             hash,
         }
     }

@@ -2,5 +2,4 @@
 
 mod cases;
 mod naive;
-mod tmpbench;
 mod whole;

@@ -3,7 +3,7 @@
 use std::{fmt, task::Waker, thread::Thread};
 
 use super::contained;
-use crate::sync::Arc;
+use crate::sync::StdArc;
 
 /// Where a lane's one wake per batch goes.
 #[derive(Clone, Default)]
@@ -16,10 +16,10 @@ pub(crate) enum Bell {
     /// A thread that blocks on the lane.
     Thread(Thread),
     /// A callback of an event loop, from whatever thread published.
-    Callback(Arc<dyn Fn() + Send + Sync>),
+    Callback(StdArc<dyn Fn() + Send + Sync>),
     /// A descriptor that becomes readable.
     #[cfg(unix)]
-    Descriptor(Arc<std::os::unix::net::UnixStream>),
+    Descriptor(StdArc<std::os::unix::net::UnixStream>),
 }
 
 impl Bell {

@@ -223,7 +223,7 @@ fn scalar() -> impl Strategy<Value = Json> {
 }
 
 fn key() -> impl Strategy<Value = String> {
-    prop::sample::select(vec!["a".to_owned(), "b".to_owned(), "c".to_owned()])
+    prop::sample::select(vec!["a".to_owned(), "b".to_owned()])
 }
 
 fn object(
@@ -233,15 +233,17 @@ fn object(
     vec((key(), value), len).prop_map(|entries| Json::Object(entries.into_iter().collect()))
 }
 
+/// Few keys, and arrays of objects at most of them.
 fn event() -> impl Strategy<Value = Json> {
     let value = scalar().prop_recursive(4, 24, 3, |value| {
         prop_oneof![
-            vec(value.clone(), 0..4).prop_map(Json::Array),
-            object(value.clone(), 0..4),
-            vec(object(value, 0..3), 1..4).prop_map(Json::Array)
+            1 => scalar(),
+            1 => vec(value.clone(), 0..4).prop_map(Json::Array),
+            1 => object(value.clone(), 0..4),
+            4 => vec(object(value, 0..4), 1..4).prop_map(Json::Array),
         ]
     });
-    object(value, 0..4)
+    object(value, 1..4)
 }
 
 fn alternative() -> impl Strategy<Value = Json> {
@@ -263,30 +265,26 @@ fn alternative() -> impl Strategy<Value = Json> {
 fn pattern() -> impl Strategy<Value = Json> {
     let fields = object(vec(alternative(), 1..3).prop_map(Json::Array), 1..3);
     fields.prop_recursive(4, 20, 3, |inner| {
+        let with = |key: &'static str, value: BoxedStrategy<Json>| {
+            (inner.clone(), value, any::<bool>()).prop_map(move |(mut rest, value, alone)| {
+                if alone {
+                    return json!({ key: value });
+                }
+                rest[key] = value;
+                rest
+            })
+        };
         prop_oneof![
-            3 => (object(inner.clone(), 1..3), inner.clone()).prop_map(|(mut a, b)| {
-                let more = b.as_object().unwrap().clone();
-                a.as_object_mut().unwrap().extend(more);
-                a
-            }),
-            1 => (inner.clone(), vec(inner.clone(), 2..4)).prop_map(|(mut rest, parts)| {
-                rest["$or"] = Json::Array(parts);
-                rest
-            }),
-            1 => (inner.clone(), vec(inner.clone(), 1..3)).prop_map(|(mut rest, parts)| {
-                rest["$and"] = Json::Array(parts);
-                rest
-            }),
-            1 => (inner.clone(), inner).prop_map(|(mut rest, part)| {
-                rest["$not"] = part;
-                rest
-            }),
+            4 => object(inner.clone(), 1..3),
+            1 => with("$or", vec(inner.clone(), 2..4).prop_map(Json::Array).boxed()),
+            1 => with("$and", vec(inner.clone(), 1..3).prop_map(Json::Array).boxed()),
+            2 => with("$not", inner.clone().boxed()),
         ]
     })
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
     #[test]
     fn evaluation_agrees_with_every_choice_tried(pattern in pattern(), events in vec(event(), 1..4)) {

@@ -23,6 +23,8 @@ fn bound_and_written_filters_are_one() {
     assert_eq!(bound, written);
     assert!(Arc::ptr_eq(bound.shape(), written.shape()));
     assert_eq!(HashSet::from([bound, written]).len(), 1);
+    assert_eq!(filter("{}"), Filter::all());
+    assert_ne!(filter(r#"{"a": [1]}"#), Filter::all());
 }
 
 #[test]
@@ -149,7 +151,8 @@ fn limits_are_errors_that_name_them() {
         )
     };
     let text = |len: usize| format!("{{{}}}", " ".repeat(len - 2));
-    let cases: [(&dyn Fn(usize) -> String, usize, &str); 6] = [
+    type Make<'m> = &'m dyn Fn(usize) -> String;
+    let cases: [(Make<'_>, usize, &str); 6] = [
         (&nested, 32, "32 levels"),
         (&dotted, 32, "32 levels"),
         (&negated, 32, "32 levels"),
@@ -204,6 +207,28 @@ fn hostile_texts_end_quickly() {
             .matches_json(event.as_bytes())
             .unwrap()
     );
+}
+
+#[test]
+fn negations_inside_of_choices_do_not_multiply() {
+    let choices: Vec<_> = (3..7)
+        .map(|i| format!(r#"{{"a":{{"x":[1,{i}]}}}}"#))
+        .collect();
+    let choices = choices.join(",");
+    let nested = |levels: usize| {
+        let innermost = r#"{"a":{"x":[7]}}"#.to_owned();
+        (0..levels).fold(innermost, |inner, _| {
+            format!(r#"{{"$or":[{choices}],"$not":{inner}}}"#)
+        })
+    };
+    // The innermost does not hold, the choice always does, so each level turns the verdict.
+    for levels in [24, 25] {
+        let event = br#"{"a":[{"x":1},{"x":2}]}"#;
+        assert_eq!(
+            filter(&nested(levels)).matches_json(event).unwrap(),
+            levels % 2 == 1
+        );
+    }
 }
 
 #[test]
