@@ -114,8 +114,10 @@ struct Held {
     /// The latest run handed out, kept while it is still wholly in the log.
     run: Option<Run>,
     /// Sequence number of the unread event of each key, in a conflating log.
-    latest: HashMap<SmolStr, u64, ahash::RandomState>,
+    latest: Option<Box<Latest>>,
 }
+
+type Latest = HashMap<SmolStr, u64, ahash::RandomState>;
 
 /// A log keeps room for this many entries when it runs empty.
 const SMALL: usize = 4;
@@ -223,7 +225,7 @@ impl Log {
             return;
         };
         let held = self.held();
-        let Some(older) = held.latest.insert(key, seq) else {
+        let Some(older) = held.latest.get_or_insert_default().insert(key, seq) else {
             return;
         };
         let Ok(index) = held.entries.binary_search_by_key(&older, |entry| entry.seq) else {
@@ -335,9 +337,15 @@ impl Log {
             shed.drained = shed.drained.max(entry.event.published_nanos());
             shed.events.push(entry.event);
         }
-        if held.entries.is_empty() && held.entries.capacity() > 4 * SMALL {
-            held.entries.shrink_to(SMALL);
-            held.latest.shrink_to(0);
+        if held.entries.is_empty() {
+            held.latest = None;
+            // The one reader of a feed of its own: most such feeds are idle for long, and
+            // what is freed here serves the next one while it is hot in the cache.
+            if self.caught_up <= 1 {
+                self.held = None;
+            } else if held.entries.capacity() > 4 * SMALL {
+                held.entries.shrink_to(SMALL);
+            }
         }
     }
 
@@ -433,7 +441,7 @@ impl Log {
             false => end - cursor - held.entries.len() as u64,
         };
         held.run = None;
-        held.latest.clear();
+        held.latest = None;
         for entry in std::mem::take(&mut held.entries) {
             if keep(&entry.event) {
                 held.entries.push_back(entry);
@@ -447,7 +455,7 @@ impl Log {
             entry.seq = seq;
             entry.readers = u32::from(seq == first);
             if conflates && let Some(key) = entry.event.conflation_key() {
-                held.latest.insert(key, seq);
+                held.latest.get_or_insert_default().insert(key, seq);
             }
         }
         held.floor = first;
@@ -524,13 +532,11 @@ impl Held {
     }
 
     fn forget_key(&mut self, entry: &Entry) {
-        if self.latest.is_empty() {
-            return;
-        }
-        if let Some(key) = entry.event.conflation_key()
-            && self.latest.get(&key) == Some(&entry.seq)
+        if let Some(latest) = &mut self.latest
+            && let Some(key) = entry.event.conflation_key()
+            && latest.get(&key) == Some(&entry.seq)
         {
-            self.latest.remove(&key);
+            latest.remove(&key);
         }
     }
 }

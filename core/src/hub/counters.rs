@@ -1,21 +1,11 @@
 //! Topics that are counted by themselves.
 
-use super::{TooManyTopics, core::Core, node::Node};
+use super::{TooManyTopics, core::Core};
 use crate::{
     metrics::{TopicMeters, TopicStats},
     sync::Arc,
     topic::Topic,
 };
-
-impl Node {
-    /// Counts an event, if this topic is counted.
-    pub(crate) fn count(&self, feeds: u64, subscriptions: u64, bytes: usize) {
-        let admissions = self.admissions().lock();
-        if let Some(meters) = admissions.more().and_then(|more| more.counters.as_ref()) {
-            meters.count(feeds, subscriptions, bytes);
-        }
-    }
-}
 
 impl Core {
     pub(crate) fn count_topic(&self, topic: &Topic) -> Result<(), TooManyTopics> {

@@ -260,7 +260,9 @@ impl Core {
             return Delivery::default();
         };
         if hits.outlets.is_empty() && node.history.is_none() {
-            node.count(0, 0, publication.payload.len());
+            if let Some(counters) = &hits.counters {
+                counters.count(0, 0, publication.payload.len());
+            }
             self.meters.published(0, 0, 0.0);
             return Delivery::default();
         }
@@ -293,7 +295,9 @@ impl Core {
         };
         self.meters
             .published(delivery.feeds as u64, subscriptions, delivery.share);
-        node.count(delivery.feeds as u64, subscriptions, bytes);
+        if let Some(counters) = &hits.counters {
+            counters.count(delivery.feeds as u64, subscriptions, bytes);
+        }
         delivery
     }
 }

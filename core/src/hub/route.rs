@@ -18,6 +18,7 @@ use super::{
 use crate::{
     fields::{Attributes, Fields},
     index::{FilterIndex, Scratch},
+    metrics::TopicMeters,
     sync::{Arc, StdArc},
 };
 
@@ -25,6 +26,8 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct Hits {
     pub(crate) outlets: SmallVec<[Arc<Outlet>; 8]>,
+    /// The topic is counted by itself here.
+    pub(crate) counters: Option<Arc<TopicMeters>>,
     /// Some filter wanted to look into a payload that is not JSON.
     pub(crate) unreadable: bool,
 }
@@ -74,6 +77,7 @@ impl Core {
             let Some(more) = admissions.more() else {
                 return hits;
             };
+            hits.counters = more.counters.clone();
             if more.patterns.is_empty() {
                 let Some(index) = &more.filtered else {
                     return hits;

@@ -38,8 +38,6 @@ pub(crate) struct Meters {
 
 #[derive(Default)]
 struct Stripe {
-    published: AtomicU64,
-    unmatched: AtomicU64,
     matched: AtomicU64,
     reached: AtomicU64,
     delivered: AtomicU64,
@@ -53,6 +51,7 @@ struct Stripe {
     slow_closed: AtomicU64,
     panicked: AtomicU64,
     closed_writes: AtomicU64,
+    /// One per published event, so their sum counts those.
     shares: [AtomicU64; SHARES],
 }
 
@@ -70,9 +69,7 @@ impl Meters {
 
     pub(crate) fn published(&self, feeds: u64, subscriptions: u64, share: f64) {
         let stripe = self.mine();
-        add(&stripe.published, 1);
         if subscriptions == 0 {
-            add(&stripe.unmatched, 1);
             add(&stripe.shares[0], 1);
             return;
         }
@@ -143,6 +140,13 @@ impl Meters {
                 .map(|s| counter(s).load(Ordering::Relaxed));
             counts.sum::<u64>()
         };
+        let shares: [u64; SHARES] = std::array::from_fn(|i| {
+            let counts = self
+                .stripes
+                .iter()
+                .map(|s| s.shares[i].load(Ordering::Relaxed));
+            counts.sum()
+        });
         let share = |bits: &AtomicU64| f64::from_bits(bits.load(Ordering::Relaxed));
         Stats {
             subscriptions: 0,
@@ -152,8 +156,8 @@ impl Meters {
             filters_indexed: 0,
             filters_scanned: 0,
             bytes_held: 0,
-            published: sum(|s| &s.published),
-            unmatched: sum(|s| &s.unmatched),
+            published: shares.iter().sum(),
+            unmatched: shares[0],
             matched: sum(|s| &s.matched),
             reached: sum(|s| &s.reached),
             delivered: sum(|s| &s.delivered),
@@ -170,13 +174,7 @@ impl Meters {
             share: ShareHistogram {
                 last: share(&self.last_share),
                 max: share(&self.max_share),
-                buckets: std::array::from_fn(|i| {
-                    let counts = self
-                        .stripes
-                        .iter()
-                        .map(|s| s.shares[i].load(Ordering::Relaxed));
-                    counts.sum()
-                }),
+                buckets: shares,
             },
             drain: self.drains.snapshot(),
             control_wait: self.controls.snapshot(),

@@ -1,0 +1,39 @@
+# Everything a newcomer, a contributor or CI runs. `make demo` and `make test` need
+# cargo and make; what else they need they fetch themselves.
+
+CARGO ?= cargo
+
+.PHONY: demo test lint docs unit fuzz loom bench clean
+
+## The main job on real input, with a table and a picture at the end.
+demo:
+	$(CARGO) run --release --locked -p distributary --example demo
+
+## All tests.
+test: lint docs unit loom fuzz
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+docs:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc -p distributary --no-deps --locked
+
+## Unit tests, the integration tests, the examples, and the examples in the docs.
+unit:
+	$(CARGO) test --locked -p distributary -p distributary-fuzz
+
+## Every interleaving of park, publish and unsubscribe, as far as loom goes.
+loom:
+	RUSTFLAGS="--cfg loom" $(CARGO) test --locked --release -p distributary --lib --target-dir target/loom loom_
+
+## A short, fixed run of each fuzz target.
+fuzz:
+	./fuzz/run.sh
+
+## All figures beside those of other libraries; writes benches/RESULTS.md.
+bench:
+	$(CARGO) run --release --locked -p distributary-benches -- --all
+
+clean:
+	$(CARGO) clean
