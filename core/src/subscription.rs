@@ -171,7 +171,7 @@ impl std::ops::Deref for Batch {
     type Target = [Event];
 
     fn deref(&self) -> &[Event] {
-        &self.0.events
+        self.0.events()
     }
 }
 
@@ -282,10 +282,7 @@ impl Subscription {
                 }
             }
             if !events.is_empty() {
-                return Ok(Batch(Run {
-                    first: 0,
-                    events: events.into(),
-                }));
+                return Ok(Batch(Run::new(0, events)));
             }
         }
         let mut shed = Shed::default();
@@ -294,7 +291,7 @@ impl Subscription {
             .outlet
             .feed
             .read_run(&mut self.cursor, max.max(1), now, &mut shed);
-        self.settle(read, shed, |run: &Run| run.events.len() as u64)
+        self.settle(read, shed, |run: &Run| run.events().len() as u64)
             .map(Batch)
     }
 

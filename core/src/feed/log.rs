@@ -76,12 +76,31 @@ struct Entry {
 #[derive(Clone)]
 pub(crate) struct Run {
     pub(crate) first: u64,
-    pub(crate) events: Arc<[Event]>,
+    events: Events,
+}
+
+/// One event, the usual run, needs no allocation of its own.
+#[derive(Clone)]
+enum Events {
+    One(Event),
+    Several(Arc<[Event]>),
 }
 
 impl Run {
+    pub(crate) fn new(first: u64, events: Vec<Event>) -> Self {
+        let events = Events::Several(events.into());
+        Run { first, events }
+    }
+
     pub(crate) fn end(&self) -> u64 {
-        self.first + self.events.len() as u64
+        self.first + self.events().len() as u64
+    }
+
+    pub(crate) fn events(&self) -> &[Event] {
+        match &self.events {
+            Events::One(event) => std::slice::from_ref(event),
+            Events::Several(events) => events,
+        }
     }
 }
 
@@ -393,20 +412,24 @@ impl Log {
         let held = self.held();
         let first = held.entries.get(index).map_or(0, |entry| entry.seq);
         let len = held.contiguous_from(index).min(max);
+        if len == 1
+            && let Some(entry) = held.entries.get(index)
+        {
+            let events = Events::One(entry.event.clone());
+            return Run { first, events };
+        }
         if let Some(run) = &held.run
             && run.first == first
-            && run.events.len() == len
+            && run.events().len() == len
         {
             return run.clone();
         }
         let events = held.entries.range(index..index + len);
         let run = Run {
             first,
-            events: events.map(|entry| entry.event.clone()).collect(),
+            events: Events::Several(events.map(|entry| entry.event.clone()).collect()),
         };
-        if len > 1 {
-            held.run = Some(run.clone());
-        }
+        held.run = Some(run.clone());
         run
     }
 

@@ -102,19 +102,26 @@ impl<T> fmt::Display for PublishWaitError<T> {
 
 impl<T: fmt::Debug> std::error::Error for PublishWaitError<T> {}
 
+/// How far a publication got.
+enum Sent<T> {
+    Done(Delivery),
+    /// Not at all; here it is.
+    Not(Publication<T>),
+}
+
 impl Core {
     pub(crate) fn publish<T: AsRef<str>>(
         &self,
-        publication: Publication<T>,
+        mut publication: Publication<T>,
     ) -> Result<Delivery, PublishError> {
-        let node = self.admit(&publication)?;
-        let Some(node) = node else {
-            return Ok(Delivery::default());
-        };
-        match self.send(&node, publication, false) {
-            Ok(delivery) => Ok(delivery),
-            // Only a sender that asks for room is told that there is none.
-            Err(_) => Ok(Delivery::default()),
+        loop {
+            let Some(node) = self.admit(&publication)? else {
+                return Ok(Delivery::default());
+            };
+            match self.send(&node, publication, false) {
+                Sent::Done(delivery) => return Ok(delivery),
+                Sent::Not(back) => publication = back,
+            }
         }
     }
 
@@ -123,21 +130,18 @@ impl Core {
         publication: Publication<T>,
         deadline: Instant,
     ) -> Result<Delivery, PublishWaitError<T>> {
-        let node = self
-            .admit(&publication)
-            .map_err(PublishWaitError::Refused)?;
-        let Some(node) = node else {
-            return Ok(Delivery::default());
-        };
         let mut waiting = Some(publication);
         let sent = self.room.wait_for(deadline, || {
-            if self.is_closed() {
-                return Some(Err(PublishWaitError::Refused(PublishError::Closed)));
-            }
-            match self.send(&node, waiting.take()?, true) {
-                Ok(delivery) => Some(Ok(delivery)),
-                Err(publication) => {
-                    waiting = Some(publication);
+            let publication = waiting.take()?;
+            let node = match self.admit(&publication) {
+                Ok(Some(node)) => node,
+                Ok(None) => return Some(Ok(Delivery::default())),
+                Err(error) => return Some(Err(PublishWaitError::Refused(error))),
+            };
+            match self.send(&node, publication, true) {
+                Sent::Done(delivery) => Some(Ok(delivery)),
+                Sent::Not(back) => {
+                    waiting = Some(back);
                     None
                 }
             }
@@ -145,7 +149,7 @@ impl Core {
         match (sent, waiting) {
             (Some(result), _) => result,
             (None, Some(publication)) => Err(PublishWaitError::TimedOut(publication)),
-            // `waiting` is empty only between taking it and having a result.
+            // An attempt either has a result or gives the publication back.
             (None, None) => Ok(Delivery::default()),
         }
     }
@@ -198,14 +202,10 @@ impl Core {
         Node::topic(topic, first, history)
     }
 
-    /// Routes, appends and wakes. With `wants_room`, gives the publication back if some
-    /// feed that admits it is full.
-    fn send<T>(
-        &self,
-        node: &Arc<Node>,
-        publication: Publication<T>,
-        wants_room: bool,
-    ) -> Result<Delivery, Publication<T>> {
+    /// Routes, appends and wakes. Gives the publication back if the topic has been taken
+    /// out of its table meanwhile, or, with `wants_room`, if some feed that admits it is
+    /// full.
+    fn send<T>(&self, node: &Arc<Node>, publication: Publication<T>, wants_room: bool) -> Sent<T> {
         let weight = publication.weight();
         self.make_room(weight);
         let mut shed = Shed::default();
@@ -214,13 +214,16 @@ impl Core {
         let delivery = {
             let mut order = node.order.lock();
             let hits = self.route(node, &publication.payload, &publication.attributes);
+            let Some(hits) = hits else {
+                return Sent::Not(publication);
+            };
             if wants_room
                 && hits
                     .outlets
                     .iter()
                     .any(|outlet| outlet.feed.is_full(weight))
             {
-                return Err(publication);
+                return Sent::Not(publication);
             }
             self.append(
                 node,
@@ -236,7 +239,7 @@ impl Core {
         self.herald.tell(crowded);
         self.account(&mut shed);
         self.reap(true);
-        Ok(delivery)
+        Sent::Done(delivery)
     }
 
     #[expect(

@@ -62,34 +62,37 @@ thread_local! {
 }
 
 impl Core {
-    /// The feeds that admit an event of this topic.
+    /// The feeds that admit an event of this topic. The caller holds the topic's order.
+    ///
+    /// `None` when the topic is out of its table: then it is to be looked up again.
     pub(crate) fn route(
         &self,
         topic: &Arc<Node>,
         payload: &Bytes,
         attributes: &Attributes,
-    ) -> Hits {
+    ) -> Option<Hits> {
         let mut hits = Hits::default();
         let (indexes, view) = {
             let mut admissions = topic.admissions().lock();
+            if admissions.is_gone() {
+                return None;
+            }
             self.patterns.sync(topic.as_str(), &mut admissions);
             hits.add(&admissions.open);
             let Some(more) = admissions.more() else {
-                return hits;
+                return Some(hits);
             };
             hits.counters = more.counters.clone();
             if more.patterns.is_empty() {
-                let Some(index) = &more.filtered else {
-                    return hits;
-                };
+                if more.filtered.is_none() {
+                    return Some(hits);
+                }
                 if !attributes.is_empty() {
-                    let index = admissions.filtered_mut();
-                    if let Some(index) = index {
+                    if let Some(index) = admissions.filtered_mut() {
                         match_attributes(index, attributes, &mut hits);
                     }
-                    return hits;
+                    return Some(hits);
                 }
-                let _ = index;
             }
             let mut indexes = Indexes::new();
             indexes.push(Arc::clone(topic));
@@ -101,7 +104,7 @@ impl Core {
         }
         self.route_filtered(topic, indexes, view, payload, attributes, &mut hits);
         hits.unite();
-        hits
+        Some(hits)
     }
 
     fn route_filtered(

@@ -92,8 +92,8 @@ impl Table {
         node
     }
 
-    /// Takes an empty topic out. False when the shard is busy and `wait` is not
-    /// wanted; true when done, or when the topic is needed again.
+    /// Takes an empty topic out. False when the shard is busy and `wait` is not wanted,
+    /// or somebody is publishing to it; true when done, or when it is needed again.
     pub(crate) fn forget(&self, node: &Arc<Node>, wait: bool) -> bool {
         let hash = self.hash(node.as_str());
         let shard = self.shard(hash);
@@ -103,12 +103,18 @@ impl Table {
         }) else {
             return false;
         };
+        // Whoever waits for the publishers at work (see `rewire`) finds them by the table,
+        // so a topic stays in it while one is at work.
+        let Some(order) = node.order.try_lock() else {
+            return false;
+        };
         let mut admissions = node.admissions().lock();
         if admissions.is_gone() || !admissions.is_empty() || node.keeps_history() {
             return true;
         }
         admissions.go();
         drop(admissions);
+        drop(order);
         self.remove(&mut shard, node, hash);
         true
     }
@@ -128,6 +134,10 @@ impl Table {
 
     /// Drops a passing topic unless somebody has asked for it since.
     fn drop_passing(&self, shard: &mut Shard, node: &Arc<Node>) {
+        let Some(_order) = node.order.try_lock() else {
+            shard.passing.push_back(Arc::clone(node));
+            return;
+        };
         let mut admissions = node.admissions().lock();
         if admissions.is_gone() || !admissions.is_empty() || node.keeps_history() {
             return;

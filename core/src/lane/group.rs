@@ -273,7 +273,7 @@ impl Group {
                 }
                 (State::Live, What::Events(run)) => {
                     let skip = member.cursor.saturating_sub(run.first) as usize;
-                    let events = run.events.get(skip..).unwrap_or_default();
+                    let events = run.events().get(skip..).unwrap_or_default();
                     if events.is_empty() {
                         continue;
                     }
@@ -335,7 +335,7 @@ impl Group {
         core.account(&mut shed);
         if let What::Events(run) = &pass.what {
             let now = slice.read_clock();
-            for event in run.events.iter() {
+            for event in run.events() {
                 core.meters
                     .drained(now.saturating_sub(event.published_nanos()));
             }
@@ -419,10 +419,10 @@ impl Group {
                 (flow, to, 0)
             }
             Read::Got(run) => {
-                slice.count(run.events.len());
-                let flow = sink.deliver(member.token, &run.events);
-                let to = run.first + taken(flow, run.events.len()) as u64;
-                (Some(flow), to, run.events.len())
+                slice.count(run.events().len());
+                let flow = sink.deliver(member.token, run.events());
+                let to = run.first + taken(flow, run.events().len()) as u64;
+                (Some(flow), to, run.events().len())
             }
             // The group has been further than the log reaches: it was all replaced.
             Read::Nothing => (Some(Flow::Taken), target, 0),
