@@ -1,0 +1,103 @@
+//! What the command line asks for.
+
+use std::{fmt, path::PathBuf};
+
+pub(crate) const USAGE: &str = "\
+Plays a file of events to a hub full of subscriptions, and measures.
+
+Usage: demo [--events FILE] [--subscriptions N] [--seed N]
+
+  --events FILE        JSON lines: {\"topic\": \"...\", \"event\": {...}}, or bare objects,
+                       which go to the topic \"events\" (default: examples/data/events.jsonl)
+  --subscriptions N    how many follow the one topic that everybody follows, 10 to 1000000;
+                       two fifths as many are on other topics (default 50000)
+  --seed N             what is drawn: filters, topics, who leaves (default 1)
+  --help               this text
+
+Exit code: 0 all is well, 1 a check failed, 2 wrong arguments or events.
+";
+
+/// The file that comes with the repository.
+const EVENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/events.jsonl");
+
+#[derive(Debug, PartialEq)]
+pub(crate) struct Options {
+    pub(crate) events: PathBuf,
+    pub(crate) subscriptions: usize,
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) enum Request {
+    Run(Options),
+    Help,
+}
+
+impl Request {
+    pub(crate) fn parse(
+        arguments: impl IntoIterator<Item = String>,
+    ) -> Result<Self, ArgumentError> {
+        let mut options = Options {
+            events: PathBuf::from(EVENTS),
+            subscriptions: 50_000,
+            seed: 1,
+        };
+        let mut arguments = arguments.into_iter();
+        while let Some(argument) = arguments.next() {
+            let (name, inline) = match argument.split_once('=') {
+                Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+                None => (argument, None),
+            };
+            if matches!(&*name, "--help" | "-h") {
+                return Ok(Request::Help);
+            }
+            if !matches!(&*name, "--events" | "--subscriptions" | "--seed") {
+                return Err(ArgumentError::Unknown(name));
+            }
+            let Some(value) = inline.or_else(|| arguments.next()) else {
+                return Err(ArgumentError::NoValue(name));
+            };
+            match &*name {
+                "--events" => options.events = value.into(),
+                "--seed" => {
+                    options.seed = value.parse().map_err(|_| ArgumentError::Seed(value))?;
+                }
+                _ => {
+                    let number = value.parse().ok();
+                    options.subscriptions = number
+                        .filter(|number| (10..=1_000_000).contains(number))
+                        .ok_or(ArgumentError::Subscriptions(value))?;
+                }
+            }
+        }
+        Ok(Request::Run(options))
+    }
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) enum ArgumentError {
+    Unknown(String),
+    NoValue(String),
+    Subscriptions(String),
+    Seed(String),
+}
+
+impl fmt::Display for ArgumentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(name) => write!(f, "unknown argument {name:?}"),
+            Self::NoValue(name) => write!(f, "{name} wants a value after it"),
+            Self::Subscriptions(text) => write!(
+                f,
+                "--subscriptions wants a whole number from 10 to 1000000, got {text:?}"
+            ),
+            Self::Seed(text) => write!(
+                f,
+                "--seed wants a whole number from 0 to {}, got {text:?}",
+                u64::MAX
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ArgumentError {}

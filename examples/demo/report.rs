@@ -1,0 +1,287 @@
+//! The table and the pictures at the end, at most 100 columns wide.
+
+use std::{fmt::Write, time::Duration};
+
+use distributary::Stats;
+
+use crate::{
+    checks::Check,
+    lanes::{BUSY, Books, LANES, STREAM},
+    latency::{QUANTILES, Waits, quantile},
+    memory::Resident,
+    stages::{Restless, Streamed},
+    text::{bar, bytes, count, percent, time},
+};
+
+/// The columns of the picture's bars.
+const BAR: usize = 24;
+
+/// Everything that was measured.
+pub(crate) struct Measured {
+    pub(crate) title: String,
+    pub(crate) followed: String,
+    pub(crate) large_bytes: u64,
+    pub(crate) subscriptions: u64,
+    pub(crate) kinds: String,
+    pub(crate) join: Duration,
+    pub(crate) streamed: Streamed,
+    pub(crate) idle: Restless,
+    pub(crate) busy: Restless,
+    pub(crate) stats: Stats,
+    pub(crate) books: Books,
+    /// Before the hub was there, with everybody subscribed, at the end.
+    pub(crate) memory: [Option<Resident>; 3],
+    pub(crate) checks: Vec<Check>,
+}
+
+impl Measured {
+    pub(crate) fn is_well(&self) -> bool {
+        self.checks.iter().all(|check| check.wrong.is_none())
+    }
+
+    /// The whole report.
+    pub(crate) fn text(&self) -> String {
+        let mut page = Page(String::new());
+        page.line(format_args!("{}", self.title));
+        self.crowd(&mut page);
+        self.deliveries(&mut page);
+        self.disconnects(&mut page);
+        self.shares(&mut page);
+        self.memory(&mut page);
+        self.verdicts(&mut page);
+        page.0
+    }
+
+    fn crowd(&self, page: &mut Page) {
+        let stats = &self.stats;
+        page.head("Subscriptions");
+        page.row("alive", &self.kinds);
+        let rate = self.subscriptions as f64 / self.join.as_secs_f64();
+        page.row("joined at", format!("{} a second", count(rate as u64)));
+        page.row(
+            "filters",
+            format!(
+                "{} indexed, {} scanned",
+                count(stats.filters_indexed as u64),
+                count(stats.filters_scanned as u64)
+            ),
+        );
+        page.row(
+            "feeds, topics, patterns",
+            format!(
+                "{}, {}, {}",
+                count(stats.feeds as u64),
+                count(stats.topics as u64),
+                count(stats.patterns as u64)
+            ),
+        );
+    }
+
+    fn deliveries(&self, page: &mut Page) {
+        let per_second = |events: u64, took: Duration| {
+            let rate = events as f64 / took.as_secs_f64().max(1e-9);
+            format!("{} a second", count(rate as u64))
+        };
+        let (streamed, large, stats) = (&self.streamed, &self.busy.large, &self.stats);
+        let events: u64 = streamed.shares.buckets().map(|(_, events)| events).sum();
+        page.head("The stream, as fast as it goes");
+        let delivered = self.books.received(STREAM);
+        page.row(
+            "deliveries",
+            format!("{} in {}", count(delivered), time(streamed.took)),
+        );
+        page.row("", per_second(delivered, streamed.took));
+        let mean = streamed.publishing / u32::try_from(events.max(1)).unwrap_or(u32::MAX);
+        page.row("one publish call, mean", time(mean));
+
+        page.head("The large event, while as many leave as join");
+        page.row(
+            "to",
+            format!("{}, {}", self.followed, bytes(self.large_bytes)),
+        );
+        let delivered = self.books.received(BUSY);
+        let published = count(large.times.len() as u64);
+        page.row(
+            "published",
+            format!("{published} times in {}", time(large.took)),
+        );
+        page.row(
+            "deliveries",
+            format!(
+                "{}, {}",
+                count(delivered),
+                per_second(delivered, large.took)
+            ),
+        );
+        for (what, values) in [
+            ("publish to the last sink", &large.times),
+            ("the publish call", &large.calls),
+        ] {
+            let mut values = values.clone();
+            values.sort_unstable();
+            let [median, worst] = [0.5, 1.0].map(|q| time(quantile(&values, q)));
+            page.row(what, format!("median {median}, worst {worst}"));
+        }
+
+        page.head("All of it");
+        page.row("published", count(stats.published));
+        page.row("matched feeds", count(stats.matched));
+        page.row("delivered", count(stats.delivered));
+        page.row("told as missed", count(stats.missed));
+        let (oldest, newest) = (stats.dropped_oldest, stats.dropped_newest);
+        page.row(
+            "dropped: oldest, newest, stale, pressed",
+            [oldest, newest, stats.dropped_stale, stats.dropped_pressed]
+                .map(count)
+                .join(", "),
+        );
+        page.row("writes to closed sinks", count(stats.closed_writes));
+        let (delivered, check) = self.books.bytes();
+        page.row(
+            "bytes through the sinks",
+            format!("{}, check {check:016x}", bytes(delivered)),
+        );
+    }
+
+    fn disconnects(&self, page: &mut Page) {
+        let stages = [("idle", &self.idle), ("busy", &self.busy)];
+        page.head("Disconnects");
+        page.line(format_args!(
+            "  {:<36}{:>12}{:>12}{:>12}{:>12}",
+            "", "p50", "p99", "p99.9", "max"
+        ));
+        let mut calls = stages.map(|(_, stage)| stage.churned.leaves.clone());
+        for ((name, _), calls) in stages.iter().zip(&mut calls) {
+            calls.sort_unstable();
+            let of = QUANTILES.map(|q| time(quantile(calls, q)));
+            page.quantiles(&format!("the call, {name}"), &of);
+        }
+        for (name, stage) in stages {
+            // Bounds of buckets: at most twice the true value.
+            let of = QUANTILES.map(|q| format!("< {}", time(stage.waits.quantile(q))));
+            page.quantiles(&format!("until the lane did it, {name}"), &of);
+        }
+        let [idle, busy] = calls.map(|calls| Waits::of(&calls));
+        page.versus("How long the call took", &idle, &busy);
+        let (idle, busy) = (&self.idle.waits, &self.busy.waits);
+        page.versus(
+            "How long leaves and joins waited for their lane",
+            idle,
+            busy,
+        );
+    }
+
+    fn shares(&self, page: &mut Page) {
+        let share = &self.stats.share;
+        page.head("Share of connections hit by one event");
+        page.row(
+            "last, max",
+            format!("{}, {}", percent(share.last()), percent(share.max())),
+        );
+        let buckets: Vec<_> = self.streamed.shares.buckets().collect();
+        let most = buckets.iter().map(|(_, events)| *events).max().unwrap_or(0);
+        page.line(format_args!("\n  {:<16}{:>10}", "of the stream", "events"));
+        for (bound, events) in buckets {
+            let label = match bound {
+                0.0 => "nobody".to_owned(),
+                bound => format!("up to {}", percent(bound)),
+            };
+            let bar = bar(events, most, 2 * BAR);
+            page.line(format_args!("  {label:<16}{:>10}  {bar}", count(events)));
+        }
+    }
+
+    fn memory(&self, page: &mut Page) {
+        page.head("Memory");
+        let resident = |at: usize| match self.memory[at] {
+            Some(resident) => bytes(resident.now),
+            None => "not known on this system".to_owned(),
+        };
+        page.row("resident before the hub", resident(0));
+        page.row("with everybody subscribed", resident(1));
+        if let [Some(before), Some(after), _] = self.memory {
+            let each = after.now.saturating_sub(before.now) / self.subscriptions.max(1);
+            page.row("for each, the demo's own books too", bytes(each));
+        }
+        page.row("at the end", resident(2));
+        if let Some(end) = self.memory[2] {
+            page.row("at most", bytes(end.peak));
+        }
+        page.row("held by the hub in events", bytes(self.stats.bytes_held));
+    }
+
+    fn verdicts(&self, page: &mut Page) {
+        page.head("Checked");
+        for check in &self.checks {
+            match &check.wrong {
+                None => page.line(format_args!("  ok      {}", check.what)),
+                Some(wrong) => page.line(format_args!("  WRONG   {}: {wrong}", check.what)),
+            }
+        }
+        let cores = std::thread::available_parallelism().map_or(0, usize::from);
+        page.line(format_args!(
+            "\n{LANES} lane threads, a publisher and a thread that disconnects, on {cores} cores: where there are more\n\
+             threads than cores, the longest times are those in which a thread waited for its turn."
+        ));
+    }
+}
+
+/// A page that is being written. Writing to a `String` cannot fail.
+struct Page(String);
+
+impl Page {
+    fn line(&mut self, line: std::fmt::Arguments<'_>) {
+        let start = self.0.len();
+        let _ = self.0.write_fmt(line);
+        let end = self.0[start..].trim_end().len();
+        self.0.truncate(start + end);
+        self.0.push('\n');
+    }
+
+    fn head(&mut self, title: &str) {
+        let rule = "─".repeat(90usize.saturating_sub(title.chars().count()));
+        self.line(format_args!("\n── {title} {rule}"));
+    }
+
+    fn row(&mut self, label: &str, value: impl AsRef<str>) {
+        self.line(format_args!("  {label:<42}{}", value.as_ref()));
+    }
+
+    fn quantiles(&mut self, label: &str, values: &[String]) {
+        let _ = write!(self.0, "  {label:<36}");
+        for value in values {
+            let _ = write!(self.0, "{value:>12}");
+        }
+        self.0.push('\n');
+    }
+
+    /// Two histograms side by side.
+    fn versus(&mut self, title: &str, idle: &Waits, busy: &Waits) {
+        let rows: Vec<_> = idle.0.iter().zip(&busy.0).collect();
+        let is_used = |row: &(&(_, u64), &(_, u64))| row.0.1 + row.1.1 > 0;
+        let (Some(first), Some(last)) = (
+            rows.iter().position(is_used),
+            rows.iter().rposition(is_used),
+        ) else {
+            return;
+        };
+        let rows: &[(&(Duration, u64), &(Duration, u64))] = &rows[first..=last];
+        let most = rows.iter().map(|(idle, busy)| idle.1.max(busy.1)).max();
+        let most = most.unwrap_or(0);
+        self.line(format_args!("\n  {title}"));
+        self.line(format_args!(
+            "  {:>10}  {:>8} {:<BAR$}  {:>8} busy",
+            "below", "", "idle", ""
+        ));
+        for ((bound, idle), (_, busy)) in rows {
+            self.line(format_args!(
+                "  {:>10}  {:>8} {}  {:>8} {}",
+                time(*bound),
+                count(*idle),
+                bar(*idle, most, BAR),
+                count(*busy),
+                bar(*busy, most, BAR),
+            ));
+        }
+    }
+}
