@@ -217,3 +217,100 @@ fn admitted(wish: &Wish, entries: &[Entry]) -> Result<u64, Failure> {
     }
     Ok(admitted)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{filters::Source, lanes::Lanes};
+    use bytes::Bytes;
+    use distributary::{Hub, Topic};
+
+    /// The names of the checks that came out badly.
+    fn wrong(evidence: &Evidence<'_>) -> Vec<String> {
+        let checks = evidence.examine(&mut Rng::new(1)).unwrap().into_iter();
+        let wrong = checks.filter(|check| check.wrong.is_some());
+        wrong.map(|check| check.what).collect()
+    }
+
+    #[test]
+    fn a_good_run_is_well_and_any_other_number_is_found() {
+        let topic = Topic::new("recentchange:enwiki").unwrap();
+        let entry = |bot: bool| Entry {
+            topic: topic.clone(),
+            payload: Bytes::from(format!(
+                r#"{{"wiki": "enwiki", "bot": {bot}, "namespace": 0}}"#
+            )),
+        };
+        let mut entries = vec![entry(false), entry(true), entry(false)];
+        let mut rng = Rng::new(1);
+        let source = Source::new(&entries).unwrap();
+        let crowd = Crowd::draw(&entries, &topic, 20, &source, &mut rng).unwrap();
+        let hub = Hub::new();
+        let lanes = Lanes::start(&hub, crowd.members.len()).unwrap();
+        let join = |(number, wish): (usize, &u32)| {
+            let selector = crowd.wishes[*wish as usize].selector.clone();
+            lanes.entrance().join(number, selector).unwrap()
+        };
+        let seats: Vec<Seat> = crowd.members.iter().enumerate().map(join).collect();
+        let publish = |entry: &Entry| hub.publish(&entry.topic, entry.payload.clone()).unwrap();
+        let reached = entries
+            .iter()
+            .map(|entry| publish(entry).subscriptions)
+            .sum();
+        lanes.settle().unwrap();
+        lanes.enter(BUSY);
+        publish(&entries[0]);
+        lanes.settle().unwrap();
+        let stats = hub.stats();
+        let books = lanes.stop().unwrap();
+        let joined: Vec<Joined> = seats[..3]
+            .iter()
+            .map(|seat| Joined {
+                seat: *seat,
+                not_before: 0,
+                all_after: 0,
+            })
+            .collect();
+        let mut evidence = Evidence {
+            entries: &entries,
+            crowd: &crowd,
+            books: &books,
+            stats: &stats,
+            reached,
+            stayed: &seats[..20],
+            joined: &joined,
+            large: 1,
+        };
+        assert_eq!(wrong(&evidence), [""; 0]);
+
+        evidence.reached += 1;
+        assert_eq!(wrong(&evidence).len(), 1);
+        evidence.reached -= 1;
+        evidence.large = 2;
+        assert_eq!(wrong(&evidence).len(), 2, "who stayed, who joined");
+        evidence.large = 1;
+        let mut other = stats.clone();
+        other.closed_writes = 1;
+        other.delivered -= 1;
+        evidence.stats = &other;
+        assert_eq!(wrong(&evidence).len(), 2);
+        evidence.stats = &stats;
+        let more = entry(false);
+        entries.push(more);
+        let evidence = Evidence {
+            entries: &entries,
+            crowd: &crowd,
+            books: &books,
+            stats: &stats,
+            reached,
+            stayed: &[],
+            joined: &[],
+            large: 1,
+        };
+        let wrong = wrong(&evidence);
+        assert!(
+            matches!(&wrong[..], [what] if what.contains("without the hub")),
+            "{wrong:?}"
+        );
+    }
+}

@@ -101,3 +101,37 @@ impl fmt::Display for ArgumentError {
 }
 
 impl std::error::Error for ArgumentError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Request, ArgumentError> {
+        Request::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn arguments_are_taken_in_either_form() {
+        let asked = parse("--seed 9 --events=a=b.jsonl --subscriptions 10");
+        let options = Options {
+            events: "a=b.jsonl".into(),
+            subscriptions: 10,
+            seed: 9,
+        };
+        assert_eq!(asked, Ok(Request::Run(options)));
+        assert_eq!(parse("--seed 9 -h"), Ok(Request::Help));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let text = String::from;
+        assert_eq!(parse("-x"), Err(ArgumentError::Unknown(text("-x"))));
+        assert_eq!(parse("--seed"), Err(ArgumentError::NoValue(text("--seed"))));
+        assert_eq!(parse("--seed -1"), Err(ArgumentError::Seed(text("-1"))));
+        for number in ["9", "1000001", "many"] {
+            let line = format!("--subscriptions {number}");
+            let error = ArgumentError::Subscriptions(text(number));
+            assert_eq!(parse(&line), Err(error));
+        }
+    }
+}
