@@ -105,8 +105,10 @@ impl<T: fmt::Debug> std::error::Error for PublishWaitError<T> {}
 /// How far a publication got.
 enum Sent<T> {
     Done(Delivery),
-    /// Not at all; here it is.
-    Not(Publication<T>),
+    /// Not at all: the topic has been taken out of its table. It has to be found anew.
+    Gone(Publication<T>),
+    /// Not at all: some feed is full.
+    Full(Publication<T>),
 }
 
 impl Core {
@@ -120,7 +122,7 @@ impl Core {
             };
             match self.send(&node, publication, false) {
                 Sent::Done(delivery) => return Ok(delivery),
-                Sent::Not(back) => publication = back,
+                Sent::Gone(back) | Sent::Full(back) => publication = back,
             }
         }
     }
@@ -132,17 +134,20 @@ impl Core {
     ) -> Result<Delivery, PublishWaitError<T>> {
         let mut waiting = Some(publication);
         let sent = self.room.wait_for(deadline, || {
-            let publication = waiting.take()?;
-            let node = match self.admit(&publication) {
-                Ok(Some(node)) => node,
-                Ok(None) => return Some(Ok(Delivery::default())),
-                Err(error) => return Some(Err(PublishWaitError::Refused(error))),
-            };
-            match self.send(&node, publication, true) {
-                Sent::Done(delivery) => Some(Ok(delivery)),
-                Sent::Not(back) => {
-                    waiting = Some(back);
-                    None
+            let mut publication = waiting.take()?;
+            loop {
+                let node = match self.admit(&publication) {
+                    Ok(Some(node)) => node,
+                    Ok(None) => return Some(Ok(Delivery::default())),
+                    Err(error) => return Some(Err(PublishWaitError::Refused(error))),
+                };
+                match self.send(&node, publication, true) {
+                    Sent::Done(delivery) => return Some(Ok(delivery)),
+                    Sent::Gone(back) => publication = back,
+                    Sent::Full(back) => {
+                        waiting = Some(back);
+                        return None;
+                    }
                 }
             }
         });
@@ -215,7 +220,7 @@ impl Core {
             let mut order = node.order.lock();
             let hits = self.route(node, &publication.payload, &publication.attributes);
             let Some(hits) = hits else {
-                return Sent::Not(publication);
+                return Sent::Gone(publication);
             };
             if wants_room
                 && hits
@@ -223,7 +228,7 @@ impl Core {
                     .iter()
                     .any(|outlet| outlet.feed.is_full(weight))
             {
-                return Sent::Not(publication);
+                return Sent::Full(publication);
             }
             self.append(
                 node,
