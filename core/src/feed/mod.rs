@@ -270,7 +270,7 @@ impl<C: Borrow<Limits>> Feed<C> {
         found
     }
 
-    /// What stands at `cursor`, without moving anybody, and the oldest event's number.
+    /// What stands at `cursor`, without moving anybody.
     ///
     /// With the `post` of a lane, clears its announcement under the same lock: what is
     /// appended after this look is announced anew.
@@ -281,7 +281,7 @@ impl<C: Borrow<Limits>> Feed<C> {
         max: usize,
         now: u64,
         shed: &mut Shed,
-    ) -> (Read<Run>, u64) {
+    ) -> Read<Run> {
         let mut state = self.state.lock();
         let state = &mut *state;
         if let Some(audience) = state.audience.as_deref_mut()
@@ -291,12 +291,16 @@ impl<C: Borrow<Limits>> Feed<C> {
             seat.announced = false;
         }
         state.log.expire(self.limits(), now, shed);
-        let read = match state.log.next(cursor, self.limits()) {
+        match state.log.next(cursor, self.limits()) {
             Next::Nothing => Read::Nothing,
             Next::Missed { missed, .. } => Read::Missed(missed),
             Next::At(index) => Read::Got(state.log.run(index, max)),
-        };
-        (read, state.log.start())
+        }
+    }
+
+    /// The number of the oldest event held, or of the next one.
+    pub(crate) fn start(&self) -> u64 {
+        self.state.lock().log.start()
     }
 
     /// Counts one more reader in, at a cursor that somebody holds already.

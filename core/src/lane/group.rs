@@ -1,23 +1,26 @@
 //! The members of one feed in one lane, in a dense slab, and the walk over them.
 //!
-//! Only the lane's thread touches a group, so a delivery needs no atomic and no lock:
-//! the slab is walked in order and each member costs a compare, the sink, a store.
-//! A walk over many members is a *pass* that goes on from slice to slice.
+//! Only the lane's thread touches a group, so a delivery needs no atomic and no lock.
+//! The slab is walked in order, sixteen bytes a member, and a member that keeps up is
+//! not even written to: where it stands follows from where the walk is. A walk over
+//! many members is a *pass* that goes on from slice to slice.
 //!
 //! # Invariants
 //!
 //! - The group is one reader of the feed, at `walk`. A member that keeps up has no
-//!   registration of its own; its cursor is `walk`, or the end of the run being walked
-//!   if it has been served, or beyond if it joined later.
+//!   place of its own there: what lies before `from` is not for it, everything else
+//!   comes with the pass.
 //! - A member that does not keep up (its sink stalled, or it joined with something to
-//!   catch up on) is *lone*: it is a reader of its own at its cursor, and the pass goes
-//!   by it. It rejoins when it has caught up with the group.
-//! - A place whose member has left stays, dead, until a quarter of the slab is dead;
-//!   then the slab is packed between two passes. A place is never moved in a pass.
+//!   catch up on) is *lone*: it is a reader of its own, at its own cursor. Its `from` is
+//!   [`NEVER`], so the pass goes by it. It rejoins when it is level with the group.
+//! - A place whose member has left stays, with `from` at [`NEVER`], until a quarter of
+//!   the slab is dead; then the slab is packed between two passes. In a pass no place
+//!   moves.
 
 use std::collections::VecDeque;
 
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 
 use super::{
     ids::{Locations, MemberId},
@@ -25,6 +28,7 @@ use super::{
     slice::Slice,
 };
 use crate::{
+    event::Event,
     feed::{Ending, Overflow, Read, Run, Shed},
     hub::{
         core::Core,
@@ -40,48 +44,50 @@ use crate::{
 const RUN: usize = 64;
 /// Dead places that are not worth packing.
 const FEW_DEAD: usize = 16;
+/// The `from` of a member that the pass has nothing for.
+const NEVER: u64 = u64::MAX;
 
 pub(super) struct Group {
     pub(super) outlet: Arc<Outlet>,
-    members: Vec<Member>,
-    dead: usize,
+    /// What the walk reads.
+    members: SmallVec<[Member; 1]>,
+    /// Who they are; as long as `members`.
+    ids: SmallVec<[Option<MemberId>; 1]>,
     /// Where the group reads on.
     walk: u64,
-    pass: Option<Pass>,
-    /// Lone members that can be served.
-    catching_up: VecDeque<MemberId>,
-    backlogs: HashMap<u32, Box<Backlog>, ahash::RandomState>,
+    pass: Option<Box<Pass>>,
+    /// Absent while everybody keeps up.
+    lone: Option<Box<LoneOnes>>,
+    dead: u32,
     /// Stands in the lane's queue.
     pub(super) queued: bool,
 }
 
-#[derive(Clone, Copy)]
 struct Member {
     token: Token,
-    cursor: u64,
-    id: MemberId,
-    state: State,
+    from: u64,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Served by the pass.
-    Live,
-    /// Catches up by itself.
-    Lone,
-    /// Lone, and its sink takes nothing until it is resumed.
-    Stalled,
-    Dead,
+/// Members that do not keep up.
+#[derive(Default)]
+struct LoneOnes {
+    by_id: HashMap<MemberId, Lone, ahash::RandomState>,
+    /// Those whose sinks take something, in turn.
+    catching_up: VecDeque<MemberId>,
+}
+
+struct Lone {
+    /// Where it is counted as a reader of the feed.
+    cursor: u64,
+    stalled: bool,
+    backlog: Option<Box<Backlog>>,
 }
 
 /// A walk over all members with the same thing for each.
 struct Pass {
     what: What,
-    /// The stretch of the feed that it covers.
-    first: u64,
+    /// The feed's number after what the pass brings.
     end: u64,
-    /// The feed's oldest event when the pass began.
-    oldest: u64,
     next: usize,
     /// Members who came later have nothing to do with this pass.
     until: usize,
@@ -89,15 +95,17 @@ struct Pass {
 
 enum What {
     Events(Run),
-    /// The stretch is gone.
+    /// So much of the feed is gone.
     Lag,
     Close(CloseReason),
 }
 
-/// What the pass does with a member after its sink has spoken.
+/// What becomes of a member after its sink has spoken.
 enum Verdict {
-    Stay,
-    Stall,
+    /// It is lone from `cursor` on, until its sink is ready again.
+    Stall {
+        cursor: u64,
+    },
     Leave(Option<CloseReason>),
 }
 
@@ -107,23 +115,26 @@ impl Group {
         let walk = outlet.feed.sit(post, number);
         Group {
             outlet,
-            members: Vec::new(),
-            dead: 0,
+            members: SmallVec::new(),
+            ids: SmallVec::new(),
             walk,
             pass: None,
-            catching_up: VecDeque::new(),
-            backlogs: HashMap::default(),
+            lone: None,
+            dead: 0,
             queued: false,
         }
     }
 
     /// Members that have not left.
     pub(super) fn len(&self) -> usize {
-        self.members.len() - self.dead
+        self.members.len() - self.dead as usize
     }
 
-    /// Takes a member in that stands at `cursor`, where it is counted as a reader. Its
-    /// place.
+    fn core(&self) -> &Core {
+        self.outlet.core()
+    }
+
+    /// Takes a member in that is counted as a reader at `cursor`. Its place.
     pub(super) fn adopt(
         &mut self,
         id: MemberId,
@@ -131,24 +142,26 @@ impl Group {
         cursor: u64,
         backlog: Option<Box<Backlog>>,
     ) -> u32 {
-        let state = match backlog {
-            None if cursor >= self.target() => {
-                self.outlet.feed.leave_at(cursor, &mut Shed::default());
-                State::Live
-            }
-            backlog => {
-                self.backlogs
-                    .extend(backlog.map(|backlog| (id.index, backlog)));
-                self.catching_up.push_back(id);
-                State::Lone
-            }
+        let from = if backlog.is_none() && cursor >= self.target() {
+            let mut shed = Shed::default();
+            self.outlet.feed.leave_at(cursor, &mut shed);
+            self.core().account(&mut shed);
+            cursor
+        } else {
+            let lone = self.lone.get_or_insert_default();
+            lone.catching_up.push_back(id);
+            lone.by_id.insert(
+                id,
+                Lone {
+                    cursor,
+                    stalled: false,
+                    backlog,
+                },
+            );
+            NEVER
         };
-        self.members.push(Member {
-            token,
-            cursor,
-            id,
-            state,
-        });
+        self.members.push(Member { token, from });
+        self.ids.push(Some(id));
         self.members.len() as u32 - 1
     }
 
@@ -158,67 +171,74 @@ impl Group {
     }
 
     /// Takes a member out, without a word to its sink.
-    pub(super) fn remove(&mut self, place: u32, shed: &mut Shed) {
-        let member = &mut self.members[place as usize];
-        match std::mem::replace(&mut member.state, State::Dead) {
-            State::Dead => return,
-            State::Live => {}
-            State::Lone | State::Stalled => {
-                self.outlet.feed.leave_at(member.cursor, shed);
-                self.backlogs.remove(&member.id.index);
-            }
-        }
+    pub(super) fn remove(&mut self, place: u32) {
+        let Some(id) = self.ids[place as usize].take() else {
+            return;
+        };
+        self.members[place as usize].from = NEVER;
         self.dead += 1;
-        self.outlet.core().leave_seated(&self.outlet);
+        if let Some(lone) = self.take_lone(id) {
+            let mut shed = Shed::default();
+            self.outlet.feed.leave_at(lone.cursor, &mut shed);
+            self.core().account(&mut shed);
+        }
+        self.core().leave_seated(&self.outlet);
+    }
+
+    fn take_lone(&mut self, id: MemberId) -> Option<Lone> {
+        let ones = self.lone.as_mut()?;
+        let lone = ones.by_id.remove(&id);
+        if ones.by_id.is_empty() {
+            self.lone = None;
+        }
+        lone
     }
 
     /// Lets a stalled member go on. True when there is something to do.
-    pub(super) fn resume(&mut self, place: u32) -> bool {
-        let member = &mut self.members[place as usize];
-        if member.state != State::Stalled {
+    pub(super) fn resume(&mut self, id: MemberId) -> bool {
+        let Some(ones) = &mut self.lone else {
             return false;
+        };
+        match ones.by_id.get_mut(&id) {
+            Some(lone) if lone.stalled => {
+                lone.stalled = false;
+                ones.catching_up.push_back(id);
+                true
+            }
+            _ => false,
         }
-        member.state = State::Lone;
-        self.catching_up.push_back(member.id);
-        true
     }
 
     /// Gives up the group's place in the feed, and with it all members.
     pub(super) fn end(mut self, post: &Arc<Post>) {
-        let mut shed = Shed::default();
         for place in 0..self.members.len() as u32 {
-            self.remove(place, &mut shed);
+            self.remove(place);
         }
+        let mut shed = Shed::default();
         self.outlet.feed.stand_up(post, self.walk, &mut shed);
-        self.outlet.core().account(&mut shed);
+        self.core().account(&mut shed);
     }
 
     /// Whether a slice would find something to do.
     pub(super) fn has_work(&self) -> bool {
+        let feed = &self.outlet.feed;
+        let catching_up = |ones: &LoneOnes| !ones.catching_up.is_empty();
         self.pass.is_some()
-            || !self.catching_up.is_empty()
-            || self.outlet.feed.has(self.walk)
-            || (self.outlet.feed.ending() != Ending::Open && self.len() > 0)
+            || self.lone.as_deref().is_some_and(catching_up)
+            || feed.has(self.walk)
+            || (feed.ending() != Ending::Open && self.len() > 0)
     }
 
     /// Serves members until the slice is used up or nothing is left to do.
-    pub(super) fn serve<S: Sink>(
-        &mut self,
-        sink: &mut S,
-        post: &Arc<Post>,
-        slice: &mut Slice<'_>,
-        locations: &mut Locations,
-        left: &mut Vec<MemberId>,
-    ) {
-        self.serve_lone(sink, slice, locations, left);
-        while !slice.is_over() {
-            if self.pass.is_none() && !self.begin_pass(post, slice) {
-                break;
-            }
-            self.walk_on(sink, slice, left);
+    pub(super) fn serve<S: Sink>(&mut self, post: &Arc<Post>, at: &mut Service<'_, '_, S>) {
+        if self.lone.is_some() {
+            self.serve_lone(at);
         }
-        if self.pass.is_none() && self.dead > FEW_DEAD && self.dead * 4 > self.members.len() {
-            self.pack(locations);
+        while !at.slice.is_over() && (self.pass.is_some() || self.begin_pass(post, at.slice)) {
+            self.walk_on(at);
+        }
+        if self.pass.is_none() && self.dead as usize > FEW_DEAD.max(self.members.len() / 4) {
+            self.pack(at.locations);
         }
     }
 
@@ -228,267 +248,411 @@ impl Group {
         let mut shed = Shed::default();
         // Before the look, so that an append after it is seen as still to come.
         let ending = feed.ending();
-        let (read, oldest) = feed.look(Some(post), self.walk, RUN, slice.now(), &mut shed);
-        self.outlet.core().account(&mut shed);
-        let (what, first, end) = match read {
+        let read = feed.look(Some(post), self.walk, RUN, slice.now(), &mut shed);
+        self.core().account(&mut shed);
+        let (what, end) = match read {
             Read::Got(run) => {
-                let (first, end) = (run.first, run.end());
-                (What::Events(run), first, end)
+                let end = run.end();
+                (What::Events(run), end)
             }
-            Read::Missed(missed) => (What::Lag, self.walk, self.walk + missed),
+            Read::Missed(missed) => (What::Lag, self.walk + missed),
             Read::Nothing if ending != Ending::Open && self.len() > 0 => {
-                (What::Close(CloseReason::HubClosed), self.walk, self.walk)
+                (What::Close(CloseReason::HubClosed), self.walk)
             }
             Read::Nothing => return false,
         };
-        self.pass = Some(Pass {
+        self.pass = Some(Box::new(Pass {
             what,
-            first,
             end,
-            oldest,
             next: 0,
             until: self.members.len(),
-        });
+        }));
         true
     }
 
     /// Goes on with the pass.
-    fn walk_on<S: Sink>(&mut self, sink: &mut S, slice: &mut Slice<'_>, left: &mut Vec<MemberId>) {
+    fn walk_on<S: Sink>(&mut self, at: &mut Service<'_, '_, S>) {
         let Some(mut pass) = self.pass.take() else {
             return;
         };
-        let disconnects = self.outlet.feed.limits().overflow == Overflow::Disconnect;
-        while pass.next < pass.until {
-            if slice.is_over() {
-                self.pass = Some(pass);
-                return;
-            }
-            let place = pass.next;
-            pass.next += 1;
-            let member = &mut self.members[place];
-            let verdict = match (member.state, &pass.what) {
-                (State::Dead, _) => continue,
-                (_, What::Close(reason)) if member.state != State::Lone => {
-                    Verdict::Leave(Some(*reason))
-                }
-                (State::Live, What::Events(run)) => {
-                    let skip = member.cursor.saturating_sub(run.first) as usize;
-                    let events = run.events().get(skip..).unwrap_or_default();
-                    if events.is_empty() {
-                        continue;
-                    }
-                    slice.count(events.len());
-                    let flow = sink.deliver(member.token, events);
-                    match flow {
-                        Flow::Taken => {
-                            member.cursor = pass.end;
-                            continue;
-                        }
-                        _ => {
-                            let start = member.cursor.max(run.first);
-                            member.cursor = start + taken(flow, events.len()) as u64;
-                            let stay = verdict(flow, events.len(), self.outlet.core());
-                            stay.unwrap_or(Verdict::Stay)
-                        }
-                    }
-                }
-                (State::Live, What::Lag) => {
-                    if member.cursor >= pass.end {
-                        continue;
-                    }
-                    let missed = pass.end - member.cursor;
-                    member.cursor = pass.end;
-                    self.outlet.core().meters.missed(missed);
-                    if disconnects {
-                        Verdict::Leave(Some(CloseReason::SlowConsumer))
-                    } else {
-                        slice.count(1);
-                        let flow = sink.lagged(member.token, missed);
-                        verdict(flow, 0, self.outlet.core()).unwrap_or(Verdict::Stay)
-                    }
-                }
-                // One who takes nothing and has lost its place in the feed is told so
-                // now: it may never ask.
-                (State::Stalled, _) if disconnects && member.cursor < pass.oldest => {
-                    Verdict::Leave(Some(CloseReason::SlowConsumer))
-                }
-                _ => continue,
-            };
-            match verdict {
-                Verdict::Stay => {}
-                Verdict::Stall => {
-                    // The group still holds the stretch, so nothing is lost here.
-                    self.outlet.feed.join_at(member.cursor);
-                    member.state = State::Stalled;
-                }
-                Verdict::Leave(reason) => self.depart(sink, place, reason, left),
-            }
+        let through = match &pass.what {
+            What::Events(run) => self.walk_with(run, &mut pass.next, pass.until, at),
+            What::Lag => self.walk_lag(pass.end, &mut pass.next, pass.until, at),
+            What::Close(reason) => self.walk_close(*reason, &mut pass.next, pass.until, at),
+        };
+        if through {
+            self.end_pass(&pass, at);
+        } else {
+            self.pass = Some(pass);
         }
-        self.end_pass(pass, slice);
     }
 
-    fn end_pass(&mut self, pass: Pass, slice: &mut Slice<'_>) {
-        let core = self.outlet.core();
+    /// The walk that everything is about. True when it is through.
+    fn walk_with<S: Sink>(
+        &mut self,
+        run: &Run,
+        next: &mut usize,
+        until: usize,
+        at: &mut Service<'_, '_, S>,
+    ) -> bool {
+        let (first, events) = (run.first, run.events());
+        while *next < until {
+            if at.slice.is_over() {
+                return false;
+            }
+            // Between two looks at the clock nothing is counted but members.
+            let stretch = at.slice.stretch(events.len()).min(until - *next);
+            let members = &self.members[*next..*next + stretch];
+            let mut served = 0;
+            let mut exception = None;
+            for (walked, member) in members.iter().enumerate() {
+                let offered = match member.from {
+                    from if from <= first => events,
+                    from => events.get((from - first) as usize..).unwrap_or_default(),
+                };
+                if offered.is_empty() {
+                    continue;
+                }
+                served += offered.len();
+                let flow = at.sink.deliver(member.token, offered);
+                if flow != Flow::Taken {
+                    exception = Some((walked, flow, offered));
+                    break;
+                }
+            }
+            let Some((walked, flow, offered)) = exception else {
+                at.slice.count(served, served);
+                *next += stretch;
+                continue;
+            };
+            let taken = taken(flow, offered);
+            at.slice.count(served, served - offered.len() + taken);
+            let place = *next + walked;
+            *next = place + 1;
+            let cursor = run.end() - (offered.len() - taken) as u64;
+            if let Some(verdict) = verdict(flow, cursor, offered.len(), self.core()) {
+                self.carry_out(verdict, place, at);
+            }
+        }
+        true
+    }
+
+    /// Tells everybody that what the feed has given up is gone.
+    fn walk_lag<S: Sink>(
+        &mut self,
+        end: u64,
+        next: &mut usize,
+        until: usize,
+        at: &mut Service<'_, '_, S>,
+    ) -> bool {
+        while *next < until {
+            if at.slice.is_over() {
+                return false;
+            }
+            let place = *next;
+            *next += 1;
+            let member = &self.members[place];
+            let from = member.from.max(self.walk);
+            if from >= end {
+                continue;
+            }
+            self.core().meters.missed(end - from);
+            at.slice.count(1, 0);
+            let verdict = match self.outlet.feed.limits().overflow {
+                Overflow::Disconnect => Some(Verdict::Leave(Some(CloseReason::SlowConsumer))),
+                _ => verdict(
+                    at.sink.lagged(member.token, end - from),
+                    end,
+                    0,
+                    self.core(),
+                ),
+            };
+            if let Some(verdict) = verdict {
+                self.carry_out(verdict, place, at);
+            }
+        }
+        true
+    }
+
+    /// Tells everybody that it is over.
+    fn walk_close<S: Sink>(
+        &mut self,
+        reason: CloseReason,
+        next: &mut usize,
+        until: usize,
+        at: &mut Service<'_, '_, S>,
+    ) -> bool {
+        while *next < until {
+            if at.slice.is_over() {
+                return false;
+            }
+            let place = *next;
+            *next += 1;
+            // A member that still catches up is closed when it is level.
+            if self.ids[place].is_some_and(|id| !self.is_catching_up(id)) {
+                at.slice.count(1, 0);
+                self.carry_out(Verdict::Leave(Some(reason)), place, at);
+            }
+        }
+        true
+    }
+
+    fn is_catching_up(&self, id: MemberId) -> bool {
+        let lone = self.lone.as_ref().and_then(|ones| ones.by_id.get(&id));
+        lone.is_some_and(|lone| !lone.stalled)
+    }
+
+    fn carry_out<S: Sink>(&mut self, verdict: Verdict, place: usize, at: &mut Service<'_, '_, S>) {
+        match verdict {
+            Verdict::Stall { cursor } => self.stall(place, cursor),
+            Verdict::Leave(reason) => self.depart(place, reason, at),
+        }
+    }
+
+    /// Makes a member lone whose sink takes nothing. The group still holds the stretch
+    /// from `cursor` on, so nothing is lost between here and there.
+    fn stall(&mut self, place: usize, cursor: u64) {
+        let Some(id) = self.ids[place] else { return };
+        self.outlet.feed.join_at(cursor);
+        self.members[place].from = NEVER;
+        let ones = self.lone.get_or_insert_default();
+        ones.by_id.insert(
+            id,
+            Lone {
+                cursor,
+                stalled: true,
+                backlog: None,
+            },
+        );
+    }
+
+    /// Takes a member out in the middle of a at.slice.
+    fn depart<S: Sink>(
+        &mut self,
+        place: usize,
+        reason: Option<CloseReason>,
+        at: &mut Service<'_, '_, S>,
+    ) {
+        at.left.extend(self.ids[place]);
+        self.remove(place as u32);
+        if let Some(reason) = reason {
+            if reason == CloseReason::SlowConsumer {
+                self.core().meters.slow_closed();
+            }
+            at.sink.closed(self.members[place].token, reason);
+        }
+    }
+
+    fn end_pass<S: Sink>(&mut self, pass: &Pass, at: &mut Service<'_, '_, S>) {
         let mut shed = Shed::default();
         self.outlet.feed.advance(self.walk, pass.end, &mut shed);
         self.walk = pass.end;
-        core.account(&mut shed);
+        self.core().account(&mut shed);
         if let What::Events(run) = &pass.what {
-            let now = slice.read_clock();
+            let now = at.slice.read_clock();
             for event in run.events() {
-                core.meters
-                    .drained(now.saturating_sub(event.published_nanos()));
+                let waited = now.saturating_sub(event.published_nanos());
+                self.core().meters.drained(waited);
+            }
+        }
+        if self.lone.is_some() && self.outlet.feed.limits().overflow == Overflow::Disconnect {
+            self.close_overtaken(at);
+        }
+    }
+
+    /// One who takes nothing and has lost its place in the feed is told so now: it may
+    /// never ask.
+    fn close_overtaken<S: Sink>(&mut self, at: &mut Service<'_, '_, S>) {
+        let oldest = self.outlet.feed.start();
+        let overtaken = |ones: &LoneOnes| -> Vec<MemberId> {
+            let lone = ones.by_id.iter();
+            let lost = lone.filter(|(_, lone)| lone.stalled && lone.cursor < oldest);
+            lost.map(|(id, _)| *id).collect()
+        };
+        for id in self.lone.as_deref().map(overtaken).unwrap_or_default() {
+            if let Some((_, place)) = at.locations.find(id) {
+                self.depart(place as usize, Some(CloseReason::SlowConsumer), at);
             }
         }
     }
 
-    /// Serves members that catch up by themselves, with up to half of the slice.
-    fn serve_lone<S: Sink>(
-        &mut self,
-        sink: &mut S,
-        slice: &mut Slice<'_>,
-        locations: &Locations,
-        left: &mut Vec<MemberId>,
-    ) {
-        let enough = slice.left() / 2;
-        while slice.left() > enough
-            && !slice.is_over()
-            && let Some(id) = self.catching_up.pop_front()
+    /// Serves members that catch up by themselves, with up to half of the at.slice.
+    fn serve_lone<S: Sink>(&mut self, at: &mut Service<'_, '_, S>) {
+        let enough = at.slice.left() / 2;
+        while at.slice.left() > enough
+            && !at.slice.is_over()
+            && let Some(id) = self
+                .lone
+                .as_mut()
+                .and_then(|ones| ones.catching_up.pop_front())
         {
-            let Some((_, place)) = locations.find(id) else {
+            let Some((_, place)) = at.locations.find(id) else {
                 continue;
             };
-            match self.catch_up(sink, place as usize, slice) {
-                None => self.catching_up.push_back(id),
-                Some(Verdict::Stay) => {}
-                Some(Verdict::Stall) => self.members[place as usize].state = State::Stalled,
-                Some(Verdict::Leave(reason)) => self.depart(sink, place as usize, reason, left),
+            let Some(mut lone) = self.take_lone_for(id) else {
+                continue;
+            };
+            let place = place as usize;
+            match self.catch_up(place, &mut lone, at) {
+                Step::Again => {
+                    let ones = self.lone.get_or_insert_default();
+                    ones.by_id.insert(id, lone);
+                    ones.catching_up.push_back(id);
+                }
+                Step::Level => self.members[place].from = lone.cursor,
+                Step::Stalled => {
+                    lone.stalled = true;
+                    let ones = self.lone.get_or_insert_default();
+                    ones.by_id.insert(id, lone);
+                }
+                Step::Leave(reason) => {
+                    let ones = self.lone.get_or_insert_default();
+                    ones.by_id.insert(id, lone);
+                    self.depart(place, reason, at);
+                }
             }
+        }
+        if self.lone.as_ref().is_some_and(|ones| ones.by_id.is_empty()) {
+            self.lone = None;
         }
     }
 
-    /// One step of a lone member; `None` when it has to come again.
+    /// Takes a lone member's state out for a step, without giving up the room.
+    fn take_lone_for(&mut self, id: MemberId) -> Option<Lone> {
+        self.lone.as_mut()?.by_id.remove(&id)
+    }
+
+    /// One step of a lone member.
     fn catch_up<S: Sink>(
-        &mut self,
-        sink: &mut S,
+        &self,
         place: usize,
-        slice: &mut Slice<'_>,
-    ) -> Option<Verdict> {
-        let target = self.target();
-        let member = &mut self.members[place];
-        let core = self.outlet.core();
-        if let Some(backlog) = self.backlogs.get_mut(&member.id.index) {
+        lone: &mut Lone,
+        at: &mut Service<'_, '_, S>,
+    ) -> Step {
+        let token = self.members[place].token;
+        if let Some(backlog) = &mut lone.backlog {
             let flow = match backlog.next() {
                 Caught::Event(event) => {
-                    slice.count(1);
-                    let flow = sink.deliver(member.token, std::slice::from_ref(&event));
-                    if flow == (Flow::Stalled { taken: 0 }) {
+                    let flow = at.sink.deliver(token, std::slice::from_ref(&event));
+                    let taken = taken(flow, std::slice::from_ref(&event));
+                    at.slice.count(1, taken);
+                    if taken == 0 {
                         backlog.put_back();
                     }
                     flow
                 }
                 Caught::Missed(missed) => {
-                    core.meters.missed(missed);
-                    sink.lagged(member.token, missed)
+                    self.core().meters.missed(missed);
+                    at.slice.count(1, 0);
+                    at.sink.lagged(token, missed)
                 }
                 Caught::Up => {
-                    self.backlogs.remove(&member.id.index);
+                    lone.backlog = None;
                     Flow::Taken
                 }
             };
-            return verdict(flow, 1, core);
+            return Step::after(flow, 1, self.core());
         }
         let feed = &self.outlet.feed;
         let mut shed = Shed::default();
-        if member.cursor >= target {
+        if lone.cursor >= self.target() {
             // Level with the group: its own place in the log is given up.
-            feed.leave_at(member.cursor, &mut shed);
-            core.account(&mut shed);
-            member.state = State::Live;
-            return Some(Verdict::Stay);
+            feed.leave_at(lone.cursor, &mut shed);
+            self.core().account(&mut shed);
+            return Step::Level;
         }
-        let (read, _) = feed.look(None, member.cursor, RUN, slice.now(), &mut shed);
-        let (flow, to, offered) = match read {
+        let (flow, to, offered) = match feed.look(None, lone.cursor, RUN, at.slice.now(), &mut shed)
+        {
             Read::Missed(missed) => {
-                core.meters.missed(missed);
-                let to = member.cursor + missed;
+                self.core().meters.missed(missed);
+                at.slice.count(1, 0);
                 let flow = match feed.limits().overflow {
                     Overflow::Disconnect => None,
-                    _ => Some(sink.lagged(member.token, missed)),
+                    _ => Some(at.sink.lagged(token, missed)),
                 };
-                (flow, to, 0)
+                (flow, lone.cursor + missed, 0)
             }
             Read::Got(run) => {
-                slice.count(run.events().len());
-                let flow = sink.deliver(member.token, run.events());
-                let to = run.first + taken(flow, run.events().len()) as u64;
-                (Some(flow), to, run.events().len())
+                let offered = run.events();
+                let flow = at.sink.deliver(token, offered);
+                let taken = taken(flow, offered);
+                at.slice.count(offered.len(), taken);
+                (Some(flow), run.first + taken as u64, offered.len())
             }
-            // The group has been further than the log reaches: it was all replaced.
-            Read::Nothing => (Some(Flow::Taken), target, 0),
+            // What the group has walked over was replaced since, to the last event.
+            Read::Nothing => (Some(Flow::Taken), self.target(), 0),
         };
-        feed.advance(member.cursor, to, &mut shed);
-        core.account(&mut shed);
-        member.cursor = to;
+        feed.advance(lone.cursor, to, &mut shed);
+        self.core().account(&mut shed);
+        lone.cursor = to;
         match flow {
-            None => Some(Verdict::Leave(Some(CloseReason::SlowConsumer))),
-            Some(flow) => verdict(flow, offered, core),
-        }
-    }
-
-    /// Takes a member out in the middle of a slice.
-    fn depart<S: Sink>(
-        &mut self,
-        sink: &mut S,
-        place: usize,
-        reason: Option<CloseReason>,
-        left: &mut Vec<MemberId>,
-    ) {
-        let Member { id, token, .. } = self.members[place];
-        let mut shed = Shed::default();
-        self.remove(place as u32, &mut shed);
-        self.outlet.core().account(&mut shed);
-        left.push(id);
-        if let Some(reason) = reason {
-            if reason == CloseReason::SlowConsumer {
-                self.outlet.core().meters.slow_closed();
-            }
-            sink.closed(token, reason);
+            None => Step::Leave(Some(CloseReason::SlowConsumer)),
+            Some(flow) => Step::after(flow, offered, self.core()),
         }
     }
 
     /// Closes the holes that leavers left.
     fn pack(&mut self, locations: &mut Locations) {
-        let mut place = 0;
-        self.members.retain(|member| {
-            let stays = member.state != State::Dead;
-            if stays {
-                locations.moved(member.id, place);
-                place += 1;
+        let mut kept = 0;
+        for place in 0..self.members.len() {
+            if let Some(id) = self.ids[place] {
+                self.members.swap(kept, place);
+                self.ids.swap(kept, place);
+                locations.moved(id, kept as u32);
+                kept += 1;
             }
-            stays
-        });
+        }
+        self.members.truncate(kept);
+        self.ids.truncate(kept);
         self.dead = 0;
-        if self.members.len() * 4 < self.members.capacity() {
-            self.members.shrink_to(self.members.len() * 2);
+        if kept * 4 < self.members.capacity() {
+            self.members.shrink_to_fit();
+            self.ids.shrink_to_fit();
+        }
+    }
+}
+
+/// What a slice works with.
+pub(super) struct Service<'a, 'c, S> {
+    pub(super) sink: &'a mut S,
+    pub(super) slice: &'a mut Slice<'c>,
+    pub(super) locations: &'a mut Locations,
+    /// Takes the names of those who leave.
+    pub(super) left: &'a mut Vec<MemberId>,
+}
+
+/// What one step of a lone member came to.
+enum Step {
+    Again,
+    Level,
+    Stalled,
+    Leave(Option<CloseReason>),
+}
+
+impl Step {
+    fn after(flow: Flow, offered: usize, core: &Core) -> Self {
+        match verdict(flow, 0, offered, core) {
+            None => Step::Again,
+            Some(Verdict::Stall { .. }) => Step::Stalled,
+            Some(Verdict::Leave(reason)) => Step::Leave(reason),
         }
     }
 }
 
 /// How many of the events offered were taken.
-fn taken(flow: Flow, offered: usize) -> usize {
+fn taken(flow: Flow, offered: &[Event]) -> usize {
     match flow {
-        Flow::Taken => offered,
-        Flow::Stalled { taken } => taken.min(offered),
+        Flow::Taken => offered.len(),
+        Flow::Stalled { taken } => taken.min(offered.len()),
         Flow::Close | Flow::AlreadyClosed => 0,
     }
 }
 
 /// What follows from a sink's word; `None` when all is well.
-fn verdict(flow: Flow, offered: usize, core: &Core) -> Option<Verdict> {
+fn verdict(flow: Flow, cursor: u64, offered: usize, core: &Core) -> Option<Verdict> {
     match flow {
         Flow::Taken => None,
-        Flow::Stalled { .. } => Some(Verdict::Stall),
+        Flow::Stalled { .. } => Some(Verdict::Stall { cursor }),
         Flow::Close => Some(Verdict::Leave(None)),
         Flow::AlreadyClosed => {
             core.meters.wrote_to_closed(offered.max(1) as u64);

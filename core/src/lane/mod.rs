@@ -59,7 +59,7 @@ use std::{
 use hashbrown::HashMap;
 
 pub use executor::{Executor, Item, Listener};
-use group::Group;
+use group::{Group, Service};
 use ids::Locations;
 pub use ids::MemberId;
 pub use remote::Remote;
@@ -69,7 +69,6 @@ use slice::Slice;
 pub use slice::SliceLimits;
 
 use crate::{
-    feed::Shed,
     hub::{
         Hub,
         core::Core,
@@ -177,11 +176,9 @@ impl Lane {
         let Some((number, place)) = self.locations.find(member) else {
             return false;
         };
-        let mut shed = Shed::default();
         if let Some(group) = &mut self.groups[number as usize] {
-            group.remove(place, &mut shed);
+            group.remove(place);
         }
-        self.shared.core.account(&mut shed);
         self.locations.clear(member);
         self.shared.ids.give_back(member);
         self.drop_if_empty(number);
@@ -190,11 +187,11 @@ impl Lane {
 
     /// Lets a member go on whose sink said [`Flow::Stalled`].
     pub fn resume(&mut self, member: MemberId) {
-        let Some((number, place)) = self.locations.find(member) else {
+        let Some((number, _)) = self.locations.find(member) else {
             return;
         };
         if let Some(group) = &mut self.groups[number as usize]
-            && group.resume(place)
+            && group.resume(member)
         {
             self.enqueue(number);
         }
@@ -238,8 +235,15 @@ impl Lane {
             return;
         };
         group.queued = false;
-        let post = &self.shared.post;
-        group.serve(sink, post, slice, &mut self.locations, &mut self.left);
+        group.serve(
+            &self.shared.post,
+            &mut Service {
+                sink,
+                slice,
+                locations: &mut self.locations,
+                left: &mut self.left,
+            },
+        );
         let more = group.has_work();
         for member in self.left.drain(..) {
             self.locations.clear(member);

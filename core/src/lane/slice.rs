@@ -71,10 +71,15 @@ impl<'c> Slice<'c> {
         }
     }
 
-    /// Counts deliveries.
-    pub(super) fn count(&mut self, deliveries: usize) {
-        self.left = self.left.saturating_sub(deliveries);
-        self.delivered += deliveries;
+    /// Counts deliveries that were tried, and how many of them came about.
+    pub(super) fn count(&mut self, tried: usize, made: usize) {
+        self.left = self.left.saturating_sub(tried);
+        self.delivered += made;
+    }
+
+    /// How many members may be served `each` events before the next look, at least one.
+    pub(super) fn stretch(&self, each: usize) -> usize {
+        ((self.left - self.look_at) / each.max(1)).max(1)
     }
 
     pub(super) fn left(&self) -> usize {
@@ -132,7 +137,7 @@ mod tests {
         let mut slice = Slice::new(&clock, limits);
         let mut served = 0;
         while !slice.is_over() {
-            slice.count(1);
+            slice.count(1, 1);
             served += 1;
         }
         assert_eq!(served, 100);
@@ -147,7 +152,7 @@ mod tests {
         while !slice.is_over() {
             let start = clock.now();
             while clock.now() - start < 200_000 {}
-            slice.count(1);
+            slice.count(1, 1);
             served += 1;
         }
         // At the first look after a fifth of it the strides get short.
