@@ -118,10 +118,14 @@ impl Core {
 
     /// Accounts for what a log gave up. The events themselves are dropped with `shed`,
     /// which is why no lock may be held here.
+    #[inline]
     pub(crate) fn account(&self, shed: &mut Shed) {
-        if shed.events.is_empty() && !shed.losses.any() {
-            return;
+        if !shed.events.is_empty() || shed.losses.any() {
+            self.account_for(shed);
         }
+    }
+
+    fn account_for(&self, shed: &mut Shed) {
         shed.events.clear();
         let losses = std::mem::take(&mut shed.losses);
         if losses != Losses::default() {

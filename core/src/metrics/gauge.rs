@@ -2,21 +2,30 @@
 
 use crossbeam::utils::CachePadded;
 
-use super::stripe::{self, STRIPES};
+use super::stripe::{STRIPES, Stripe};
 use crate::sync::{AtomicI64, Ordering};
 
 /// How far a stripe may run ahead of the shared total before it hands over.
-const SLACK: i64 = 32 * 1024;
+const SLACK: i64 = 16 * 1024;
 
 /// A sum of sizes that any thread may add to and take from.
 ///
 /// Each thread works on its own stripe and passes on what exceeds [`SLACK`], so
 /// that [`Gauge::estimate`], one load, is never further from the truth than
 /// [`Gauge::ERROR`].
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Gauge {
     shared: CachePadded<AtomicI64>,
     stripes: [CachePadded<AtomicI64>; STRIPES],
+}
+
+impl Default for Gauge {
+    fn default() -> Self {
+        Gauge {
+            shared: CachePadded::default(),
+            stripes: std::array::from_fn(|_| CachePadded::default()),
+        }
+    }
 }
 
 impl Gauge {
@@ -32,12 +41,14 @@ impl Gauge {
     }
 
     fn shift(&self, by: i64) {
-        let stripe = &self.stripes[stripe::mine()];
-        let now = stripe.fetch_add(by, Ordering::Relaxed) + by;
+        let mine = Stripe::mine();
+        let stripe = &self.stripes[mine.index()];
+        let now = mine.shift(stripe, by);
         if now.abs() >= SLACK {
-            // Whoever takes it moves exactly what it took, so nothing is lost or doubled.
-            let taken = stripe.swap(0, Ordering::Relaxed);
-            self.shared.fetch_add(taken, Ordering::Relaxed);
+            // What moves over is taken away here first, so nothing counts twice for long
+            // and nothing is lost: others only read, or add what they add.
+            mine.shift(stripe, -now);
+            self.shared.fetch_add(now, Ordering::Relaxed);
         }
     }
 

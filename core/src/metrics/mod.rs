@@ -13,7 +13,7 @@ use crossbeam::utils::CachePadded;
 pub(crate) use gauge::Gauge;
 pub use histogram::DurationHistogram;
 use histogram::{Durations, SHARE_BOUNDS};
-use stripe::STRIPES;
+use stripe::{STRIPES, Stripe};
 pub(crate) use topics::TopicMeters;
 pub use topics::TopicStats;
 
@@ -25,9 +25,8 @@ use crate::{
 /// Buckets of a share: one per bound, and one for an event that reached nobody.
 const SHARES: usize = SHARE_BOUNDS.len() + 1;
 
-#[derive(Default)]
 pub(crate) struct Meters {
-    stripes: [CachePadded<Stripe>; STRIPES],
+    stripes: [CachePadded<Counts>; STRIPES],
     last_share: AtomicU64,
     max_share: AtomicU64,
     /// From publish until the last reader of a feed had it.
@@ -37,7 +36,7 @@ pub(crate) struct Meters {
 }
 
 #[derive(Default)]
-struct Stripe {
+struct Counts {
     matched: AtomicU64,
     reached: AtomicU64,
     delivered: AtomicU64,
@@ -55,31 +54,36 @@ struct Stripe {
     shares: [AtomicU64; SHARES],
 }
 
-/// Adds without a fetch where nothing is to be added.
-fn add(counter: &AtomicU64, n: u64) {
-    if n > 0 {
-        counter.fetch_add(n, Ordering::Relaxed);
+impl Default for Meters {
+    fn default() -> Self {
+        Meters {
+            stripes: std::array::from_fn(|_| CachePadded::default()),
+            last_share: AtomicU64::new(0),
+            max_share: AtomicU64::new(0),
+            drains: Durations::default(),
+            controls: Durations::default(),
+        }
     }
 }
 
 impl Meters {
-    fn mine(&self) -> &Stripe {
-        &self.stripes[stripe::mine()]
+    /// Adds to one counter of the calling thread's copy.
+    #[inline]
+    fn add(&self, counter: impl FnOnce(&Counts) -> &AtomicU64, n: u64) {
+        let mine = Stripe::mine();
+        mine.add(counter(&self.stripes[mine.index()]), n);
     }
 
     pub(crate) fn published(&self, feeds: u64, subscriptions: u64, share: f64) {
-        let stripe = self.mine();
         if subscriptions == 0 {
-            add(&stripe.shares[0], 1);
+            self.add(|counts| &counts.shares[0], 1);
             return;
         }
-        add(&stripe.matched, feeds);
-        add(&stripe.reached, subscriptions);
         let bucket = SHARE_BOUNDS.iter().position(|bound| share <= *bound);
-        add(
-            &stripe.shares[1 + bucket.unwrap_or(SHARE_BOUNDS.len() - 1)],
-            1,
-        );
+        let bucket = 1 + bucket.unwrap_or(SHARE_BOUNDS.len() - 1);
+        self.add(|counts| &counts.matched, feeds);
+        self.add(|counts| &counts.reached, subscriptions);
+        self.add(|counts| &counts.shares[bucket], 1);
         // Shares are not negative, so their bits rise as they do.
         let bits = share.to_bits();
         if self.last_share.load(Ordering::Relaxed) != bits {
@@ -91,36 +95,35 @@ impl Meters {
     }
 
     pub(crate) fn delivered(&self, events: u64) {
-        add(&self.mine().delivered, events);
+        self.add(|counts| &counts.delivered, events);
     }
 
     pub(crate) fn missed(&self, events: u64) {
-        add(&self.mine().missed, events);
+        self.add(|counts| &counts.missed, events);
     }
 
     pub(crate) fn unreadable(&self) {
-        add(&self.mine().unreadable, 1);
+        self.add(|counts| &counts.unreadable, 1);
     }
 
     pub(crate) fn slow_closed(&self) {
-        add(&self.mine().slow_closed, 1);
+        self.add(|counts| &counts.slow_closed, 1);
     }
 
     pub(crate) fn panicked(&self) {
-        add(&self.mine().panicked, 1);
+        self.add(|counts| &counts.panicked, 1);
     }
 
     pub(crate) fn wrote_to_closed(&self, events: u64) {
-        add(&self.mine().closed_writes, events);
+        self.add(|counts| &counts.closed_writes, events);
     }
 
     pub(crate) fn lost(&self, losses: Losses) {
-        let stripe = self.mine();
-        add(&stripe.dropped_oldest, losses.oldest);
-        add(&stripe.dropped_newest, losses.newest);
-        add(&stripe.dropped_stale, losses.stale);
-        add(&stripe.dropped_pressed, losses.pressed);
-        add(&stripe.conflated, losses.conflated);
+        self.add(|counts| &counts.dropped_oldest, losses.oldest);
+        self.add(|counts| &counts.dropped_newest, losses.newest);
+        self.add(|counts| &counts.dropped_stale, losses.stale);
+        self.add(|counts| &counts.dropped_pressed, losses.pressed);
+        self.add(|counts| &counts.conflated, losses.conflated);
     }
 
     pub(crate) fn drained(&self, nanos: u64) {
@@ -133,7 +136,7 @@ impl Meters {
 
     /// The part of a snapshot that is counted here.
     pub(crate) fn stats(&self) -> Stats {
-        let sum = |counter: fn(&Stripe) -> &AtomicU64| {
+        let sum = |counter: fn(&Counts) -> &AtomicU64| {
             let counts = self
                 .stripes
                 .iter()
