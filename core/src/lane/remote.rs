@@ -186,3 +186,46 @@ impl std::fmt::Debug for Remote {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::{
+        event::Event,
+        hub::Hub,
+        lane::{Flow, Lane, Sink},
+        subscription::CloseReason,
+    };
+
+    /// Calls its lane for every delivery, in the middle of a turn.
+    struct Caller(Remote);
+
+    impl Sink for Caller {
+        fn deliver(&mut self, _: Token, _: &[Event]) -> Flow {
+            self.0.call();
+            Flow::Taken
+        }
+
+        fn lagged(&mut self, _: Token, _: u64) -> Flow {
+            Flow::Taken
+        }
+
+        fn closed(&mut self, _: Token, _: CloseReason) {}
+    }
+
+    #[test]
+    fn a_call_that_the_owner_may_have_missed_gives_it_another_turn() {
+        let hub = Hub::new();
+        let mut lane = Lane::new(&hub);
+        let mut sink = Caller(lane.remote());
+        lane.subscribe("a", Token(0)).unwrap();
+        // After the owner looked for what it knows of, before its turn began.
+        lane.remote().call();
+        assert!(lane.turn(&mut sink).more);
+        assert!(!lane.turn(&mut sink).more);
+        // In the middle of the turn.
+        hub.publish("a", "").unwrap();
+        assert!(lane.turn(&mut sink).more);
+        assert!(!lane.turn(&mut sink).more);
+    }
+}
