@@ -26,6 +26,9 @@ pub(super) struct Shared {
     pub(super) post: Arc<Post>,
     pub(super) ids: Ids,
     controls: Queue<Control>,
+    /// Somebody called for what only the owner knows of. The owner may have looked for
+    /// it before the call, so it gets another turn before the lane sleeps.
+    nudged: AtomicBool,
     /// Cleared when the lane is dropped.
     alive: AtomicBool,
 }
@@ -58,6 +61,7 @@ impl Shared {
             post: Arc::new(Post::new()),
             ids: Ids::new(),
             controls: Queue::new(),
+            nudged: AtomicBool::new(false),
             alive: AtomicBool::new(true),
         }
     }
@@ -102,8 +106,15 @@ impl Shared {
         self.controls.pop()
     }
 
-    pub(super) fn has_controls(&self) -> bool {
-        !self.controls.is_empty()
+    fn nudge(&self) {
+        self.nudged.store(true, Ordering::SeqCst);
+        self.call();
+    }
+
+    /// Whether there is something to do before the lane may sleep. A nudge is answered
+    /// by this.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.controls.is_empty() || self.nudged.swap(false, Ordering::SeqCst)
     }
 
     /// The lane is gone: commands that it has not carried out are undone. Whoever
@@ -168,9 +179,10 @@ impl Remote {
         self.0.post(What::Leave(member));
     }
 
-    /// Wakes the lane for something that its owner knows of.
+    /// Wakes the lane for something that its owner knows of. The owner looks for it
+    /// before each turn: after this call there is one more before the lane sleeps.
     pub fn call(&self) {
-        self.0.call();
+        self.0.nudge();
     }
 
     /// Lets a stalled member go on.
