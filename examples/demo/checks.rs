@@ -9,7 +9,7 @@ use std::{
 
 use distributary::{Filter, Stats};
 
-use crate::{
+use super::{
     Failure,
     churn::Joined,
     crowd::{Crowd, Wish},
@@ -220,8 +220,8 @@ fn admitted(wish: &Wish, entries: &[Entry]) -> Result<u64, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{filters::Source, lanes::Lanes};
     use super::*;
-    use crate::{filters::Source, lanes::Lanes};
     use bytes::Bytes;
     use distributary::{Hub, Topic};
 

@@ -19,7 +19,7 @@ use distributary::{
     CloseReason, Event, Flow, Hub, Lane, MemberId, Remote, Selector, Sink, SubscribeOptions, Token,
 };
 
-use crate::Failure;
+use super::Failure;
 
 /// How many lanes there are.
 pub(crate) const LANES: usize = 2;

@@ -53,12 +53,24 @@ fn scaled(mut value: f64, base: f64, units: &[&str]) -> String {
 /// A share of 1 as per cent, small ones with more digits.
 pub(crate) fn percent(share: f64) -> String {
     let percent = share * 100.0;
-    match percent {
-        p if p == p.trunc() => format!("{p:.0} %"),
-        p if p < 1.0 => format!("{p:.3} %")
-            .replace("0 %", " %")
-            .replace("0 %", " %"),
-        p => format!("{p:.1} %"),
+    let digits = match percent {
+        0.0..1.0 => 2,
+        p if p == p.trunc() => 0,
+        _ => 1,
+    };
+    format!("{percent:.digits$} %")
+}
+
+/// At most `most` characters of a text, the last an ellipsis if some are left out.
+pub(crate) fn short(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => text.to_owned(),
+        Some(_) => {
+            text.chars()
+                .take(most.saturating_sub(1))
+                .collect::<String>()
+                + "…"
+        }
     }
 }
 
@@ -97,6 +109,8 @@ mod tests {
         assert_eq!(percent(0.7142), "71.4 %");
         assert_eq!(percent(0.0001), "0.01 %");
         assert_eq!(percent(1.0), "100 %");
+        assert_eq!(short("twelve chars", 12), "twelve chars");
+        assert_eq!(short("thirteen chär", 12), "thirteen ch…");
     }
 
     #[test]
