@@ -294,9 +294,8 @@ mod tests {
         other.delivered -= 1;
         evidence.stats = &other;
         assert_eq!(wrong(&evidence).len(), 2);
-        evidence.stats = &stats;
-        let more = entry(false);
-        entries.push(more);
+
+        entries.push(entry(false));
         let evidence = Evidence {
             entries: &entries,
             crowd: &crowd,

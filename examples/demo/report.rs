@@ -265,23 +265,21 @@ impl Page {
 
     /// Two histograms side by side.
     fn versus(&mut self, title: &str, idle: &Waits, busy: &Waits) {
-        let rows: Vec<_> = idle.0.iter().zip(&busy.0).collect();
-        let is_used = |row: &(&(_, u64), &(_, u64))| row.0.1 + row.1.1 > 0;
-        let (Some(first), Some(last)) = (
-            rows.iter().position(is_used),
-            rows.iter().rposition(is_used),
-        ) else {
-            return;
-        };
-        let rows: &[(&(Duration, u64), &(Duration, u64))] = &rows[first..=last];
-        let most = rows.iter().map(|(idle, busy)| idle.1.max(busy.1)).max();
+        let pairs = idle.0.iter().zip(&busy.0);
+        let rows: Vec<_> = pairs
+            .map(|((bound, idle), (_, busy))| (*bound, *idle, *busy))
+            .collect();
+        let most = rows.iter().map(|(_, idle, busy)| *idle.max(busy)).max();
         let most = most.unwrap_or(0);
+        let is_used = |(_, idle, busy): &(Duration, u64, u64)| idle + busy > 0;
+        let first = rows.iter().position(is_used).unwrap_or(0);
+        let end = rows.iter().rposition(is_used).map_or(0, |last| last + 1);
         self.line(format_args!("\n  {title}"));
         self.line(format_args!(
             "  {:>10}  {:>8} {:<BAR$}  {:>8} busy",
             "below", "", "idle", ""
         ));
-        for ((bound, idle), (_, busy)) in rows {
+        for (bound, idle, busy) in &rows[first..end] {
             self.line(format_args!(
                 "  {:>10}  {:>8} {}  {:>8} {}",
                 time(*bound),

@@ -7,7 +7,7 @@ pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.char_indices() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -84,8 +84,9 @@ pub(crate) fn bar(value: u64, most: u64, width: usize) -> String {
     let eighths = (value as f64 / most as f64 * (width * 8) as f64).round() as usize;
     let eighths = eighths.clamp(1, width * 8);
     let mut bar = "█".repeat(eighths / 8);
-    if eighths % 8 > 0 {
-        bar.push(EIGHTHS[eighths % 8]);
+    let rest = eighths % 8;
+    if rest > 0 {
+        bar.push(EIGHTHS[rest]);
     }
     let missing = width - eighths.div_ceil(8);
     bar + &" ".repeat(missing)
