@@ -53,12 +53,10 @@ fn scaled(mut value: f64, base: f64, units: &[&str]) -> String {
 /// A share of 1 as per cent, small ones with more digits.
 pub(crate) fn percent(share: f64) -> String {
     let percent = share * 100.0;
-    let digits = match percent {
-        0.0..1.0 => 2,
-        p if p == p.trunc() => 0,
-        _ => 1,
-    };
-    format!("{percent:.digits$} %")
+    let digits = if percent < 1.0 { 2 } else { 1 };
+    let text = format!("{percent:.digits$}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    format!("{text} %")
 }
 
 /// At most `most` characters of a text, the last an ellipsis if some are left out.
@@ -109,6 +107,8 @@ mod tests {
         assert_eq!(bytes(3 << 20), "3.00 MiB");
         assert_eq!(percent(0.7142), "71.4 %");
         assert_eq!(percent(0.0001), "0.01 %");
+        assert_eq!(percent(0.001), "0.1 %");
+        assert_eq!(percent(0.0), "0 %");
         assert_eq!(percent(1.0), "100 %");
         assert_eq!(short("twelve chars", 12), "twelve chars");
         assert_eq!(short("thirteen chär", 12), "thirteen ch…");
