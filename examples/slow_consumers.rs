@@ -62,7 +62,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("replaced by newer    {:>3}", stats.conflated);
     println!("told as missed       {:>3}", stats.missed);
     println!("closed as too slow   {:>3}", stats.slow_closed);
-    println!("bytes held now       {:>3}", stats.bytes_held);
     Ok(())
 }
 

@@ -58,7 +58,8 @@ impl fmt::Debug for Topic {
 
 impl fmt::Display for Topic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        // As a string prints, its width included.
+        fmt::Display::fmt(self.as_str(), f)
     }
 }
 
@@ -135,6 +136,7 @@ mod tests {
     #[test]
     fn takes_names_up_to_the_limit_and_says_what_is_wrong_with_others() {
         assert_eq!(Topic::new("ö").unwrap().as_str(), "ö");
+        assert_eq!(format!("{:>3}", Topic::new("ö").unwrap()), "  ö");
         assert!(Topic::new("a".repeat(MAX_TOPIC_BYTES)).is_ok());
         let long = Topic::new("a".repeat(MAX_TOPIC_BYTES + 1)).unwrap_err();
         assert_eq!(long, TopicError::TooLong { bytes: 1_025 });

@@ -188,12 +188,12 @@ fn demo_measures_and_checks_itself() {
         "demo",
         &["--subscriptions", "2000", "--seed=3"],
         &[
-            "2,000 followers, 400 on other topics",
+            "  followers of one topic              2,000\n  on other topics                     400\n",
             "publish to the last sink",
             "p99.9",
             "until the lane did it, busy",
             "Share of connections hit by one event",
-            "writes to closed sinks                    0",
+            "writes to closed sinks              0\n",
             "ok      nothing came after a disconnect",
             "ok      busy: 1,600 who stayed got all",
         ],
@@ -219,7 +219,7 @@ fn demo_takes_events_of_others() {
         &arguments,
         &[
             "50 events of",
-            "  to                                        events, ",
+            "  to                                  events, ",
         ],
     );
 }

@@ -9,7 +9,7 @@ use std::{
 
 use distributary::{Filter, Stats};
 
-use crate::{
+use super::{
     Failure,
     churn::Joined,
     crowd::{Crowd, Wish},
@@ -220,8 +220,8 @@ fn admitted(wish: &Wish, entries: &[Entry]) -> Result<u64, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{filters::Source, lanes::Lanes};
     use super::*;
-    use crate::{filters::Source, lanes::Lanes};
     use bytes::Bytes;
     use distributary::{Hub, Topic};
 
@@ -294,9 +294,8 @@ mod tests {
         other.delivered -= 1;
         evidence.stats = &other;
         assert_eq!(wrong(&evidence).len(), 2);
-        evidence.stats = &stats;
-        let more = entry(false);
-        entries.push(more);
+
+        entries.push(entry(false));
         let evidence = Evidence {
             entries: &entries,
             crowd: &crowd,

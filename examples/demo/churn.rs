@@ -9,7 +9,7 @@ use std::{
 
 use distributary::Selector;
 
-use crate::{
+use super::{
     Failure,
     lanes::{Entrance, Seat},
     rng::Rng,

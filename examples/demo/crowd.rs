@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use distributary::{Filter, Selector, Topic};
 
-use crate::{
+use super::{
     Failure,
     events::Entry,
     filters::{Source, is_pattern},

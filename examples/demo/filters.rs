@@ -5,7 +5,7 @@ use distributary::{Filter, Pattern, Template, Variable, Variables};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::{Failure, events::Entry, rng::Rng};
+use super::{Failure, events::Entry, rng::Rng};
 
 const TEMPLATES: &str = include_str!("../data/filters.jsonl");
 
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn every_template_binds_and_admits_an_event_it_was_drawn_from() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/events.jsonl");
-        let entries = crate::events::load(path.as_ref()).unwrap();
+        let entries = super::super::events::load(path.as_ref()).unwrap();
         let source = Source::new(&entries).unwrap();
         assert_eq!(source.kinds().len(), TEMPLATES.lines().count());
         for kind in source.kinds() {

@@ -19,7 +19,7 @@ use distributary::{
     CloseReason, Event, Flow, Hub, Lane, MemberId, Remote, Selector, Sink, SubscribeOptions, Token,
 };
 
-use crate::Failure;
+use super::Failure;
 
 /// How many lanes there are.
 pub(crate) const LANES: usize = 2;
@@ -270,7 +270,7 @@ impl Sink for Tally {
             let payload = event.payload();
             book.bytes += payload.len() as u64;
             if let Some(head) = payload.first_chunk() {
-                book.check ^= u64::from_le_bytes(*head);
+                book.check = book.check.rotate_left(7) ^ u64::from_le_bytes(*head);
             }
         }
         Flow::Taken
@@ -312,7 +312,7 @@ impl Books {
     /// Bytes delivered, and the check over them.
     pub(crate) fn bytes(&self) -> (u64, u64) {
         let books = self.0.iter().flat_map(|tally| &tally.books);
-        let check = books.fold(0, |check, book| check ^ book.check);
+        let check = books.fold(0u64, |check, book| check.wrapping_add(book.check));
         (self.sum(|book| book.bytes), check)
     }
 

@@ -157,12 +157,7 @@ fn run(options: &Options, entries: &[Entry]) -> Result<Measured, Failure> {
         followed: followed.to_string(),
         large_bytes: payload.len() as u64,
         subscriptions: everybody as u64,
-        kinds: format!(
-            "{} followers, {} on other topics, {} with filters",
-            count(followers as u64),
-            count(crowd.plain as u64),
-            count(crowd.filtered as u64)
-        ),
+        kinds: [followers, crowd.plain, crowd.filtered],
         join,
         streamed,
         idle,
@@ -177,5 +172,5 @@ fn run(options: &Options, entries: &[Entry]) -> Result<Measured, Failure> {
 /// The last part of a path.
 fn name(path: &Path) -> String {
     let name = path.file_name().unwrap_or(path.as_os_str());
-    name.to_string_lossy().into_owned()
+    text::short(&name.to_string_lossy(), 32)
 }

@@ -4,13 +4,13 @@ use std::{fmt::Write, time::Duration};
 
 use distributary::Stats;
 
-use crate::{
+use super::{
     checks::Check,
     lanes::{BUSY, Books, LANES, STREAM},
     latency::{QUANTILES, Waits, quantile},
     memory::Resident,
     stages::{Restless, Streamed},
-    text::{bar, bytes, count, percent, time},
+    text::{bar, bytes, count, percent, short, time},
 };
 
 /// The columns of the picture's bars.
@@ -22,7 +22,8 @@ pub(crate) struct Measured {
     pub(crate) followed: String,
     pub(crate) large_bytes: u64,
     pub(crate) subscriptions: u64,
-    pub(crate) kinds: String,
+    /// Of these: followers, on other topics, with filters.
+    pub(crate) kinds: [usize; 3],
     pub(crate) join: Duration,
     pub(crate) streamed: Streamed,
     pub(crate) idle: Restless,
@@ -55,7 +56,9 @@ impl Measured {
     fn crowd(&self, page: &mut Page) {
         let stats = &self.stats;
         page.head("Subscriptions");
-        page.row("alive", &self.kinds);
+        page.row("followers of one topic", count(self.kinds[0] as u64));
+        page.row("on other topics", count(self.kinds[1] as u64));
+        page.row("with filters", count(self.kinds[2] as u64));
         let rate = self.subscriptions as f64 / self.join.as_secs_f64();
         page.row("joined at", format!("{} a second", count(rate as u64)));
         page.row(
@@ -97,7 +100,7 @@ impl Measured {
         page.head("The large event, while as many leave as join");
         page.row(
             "to",
-            format!("{}, {}", self.followed, bytes(self.large_bytes)),
+            format!("{}, {}", short(&self.followed, 48), bytes(self.large_bytes)),
         );
         let delivered = self.books.received(BUSY);
         let published = count(large.times.len() as u64);
@@ -128,12 +131,15 @@ impl Measured {
         page.row("matched feeds", count(stats.matched));
         page.row("delivered", count(stats.delivered));
         page.row("told as missed", count(stats.missed));
-        let (oldest, newest) = (stats.dropped_oldest, stats.dropped_newest);
         page.row(
-            "dropped: oldest, newest, stale, pressed",
-            [oldest, newest, stats.dropped_stale, stats.dropped_pressed]
-                .map(count)
-                .join(", "),
+            "dropped",
+            format!(
+                "{} oldest, {} newest, {} stale, {} pressed",
+                count(stats.dropped_oldest),
+                count(stats.dropped_newest),
+                count(stats.dropped_stale),
+                count(stats.dropped_pressed)
+            ),
         );
         page.row("writes to closed sinks", count(stats.closed_writes));
         let (delivered, check) = self.books.bytes();
@@ -220,8 +226,10 @@ impl Measured {
         }
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
         page.line(format_args!(
-            "\n{LANES} lane threads, a publisher and a thread that disconnects, on {cores} cores: where there are more\n\
-             threads than cores, the longest times are those in which a thread waited for its turn."
+            "\n\
+             {LANES} lane threads, a publisher and a thread that disconnects, on {cores} cores. Where there are more\n\
+             threads than cores, the longest times are those in which a thread waited for its turn. An\n\
+             idle lane sleeps, so a disconnect then has to wake its thread; a busy one finds it on its way."
         ));
     }
 }
@@ -244,7 +252,7 @@ impl Page {
     }
 
     fn row(&mut self, label: &str, value: impl AsRef<str>) {
-        self.line(format_args!("  {label:<42}{}", value.as_ref()));
+        self.line(format_args!("  {label:<36}{}", value.as_ref()));
     }
 
     fn quantiles(&mut self, label: &str, values: &[String]) {
@@ -257,23 +265,21 @@ impl Page {
 
     /// Two histograms side by side.
     fn versus(&mut self, title: &str, idle: &Waits, busy: &Waits) {
-        let rows: Vec<_> = idle.0.iter().zip(&busy.0).collect();
-        let is_used = |row: &(&(_, u64), &(_, u64))| row.0.1 + row.1.1 > 0;
-        let (Some(first), Some(last)) = (
-            rows.iter().position(is_used),
-            rows.iter().rposition(is_used),
-        ) else {
-            return;
-        };
-        let rows: &[(&(Duration, u64), &(Duration, u64))] = &rows[first..=last];
-        let most = rows.iter().map(|(idle, busy)| idle.1.max(busy.1)).max();
+        let pairs = idle.0.iter().zip(&busy.0);
+        let rows: Vec<_> = pairs
+            .map(|((bound, idle), (_, busy))| (*bound, *idle, *busy))
+            .collect();
+        let most = rows.iter().map(|(_, idle, busy)| *idle.max(busy)).max();
         let most = most.unwrap_or(0);
+        let is_used = |(_, idle, busy): &(Duration, u64, u64)| idle + busy > 0;
+        let first = rows.iter().position(is_used).unwrap_or(0);
+        let end = rows.iter().rposition(is_used).map_or(0, |last| last + 1);
         self.line(format_args!("\n  {title}"));
         self.line(format_args!(
             "  {:>10}  {:>8} {:<BAR$}  {:>8} busy",
             "below", "", "idle", ""
         ));
-        for ((bound, idle), (_, busy)) in rows {
+        for (bound, idle, busy) in &rows[first..end] {
             self.line(format_args!(
                 "  {:>10}  {:>8} {}  {:>8} {}",
                 time(*bound),

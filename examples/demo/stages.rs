@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use distributary::{Hub, ShareHistogram, Topic};
 
-use crate::{
+use super::{
     Failure,
     churn::{Churn, Churned, Outgoing},
     crowd::Crowd,

@@ -7,7 +7,7 @@ pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.char_indices() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -53,12 +53,22 @@ fn scaled(mut value: f64, base: f64, units: &[&str]) -> String {
 /// A share of 1 as per cent, small ones with more digits.
 pub(crate) fn percent(share: f64) -> String {
     let percent = share * 100.0;
-    match percent {
-        p if p == p.trunc() => format!("{p:.0} %"),
-        p if p < 1.0 => format!("{p:.3} %")
-            .replace("0 %", " %")
-            .replace("0 %", " %"),
-        p => format!("{p:.1} %"),
+    let digits = if percent < 1.0 { 2 } else { 1 };
+    let text = format!("{percent:.digits$}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    format!("{text} %")
+}
+
+/// At most `most` characters of a text, the last an ellipsis if some are left out.
+pub(crate) fn short(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => text.to_owned(),
+        Some(_) => {
+            text.chars()
+                .take(most.saturating_sub(1))
+                .collect::<String>()
+                + "…"
+        }
     }
 }
 
@@ -72,8 +82,9 @@ pub(crate) fn bar(value: u64, most: u64, width: usize) -> String {
     let eighths = (value as f64 / most as f64 * (width * 8) as f64).round() as usize;
     let eighths = eighths.clamp(1, width * 8);
     let mut bar = "█".repeat(eighths / 8);
-    if eighths % 8 > 0 {
-        bar.push(EIGHTHS[eighths % 8]);
+    let rest = eighths % 8;
+    if rest > 0 {
+        bar.push(EIGHTHS[rest]);
     }
     let missing = width - eighths.div_ceil(8);
     bar + &" ".repeat(missing)
@@ -96,7 +107,11 @@ mod tests {
         assert_eq!(bytes(3 << 20), "3.00 MiB");
         assert_eq!(percent(0.7142), "71.4 %");
         assert_eq!(percent(0.0001), "0.01 %");
+        assert_eq!(percent(0.001), "0.1 %");
+        assert_eq!(percent(0.0), "0 %");
         assert_eq!(percent(1.0), "100 %");
+        assert_eq!(short("twelve chars", 12), "twelve chars");
+        assert_eq!(short("thirteen chär", 12), "thirteen ch…");
     }
 
     #[test]

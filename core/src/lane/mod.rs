@@ -315,7 +315,7 @@ impl Lane {
 
     /// Arms the bell unless there is something to do. True when it will ring.
     fn sleep(&self) -> bool {
-        self.shared.post.sleep(|| self.shared.has_controls())
+        self.shared.post.sleep(|| self.shared.is_busy())
     }
 
     /// Waits in a task until there is something to do.

@@ -26,6 +26,9 @@ pub(super) struct Shared {
     pub(super) post: Arc<Post>,
     pub(super) ids: Ids,
     controls: Queue<Control>,
+    /// Somebody called for what only the owner knows of. The owner may have looked for
+    /// it before the call, so it gets another turn before the lane sleeps.
+    nudged: AtomicBool,
     /// Cleared when the lane is dropped.
     alive: AtomicBool,
 }
@@ -58,6 +61,7 @@ impl Shared {
             post: Arc::new(Post::new()),
             ids: Ids::new(),
             controls: Queue::new(),
+            nudged: AtomicBool::new(false),
             alive: AtomicBool::new(true),
         }
     }
@@ -102,8 +106,15 @@ impl Shared {
         self.controls.pop()
     }
 
-    pub(super) fn has_controls(&self) -> bool {
-        !self.controls.is_empty()
+    fn nudge(&self) {
+        self.nudged.store(true, Ordering::SeqCst);
+        self.call();
+    }
+
+    /// Whether there is something to do before the lane may sleep. A nudge is answered
+    /// by this.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.controls.is_empty() || self.nudged.swap(false, Ordering::SeqCst)
     }
 
     /// The lane is gone: commands that it has not carried out are undone. Whoever
@@ -168,9 +179,10 @@ impl Remote {
         self.0.post(What::Leave(member));
     }
 
-    /// Wakes the lane for something that its owner knows of.
+    /// Wakes the lane for something that its owner knows of. The owner looks for it
+    /// before each turn: after this call there is one more before the lane sleeps.
     pub fn call(&self) {
-        self.0.call();
+        self.0.nudge();
     }
 
     /// Lets a stalled member go on.
@@ -184,5 +196,48 @@ impl std::fmt::Debug for Remote {
         f.debug_struct("Remote")
             .field("alive", &self.0.alive.load(Ordering::Relaxed))
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::{
+        event::Event,
+        hub::Hub,
+        lane::{Flow, Lane, Sink},
+        subscription::CloseReason,
+    };
+
+    /// Calls its lane for every delivery, in the middle of a turn.
+    struct Caller(Remote);
+
+    impl Sink for Caller {
+        fn deliver(&mut self, _: Token, _: &[Event]) -> Flow {
+            self.0.call();
+            Flow::Taken
+        }
+
+        fn lagged(&mut self, _: Token, _: u64) -> Flow {
+            Flow::Taken
+        }
+
+        fn closed(&mut self, _: Token, _: CloseReason) {}
+    }
+
+    #[test]
+    fn a_call_that_the_owner_may_have_missed_gives_it_another_turn() {
+        let hub = Hub::new();
+        let mut lane = Lane::new(&hub);
+        let mut sink = Caller(lane.remote());
+        lane.subscribe("a", Token(0)).unwrap();
+        // After the owner looked for what it knows of, before its turn began.
+        lane.remote().call();
+        assert!(lane.turn(&mut sink).more);
+        assert!(!lane.turn(&mut sink).more);
+        // In the middle of the turn.
+        hub.publish("a", "").unwrap();
+        assert!(lane.turn(&mut sink).more);
+        assert!(!lane.turn(&mut sink).more);
     }
 }

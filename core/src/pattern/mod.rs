@@ -134,7 +134,8 @@ impl fmt::Debug for Pattern {
 
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        // As a string prints, its width included.
+        fmt::Display::fmt(self.as_str(), f)
     }
 }
 
