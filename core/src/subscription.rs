@@ -335,12 +335,12 @@ impl Subscription {
                 Ok(found)
             }
             Read::Missed(missed) => {
-                core.meters.missed(missed);
                 if self.outlet.feed.limits().overflow == Overflow::Disconnect {
                     core.meters.slow_closed();
                     self.closed = Some(CloseReason::SlowConsumer);
                     return Err(TryRecvError::Closed(CloseReason::SlowConsumer));
                 }
+                core.meters.missed(missed);
                 Err(TryRecvError::Lagged { missed })
             }
             Read::Nothing if self.outlet.feed.ending() != Ending::Open => {

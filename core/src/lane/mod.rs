@@ -83,7 +83,7 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub struct Turn {
-    /// Deliveries made.
+    /// Events that sinks took.
     pub delivered: usize,
     /// There is more to do now. When this is false, the bell will ring.
     pub more: bool,
