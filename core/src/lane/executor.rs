@@ -172,6 +172,7 @@ impl Executor {
             }),
             Err(error) => {
                 shared.inbox.push(Order::Drop(token));
+                shared.remote.call();
                 Err(error)
             }
         }
@@ -223,7 +224,11 @@ impl Worker {
             let _ = shared.thread.set(thread::current().id());
             while !shared.stopped.load(Ordering::SeqCst) {
                 callbacks.take_orders();
-                if !lane.turn(&mut callbacks).more {
+                let turn = lane.turn(&mut callbacks);
+                // The lane sleeps by now, so a call from here on rings. One that came
+                // before was not heard: what it was about is looked at again.
+                let called = shared.stopped.load(Ordering::SeqCst) || !shared.inbox.is_empty();
+                if !turn.more && !called {
                     lane.wait(Duration::MAX);
                 }
             }
@@ -293,6 +298,15 @@ impl Callbacks {
                 Flow::Close
             }
         }
+    }
+}
+
+impl Drop for Callbacks {
+    /// Callbacks go one by one: what several of them own may panic when dropped.
+    fn drop(&mut self) {
+        self.take_orders();
+        let tokens: Vec<Token> = self.registered.keys().copied().collect();
+        tokens.into_iter().for_each(|token| self.forget(token));
     }
 }
 

@@ -168,7 +168,9 @@ impl Remote {
         self.0.post(What::Leave(member));
     }
 
-    /// Wakes the lane for something that its owner knows of.
+    /// Wakes the lane for something that its owner knows of. A lane that is in a turn
+    /// does not hear it: the owner looks for itself after a turn that says there is no
+    /// more, before it waits.
     pub fn call(&self) {
         self.0.call();
     }
