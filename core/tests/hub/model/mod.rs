@@ -155,6 +155,7 @@ proptest! {
     #![proptest_config(ProptestConfig {
         cases: 600,
         max_shrink_iters: 20_000,
+        failure_persistence: None,
         ..ProptestConfig::default()
     })]
 
