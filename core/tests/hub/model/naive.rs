@@ -246,6 +246,15 @@ impl Reader {
         Next::Nothing
     }
 
+    /// Steps over what has been replaced and not lost.
+    pub(super) fn pass_replaced(&mut self) {
+        let unread = &self.queue[self.read..];
+        let replaced = unread.iter().take_while(|(_, f)| *f == Fate::Replaced);
+        if self.backlog.is_empty() && self.missed() == 0 {
+            self.read += replaced.count();
+        }
+    }
+
     /// Takes an event that may have been pushed out a moment ago.
     pub(super) fn skip_to(&mut self, number: usize) {
         let unread = &self.queue[self.read..];
