@@ -271,19 +271,8 @@ impl Subscription {
     /// # Errors
     /// As [`try_recv`](Self::try_recv).
     pub fn try_recv_batch(&mut self, max: usize) -> Result<Batch, TryRecvError> {
-        if self.backlog.is_some() {
-            let mut events = Vec::new();
-            while events.len() < max.max(1) {
-                match self.catch_up() {
-                    Some(Ok(event)) => events.push(event),
-                    Some(Err(error)) if events.is_empty() => return Err(error),
-                    // Nothing is lost: what was missed is still to be told.
-                    _ => break,
-                }
-            }
-            if !events.is_empty() {
-                return Ok(Batch(Run::new(0, events)));
-            }
+        if let Some(result) = self.catch_up_batch(max.max(1)) {
+            return result;
         }
         let mut shed = Shed::default();
         let now = || self.outlet.core().clock.now();
@@ -313,6 +302,35 @@ impl Subscription {
         }
     }
 
+    /// Reads a batch of what came before the feed; `None` once that is done.
+    fn catch_up_batch(&mut self, max: usize) -> Option<Result<Batch, TryRecvError>> {
+        let meters = &self.outlet.core().meters;
+        let backlog = self.backlog.as_mut()?;
+        let mut events = Vec::new();
+        while events.len() < max {
+            match backlog.next() {
+                Caught::Event(event) => events.push(event),
+                Caught::Missed(missed) if events.is_empty() => {
+                    meters.missed(missed);
+                    return Some(Err(TryRecvError::Lagged { missed }));
+                }
+                Caught::Missed(missed) => {
+                    backlog.owe(missed);
+                    break;
+                }
+                Caught::Up => {
+                    self.backlog = None;
+                    break;
+                }
+            }
+        }
+        if events.is_empty() {
+            return None;
+        }
+        meters.delivered(events.len() as u64);
+        Some(Ok(Batch(Run::new(0, events))))
+    }
+
     /// Accounts for a read, outside of every lock.
     fn settle<T>(
         &mut self,
@@ -335,15 +353,19 @@ impl Subscription {
                 Ok(found)
             }
             Read::Missed(missed) => {
-                core.meters.missed(missed);
                 if self.outlet.feed.limits().overflow == Overflow::Disconnect {
                     core.meters.slow_closed();
                     self.closed = Some(CloseReason::SlowConsumer);
                     return Err(TryRecvError::Closed(CloseReason::SlowConsumer));
                 }
+                core.meters.missed(missed);
                 Err(TryRecvError::Lagged { missed })
             }
-            Read::Nothing if self.outlet.feed.ending() != Ending::Open => {
+            // An event may have come just before the end, and after the look at the feed.
+            Read::Nothing
+                if self.outlet.feed.ending() != Ending::Open
+                    && !self.outlet.feed.has(self.cursor) =>
+            {
                 self.closed = Some(CloseReason::HubClosed);
                 Err(TryRecvError::Closed(CloseReason::HubClosed))
             }

@@ -232,6 +232,8 @@ pub(crate) struct Backlog {
     waiting: Vec<Waiting>,
     /// The event given last, in case it was not taken.
     last: Option<(Arc<Node>, u64)>,
+    /// Missed, and still to be told before anything else.
+    owed: u64,
 }
 
 /// One stretch of one topic's history.
@@ -364,12 +366,16 @@ impl Backlog {
         }
     }
 
-    /// How many events are still to be read.
+    /// Takes back a count of missed events that was not told.
+    pub(crate) fn owe(&mut self, missed: u64) {
+        self.owed += missed;
+    }
+
+    /// How many events are still to be read, or told as missed.
     pub(crate) fn len(&self) -> u64 {
-        self.waiting
-            .iter()
-            .map(|stretch| stretch.until - stretch.next)
-            .sum()
+        let stretches = self.waiting.iter();
+        let waiting: u64 = stretches.map(|stretch| stretch.until - stretch.next).sum();
+        waiting + self.owed
     }
 
     /// Forgets the topics that are not asked for any more.
@@ -382,12 +388,13 @@ impl Backlog {
         Backlog {
             waiting: Vec::new(),
             last: None,
+            owed: 0,
         }
     }
 
     /// The next event to catch up with.
     pub(crate) fn next(&mut self) -> Caught {
-        let mut missed = 0;
+        let mut missed = std::mem::take(&mut self.owed);
         while let Some(stretch) = self.waiting.last_mut() {
             let found = stretch.node.history.as_ref().and_then(|history| {
                 let log = history.log.lock();

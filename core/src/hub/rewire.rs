@@ -18,7 +18,7 @@ use smallvec::SmallVec;
 use super::{core::Core, node::Node, outlet::Outlet};
 use crate::{
     event::Event,
-    feed::{NO_SLOT, Next, Shed},
+    feed::{Ending, NO_SLOT, Next, Shed},
     pattern::Pattern,
     selector::{MAX_NAMES, Selector, SelectorError},
     sync::{Arc, StdArc},
@@ -59,7 +59,15 @@ impl Core {
             Name::Pattern(pattern) => self.hook_pattern(outlet, pattern, filter.as_ref()),
         }
         outlet.set_selector(selector);
+        self.close_if_late(outlet);
         Ok(true)
+    }
+
+    /// Ends a feed that was hooked in while the hub closed, which may have missed it.
+    fn close_if_late(&self, outlet: &Outlet) {
+        if self.is_closed() {
+            outlet.feed.close(Ending::HubClosed);
+        }
     }
 
     /// Removes a name, and with it what waits unread for it alone.
@@ -107,6 +115,7 @@ impl Core {
         });
         outlet.set_selector(selector);
         self.account(&mut shed);
+        self.close_if_late(outlet);
         Ok(true)
     }
 

@@ -227,9 +227,16 @@ impl Core {
             .collect();
         let orders: Vec<_> = nodes.iter().map(|node| node.order.lock()).collect();
         let mut backlog = Backlog::new();
-        for (((topic, position), node), order) in positions.iter().zip(&nodes).zip(&orders) {
-            let filter = selector.filter.as_ref();
-            backlog.collect(node, topic, *position, **order, self.epoch, filter)?;
+        let filter = selector.filter.as_ref();
+        let mut resumed = positions.iter().zip(&nodes).zip(&orders);
+        let collected = resumed.try_for_each(|(((topic, position), node), order)| {
+            backlog.collect(node, topic, *position, **order, self.epoch, filter)
+        });
+        if let Err(error) = collected {
+            drop(orders);
+            // Some may have been made for this look alone.
+            nodes.into_iter().for_each(|node| self.forget_node(node));
+            return Err(error.into());
         }
         let backlog = backlog.in_order(nodes.len());
         let outlet = self.hook(selector, context);

@@ -172,6 +172,7 @@ impl Executor {
             }),
             Err(error) => {
                 shared.inbox.push(Order::Drop(token));
+                shared.remote.call();
                 Err(error)
             }
         }
@@ -293,6 +294,15 @@ impl Callbacks {
                 Flow::Close
             }
         }
+    }
+}
+
+impl Drop for Callbacks {
+    /// Callbacks go one by one: what several of them own may panic when dropped.
+    fn drop(&mut self) {
+        self.take_orders();
+        let tokens: Vec<Token> = self.registered.keys().copied().collect();
+        tokens.into_iter().for_each(|token| self.forget(token));
     }
 }
 

@@ -52,11 +52,7 @@ impl Gate {
     /// Shuts the gate and waits until nobody is inside, unless it is the lane's own
     /// thread that shuts it. A lane whose thread is not known has not begun.
     pub(super) fn shut(&self, lane: Option<ThreadId>) {
-        if self.swap(OPEN, SHUT).is_some() {
-            return;
-        }
-        let _ = self.swap(BUSY, CLOSING);
-        if lane == Some(thread::current().id()) {
+        if self.bar() == OPEN || lane == Some(thread::current().id()) {
             return;
         }
         loop {
@@ -70,9 +66,21 @@ impl Gate {
 
     /// Shuts the gate from inside or beside it, without waiting.
     pub(super) fn close(&self) {
-        if self.swap(OPEN, SHUT).is_none() {
-            let _ = self.swap(BUSY, CLOSING);
-        }
+        self.bar();
+    }
+
+    /// Lets nobody pass any more, in one step: the lane may come and go meanwhile. The
+    /// state that was found.
+    fn bar(&self) -> u8 {
+        let barred = |state| match state {
+            OPEN => Some(SHUT),
+            BUSY => Some(CLOSING),
+            _ => None,
+        };
+        let found = self
+            .state
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, barred);
+        found.unwrap_or_else(|state| state)
     }
 
     pub(super) fn is_shut(&self) -> bool {

@@ -235,7 +235,14 @@ impl Group {
             self.serve_lone(at);
         }
         while !at.slice.is_over() && (self.pass.is_some() || self.begin_pass(post, at.slice)) {
+            let what = self.pass.as_ref().map(|pass| &pass.what);
+            let closes = matches!(what, Some(What::Close(_)));
             self.walk_on(at);
+            if closes {
+                // Whoever still catches up is closed in a later slice: another pass now
+                // would find nobody.
+                break;
+            }
         }
         if self.pass.is_none() && self.dead as usize > FEW_DEAD.max(self.members.len() / 4) {
             self.pack(at.locations);
@@ -356,16 +363,14 @@ impl Group {
             if from >= end {
                 continue;
             }
-            self.core().meters.missed(end - from);
             at.slice.count(1, 0);
             let verdict = match self.outlet.feed.limits().overflow {
                 Overflow::Disconnect => Some(Verdict::Leave(Some(CloseReason::SlowConsumer))),
-                _ => verdict(
-                    at.sink.lagged(member.token, end - from),
-                    end,
-                    0,
-                    self.core(),
-                ),
+                _ => {
+                    self.core().meters.missed(end - from);
+                    let flow = at.sink.lagged(member.token, end - from);
+                    verdict(flow, end, 0, self.core())
+                }
             };
             if let Some(verdict) = verdict {
                 self.carry_out(verdict, place, at);
@@ -564,11 +569,13 @@ impl Group {
         let (flow, to, offered) = match feed.look(None, lone.cursor, RUN, at.slice.now(), &mut shed)
         {
             Read::Missed(missed) => {
-                self.core().meters.missed(missed);
                 at.slice.count(1, 0);
                 let flow = match feed.limits().overflow {
                     Overflow::Disconnect => None,
-                    _ => Some(at.sink.lagged(token, missed)),
+                    _ => {
+                        self.core().meters.missed(missed);
+                        Some(at.sink.lagged(token, missed))
+                    }
                 };
                 (flow, lone.cursor + missed, 0)
             }

@@ -83,7 +83,7 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub struct Turn {
-    /// Deliveries made.
+    /// Events that sinks took.
     pub delivered: usize,
     /// There is more to do now. When this is false, the bell will ring.
     pub more: bool,
@@ -102,8 +102,12 @@ pub struct Lane {
     ready: VecDeque<u32>,
     /// Room for the names of those who leave in a slice.
     left: Vec<MemberId>,
+    /// Where it is rung, and what becomes readable then.
     #[cfg(unix)]
-    descriptor: Option<std::os::unix::net::UnixStream>,
+    descriptor: Option<(
+        StdArc<std::os::unix::net::UnixStream>,
+        std::os::unix::net::UnixStream,
+    )>,
 }
 
 impl Lane {
@@ -380,27 +384,29 @@ impl Lane {
     #[cfg(unix)]
     pub fn descriptor(&mut self) -> std::io::Result<std::os::fd::BorrowedFd<'_>> {
         use std::os::{fd::AsFd, unix::net::UnixStream};
-        if self.descriptor.is_none() {
-            let (ring, listen) = UnixStream::pair()?;
-            ring.set_nonblocking(true)?;
-            listen.set_nonblocking(true)?;
-            self.shared.post.listen(Bell::Descriptor(StdArc::new(ring)));
-            self.descriptor = Some(listen);
-            if self.shared.post.is_called() {
-                self.shared.post.ring();
+        let (ring, listen) = match self.descriptor.take() {
+            Some(pair) => pair,
+            None => {
+                let (ring, listen) = UnixStream::pair()?;
+                ring.set_nonblocking(true)?;
+                listen.set_nonblocking(true)?;
+                (StdArc::new(ring), listen)
             }
+        };
+        // Another way to wait may have been used since.
+        self.shared.post.listen(Bell::Descriptor(StdArc::clone(&ring)));
+        if self.shared.post.is_called() {
+            self.shared.post.ring();
         }
-        match &self.descriptor {
-            Some(listen) => Ok(listen.as_fd()),
-            None => Err(std::io::ErrorKind::Other.into()),
-        }
+        let (_, listen) = self.descriptor.insert((ring, listen));
+        Ok(UnixStream::as_fd(listen))
     }
 
     /// Empties the descriptor.
     #[cfg(unix)]
     fn silence(&mut self) {
         use std::io::Read;
-        if let Some(listen) = &mut self.descriptor {
+        if let Some((_, listen)) = &mut self.descriptor {
             let mut bytes = [0; 64];
             while matches!(listen.read(&mut bytes), Ok(n) if n == bytes.len()) {}
         }

@@ -217,7 +217,8 @@ pub struct Stats {
     pub reached: u64,
     /// Events handed to subscribers.
     pub delivered: u64,
-    /// Events that subscribers were told they missed.
+    /// Events that subscribers were told they missed. Of one that is closed as a slow
+    /// consumer, nobody counts.
     pub missed: u64,
     /// Events whose payload some filter wanted to read and that is not a JSON object.
     pub unreadable: u64,

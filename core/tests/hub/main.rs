@@ -1,0 +1,3 @@
+//! The engine from outside: its promises, and what tries to break them.
+
+mod model;
