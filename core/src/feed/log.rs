@@ -307,7 +307,7 @@ impl Log {
         }
         shed.events.push(entry.event);
         // The next front may be one that nobody needs any more.
-        self.let_go(shed);
+        self.let_go_front(shed);
     }
 
     /// Counts a reader in, at `cursor`.
@@ -340,8 +340,27 @@ impl Log {
         &mut self.caught_up
     }
 
-    /// Lets go of the front as long as nobody needs it.
+    /// Lets go of what everybody has read, and of the room for it.
     fn let_go(&mut self, shed: &mut Shed) {
+        self.let_go_front(shed);
+        let Some(held) = &mut self.held else { return };
+        if !held.entries.is_empty() || self.keeps {
+            return;
+        }
+        held.latest = None;
+        // With the last event lost rather than read, somebody may still have to be told,
+        // and the floor is what it will be told by.
+        if self.caught_up <= 1 && held.floor != self.end {
+            // A feed of one reader: most such feeds are idle for long, and what is freed
+            // here serves the next one while it is hot in the cache.
+            self.held = None;
+        } else if held.entries.capacity() > 4 * SMALL {
+            held.entries.shrink_to(SMALL);
+        }
+    }
+
+    /// Lets go of the front as long as nobody needs it.
+    fn let_go_front(&mut self, shed: &mut Shed) {
         if self.keeps {
             return;
         }
@@ -355,16 +374,6 @@ impl Log {
             held.forget_key(&entry);
             shed.drained = shed.drained.max(entry.event.published_nanos());
             shed.events.push(entry.event);
-        }
-        if held.entries.is_empty() {
-            held.latest = None;
-            // The one reader of a feed of its own: most such feeds are idle for long, and
-            // what is freed here serves the next one while it is hot in the cache.
-            if self.caught_up <= 1 {
-                self.held = None;
-            } else if held.entries.capacity() > 4 * SMALL {
-                held.entries.shrink_to(SMALL);
-            }
         }
     }
 
