@@ -32,6 +32,8 @@ use crate::{event::Event, sync::Arc};
 pub(crate) struct Shed {
     /// To be dropped outside the lock.
     pub(crate) events: SmallVec<[Event; 4]>,
+    /// By how many bytes the log's own memory has grown.
+    pub(crate) grown: i64,
     /// The latest publish time among those that every reader had read; 0 if none.
     pub(crate) drained: u64,
     pub(crate) losses: Losses,
@@ -231,11 +233,13 @@ impl Log {
         let readers = std::mem::take(&mut self.caught_up);
         let held = self.held();
         held.bytes += weight;
+        let before = held.room();
         held.entries.push_back(Entry {
             event,
             seq,
             readers,
         });
+        shed.grown += held.room() - before;
     }
 
     /// Takes out the unread event that has the same key.
@@ -273,6 +277,11 @@ impl Log {
         let half = self.len().div_ceil(2);
         for _ in 0..half {
             self.lose_front(Loss::Pressed, shed);
+        }
+        if let Some(held) = &mut self.held
+            && half > 0
+        {
+            held.shrink(shed);
         }
         half > 0
     }
@@ -353,9 +362,20 @@ impl Log {
         if self.caught_up <= 1 && held.floor != self.end {
             // A feed of one reader: most such feeds are idle for long, and what is freed
             // here serves the next one while it is hot in the cache.
+            shed.grown -= held.room();
             self.held = None;
         } else if held.entries.capacity() > 4 * SMALL {
-            held.entries.shrink_to(SMALL);
+            held.shrink(shed);
+        }
+    }
+
+    /// Lets go of everything, for the last reader has gone.
+    pub(crate) fn clear(&mut self, shed: &mut Shed) {
+        if let Some(held) = self.held.take() {
+            shed.grown -= held.room();
+            // Lanes give their places up later.
+            self.caught_up += held.entries.iter().map(|entry| entry.readers).sum::<u32>();
+            shed.events.extend(held.entries.into_iter().map(|entry| entry.event));
         }
     }
 
@@ -474,6 +494,7 @@ impl Log {
         };
         held.run = None;
         held.latest = None;
+        let before = held.room();
         for entry in std::mem::take(&mut held.entries) {
             if keep(&entry.event) {
                 held.entries.push_back(entry);
@@ -490,6 +511,7 @@ impl Log {
                 held.latest.get_or_insert_default().insert(key, seq);
             }
         }
+        shed.grown += held.room() - before;
         held.floor = first;
         self.caught_up = u32::from(first == end);
         first - missed
@@ -507,6 +529,7 @@ impl Log {
         if let Some(held) = &mut self.held {
             shed.events
                 .extend(held.entries.drain(..).map(|entry| entry.event));
+            shed.grown -= held.room();
             **held = Held::default();
         }
         let cursor = self.end;
@@ -532,6 +555,18 @@ impl Log {
 }
 
 impl Held {
+    /// What the entries take beside the events, in bytes.
+    fn room(&self) -> i64 {
+        (self.entries.capacity() * size_of::<Entry>()) as i64
+    }
+
+    /// Gives unused room back.
+    fn shrink(&mut self, shed: &mut Shed) {
+        let before = self.room();
+        self.entries.shrink_to(SMALL);
+        shed.grown += self.room() - before;
+    }
+
     /// The index of the first entry at or after `seq`.
     fn index_of(&self, seq: u64) -> usize {
         let Some(front) = self.entries.front() else {

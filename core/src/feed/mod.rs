@@ -149,6 +149,11 @@ impl<C: Borrow<Limits>> Feed<C> {
         shed: &mut Shed,
     ) -> bool {
         let mut state = self.state.lock();
+        if self.live() == 0 {
+            // Nobody will read it, and `clear` may have been here already.
+            shed.events.push(event);
+            return false;
+        }
         state.log.push(event, self.limits(), now, shed);
         let end = state.log.end();
         self.end.store(end, Ordering::Release);
@@ -415,6 +420,11 @@ impl<C: Borrow<Limits>> Feed<C> {
     /// Gives up half of what is held, for the hub's budget. False when it holds nothing.
     pub(crate) fn press(&self, shed: &mut Shed) -> bool {
         self.state.lock().log.press(shed)
+    }
+
+    /// Lets go of everything, for the last subscription has gone.
+    pub(crate) fn clear(&self, shed: &mut Shed) {
+        self.state.lock().log.clear(shed);
     }
 
     /// Runs `f` on the log, for the rare operations of a feed with one reader.

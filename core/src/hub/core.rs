@@ -37,7 +37,10 @@ pub(crate) struct Core {
     /// Live subscriptions.
     pub(crate) live: AtomicU64,
     pub(crate) meters: Meters,
+    /// Bytes of events.
     pub(crate) gauge: Arc<Gauge>,
+    /// Bytes of the logs that hold them.
+    pub(crate) log_gauge: Gauge,
     pub(crate) pressure: Pressure,
     pub(crate) reaper: Reaper,
     pub(crate) herald: Herald,
@@ -83,6 +86,7 @@ impl Core {
             live: AtomicU64::new(0),
             meters: Meters::default(),
             gauge: Arc::new(Gauge::default()),
+            log_gauge: Gauge::default(),
             pressure: Pressure::new(settings.bytes),
             reaper: Reaper::new(),
             herald: Herald::new(settings.waking),
@@ -120,13 +124,14 @@ impl Core {
     /// which is why no lock may be held here.
     #[inline]
     pub(crate) fn account(&self, shed: &mut Shed) {
-        if !shed.events.is_empty() || shed.losses.any() {
+        if !shed.events.is_empty() || shed.grown != 0 || shed.losses.any() {
             self.account_for(shed);
         }
     }
 
     fn account_for(&self, shed: &mut Shed) {
         shed.events.clear();
+        self.log_gauge.shift(std::mem::take(&mut shed.grown));
         let losses = std::mem::take(&mut shed.losses);
         if losses != Losses::default() {
             self.meters.lost(losses);

@@ -200,6 +200,7 @@ impl Hub {
         stats.topics = core.table.len();
         stats.patterns = core.patterns.len();
         stats.bytes_held = core.gauge.total();
+        stats.log_bytes = core.log_gauge.total();
         let mut several = 0.0;
         let mut count = |node: &Arc<node::Node>| {
             let admissions = node.admissions().lock();

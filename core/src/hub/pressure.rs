@@ -145,11 +145,12 @@ impl Core {
     pub(crate) fn make_room(&self, weight: usize) {
         let budget = self.pressure.budget;
         let weight = weight as u64;
-        if self.gauge.estimate() + Gauge::ERROR + weight <= budget {
+        let estimate = self.gauge.estimate() + self.log_gauge.estimate();
+        if estimate + 2 * Gauge::ERROR + weight <= budget {
             return;
         }
         let mut idle = 0;
-        while self.gauge.total() + weight > budget {
+        while self.gauge.total() + self.log_gauge.total() + weight > budget {
             let (holder, holders) = {
                 let mut register = self.pressure.register.lock();
                 (register.next(), register.holders.len())

@@ -154,6 +154,9 @@ impl Core {
         }
         self.unregister(&outlet);
         self.pressure.leave(&outlet);
+        let mut shed = Shed::default();
+        outlet.feed.clear(&mut shed);
+        self.account(&mut shed);
         true
     }
 

@@ -66,7 +66,8 @@ impl HubBuilder {
         self
     }
 
-    /// How much the hub may hold in all, in bytes of event weight. Default: 1 GiB.
+    /// How much the hub may hold in all, in bytes: the weight of events, and the room
+    /// that feeds take to hold them. Default: 1 GiB.
     ///
     /// Over it, feeds and histories give up their older halves in turn.
     pub fn bytes(mut self, bytes: u64) -> Self {

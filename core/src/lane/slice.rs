@@ -40,9 +40,9 @@ impl SliceLimits {
 }
 
 /// The most deliveries between two looks at the clock.
-const STRIDE: usize = 64;
+const STRIDE: usize = 512;
 /// The same at the start of a slice: how slow the sinks are now is not known yet.
-const FIRST_STRIDE: usize = 16;
+const FIRST_STRIDE: usize = 32;
 
 pub(super) struct Slice<'c> {
     clock: &'c Clock,

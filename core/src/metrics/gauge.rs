@@ -40,7 +40,8 @@ impl Gauge {
         self.shift(-(bytes as i64));
     }
 
-    fn shift(&self, by: i64) {
+    /// Adds, or takes away what is negative.
+    pub(crate) fn shift(&self, by: i64) {
         let mine = Stripe::mine();
         let stripe = &self.stripes[mine.index()];
         let now = mine.shift(stripe, by);

@@ -159,6 +159,7 @@ impl Meters {
             filters_indexed: 0,
             filters_scanned: 0,
             bytes_held: 0,
+            log_bytes: 0,
             published: shares.iter().sum(),
             unmatched: shares[0],
             matched: sum(|s| &s.matched),
@@ -206,6 +207,9 @@ pub struct Stats {
     /// Weight of all events alive, in bytes: in feeds, in histories, and kept by
     /// whoever received them.
     pub bytes_held: u64,
+    /// What the feeds' logs take themselves to hold them, in bytes. Both together are
+    /// what [`HubBuilder::bytes`](crate::HubBuilder::bytes) bounds.
+    pub log_bytes: u64,
 
     /// Events published.
     pub published: u64,
