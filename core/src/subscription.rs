@@ -80,8 +80,6 @@ pub enum CloseReason {
     SlowConsumer,
     /// Its callback panicked.
     Panicked,
-    /// Its sink asked for it.
-    SinkClosed,
 }
 
 impl fmt::Display for CloseReason {
@@ -90,7 +88,6 @@ impl fmt::Display for CloseReason {
             CloseReason::HubClosed => "the hub was closed",
             CloseReason::SlowConsumer => "the subscriber did not keep up with its budget",
             CloseReason::Panicked => "the subscriber's callback panicked",
-            CloseReason::SinkClosed => "the subscriber's sink asked to be closed",
         })
     }
 }
@@ -243,6 +240,9 @@ impl Subscription {
     /// # Errors
     /// [`TryRecvError::Empty`] when there is none; otherwise as [`recv`](Self::recv).
     pub fn try_recv(&mut self) -> Result<Event, TryRecvError> {
+        if let Some(reason) = self.closed {
+            return Err(TryRecvError::Closed(reason));
+        }
         if self.backlog.is_some()
             && let Some(result) = self.catch_up()
         {
@@ -271,6 +271,9 @@ impl Subscription {
     /// # Errors
     /// As [`try_recv`](Self::try_recv).
     pub fn try_recv_batch(&mut self, max: usize) -> Result<Batch, TryRecvError> {
+        if let Some(reason) = self.closed {
+            return Err(TryRecvError::Closed(reason));
+        }
         if let Some(result) = self.catch_up_batch(max.max(1)) {
             return result;
         }
@@ -344,9 +347,6 @@ impl Subscription {
                 .drained(core.clock.now().saturating_sub(shed.drained));
         }
         core.account(&mut shed);
-        if let Some(reason) = self.closed {
-            return Err(TryRecvError::Closed(reason));
-        }
         match read {
             Read::Got(found) => {
                 core.meters.delivered(events(&found));
@@ -356,6 +356,8 @@ impl Subscription {
                 if self.outlet.feed.limits().overflow == Overflow::Disconnect {
                     core.meters.slow_closed();
                     self.closed = Some(CloseReason::SlowConsumer);
+                    // It reads no more, so it must not hold anything back either.
+                    core.leave(&self.outlet, self.cursor, self.slot);
                     return Err(TryRecvError::Closed(CloseReason::SlowConsumer));
                 }
                 core.meters.missed(missed);
@@ -395,18 +397,20 @@ impl Subscription {
     /// Adds a topic; in force when this returns. False when it was there already.
     ///
     /// # Errors
-    /// When the name is not a topic name, or there are too many.
-    pub fn add_topic(&mut self, name: impl AsRef<str>) -> Result<bool, SelectorError> {
-        let name = Name::Topic(Topic::new(name)?);
+    /// When the name is not a topic name, there are too many, or the subscription has
+    /// ended.
+    pub fn add_topic(&mut self, name: impl AsRef<str>) -> Result<bool, SubscribeError> {
+        let name = Name::Topic(Topic::new(name).map_err(SelectorError::from)?);
         self.rewire(|core, outlet, cursor| core.add_name(outlet, cursor, name))
     }
 
     /// Adds a pattern; in force when this returns. False when it was there already.
     ///
     /// # Errors
-    /// When the text is not a pattern, or there are too many names.
-    pub fn add_pattern(&mut self, text: impl AsRef<str>) -> Result<bool, SelectorError> {
-        let name = Name::Pattern(Pattern::new(text.as_ref())?);
+    /// When the text is not a pattern, there are too many names, or the subscription
+    /// has ended.
+    pub fn add_pattern(&mut self, text: impl AsRef<str>) -> Result<bool, SubscribeError> {
+        let name = Name::Pattern(Pattern::new(text.as_ref()).map_err(SelectorError::from)?);
         self.rewire(|core, outlet, cursor| core.add_name(outlet, cursor, name))
     }
 
@@ -416,8 +420,8 @@ impl Subscription {
     /// # Errors
     /// When the name is not a topic name, or it is the last one; drop the subscription
     /// instead.
-    pub fn remove_topic(&mut self, name: impl AsRef<str>) -> Result<bool, SelectorError> {
-        let name = Name::Topic(Topic::new(name)?);
+    pub fn remove_topic(&mut self, name: impl AsRef<str>) -> Result<bool, SubscribeError> {
+        let name = Name::Topic(Topic::new(name).map_err(SelectorError::from)?);
         self.rewire(|core, outlet, cursor| core.remove_name(outlet, cursor, &name))
     }
 
@@ -425,15 +429,18 @@ impl Subscription {
     ///
     /// # Errors
     /// When the text is not a pattern, or it is the last name.
-    pub fn remove_pattern(&mut self, text: impl AsRef<str>) -> Result<bool, SelectorError> {
-        let name = Name::Pattern(Pattern::new(text.as_ref())?);
+    pub fn remove_pattern(&mut self, text: impl AsRef<str>) -> Result<bool, SubscribeError> {
+        let name = Name::Pattern(Pattern::new(text.as_ref()).map_err(SelectorError::from)?);
         self.rewire(|core, outlet, cursor| core.remove_name(outlet, cursor, &name))
     }
 
     fn rewire(
         &mut self,
         change: impl FnOnce(&StdArc<Core>, &mut Arc<Outlet>, &mut u64) -> Result<bool, SelectorError>,
-    ) -> Result<bool, SelectorError> {
+    ) -> Result<bool, SubscribeError> {
+        if let Some(reason) = self.closed {
+            return Err(SubscribeError::Ended(reason));
+        }
         let core = StdArc::clone(self.core());
         let before = Arc::clone(&self.outlet);
         let changed = change(&core, &mut self.outlet, &mut self.cursor)?;
@@ -449,9 +456,10 @@ impl Subscription {
         Ok(changed)
     }
 
-    /// The selector as it stands now.
-    pub fn selector(&self) -> Selector {
-        self.core().selector_of(&self.outlet)
+    /// The selector as it stands now; `None` once the subscription has ended.
+    pub fn selector(&self) -> Option<Selector> {
+        let open = self.closed.is_none() && !self.core().is_closed();
+        open.then(|| self.core().selector_of(&self.outlet))
     }
 
     /// How many events wait to be read, counting those that are already lost and not
@@ -472,9 +480,9 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.outlet
-            .core()
-            .leave(&self.outlet, self.cursor, self.slot);
+        if self.closed != Some(CloseReason::SlowConsumer) {
+            self.core().leave(&self.outlet, self.cursor, self.slot);
+        }
     }
 }
 

@@ -375,7 +375,8 @@ impl Log {
             shed.grown -= held.room();
             // Lanes give their places up later.
             self.caught_up += held.entries.iter().map(|entry| entry.readers).sum::<u32>();
-            shed.events.extend(held.entries.into_iter().map(|entry| entry.event));
+            shed.events
+                .extend(held.entries.into_iter().map(|entry| entry.event));
         }
     }
 

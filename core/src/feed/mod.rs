@@ -32,6 +32,7 @@ pub(crate) use parking::{BATCH, NO_SLOT, SlotId, Wakers};
 use std::{borrow::Borrow, task::Waker};
 
 use parking::Parking;
+use smallvec::SmallVec;
 
 use crate::{
     event::Event,
@@ -71,8 +72,9 @@ struct State {
 
 #[derive(Default)]
 struct Audience {
-    seats: Vec<Seat>,
-    parking: Parking,
+    seats: SmallVec<[Seat; 1]>,
+    /// Absent where nobody pulls.
+    parking: Option<Box<Parking>>,
     /// Somebody has been told to wake the crowd and has not begun.
     crowded: bool,
 }
@@ -213,7 +215,7 @@ impl<C: Borrow<Limits>> Feed<C> {
         let waker = state
             .audience
             .as_deref_mut()
-            .and_then(|a| a.parking.release(slot));
+            .and_then(|a| a.parking.as_mut()?.release(slot));
         drop(state);
         drop(waker);
     }
@@ -325,6 +327,13 @@ impl<C: Borrow<Limits>> Feed<C> {
         }
     }
 
+    /// The group of a lane that has a seat here. O(lanes).
+    pub(crate) fn group_of(&self, post: &Arc<Post>) -> Option<u32> {
+        let mut state = self.state.lock();
+        let seat = state.audience.as_deref_mut()?.seat(post)?;
+        Some(seat.group)
+    }
+
     /// Gives a lane a seat here and counts it in as a reader at the end. The cursor
     /// it starts from.
     pub(crate) fn sit(&self, post: &Arc<Post>, group: u32) -> u64 {
@@ -358,7 +367,8 @@ impl<C: Borrow<Limits>> Feed<C> {
             return false;
         }
         let audience = state.audience.get_or_insert_default();
-        let before = audience.parking.arm(slot, waker, cursor);
+        let parking = audience.parking.get_or_insert_default();
+        let before = parking.arm(slot, waker, cursor);
         drop(state);
         drop(before);
         true
@@ -381,8 +391,11 @@ impl<C: Borrow<Limits>> Feed<C> {
         let mut wakers = Wakers::new();
         loop {
             let next = match self.state.lock().audience.as_deref_mut() {
-                Some(audience) => audience.parking.take(from, end, &mut wakers),
-                None => None,
+                Some(Audience {
+                    parking: Some(parking),
+                    ..
+                }) => parking.take(from, end, &mut wakers),
+                _ => None,
             };
             woken += wakers.len();
             wake_all(&mut wakers);
@@ -440,7 +453,11 @@ impl State {
     /// The waker comes out to be dropped outside the lock.
     fn leave(&mut self, cursor: u64, slot: SlotId, shed: &mut Shed) -> Option<Waker> {
         self.log.leave(cursor, shed);
-        self.audience.as_deref_mut()?.parking.release(slot)
+        self.audience
+            .as_deref_mut()?
+            .parking
+            .as_mut()?
+            .release(slot)
     }
 }
 
@@ -449,10 +466,10 @@ impl Audience {
         for seat in &mut self.seats {
             seat.announce(calls);
         }
-        if !self.parking.has_armed() {
+        let Some(parking) = self.parking.as_mut().filter(|parking| parking.has_armed()) else {
             return false;
-        }
-        let through = self.parking.take(0, end, calls.wakers()).is_none();
+        };
+        let through = parking.take(0, end, calls.wakers()).is_none();
         !through && !std::mem::replace(&mut self.crowded, true)
     }
 

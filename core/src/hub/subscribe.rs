@@ -17,6 +17,7 @@ use crate::{
     pattern::Pattern,
     predicate::Filter,
     selector::{Selector, SelectorError},
+    subscription::CloseReason,
     sync::{Arc, Ordering, StdArc},
     topic::Topic,
 };
@@ -83,6 +84,8 @@ pub enum SubscribeError {
     },
     /// The lane that was to take the member in is gone.
     LaneGone,
+    /// The subscription that was to be changed has ended.
+    Ended(CloseReason),
     /// The hub has been closed.
     Closed,
 }
@@ -99,6 +102,9 @@ impl fmt::Display for SubscribeError {
             ),
             SubscribeError::LaneGone => {
                 f.write_str("the lane is gone: make a new one and subscribe there")
+            }
+            SubscribeError::Ended(reason) => {
+                write!(f, "the subscription has ended ({reason}): subscribe anew")
             }
             SubscribeError::Closed => f.write_str("the hub is closed: make a new one"),
         }

@@ -37,7 +37,7 @@ use crate::{
     },
     subscription::CloseReason,
     sync::Arc,
-    wake::Post,
+    wake::{Post, contained},
 };
 
 /// Events of one pass.
@@ -310,35 +310,38 @@ impl Group {
             // Between two looks at the clock nothing is counted but members.
             let stretch = at.slice.stretch(events.len()).min(until - *next);
             let members = &self.members[*next..*next + stretch];
-            let mut served = 0;
-            let mut exception = None;
-            for (walked, member) in members.iter().enumerate() {
-                let offered = match member.from {
-                    from if from <= first => events,
-                    from => events.get((from - first) as usize..).unwrap_or_default(),
-                };
-                if offered.is_empty() {
-                    continue;
+            let (mut walked, mut served) = (0, 0);
+            let mut offered: &[Event] = &[];
+            let mut flow = Flow::Taken;
+            let sink = &mut *at.sink;
+            let returned = contained(|| {
+                for member in members {
+                    walked += 1;
+                    offered = match member.from {
+                        from if from <= first => events,
+                        from => events.get((from - first) as usize..).unwrap_or_default(),
+                    };
+                    if offered.is_empty() {
+                        continue;
+                    }
+                    served += offered.len();
+                    flow = sink.deliver(member.token, offered);
+                    if flow != Flow::Taken {
+                        break;
+                    }
                 }
-                served += offered.len();
-                let flow = at.sink.deliver(member.token, offered);
-                if flow != Flow::Taken {
-                    exception = Some((walked, flow, offered));
-                    break;
-                }
-            }
-            let Some((walked, flow, offered)) = exception else {
+            });
+            *next += walked;
+            let word = returned.then_some(flow);
+            if word == Some(Flow::Taken) {
                 at.slice.count(served, served);
-                *next += stretch;
                 continue;
-            };
-            let taken = taken(flow, offered);
+            }
+            let taken = taken(word, offered);
             at.slice.count(served, served - offered.len() + taken);
-            let place = *next + walked;
-            *next = place + 1;
             let cursor = run.end() - (offered.len() - taken) as u64;
-            if let Some(verdict) = verdict(flow, cursor, offered.len(), self.core()) {
-                self.carry_out(verdict, place, at);
+            if let Some(verdict) = verdict(word, cursor, offered.len(), self.core()) {
+                self.carry_out(verdict, *next - 1, at);
             }
         }
         true
@@ -368,8 +371,8 @@ impl Group {
                 Overflow::Disconnect => Some(Verdict::Leave(Some(CloseReason::SlowConsumer))),
                 _ => {
                     self.core().meters.missed(end - from);
-                    let flow = at.sink.lagged(member.token, end - from);
-                    verdict(flow, end, 0, self.core())
+                    let word = ask(|| at.sink.lagged(member.token, end - from));
+                    verdict(word, end, 0, self.core())
                 }
             };
             if let Some(verdict) = verdict {
@@ -444,7 +447,8 @@ impl Group {
             if reason == CloseReason::SlowConsumer {
                 self.core().meters.slow_closed();
             }
-            at.sink.closed(self.members[place].token, reason);
+            let token = self.members[place].token;
+            contained(|| at.sink.closed(token, reason));
         }
     }
 
@@ -536,27 +540,27 @@ impl Group {
     ) -> Step {
         let token = self.members[place].token;
         if let Some(backlog) = &mut lone.backlog {
-            let flow = match backlog.next() {
+            let word = match backlog.next() {
                 Caught::Event(event) => {
-                    let flow = at.sink.deliver(token, std::slice::from_ref(&event));
-                    let taken = taken(flow, std::slice::from_ref(&event));
+                    let word = ask(|| at.sink.deliver(token, std::slice::from_ref(&event)));
+                    let taken = taken(word, std::slice::from_ref(&event));
                     at.slice.count(1, taken);
                     if taken == 0 {
                         backlog.put_back();
                     }
-                    flow
+                    word
                 }
                 Caught::Missed(missed) => {
                     self.core().meters.missed(missed);
                     at.slice.count(1, 0);
-                    at.sink.lagged(token, missed)
+                    ask(|| at.sink.lagged(token, missed))
                 }
                 Caught::Up => {
                     lone.backlog = None;
-                    Flow::Taken
+                    Some(Flow::Taken)
                 }
             };
-            return Step::after(flow, 1, self.core());
+            return Step::after(word, 1, self.core());
         }
         let feed = &self.outlet.feed;
         let mut shed = Shed::default();
@@ -566,7 +570,7 @@ impl Group {
             self.core().account(&mut shed);
             return Step::Level;
         }
-        let (flow, to, offered) = match feed.look(None, lone.cursor, RUN, at.slice.now(), &mut shed)
+        let (word, to, offered) = match feed.look(None, lone.cursor, RUN, at.slice.now(), &mut shed)
         {
             Read::Missed(missed) => {
                 at.slice.count(1, 0);
@@ -581,10 +585,10 @@ impl Group {
             }
             Read::Got(run) => {
                 let offered = run.events();
-                let flow = at.sink.deliver(token, offered);
-                let taken = taken(flow, offered);
+                let word = ask(|| at.sink.deliver(token, offered));
+                let taken = taken(word, offered);
                 at.slice.count(offered.len(), taken);
-                (Some(flow), run.first + taken as u64, offered.len())
+                (word, run.first + taken as u64, offered.len())
             }
             // What the group has walked over was replaced since, to the last event.
             Read::Nothing => (Some(Flow::Taken), self.target(), 0),
@@ -592,10 +596,7 @@ impl Group {
         feed.advance(lone.cursor, to, &mut shed);
         self.core().account(&mut shed);
         lone.cursor = to;
-        match flow {
-            None => Step::Leave(Some(CloseReason::SlowConsumer)),
-            Some(flow) => Step::after(flow, offered, self.core()),
-        }
+        Step::after(word, offered, self.core())
     }
 
     /// Closes the holes that leavers left.
@@ -637,8 +638,8 @@ enum Step {
 }
 
 impl Step {
-    fn after(flow: Flow, offered: usize, core: &Core) -> Self {
-        match verdict(flow, 0, offered, core) {
+    fn after(word: Option<Flow>, offered: usize, core: &Core) -> Self {
+        match verdict(word, 0, offered, core) {
             None => Step::Again,
             Some(Verdict::Stall { .. }) => Step::Stalled,
             Some(Verdict::Leave(reason)) => Step::Leave(reason),
@@ -646,24 +647,35 @@ impl Step {
     }
 }
 
+/// A sink's word; `None` when it panicked instead.
+fn ask(sink: impl FnOnce() -> Flow) -> Option<Flow> {
+    let mut word = None;
+    contained(|| word = Some(sink()));
+    word
+}
+
 /// How many of the events offered were taken.
-fn taken(flow: Flow, offered: &[Event]) -> usize {
-    match flow {
-        Flow::Taken => offered.len(),
-        Flow::Stalled { taken } => taken.min(offered.len()),
-        Flow::Close | Flow::AlreadyClosed => 0,
+fn taken(word: Option<Flow>, offered: &[Event]) -> usize {
+    match word {
+        Some(Flow::Taken) => offered.len(),
+        Some(Flow::Stalled { taken }) => taken.min(offered.len()),
+        Some(Flow::Close | Flow::AlreadyClosed) | None => 0,
     }
 }
 
 /// What follows from a sink's word; `None` when all is well.
-fn verdict(flow: Flow, cursor: u64, offered: usize, core: &Core) -> Option<Verdict> {
-    match flow {
-        Flow::Taken => None,
-        Flow::Stalled { .. } => Some(Verdict::Stall { cursor }),
-        Flow::Close => Some(Verdict::Leave(None)),
-        Flow::AlreadyClosed => {
+fn verdict(word: Option<Flow>, cursor: u64, offered: usize, core: &Core) -> Option<Verdict> {
+    match word {
+        Some(Flow::Taken) => None,
+        Some(Flow::Stalled { .. }) => Some(Verdict::Stall { cursor }),
+        Some(Flow::Close) => Some(Verdict::Leave(None)),
+        Some(Flow::AlreadyClosed) => {
             core.meters.wrote_to_closed(offered.max(1) as u64);
             Some(Verdict::Leave(None))
+        }
+        None => {
+            core.meters.panicked();
+            Some(Verdict::Leave(Some(CloseReason::Panicked)))
         }
     }
 }

@@ -56,8 +56,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hashbrown::HashMap;
-
 pub use executor::{Executor, Item, Listener};
 use group::{Group, Service};
 use ids::Locations;
@@ -95,8 +93,6 @@ pub struct Lane {
     limits: SliceLimits,
     groups: Vec<Option<Group>>,
     free: Vec<u32>,
-    /// The group of each feed, by the address of its outlet, which the group keeps alive.
-    by_feed: HashMap<usize, u32, ahash::RandomState>,
     locations: Locations,
     /// Groups that have something to do, in turn.
     ready: VecDeque<u32>,
@@ -123,7 +119,6 @@ impl Lane {
             limits,
             groups: Vec::new(),
             free: Vec::new(),
-            by_feed: HashMap::default(),
             locations: Locations::default(),
             ready: VecDeque::new(),
             left: Vec::new(),
@@ -275,17 +270,15 @@ impl Lane {
     }
 
     fn adopt(&mut self, join: Join) {
-        let key = Arc::as_ptr(&join.outlet).addr();
-        let number = match self.by_feed.get(&key) {
-            Some(number) => *number,
+        let number = match join.outlet.feed.group_of(&self.shared.post) {
+            Some(number) => number,
             None => {
                 let number = self.free.pop().unwrap_or_else(|| {
                     self.groups.push(None);
                     self.groups.len() as u32 - 1
                 });
-                let group = Group::new(Arc::clone(&join.outlet), &self.shared.post, number);
+                let group = Group::new(join.outlet, &self.shared.post, number);
                 self.groups[number as usize] = Some(group);
-                self.by_feed.insert(key, number);
                 number
             }
         };
@@ -311,7 +304,6 @@ impl Lane {
     fn drop_if_empty(&mut self, number: u32) {
         let place = &mut self.groups[number as usize];
         if let Some(group) = place.take_if(|group| group.len() == 0) {
-            self.by_feed.remove(&Arc::as_ptr(&group.outlet).addr());
             group.end(&self.shared.post);
             self.free.push(number);
         }
@@ -429,7 +421,7 @@ impl fmt::Debug for Lane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lane")
             .field("members", &self.len())
-            .field("feeds", &self.by_feed.len())
+            .field("feeds", &(self.groups.len() - self.free.len()))
             .finish_non_exhaustive()
     }
 }

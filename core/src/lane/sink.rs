@@ -29,9 +29,9 @@ pub enum Flow {
 
 /// Takes the deliveries of a lane, on the thread that turns it.
 ///
-/// One sink serves all members of its lane; the [`Token`] says whose turn it is. A
-/// panic of a sink goes through [`Lane::turn`](super::Lane::turn) to its owner; the
-/// [`Executor`](super::Executor) keeps panics of callbacks to themselves.
+/// One sink serves all members of its lane; the [`Token`] says whose turn it is. If it
+/// panics, that member is closed with [`CloseReason::Panicked`] and the others are
+/// served on.
 pub trait Sink {
     /// Events for one member, in order, at least one. They are lent: clone what is to
     /// be kept.
