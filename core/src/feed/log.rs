@@ -218,7 +218,7 @@ impl Log {
             return;
         }
         if limits.overflow == Overflow::KeepLatest {
-            self.replace_older(&event, seq, shed);
+            self.replace_older(&event, shed);
         }
         while self.is_full(weight, limits) {
             if limits.overflow == Overflow::DropNewest {
@@ -231,6 +231,11 @@ impl Log {
         let readers = std::mem::take(&mut self.caught_up);
         let held = self.held();
         held.bytes += weight;
+        if limits.overflow == Overflow::KeepLatest
+            && let Some(key) = event.conflation_key()
+        {
+            held.latest.get_or_insert_default().insert(key, seq);
+        }
         held.entries.push_back(Entry {
             event,
             seq,
@@ -239,12 +244,10 @@ impl Log {
     }
 
     /// Takes out the unread event that has the same key.
-    fn replace_older(&mut self, event: &Event, seq: u64, shed: &mut Shed) {
-        let Some(key) = event.conflation_key() else {
-            return;
-        };
-        let held = self.held();
-        let Some(older) = held.latest.get_or_insert_default().insert(key, seq) else {
+    fn replace_older(&mut self, event: &Event, shed: &mut Shed) {
+        let Some(held) = &self.held else { return };
+        let older = held.latest.as_ref().zip(event.conflation_key());
+        let Some(older) = older.and_then(|(latest, key)| latest.get(&key).copied()) else {
             return;
         };
         let Ok(index) = held.entries.binary_search_by_key(&older, |entry| entry.seq) else {
@@ -359,8 +362,9 @@ impl Log {
         if held.entries.is_empty() {
             held.latest = None;
             // The one reader of a feed of its own: most such feeds are idle for long, and
-            // what is freed here serves the next one while it is hot in the cache.
-            if self.caught_up <= 1 {
+            // what is freed here serves the next one while it is hot in the cache. A floor
+            // may be all that tells it what it has missed.
+            if self.caught_up <= 1 && held.floor == 0 {
                 self.held = None;
             } else if held.entries.capacity() > 4 * SMALL {
                 held.entries.shrink_to(SMALL);
