@@ -394,7 +394,9 @@ impl Lane {
             }
         };
         // Another way to wait may have been used since.
-        self.shared.post.listen(Bell::Descriptor(StdArc::clone(&ring)));
+        self.shared
+            .post
+            .listen(Bell::Descriptor(StdArc::clone(&ring)));
         if self.shared.post.is_called() {
             self.shared.post.ring();
         }

@@ -6,7 +6,7 @@
 
 use std::cell::Cell;
 
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::counters::{AtomicU32, Ordering};
 
 /// Copies kept of each counter. More threads than that share them.
 pub(crate) const STRIPES: usize = 16;
