@@ -22,6 +22,8 @@
 
 mod limits;
 mod log;
+#[cfg(all(test, loom))]
+mod loom_tests;
 mod parking;
 
 pub(crate) use limits::Limits;

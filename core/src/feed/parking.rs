@@ -17,8 +17,8 @@ use std::task::Waker;
 
 use smallvec::SmallVec;
 
-/// How many wakers leave the lock at a time.
-pub(crate) const BATCH: usize = 32;
+/// How many wakers leave the lock at a time. One in a model, so that two are a crowd.
+pub(crate) const BATCH: usize = if cfg!(loom) { 1 } else { 32 };
 
 /// Wakers on their way out of the lock.
 pub(crate) type Wakers = SmallVec<[Waker; BATCH]>;

@@ -15,7 +15,7 @@ mod projection;
 mod scan;
 mod value;
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;
 
 pub use attributes::Attributes;

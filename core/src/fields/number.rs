@@ -220,7 +220,7 @@ impl fmt::Debug for Number {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use proptest::prelude::*;

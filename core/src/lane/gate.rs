@@ -5,9 +5,10 @@
 //! has come out, so that after `unsubscribe` the callback has run for the last time;
 //! a callback that unsubscribes itself does not wait for itself.
 
-use std::thread::{self, Thread, ThreadId};
-
-use crate::sync::{AtomicU8, Mutex, Ordering};
+use crate::sync::{
+    AtomicU8, Mutex, Ordering,
+    thread::{self, Thread, ThreadId},
+};
 
 const OPEN: u8 = 0;
 /// The lane is inside.
@@ -85,5 +86,51 @@ impl Gate {
 
     pub(super) fn is_shut(&self) -> bool {
         self.state.load(Ordering::SeqCst) == SHUT
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::*;
+    use crate::{
+        sync::{AtomicBool, StdArc},
+        wake::loom_tests::check,
+    };
+
+    #[test]
+    fn loom_nothing_passes_a_gate_that_was_shut() {
+        check(|| {
+            let gate = StdArc::new(Gate::new());
+            let gone = StdArc::new(AtomicBool::new(false));
+            let lane = {
+                let (gate, gone) = (StdArc::clone(&gate), StdArc::clone(&gone));
+                thread::spawn(move || {
+                    for _ in 0..2 {
+                        gate.pass(|| {
+                            assert!(!gone.load(Ordering::SeqCst), "ran after it was shut");
+                        });
+                    }
+                })
+            };
+            gate.shut(Some(lane.thread().id()));
+            gone.store(true, Ordering::SeqCst);
+            assert!(gate.is_shut());
+            lane.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn loom_a_callback_that_shuts_its_own_gate_does_not_wait() {
+        check(|| {
+            let gate = StdArc::new(Gate::new());
+            let other = {
+                let gate = StdArc::clone(&gate);
+                thread::spawn(move || gate.close())
+            };
+            gate.pass(|| gate.shut(Some(thread::current().id())));
+            assert_eq!(gate.pass(|| ()), None);
+            other.join().unwrap();
+            assert!(gate.is_shut());
+        });
     }
 }

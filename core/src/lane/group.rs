@@ -574,14 +574,12 @@ impl Group {
         {
             Read::Missed(missed) => {
                 at.slice.count(1, 0);
-                let flow = match feed.limits().overflow {
-                    Overflow::Disconnect => None,
-                    _ => {
-                        self.core().meters.missed(missed);
-                        Some(at.sink.lagged(token, missed))
-                    }
-                };
-                (flow, lone.cursor + missed, 0)
+                if feed.limits().overflow == Overflow::Disconnect {
+                    return Step::Leave(Some(CloseReason::SlowConsumer));
+                }
+                self.core().meters.missed(missed);
+                let word = ask(|| at.sink.lagged(token, missed));
+                (word, lone.cursor + missed, 0)
             }
             Read::Got(run) => {
                 let offered = run.events();

@@ -3,7 +3,7 @@
 use crossbeam::utils::CachePadded;
 
 use super::stripe::{STRIPES, Stripe};
-use crate::sync::{AtomicI64, Ordering};
+use crate::sync::counters::{AtomicI64, Ordering};
 
 /// How far a stripe may run ahead of the shared total before it hands over.
 const SLACK: i64 = 16 * 1024;

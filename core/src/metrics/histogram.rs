@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::counters::{AtomicU64, Ordering};
 
 /// Upper bounds of the buckets of a share, as fractions; the last takes the rest.
 pub(crate) const SHARE_BOUNDS: [f64; 9] = [0.0001, 0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0];

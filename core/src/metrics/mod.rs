@@ -19,7 +19,7 @@ pub use topics::TopicStats;
 
 use crate::{
     feed::Losses,
-    sync::{AtomicU64, Ordering},
+    sync::counters::{AtomicU64, Ordering},
 };
 
 /// Buckets of a share: one per bound, and one for an event that reached nobody.

@@ -9,7 +9,7 @@
 
 use std::cell::Cell;
 
-use crate::sync::{AtomicI64, AtomicU64, Mutex, Ordering};
+use crate::sync::counters::{AtomicI64, AtomicU64, Mutex, Ordering};
 
 /// Copies that one thread has to itself.
 const OWNED: usize = 32;

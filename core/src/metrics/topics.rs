@@ -1,7 +1,7 @@
 //! Counters of single topics, for those that were asked for.
 
 use crate::{
-    sync::{AtomicU64, Ordering},
+    sync::counters::{AtomicU64, Ordering},
     topic::Topic,
 };
 

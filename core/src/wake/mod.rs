@@ -6,6 +6,8 @@
 //! locks before anything foreign runs.
 
 mod bell;
+#[cfg(all(test, loom))]
+pub(crate) mod loom_tests;
 mod post;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -3,8 +3,8 @@
 //! # Protocol
 //!
 //! A publisher pushes first and then swaps the state to `CALLED`; it rings only if
-//! it found `ASLEEP`. A lane that wants to sleep stores `ASLEEP` first and then looks
-//! at the queues once more. Both pairs are sequentially consistent, so either the
+//! it found `ASLEEP`. A lane that wants to sleep swaps to `ASLEEP` first and then looks
+//! at the queues once more. The swaps are in one order for everybody, so either the
 //! lane sees the push or the publisher sees it asleep: no wake-up is lost, and one
 //! sleep is ended by one ring however many publish meanwhile.
 
@@ -69,7 +69,7 @@ impl Post {
     /// lane's other queues. True when the lane may wait for the bell.
     #[must_use]
     pub(crate) fn sleep(&self, busy: impl FnOnce() -> bool) -> bool {
-        self.state.store(ASLEEP, Ordering::SeqCst);
+        self.state.swap(ASLEEP, Ordering::SeqCst);
         if self.ready.is_empty() && !busy() {
             return true;
         }
@@ -79,7 +79,7 @@ impl Post {
 
     /// The lane is up again, for whatever reason.
     pub(crate) fn wake(&self) {
-        self.state.store(AWAKE, Ordering::SeqCst);
+        self.state.swap(AWAKE, Ordering::SeqCst);
     }
 
     /// Whether the bell has been rung since the lane went to sleep.
