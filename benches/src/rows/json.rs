@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use distributary::{Filter, Hub, Selector, Token};
-use quamina::Quamina;
+use quamina::{Quamina, QuaminaBuilder};
 
 use super::{
     Row,
@@ -71,7 +71,10 @@ fn event(id: usize) -> Bytes {
 }
 
 fn filled_quamina() -> Outcome<Quamina<usize>> {
-    let mut quamina = Quamina::<usize>::new();
+    // Its default is made for some thousands of patterns.
+    let mut quamina = QuaminaBuilder::<usize>::new()
+        .with_arena_byte_budget(4 << 30)
+        .build()?;
     for id in 0..FILTERS {
         quamina.add_pattern(id, &format!(r#"{{"id":[{id}]}}"#))?;
     }
