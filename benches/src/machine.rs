@@ -67,6 +67,12 @@ pub(crate) fn resident() -> Option<u64> {
         .map(|kib| kib * 1_024)
 }
 
+/// Forgets how much memory was resident before, so that [`highest_resident`] starts
+/// from now. False when the system does not let a process do that.
+pub(crate) fn forget_highest_resident() -> bool {
+    fs::write("/proc/self/clear_refs", "5").is_ok()
+}
+
 /// The highest resident memory of this process so far, in bytes.
 pub(crate) fn highest_resident() -> Option<u64> {
     of_file("/proc/self/status", "VmHWM")

@@ -2,3 +2,4 @@
 
 pub(crate) mod broadcast;
 pub(crate) mod registry;
+pub(crate) mod scan;

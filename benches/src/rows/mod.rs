@@ -3,9 +3,15 @@
 mod churn;
 mod equality;
 mod fanout;
+mod growth;
+mod join;
 mod json;
 mod leave;
 mod memory;
+mod mix;
+mod patterns;
+mod publish_call;
+mod publishers;
 mod tasks;
 
 use crate::{Outcome, children::Case, report::Line};
@@ -22,14 +28,20 @@ pub(crate) const ROWS: &[Row] = &[
     fanout::ROW,
     tasks::THREADS,
     tasks::TASKS,
+    publish_call::ROW,
     leave::ROW,
+    join::ROW,
     memory::ROW,
     equality::ROW,
     json::ROW,
+    mix::ROW,
     churn::ROW,
+    patterns::ROW,
+    growth::ROW,
+    publishers::ROW,
 ];
 
 /// Everything that is measured in a process of its own.
 pub(crate) fn cases() -> impl Iterator<Item = &'static Case> {
-    memory::CASES.iter()
+    memory::CASES.iter().chain(growth::CASES)
 }
