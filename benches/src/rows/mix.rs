@@ -1,7 +1,7 @@
 //! Filters as people set them: two fields, a range, a prefix, one of two, all but one.
 //!
-//! Each event matches one filter of each shape. Ours is the whole publish call with
-//! its deliveries appended; the peers' is the match alone. The A-Tree crate knows no
+//! Each event matches one filter. Ours is the whole publish call with its delivery
+//! appended; the peers' is the match alone. The A-Tree crate knows no
 //! prefixes, so it is measured on a mix without them, and so are we beside it.
 
 use std::time::Instant;
@@ -22,7 +22,7 @@ use crate::{
 
 pub(crate) const ROW: Row = Row {
     name: "mix",
-    question: "100,000 filters of mixed shapes on one topic, one of each shape matches: the whole publish call.",
+    question: "100,000 filters of five shapes on one topic, one matches: the whole publish call.",
     measure,
 };
 
@@ -99,9 +99,10 @@ impl Shape {
             Shape::Range => F::Within("price".into(), from as f64, to as f64),
             Shape::Prefix => F::Prefix("path".into(), format!("/docs/{n}/").into()),
             Shape::Or => F::Any(vec![user, F::equals("room", &*format!("r{n}"))]),
-            Shape::AnythingBut => {
-                F::All(vec![user, F::AnythingBut("visibility".into(), "private".into())])
-            }
+            Shape::AnythingBut => F::All(vec![
+                user,
+                F::AnythingBut("visibility".into(), "private".into()),
+            ]),
         }
     }
 }
@@ -110,15 +111,14 @@ fn range(n: usize) -> (usize, usize) {
     (n * 10, n * 10 + 10)
 }
 
-/// The shape and the number of each filter.
-fn filters(shapes: &[Shape]) -> impl Iterator<Item = (Shape, usize)> + '_ {
-    (0..FILTERS).map(|place| (shapes[place % shapes.len()], place / shapes.len()))
+/// The shape of each filter, whose number is its place.
+fn filters(shapes: &[Shape]) -> impl Iterator<Item = (usize, Shape)> + '_ {
+    (0..FILTERS).map(|n| (n, shapes[n % shapes.len()]))
 }
 
 /// The numbers of events, in an order that no cache foresees.
-fn numbers(shapes: &[Shape]) -> impl Iterator<Item = usize> {
-    let of_shape = FILTERS / shapes.len();
-    (0..EVENTS).map(move |event| (event * 7_919) % of_shape)
+fn numbers() -> impl Iterator<Item = usize> {
+    (0..EVENTS).map(|event| (event * 7_919) % FILTERS)
 }
 
 fn payload(n: usize) -> Bytes {
@@ -140,21 +140,19 @@ fn attributed(n: usize) -> Publication<&'static str> {
 }
 
 fn measure() -> Outcome<Vec<Line>> {
+    // Ours first: a peer that leaves the heap in pieces is not to slow us down.
+    let ours_from_json = ours("publish", MIX, |n| Publication::new("notes", payload(n)))?;
     let quamina = filled_quamina()?;
-    let mut contenders = [
-        ours("publish", MIX, |n| Publication::new("notes", payload(n)))?,
-        theirs(&quamina),
-    ];
+    let mut contenders = [ours_from_json, theirs(&quamina)];
     let from_json = alternate_one(ROUNDS, &mut contenders)?;
     drop(contenders);
     drop(quamina);
-    let tree = filled_a_tree()?;
-    let mut contenders = [
+    let ours = [
         ours("publish", MIX, attributed)?,
-        scanned(),
         ours("publish", WITHOUT_PREFIXES, attributed)?,
-        a_tree(&tree),
     ];
+    let tree = filled_a_tree()?;
+    let mut contenders: Vec<_> = ours.into_iter().chain([scanned(), a_tree(&tree)]).collect();
     let from_attributes = alternate_one(ROUNDS, &mut contenders)?;
     let (json, attributes) = ("from 200 B of JSON", "from attributes");
     let without = "from attributes, without prefixes";
@@ -164,8 +162,8 @@ fn measure() -> Outcome<Vec<Line>> {
             .against(&from_json[1])
             .target(Target::RatioAtMost(1.0 / 3.0)),
         Line::new(attributes, &from_attributes[0]).target(Target::AtMost(5_000.0)),
-        Line::new(attributes, &from_attributes[0]).against(&from_attributes[1]),
-        Line::new(without, &from_attributes[2])
+        Line::new(attributes, &from_attributes[0]).against(&from_attributes[2]),
+        Line::new(without, &from_attributes[1])
             .against(&from_attributes[3])
             .target(Target::RatioAtMost(0.01)),
     ])
@@ -178,13 +176,13 @@ fn ours(
 ) -> Outcome<Contender<'static>> {
     let hub = Hub::new();
     let mut lane = Lane::new(&hub);
-    for (token, (shape, n)) in filters(shapes).enumerate() {
+    for (n, shape) in filters(shapes) {
         let selector = Selector::topic("notes")?.filter(Filter::parse(&shape.ours(n))?);
-        lane.subscribe(selector, Token(token as u64))?;
+        lane.subscribe(selector, Token(n as u64))?;
     }
     let mut sink = Count::default();
     Ok(Contender::new(name, move || {
-        let numbers: Vec<_> = numbers(shapes).collect();
+        let numbers: Vec<_> = numbers().collect();
         let mut nanos = 0;
         for burst in numbers.chunks(BURST) {
             let events: Vec<_> = burst.iter().map(|n| event(*n)).collect();
@@ -195,7 +193,7 @@ fn ours(
             nanos += start.elapsed().as_nanos();
             while lane.turn(&mut sink).more {}
         }
-        sink.expect((EVENTS * shapes.len()) as u64)?;
+        sink.expect(EVENTS as u64)?;
         Ok(nanos as f64 / EVENTS as f64)
     }))
 }
@@ -205,20 +203,20 @@ fn filled_quamina() -> Outcome<Quamina<usize>> {
     let mut quamina = QuaminaBuilder::<usize>::new()
         .with_arena_byte_budget(4 << 30)
         .build()?;
-    for (id, (shape, n)) in filters(MIX).enumerate() {
+    for (n, shape) in filters(MIX) {
         for pattern in shape.quamina(n) {
-            quamina.add_pattern(id, &pattern)?;
+            quamina.add_pattern(n, &pattern)?;
         }
     }
     Ok(quamina)
 }
 
 fn theirs(quamina: &Quamina<usize>) -> Contender<'_> {
-    let events: Vec<_> = numbers(MIX).map(payload).collect();
+    let events: Vec<_> = numbers().map(payload).collect();
     Contender::new("quamina, the match alone", move || {
         let start = Instant::now();
         for event in &events {
-            expect(quamina.matches_for_event(event)?.len(), MIX)?;
+            expect_one(quamina.matches_for_event(event)?.len())?;
         }
         Ok(start.elapsed().as_nanos() as f64 / events.len() as f64)
     })
@@ -233,15 +231,15 @@ fn filled_a_tree() -> Outcome<ATree<usize>> {
         AttributeDefinition::integer("price"),
     ])
     .map_err(|e| e.to_string())?;
-    for (id, (shape, n)) in filters(WITHOUT_PREFIXES).enumerate() {
+    for (n, shape) in filters(WITHOUT_PREFIXES) {
         let expression = shape.a_tree(n).ok_or("a shape that it does not know")?;
-        tree.insert(&id, &expression).map_err(|e| e.to_string())?;
+        tree.insert(&n, &expression).map_err(|e| e.to_string())?;
     }
     Ok(tree)
 }
 
 fn a_tree(tree: &ATree<usize>) -> Contender<'_> {
-    let numbers: Vec<_> = numbers(WITHOUT_PREFIXES).take(20).collect();
+    let numbers: Vec<_> = numbers().take(20).collect();
     Contender::new("a-tree, the match alone", move || {
         let start = Instant::now();
         for n in &numbers {
@@ -253,15 +251,15 @@ fn a_tree(tree: &ATree<usize>) -> Contender<'_> {
             event.with_integer("price", (n * 10 + 5) as i64)?;
             let event = event.build()?;
             let found = tree.search(&event).map_err(|e| e.to_string())?;
-            expect(found.matches().len(), WITHOUT_PREFIXES)?;
+            expect_one(found.matches().len())?;
         }
         Ok(start.elapsed().as_nanos() as f64 / numbers.len() as f64)
     })
 }
 
 fn scanned() -> Contender<'static> {
-    let filters: Vec<_> = filters(MIX).map(|(shape, n)| shape.scanned(n)).collect();
-    let numbers: Vec<_> = numbers(MIX).take(5).collect();
+    let filters: Vec<_> = filters(MIX).map(|(n, shape)| shape.scanned(n)).collect();
+    let numbers: Vec<_> = numbers().take(5).collect();
     Contender::new("linear scan of compiled filters", move || {
         let start = Instant::now();
         for n in &numbers {
@@ -273,15 +271,15 @@ fn scanned() -> Contender<'static> {
                 ("price", ((n * 10 + 5) as f64).into()),
                 ("path", (&*format!("/docs/{n}/pages/1")).into()),
             ]);
-            expect(scan::count(&filters, &event), MIX)?;
+            expect_one(scan::count(&filters, &event))?;
         }
         Ok(start.elapsed().as_nanos() as f64 / numbers.len() as f64)
     })
 }
 
-fn expect(found: usize, shapes: &[Shape]) -> Outcome<()> {
-    match found == shapes.len() {
-        true => Ok(()),
-        false => Err(format!("{found} filters matched instead of {}", shapes.len()).into()),
+fn expect_one(found: usize) -> Outcome<()> {
+    match found {
+        1 => Ok(()),
+        _ => Err(format!("{found} filters matched instead of one").into()),
     }
 }
