@@ -6,7 +6,7 @@ use crate::fields::{Fields, Place, Projection};
 use crate::index::{EntryId, FilterIndex, Scratch};
 pub use crate::pattern::naive_matches;
 use crate::pattern::{Pattern, PatternTable};
-use crate::{Filter, NotJson, Path, Value};
+use crate::{Attributes, Filter, NotJson, Path, Value};
 
 /// A leaf of an event.
 #[derive(Debug)]
@@ -130,6 +130,15 @@ impl IndexOfFilters {
         }
         found.sort_unstable();
         (found, readable)
+    }
+
+    /// Calls `hit` with the number of each filter that admits an event with these attributes, in no order.
+    pub fn for_each_match(&mut self, attributes: &Attributes, mut hit: impl FnMut(usize)) {
+        let projection = self.index.projection().clone();
+        let mut fields = Fields::new();
+        projection.from_attributes(attributes, &mut fields);
+        self.index
+            .matches(&fields, &mut self.scratch, |number| hit(*number));
     }
 }
 

@@ -1,0 +1,78 @@
+//! Distributary beside its peers: every figure that the project promises, measured in
+//! one run on one machine.
+//!
+//! ```text
+//! cargo run --release -p distributary-benches -- --all          writes benches/RESULTS.md
+//! cargo run --release -p distributary-benches -- --only leave   prints one row
+//! cargo run --release -p distributary-benches -- --list         says which there are
+//! ```
+//!
+//! A row answers a question that a user asks. Ours and the peers do the same job in
+//! alternating rounds, each delivery is counted, and a run that lost one is an error,
+//! not a figure. Targets that are missed stay in the table as missed.
+
+mod children;
+mod machine;
+mod peers;
+mod report;
+mod rounds;
+mod rows;
+mod sinks;
+
+use std::{env, error::Error, fs, path::Path, process::ExitCode, time::Instant};
+
+use report::Report;
+
+/// What any step of a measurement may end with.
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+const USAGE: &str = "usage: distributary-benches --all | --only ROW... | --list";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let ended = match &arguments[..] {
+        ["--all"] => all(),
+        ["--only", names @ ..] if !names.is_empty() => names.iter().try_for_each(|name| only(name)),
+        ["--list"] => {
+            for row in rows::ROWS {
+                println!("{:<14} {}", row.name, row.question);
+            }
+            Ok(())
+        }
+        ["--child", case] => children::act(case),
+        _ => Err(USAGE.into()),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn only(name: &str) -> Outcome<()> {
+    let known = rows::ROWS.iter().find(|row| row.name == name);
+    let row = known.ok_or_else(|| format!("there is no row {name:?}: --list names them"))?;
+    println!("{}", report::section(row, &(row.measure)()?));
+    Ok(())
+}
+
+fn all() -> Outcome<()> {
+    let started = Instant::now();
+    let mut report = Report::default();
+    for row in rows::ROWS {
+        eprintln!("{:>4} s  {}", started.elapsed().as_secs(), row.name);
+        report.add(row, (row.measure)()?);
+    }
+    let text = report.render(&machine::describe(), started.elapsed());
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("RESULTS.md");
+    fs::write(&path, text)?;
+    eprintln!(
+        "{:>4} s  written: {}",
+        started.elapsed().as_secs(),
+        path.display()
+    );
+    Ok(())
+}

@@ -1,0 +1,239 @@
+//! What was measured, as Markdown.
+
+use std::{fmt::Write, time::Duration};
+
+use crate::{
+    rounds::{Samples, Unit},
+    rows::Row,
+};
+
+/// What a figure has to be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Target {
+    /// Ours over the peer's, at most.
+    RatioAtMost(f64),
+    /// Ours over the other's, at least.
+    RatioAtLeast(f64),
+    /// Ours itself, at most.
+    AtMost(f64),
+    /// Ours itself, at least.
+    AtLeast(f64),
+}
+
+/// One line of the table.
+pub(crate) struct Line {
+    what: String,
+    ours: Samples,
+    peer: Option<Samples>,
+    target: Option<Target>,
+    note: String,
+}
+
+impl Line {
+    pub(crate) fn new(what: impl Into<String>, ours: &Samples) -> Self {
+        Line {
+            what: what.into(),
+            ours: ours.clone(),
+            peer: None,
+            target: None,
+            note: String::new(),
+        }
+    }
+
+    pub(crate) fn against(mut self, peer: &Samples) -> Self {
+        self.peer = Some(peer.clone());
+        self
+    }
+
+    pub(crate) fn target(mut self, target: Target) -> Self {
+        self.target = Some(target);
+        self
+    }
+
+    /// What a reader should know, whether or not the target was reached.
+    pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
+        self.note = note.into();
+        self
+    }
+
+    fn ratio(&self) -> Option<f64> {
+        self.peer.as_ref().map(|peer| self.ours.over(peer))
+    }
+
+    fn is_reached(&self) -> Option<bool> {
+        let ratio = self.ratio().unwrap_or(f64::NAN);
+        Some(match self.target? {
+            Target::RatioAtMost(most) => ratio <= most,
+            Target::RatioAtLeast(least) => ratio >= least,
+            Target::AtMost(most) => self.ours.median() <= most,
+            Target::AtLeast(least) => self.ours.median() >= least,
+        })
+    }
+
+    fn render(&self) -> String {
+        let unit = self.ours.unit;
+        let target = match self.target {
+            None => String::new(),
+            Some(Target::RatioAtMost(most)) => format!("ratio ≤ {}", plain(most)),
+            Some(Target::RatioAtLeast(least)) => format!("ratio ≥ {}", plain(least)),
+            Some(Target::AtMost(most)) => format!("≤ {}", figure(most, unit)),
+            Some(Target::AtLeast(least)) => format!("≥ {}", figure(least, unit)),
+        };
+        let peer = self.peer.as_ref().map_or(String::new(), |peer| {
+            format!("{}: {}", peer.of, with_spread(peer))
+        });
+        let ratio = self.ratio().map_or(String::new(), plain);
+        let reached = match self.is_reached() {
+            None => "",
+            Some(true) => "yes",
+            Some(false) => "**no**",
+        };
+        format!(
+            "| {} | {} | {peer} | {ratio} | {target} | {reached} | {} |",
+            self.what,
+            with_spread(&self.ours),
+            self.note
+        )
+    }
+}
+
+/// The rows measured so far.
+#[derive(Default)]
+pub(crate) struct Report {
+    sections: String,
+    reached: usize,
+    missed: Vec<String>,
+}
+
+impl Report {
+    pub(crate) fn add(&mut self, row: &Row, lines: Vec<Line>) {
+        for line in &lines {
+            match line.is_reached() {
+                None => {}
+                Some(true) => self.reached += 1,
+                Some(false) => self.missed.push(format!("{}: {}", row.name, line.what)),
+            }
+        }
+        self.sections.push_str(&section(row, &lines));
+        self.sections.push('\n');
+    }
+
+    pub(crate) fn render(&self, machine: &str, took: Duration) -> String {
+        let mut text = String::from("# Results\n\n");
+        let targets = self.reached + self.missed.len();
+        let _ = writeln!(text, "{machine}| run | {} s |\n", took.as_secs());
+        let _ = writeln!(text, "{} of {targets} targets reached.", self.reached);
+        if !self.missed.is_empty() {
+            let _ = writeln!(text, "\nMissed:\n");
+            for missed in &self.missed {
+                let _ = writeln!(text, "- {missed}");
+            }
+        }
+        text.push_str(
+            "\nFigures are medians over alternating rounds, lowest and highest round in brackets; \
+             a ratio is the median of the ratios of single rounds, ours over the peer's.\n\n",
+        );
+        text.push_str(&self.sections);
+        text
+    }
+}
+
+/// One row as a heading, its question and its table.
+pub(crate) fn section(row: &Row, lines: &[Line]) -> String {
+    let mut text = format!("## {}\n\n{}\n\n", row.name, row.question);
+    text.push_str("| what | ours | peer | ratio | target | reached | note |\n");
+    text.push_str("|---|---|---|---|---|---|---|\n");
+    for line in lines {
+        let _ = writeln!(text, "{}", line.render());
+    }
+    text
+}
+
+fn with_spread(samples: &Samples) -> String {
+    let median = figure(samples.median(), samples.unit);
+    if samples.is_single() {
+        return median;
+    }
+    let low = figure(samples.lowest(), samples.unit);
+    let high = figure(samples.highest(), samples.unit);
+    format!("{median} ({low} – {high})")
+}
+
+fn figure(value: f64, unit: Unit) -> String {
+    let (scales, step): (&[&str], f64) = match unit {
+        Unit::Nanos => (&["ns", "µs", "ms", "s"], 1_000.0),
+        Unit::Bytes => (&["B", "KiB", "MiB", "GiB"], 1_024.0),
+        Unit::PerSecond => (&["/s", " k/s", " M/s"], 1_000.0),
+        Unit::Times => return plain(value),
+    };
+    let mut value = value;
+    let mut scale = 0;
+    while value.abs() >= step && scale + 1 < scales.len() {
+        value /= step;
+        scale += 1;
+    }
+    format!("{} {}", plain(value), scales[scale].trim_start())
+}
+
+/// A number with three significant digits.
+fn plain(value: f64) -> String {
+    let magnitude = value.abs();
+    let digits = match magnitude {
+        _ if !value.is_finite() || magnitude == 0.0 || magnitude >= 100.0 => 0,
+        _ => (2.0 - magnitude.log10().floor()) as usize,
+    };
+    let text = format!("{value:.digits$}");
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_three_digits() {
+        let cases = [
+            (0.0001, "0.0001"),
+            (0.012345, "0.0123"),
+            (1.2, "1.2"),
+            (12.345, "12.3"),
+            (1234.5, "1234"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(plain(value), text);
+        }
+        assert_eq!(figure(1_500.0, Unit::Nanos), "1.5 µs");
+        assert_eq!(figure(3.0 * 1_048_576.0, Unit::Bytes), "3 MiB");
+    }
+
+    #[test]
+    fn a_missed_target_is_said_to_be_missed() {
+        let ours = Samples::new("ours", Unit::Nanos, vec![6.0]);
+        let peer = Samples::new("peer", Unit::Nanos, vec![60.0]);
+        let line = Line::new("x", &ours).against(&peer);
+        let reached = |target| {
+            Line {
+                target: Some(target),
+                ..line_like(&line)
+            }
+            .is_reached()
+        };
+        assert_eq!(reached(Target::AtMost(5.0)), Some(false));
+        assert_eq!(reached(Target::RatioAtMost(0.2)), Some(true));
+        assert_eq!(reached(Target::RatioAtLeast(0.2)), Some(false));
+        assert_eq!(reached(Target::AtLeast(6.0)), Some(true));
+    }
+
+    fn line_like(line: &Line) -> Line {
+        Line {
+            what: line.what.clone(),
+            ours: line.ours.clone(),
+            peer: line.peer.clone(),
+            target: None,
+            note: String::new(),
+        }
+    }
+}
