@@ -752,7 +752,7 @@ impl Pull {
             false => names.remove(&choice),
         };
         if reader.topics.is_empty() && reader.patterns.is_empty() {
-            assert_eq!(result, Err(SelectorError::Empty));
+            assert_eq!(result, Err(SubscribeError::Selector(SelectorError::Empty)));
             match change {
                 Rewire::RemoveTopic(topic) => reader.topics.insert(topic),
                 _ => reader.patterns.insert(choice),
