@@ -104,7 +104,11 @@ fn publishing(criterion: &mut Criterion) {
             number = (number + 7_919) % FILTERS;
             Publication::new("documents", payload.clone()).attribute("id", number as i64)
         };
-        bencher.iter_batched(event, |event| hub.publish_event(event), BatchSize::SmallInput);
+        bencher.iter_batched(
+            event,
+            |event| hub.publish_event(event),
+            BatchSize::SmallInput,
+        );
     });
     group.finish();
 }
@@ -117,10 +121,16 @@ fn reading(criterion: &mut Criterion) {
     let payload = Bytes::from_static(b"event");
     group.bench_function("try_recv, an event", |bencher| {
         let publish = || hub.publish("topic", payload.clone());
-        bencher.iter_batched(publish, |_| subscription.try_recv(), BatchSize::NumIterations(256));
+        bencher.iter_batched(
+            publish,
+            |_| subscription.try_recv(),
+            BatchSize::NumIterations(256),
+        );
     });
     let mut idle = hub.subscribe("idle").expect("the topic is one");
-    group.bench_function("try_recv, nothing", |bencher| bencher.iter(|| idle.try_recv()));
+    group.bench_function("try_recv, nothing", |bencher| {
+        bencher.iter(|| idle.try_recv())
+    });
     group.finish();
 }
 
@@ -129,7 +139,9 @@ fn joining(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("join and leave");
     let hub = Hub::new();
     let _others = hub.subscribe("topic").expect("the topic is one");
-    group.bench_function("a shared feed", |bencher| bencher.iter(|| hub.subscribe("topic")));
+    group.bench_function("a shared feed", |bencher| {
+        bencher.iter(|| hub.subscribe("topic"))
+    });
     let template = template();
     group.bench_function("a filter of its own", |bencher| {
         bencher.iter(|| {

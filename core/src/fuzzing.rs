@@ -19,6 +19,12 @@ pub struct FoundLeaf {
     pub value: Value,
 }
 
+/// A path of segments joined by dots.
+#[must_use]
+pub fn path(text: &str) -> Path {
+    Path::new(text)
+}
+
 /// What a projection of `paths`, all of them different, finds in `payload`: path by path.
 ///
 /// # Errors

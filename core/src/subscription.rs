@@ -342,7 +342,7 @@ impl Subscription {
         events: impl Fn(&T) -> u64,
     ) -> Result<T, TryRecvError> {
         let core = self.outlet.core();
-        if shed.drained > 0 && self.cursor % SAMPLE == 0 {
+        if shed.drained > 0 && self.cursor.is_multiple_of(SAMPLE) {
             core.meters
                 .drained(core.clock.now().saturating_sub(shed.drained));
         }

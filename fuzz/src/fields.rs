@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use distributary::fuzzing::{FoundLeaf, json_leaves};
+use distributary::fuzzing::{FoundLeaf, json_leaves, path};
 use distributary::{Path, Value};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -26,7 +26,7 @@ pub fn run(input: &[u8]) {
     let (line, payload) = input.split_at(end);
     let payload = payload.get(1..).unwrap_or_default();
     let line = String::from_utf8_lossy(line);
-    let mut paths: Vec<Path> = line.split(' ').take(MAX_PATHS).map(Path::new).collect();
+    let mut paths: Vec<Path> = line.split(' ').take(MAX_PATHS).map(path).collect();
     paths.sort();
     paths.dedup();
 

@@ -84,11 +84,7 @@ pub(super) fn scattered(number: usize) -> usize {
     (number * 7_919) % FILTERS
 }
 
-fn publish(
-    name: &str,
-    id: fn(usize) -> usize,
-    subscribers: u64,
-) -> Outcome<Contender<'static>> {
+fn publish(name: &str, id: fn(usize) -> usize, subscribers: u64) -> Outcome<Contender<'static>> {
     let hub = Hub::new();
     let mut lane = filtered_lane(&hub)?;
     let mut sink = Count::default();
@@ -137,7 +133,9 @@ fn index_alone() -> Outcome<Contender<'static>> {
 }
 
 fn compiled() -> Contender<'static> {
-    let filters: Vec<_> = (0..FILTERS).map(|id| scan::Filter::equals("id", id as f64)).collect();
+    let filters: Vec<_> = (0..FILTERS)
+        .map(|id| scan::Filter::equals("id", id as f64))
+        .collect();
     scanned("linear scan of compiled filters", move |id| {
         scan::count(&filters, &scan::Fields::from([("id", (id as f64).into())]))
     })
@@ -149,7 +147,11 @@ type Compiled = Box<dyn Fn(&Attributes) -> bool>;
 fn closures() -> Contender<'static> {
     let compile = |id: usize| -> Compiled {
         let value = Value::from(id as i64);
-        Box::new(move |event| event.iter().any(|(name, found)| name == "id" && *found == value))
+        Box::new(move |event| {
+            event
+                .iter()
+                .any(|(name, found)| name == "id" && *found == value)
+        })
     };
     let filters: Vec<_> = (0..FILTERS).map(compile).collect();
     scanned("linear scan of hand-written closures", move |id| {

@@ -29,7 +29,7 @@ mod parking;
 pub(crate) use limits::Limits;
 pub use limits::{Budget, BudgetError, Overflow};
 pub(crate) use log::{Log, Losses, Next, Run, Shed};
-pub(crate) use parking::{BATCH, NO_SLOT, SlotId, Wakers};
+pub(crate) use parking::{NO_SLOT, SlotId, Wakers};
 
 use std::{borrow::Borrow, task::Waker};
 
@@ -140,7 +140,7 @@ impl<C: Borrow<Limits>> Feed<C> {
         self.live.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
-    /// Admits an event. O(seats) and no more than [`BATCH`] parked readers.
+    /// Admits an event. O(seats) and no more than [`BATCH`](parking::BATCH) parked readers.
     ///
     /// True when more readers are parked than `calls` took, and nobody has been told so
     /// yet: the caller sees to a [`Feed::wake_parked`] once it holds no lock.

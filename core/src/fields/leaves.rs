@@ -122,26 +122,6 @@ impl<'p> Fields<'p> {
         self.elements.clear();
         self.repeated = false;
     }
-
-    /// The same room, empty, for another payload.
-    pub(crate) fn recycle<'q>(mut self) -> Fields<'q> {
-        self.clear();
-        // An empty list collected in place keeps its allocation.
-        let leaves = self
-            .leaves
-            .into_iter()
-            .map(|leaf| Leaf {
-                value: ValueRef::Null,
-                ..leaf
-            })
-            .collect();
-        Fields {
-            leaves,
-            elements: self.elements,
-            repeated: false,
-        }
-    }
-
     pub(super) fn push(&mut self, path: PathId, place: Place, value: ValueRef<'p>) {
         self.leaves.push(Leaf { value, path, place });
     }

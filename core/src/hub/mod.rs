@@ -216,6 +216,7 @@ impl Hub {
             feeds(&admissions.open);
             if let Some(index) = admissions.filtered() {
                 index.values().for_each(&mut feeds);
+                stats.index_bytes += index.heap_bytes();
                 stats.filters_scanned += index.scanned();
                 stats.filters_indexed += index.len() - index.scanned();
             }

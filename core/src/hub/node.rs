@@ -198,7 +198,7 @@ impl Admissions {
                 .more
                 .as_ref()
                 .and_then(|more| more.filtered.as_ref())
-                .is_none_or(|index| index.len() == 0)
+                .is_none_or(|index| index.is_empty())
     }
 }
 

@@ -50,8 +50,7 @@ impl Hits {
             .count()
             > 1
         {
-            self.outlets
-                .sort_unstable_by_key(|outlet| Arc::as_ptr(outlet));
+            self.outlets.sort_unstable_by_key(Arc::as_ptr);
             self.outlets.dedup_by(|a, b| Arc::ptr_eq(a, b));
         }
     }

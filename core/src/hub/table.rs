@@ -56,7 +56,7 @@ impl Table {
         shard
             .topics
             .find(hash, |node| node.as_str() == name)
-            .map(Arc::clone)
+            .cloned()
     }
 
     /// The node of a topic, made if it is new. `passing` ones are forgotten when too

@@ -42,6 +42,7 @@ impl Keyed {
         }
     }
 
+    #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.paths.is_empty() && self.unkeyed.is_empty()
     }

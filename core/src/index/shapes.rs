@@ -181,6 +181,7 @@ impl Shapes {
         }
     }
 
+    #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.by_path.is_empty()
     }

@@ -158,6 +158,7 @@ impl Meters {
             patterns: 0,
             filters_indexed: 0,
             filters_scanned: 0,
+            index_bytes: 0,
             bytes_held: 0,
             log_bytes: 0,
             published: shares.iter().sum(),
@@ -204,6 +205,8 @@ pub struct Stats {
     pub filters_indexed: usize,
     /// Filters that every event of their topic or pattern is tried against.
     pub filters_scanned: usize,
+    /// What the indexes over filters take, in bytes, without the filters themselves.
+    pub index_bytes: usize,
     /// Weight of all events alive, in bytes: in feeds, in histories, and kept by
     /// whoever received them.
     pub bytes_held: u64,

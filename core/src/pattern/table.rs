@@ -113,11 +113,6 @@ impl<T> PatternTable<T> {
         (entry.serial == id.serial).then_some(&mut entry.value)
     }
 
-    /// The pattern itself.
-    pub(crate) fn pattern(&self, id: PatternId) -> Option<&Pattern> {
-        self.entry(id).map(|entry| &entry.pattern)
-    }
-
     /// Adds a pattern, in time linear in its length. An equal one keeps its id and takes the new value.
     pub(crate) fn insert(&mut self, pattern: Pattern, value: T) -> PatternId {
         if let Some(id) = self.find(&pattern) {
