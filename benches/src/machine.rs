@@ -80,6 +80,12 @@ pub(crate) fn highest_resident() -> Option<u64> {
         .map(|kib| kib * 1_024)
 }
 
+/// How long the calling thread has been on a processor, in nanoseconds.
+pub(crate) fn processor_time() -> Option<u64> {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split_whitespace().next()?.parse().ok()
+}
+
 /// The value of a `name: value` line.
 fn of_file(path: &str, name: &str) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;

@@ -21,7 +21,8 @@ mod sinks;
 
 use std::{env, error::Error, fs, path::Path, process::ExitCode, time::Instant};
 
-use report::Report;
+use report::Section;
+use rows::Row;
 
 /// What any step of a measurement may end with.
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -40,7 +41,12 @@ fn main() -> ExitCode {
             }
             Ok(())
         }
-        ["--child", case] => children::act(case),
+        ["--row", name] => row(name).and_then(|row| {
+            children::end_with_parent();
+            print!("{}", Section::new(row, &(row.measure)()?).to_text());
+            Ok(())
+        }),
+        ["--case", case] => children::act(case),
         _ => Err(USAGE.into()),
     };
     match ended {
@@ -52,27 +58,28 @@ fn main() -> ExitCode {
     }
 }
 
-fn only(name: &str) -> Outcome<()> {
+fn row(name: &str) -> Outcome<&'static Row> {
     let known = rows::ROWS.iter().find(|row| row.name == name);
-    let row = known.ok_or_else(|| format!("there is no row {name:?}: --list names them"))?;
-    println!("{}", report::section(row, &(row.measure)()?));
+    known.ok_or_else(|| format!("there is no row {name:?}: --list names them").into())
+}
+
+fn only(name: &str) -> Outcome<()> {
+    let row = row(name)?;
+    println!("{}", Section::new(row, &(row.measure)()?).markdown);
     Ok(())
 }
 
 fn all() -> Outcome<()> {
     let started = Instant::now();
-    let mut report = Report::default();
+    let mut sections = Vec::new();
     for row in rows::ROWS {
         eprintln!("{:>4} s  {}", started.elapsed().as_secs(), row.name);
-        report.add(row, (row.measure)()?);
+        sections.push(Section::from_text(&children::run(&["--row", row.name])?)?);
     }
-    let text = report.render(&machine::describe(), started.elapsed());
+    let text = report::render(&machine::describe(), started.elapsed(), &sections);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("RESULTS.md");
     fs::write(&path, text)?;
-    eprintln!(
-        "{:>4} s  written: {}",
-        started.elapsed().as_secs(),
-        path.display()
-    );
+    let took = started.elapsed().as_secs();
+    eprintln!("{took:>4} s  written: {}", path.display());
     Ok(())
 }

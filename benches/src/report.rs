@@ -3,6 +3,7 @@
 use std::{fmt::Write, time::Duration};
 
 use crate::{
+    Outcome,
     rounds::{Samples, Unit},
     rows::Row,
 };
@@ -97,54 +98,81 @@ impl Line {
     }
 }
 
-/// The rows measured so far.
-#[derive(Default)]
-pub(crate) struct Report {
-    sections: String,
+/// A row as it stands in the report.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Section {
     reached: usize,
     missed: Vec<String>,
+    /// A heading, the question, the table.
+    pub(crate) markdown: String,
 }
 
-impl Report {
-    pub(crate) fn add(&mut self, row: &Row, lines: Vec<Line>) {
-        for line in &lines {
+impl Section {
+    pub(crate) fn new(row: &Row, lines: &[Line]) -> Self {
+        let mut markdown = format!("## {}\n\n{}\n\n", row.name, row.question);
+        markdown.push_str("| what | ours | peer | ratio | target | reached | note |\n");
+        markdown.push_str("|---|---|---|---|---|---|---|\n");
+        let (mut reached, mut missed) = (0, Vec::new());
+        for line in lines {
+            let _ = writeln!(markdown, "{}", line.render());
             match line.is_reached() {
                 None => {}
-                Some(true) => self.reached += 1,
-                Some(false) => self.missed.push(format!("{}: {}", row.name, line.what)),
+                Some(true) => reached += 1,
+                Some(false) => missed.push(format!("{}: {}", row.name, line.what)),
             }
         }
-        self.sections.push_str(&section(row, &lines));
-        self.sections.push('\n');
+        Section {
+            reached,
+            missed,
+            markdown,
+        }
     }
 
-    pub(crate) fn render(&self, machine: &str, took: Duration) -> String {
-        let mut text = String::from("# Results\n\n");
-        let targets = self.reached + self.missed.len();
-        let _ = writeln!(text, "{machine}| run | {} s |\n", took.as_secs());
-        let _ = writeln!(text, "{} of {targets} targets reached.", self.reached);
-        if !self.missed.is_empty() {
-            let _ = writeln!(text, "\nMissed:\n");
-            for missed in &self.missed {
-                let _ = writeln!(text, "- {missed}");
-            }
-        }
-        text.push_str(
-            "\nFigures are medians over alternating rounds, lowest and highest round in brackets; \
-             a ratio is the median of the ratios of single rounds, ours over the peer's.\n\n",
-        );
-        text.push_str(&self.sections);
-        text
+    /// As a child hands it to its parent: what was reached, what was missed, the rest.
+    pub(crate) fn to_text(&self) -> String {
+        let missed: String = self
+            .missed
+            .iter()
+            .map(|missed| format!("{missed}\n"))
+            .collect();
+        format!("{}\n{missed}\n{}", self.reached, self.markdown)
+    }
+
+    pub(crate) fn from_text(text: &str) -> Outcome<Self> {
+        let (head, markdown) = text.split_once("\n\n").ok_or("a section without a table")?;
+        let mut head = head.lines();
+        let reached = head.next().ok_or("a section without a count")?;
+        Ok(Section {
+            reached: reached.parse()?,
+            missed: head.map(str::to_owned).collect(),
+            markdown: markdown.to_owned(),
+        })
     }
 }
 
-/// One row as a heading, its question and its table.
-pub(crate) fn section(row: &Row, lines: &[Line]) -> String {
-    let mut text = format!("## {}\n\n{}\n\n", row.name, row.question);
-    text.push_str("| what | ours | peer | ratio | target | reached | note |\n");
-    text.push_str("|---|---|---|---|---|---|---|\n");
-    for line in lines {
-        let _ = writeln!(text, "{}", line.render());
+/// The whole report.
+pub(crate) fn render(machine: &str, took: Duration, sections: &[Section]) -> String {
+    let reached: usize = sections.iter().map(|section| section.reached).sum();
+    let missed: Vec<&String> = sections
+        .iter()
+        .flat_map(|section| &section.missed)
+        .collect();
+    let targets = reached + missed.len();
+    let mut text = String::from("# Results\n\n");
+    let _ = writeln!(text, "{machine}| run | {} s |\n", took.as_secs());
+    let _ = writeln!(text, "{reached} of {targets} targets reached.");
+    if !missed.is_empty() {
+        text.push_str("\nMissed:\n\n");
+        for missed in missed {
+            let _ = writeln!(text, "- {missed}");
+        }
+    }
+    text.push_str(
+        "\nFigures are medians over alternating rounds, lowest and highest round in brackets; \
+         a ratio is the median of the ratios of single rounds, ours over the peer's.\n",
+    );
+    for section in sections {
+        let _ = write!(text, "\n{}", section.markdown);
     }
     text
 }
@@ -225,6 +253,21 @@ mod tests {
         assert_eq!(reached(Target::RatioAtMost(0.2)), Some(true));
         assert_eq!(reached(Target::RatioAtLeast(0.2)), Some(false));
         assert_eq!(reached(Target::AtLeast(6.0)), Some(true));
+    }
+
+    #[test]
+    fn a_section_survives_its_way_through_a_pipe() {
+        let section = Section {
+            reached: 2,
+            missed: vec!["row: one".to_owned(), "row: two".to_owned()],
+            markdown: "## row\n\nA question?\n\n| what |\n".to_owned(),
+        };
+        assert_eq!(Section::from_text(&section.to_text()).unwrap(), section);
+        let section = Section {
+            missed: vec![],
+            ..section
+        };
+        assert_eq!(Section::from_text(&section.to_text()).unwrap(), section);
     }
 
     fn line_like(line: &Line) -> Line {

@@ -34,9 +34,6 @@ const EVENTS: usize = 50_000;
 /// Events between drains, which are not timed.
 const BURST: usize = 250;
 
-/// What a filter is compiled to by hand: everybody's favourite closure.
-type Compiled = Box<dyn Fn(&Attributes) -> bool>;
-
 fn measure() -> Outcome<Vec<Line>> {
     let mut contenders = [
         publish("publish", scattered, 1)?,

@@ -55,11 +55,7 @@ pub(crate) const CASES: &[Case] = &[
 
 fn measure() -> Outcome<Vec<Line>> {
     let figure = |case: &str, name: &str| -> Outcome<Samples> {
-        Ok(Samples::new(
-            name,
-            Unit::Bytes,
-            vec![children::measure(case)?],
-        ))
+        Ok(Samples::new(name, Unit::Bytes, children::measure(case)?))
     };
     let copies = figure("growth-large-tokio-mpsc", "tokio mpsc each")?;
     let most = Target::AtMost(3.0 * MIB);
@@ -87,7 +83,7 @@ fn large_event() -> Bytes {
     Bytes::from(vec![b'x'; 1 << 20])
 }
 
-fn large_to_lane() -> Outcome<f64> {
+fn large_to_lane() -> Outcome<Vec<f64>> {
     let hub = Hub::new();
     let mut lane = Lane::new(&hub);
     for number in 0..50_000 {
@@ -101,7 +97,7 @@ fn large_to_lane() -> Outcome<f64> {
     grown
 }
 
-fn large_to_pull() -> Outcome<f64> {
+fn large_to_pull() -> Outcome<Vec<f64>> {
     let hub = Hub::new();
     let subscriptions = (0..50_000).map(|_| hub.subscribe("topic"));
     let subscriptions = subscriptions.collect::<Result<Vec<_>, _>>()?;
@@ -114,7 +110,7 @@ fn large_to_pull() -> Outcome<f64> {
 }
 
 /// A channel each, the payload shared: only the queues grow.
-fn large_to_copies() -> Outcome<f64> {
+fn large_to_copies() -> Outcome<Vec<f64>> {
     let channels: Vec<_> = (0..50_000)
         .map(|_| tokio::sync::mpsc::unbounded_channel::<Bytes>())
         .collect();
@@ -140,7 +136,7 @@ fn each_matches_some(number: usize) -> String {
     format!(r#"{{"number":[{event}],"kind":[{{"anything-but":["none","{number}"]}}]}}"#)
 }
 
-fn filtered(filter: fn(usize) -> String) -> Outcome<f64> {
+fn filtered(filter: fn(usize) -> String) -> Outcome<Vec<f64>> {
     let hub = Hub::builder()
         .bytes(HUB_BUDGET)
         .budget(Budget::default())
@@ -168,7 +164,7 @@ fn filtered(filter: fn(usize) -> String) -> Outcome<f64> {
 }
 
 /// By how much the process is larger at its highest.
-fn grown_by(publish: impl FnOnce() -> Outcome<()>) -> Outcome<f64> {
+fn grown_by(publish: impl FnOnce() -> Outcome<()>) -> Outcome<Vec<f64>> {
     let unknown = "this system does not say how much memory is resident";
     if !forget_highest_resident() {
         return Err("this system does not let a process reset its highest memory".into());
@@ -176,5 +172,5 @@ fn grown_by(publish: impl FnOnce() -> Outcome<()>) -> Outcome<f64> {
     let before = resident().ok_or(unknown)?;
     publish()?;
     let after = highest_resident().ok_or(unknown)?;
-    Ok(after.saturating_sub(before) as f64)
+    Ok(vec![after.saturating_sub(before) as f64])
 }

@@ -2,8 +2,10 @@
 //!
 //! Joins onto one topic beside the registry that only pushes a sender under a lock,
 //! and leaves in random order, whose cost per leave must not grow with the crowd.
+//! Each crowd comes to a process of its own, so that all of them take their memory
+//! from the system.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::unbounded;
 use distributary::{Hub, Lane, MemberId, Token};
@@ -11,6 +13,7 @@ use distributary::{Hub, Lane, MemberId, Token};
 use super::Row;
 use crate::{
     Outcome,
+    children::{self, Case},
     peers::registry::{OneLock, Registry},
     report::{Line, Target},
     rounds::{Contender, Unit, alternate},
@@ -28,13 +31,39 @@ const CROWD: usize = 100_000;
 const SMALL_CROWD: usize = 10_000;
 const FIGURES: &[(&str, Unit)] = &[("join", Unit::Nanos), ("leave", Unit::Nanos)];
 
+pub(crate) const CASES: &[Case] = &[
+    Case {
+        name: "join-lane",
+        measure: || in_and_out(CROWD, lane),
+    },
+    Case {
+        name: "join-lane-small",
+        measure: || in_and_out(SMALL_CROWD, lane),
+    },
+    Case {
+        name: "join-pull",
+        measure: || in_and_out(CROWD, pull),
+    },
+    Case {
+        name: "join-pull-small",
+        measure: || in_and_out(SMALL_CROWD, pull),
+    },
+    Case {
+        name: "join-registry",
+        measure: || in_and_out(CROWD, registry),
+    },
+];
+
 fn measure() -> Outcome<Vec<Line>> {
+    let contender = |case: &'static str, name: &str| {
+        Contender::with_figures(name, FIGURES, move || children::measure(case))
+    };
     let mut contenders = [
-        lane("lane", CROWD),
-        lane("lane of 10,000", SMALL_CROWD),
-        pull("pull", CROWD),
-        pull("pull of 10,000", SMALL_CROWD),
-        registry("`RwLock` map, a channel each", CROWD),
+        contender("join-lane", "lane"),
+        contender("join-lane-small", "lane of 10,000"),
+        contender("join-pull", "pull"),
+        contender("join-pull-small", "pull of 10,000"),
+        contender("join-registry", "`RwLock` map, a channel each"),
     ];
     let all = alternate(ROUNDS, &mut contenders)?;
     let [lane, lane_small, pull, pull_small, registry] = &all[..] else {
@@ -55,90 +84,67 @@ fn measure() -> Outcome<Vec<Line>> {
     Ok(lines)
 }
 
-/// The same small crowd as often as makes up the large one, so that all rounds are
-/// equally long.
-fn repeats(crowd: usize) -> usize {
-    CROWD / crowd
+fn lane(crowd: usize) -> Outcome<[Duration; 2]> {
+    let hub = Hub::new();
+    let mut lane = Lane::new(&hub);
+    let mut members: Vec<MemberId> = Vec::with_capacity(crowd);
+    let start = Instant::now();
+    for number in 0..crowd {
+        members.push(lane.subscribe("topic", Token(number as u64))?);
+    }
+    let joined = start.elapsed();
+    shuffle(&mut members);
+    let start = Instant::now();
+    for member in members {
+        lane.unsubscribe(member);
+    }
+    let left = start.elapsed();
+    match lane.is_empty() {
+        true => Ok([joined, left]),
+        false => Err("somebody is still there".into()),
+    }
 }
 
-fn lane(name: &'static str, crowd: usize) -> Contender<'static> {
-    in_and_out(name, crowd, |crowd| {
-        let hub = Hub::new();
-        let mut lane = Lane::new(&hub);
-        let mut members: Vec<MemberId> = Vec::with_capacity(crowd);
-        let start = Instant::now();
-        for number in 0..crowd {
-            members.push(lane.subscribe("topic", Token(number as u64))?);
-        }
-        let joined = start.elapsed();
-        shuffle(&mut members);
-        let start = Instant::now();
-        for member in members {
-            lane.unsubscribe(member);
-        }
-        let left = start.elapsed();
-        match lane.is_empty() {
-            true => Ok([joined, left]),
-            false => Err("somebody is still there".into()),
-        }
-    })
+fn pull(crowd: usize) -> Outcome<[Duration; 2]> {
+    let hub = Hub::new();
+    let mut subscriptions = Vec::with_capacity(crowd);
+    let start = Instant::now();
+    for _ in 0..crowd {
+        subscriptions.push(hub.subscribe("topic")?);
+    }
+    let joined = start.elapsed();
+    shuffle(&mut subscriptions);
+    let start = Instant::now();
+    drop(subscriptions);
+    let left = start.elapsed();
+    match hub.stats().subscriptions {
+        0 => Ok([joined, left]),
+        left => Err(format!("{left} are still there").into()),
+    }
 }
 
-fn pull(name: &'static str, crowd: usize) -> Contender<'static> {
-    in_and_out(name, crowd, |crowd| {
-        let hub = Hub::new();
-        let mut subscriptions = Vec::with_capacity(crowd);
-        let start = Instant::now();
-        for _ in 0..crowd {
-            subscriptions.push(hub.subscribe("topic")?);
-        }
-        let joined = start.elapsed();
-        shuffle(&mut subscriptions);
-        let start = Instant::now();
-        drop(subscriptions);
-        let left = start.elapsed();
-        match hub.stats().subscriptions {
-            0 => Ok([joined, left]),
-            left => Err(format!("{left} are still there").into()),
-        }
-    })
+fn registry(crowd: usize) -> Outcome<[Duration; 2]> {
+    let registry = OneLock::default();
+    let mut guests = Vec::with_capacity(crowd);
+    let start = Instant::now();
+    for number in 0..crowd {
+        let (sender, receiver) = unbounded();
+        guests.push((registry.join("topic", number, sender), receiver));
+    }
+    let joined = start.elapsed();
+    shuffle(&mut guests);
+    let start = Instant::now();
+    for (place, receiver) in guests {
+        registry.leave("topic", place);
+        drop(receiver);
+    }
+    Ok([joined, start.elapsed()])
 }
 
-fn registry(name: &'static str, crowd: usize) -> Contender<'static> {
-    in_and_out(name, crowd, |crowd| {
-        let registry = OneLock::default();
-        let mut guests = Vec::with_capacity(crowd);
-        let start = Instant::now();
-        for number in 0..crowd {
-            let (sender, receiver) = unbounded();
-            guests.push((registry.join("topic", number, sender), receiver));
-        }
-        let joined = start.elapsed();
-        shuffle(&mut guests);
-        let start = Instant::now();
-        for (place, receiver) in guests {
-            registry.leave("topic", place);
-            drop(receiver);
-        }
-        Ok([joined, start.elapsed()])
-    })
-}
-
-fn in_and_out(
-    name: &'static str,
-    crowd: usize,
-    run: fn(usize) -> Outcome<[std::time::Duration; 2]>,
-) -> Contender<'static> {
-    Contender::with_figures(name, FIGURES, move || {
-        let mut nanos = [0.0; 2];
-        for _ in 0..repeats(crowd) {
-            let took = run(crowd)?;
-            for (sum, took) in nanos.iter_mut().zip(took) {
-                *sum += took.as_nanos() as f64 / CROWD as f64;
-            }
-        }
-        Ok(nanos.to_vec())
-    })
+/// What one of the crowd takes to come, and to go.
+fn in_and_out(crowd: usize, run: fn(usize) -> Outcome<[Duration; 2]>) -> Outcome<Vec<f64>> {
+    let each = |took: Duration| took.as_nanos() as f64 / crowd as f64;
+    Ok(run(crowd)?.map(each).to_vec())
 }
 
 /// Fisher and Yates, with Marsaglia's xorshift from a fixed seed.

@@ -72,11 +72,7 @@ pub(crate) const CASES: &[Case] = &[
 
 fn measure() -> Outcome<Vec<Line>> {
     let figure = |case: &str, name: &str| -> Outcome<Samples> {
-        Ok(Samples::new(
-            name,
-            Unit::Bytes,
-            vec![children::measure(case)?],
-        ))
+        Ok(Samples::new(name, Unit::Bytes, children::measure(case)?))
     };
     let broadcast = figure("memory-tokio-broadcast", "tokio broadcast")?;
     let flume = figure("memory-flume", "flume each")?;
@@ -108,7 +104,7 @@ fn measure() -> Outcome<Vec<Line>> {
     Ok(lines)
 }
 
-fn lane(select: impl Fn(usize) -> Outcome<Selector>) -> Outcome<f64> {
+fn lane(select: impl Fn(usize) -> Outcome<Selector>) -> Outcome<Vec<f64>> {
     let hub = Hub::new();
     let mut lane = Lane::new(&hub);
     per_subscription(|number| {
@@ -117,7 +113,7 @@ fn lane(select: impl Fn(usize) -> Outcome<Selector>) -> Outcome<f64> {
     })
 }
 
-fn pull(select: impl Fn(usize) -> Outcome<Selector>) -> Outcome<f64> {
+fn pull(select: impl Fn(usize) -> Outcome<Selector>) -> Outcome<Vec<f64>> {
     let hub = Hub::new();
     let mut subscriptions = Vec::with_capacity(SUBSCRIPTIONS);
     let bytes = per_subscription(|number| {
@@ -130,8 +126,8 @@ fn pull(select: impl Fn(usize) -> Outcome<Selector>) -> Outcome<f64> {
 
 /// As a server does it: one template, bound for each subscriber.
 fn filters(
-    subscribe: impl FnOnce(Box<dyn Fn(usize) -> Outcome<Selector>>) -> Outcome<f64>,
-) -> Outcome<f64> {
+    subscribe: impl FnOnce(Box<dyn Fn(usize) -> Outcome<Selector>>) -> Outcome<Vec<f64>>,
+) -> Outcome<Vec<f64>> {
     let template = Template::parse(r#"{"id": [{"$var": "id"}]}"#)?;
     subscribe(Box::new(move |number| {
         let filter = template.bind(&Variables::new().with("id", number as i64))?;
@@ -143,7 +139,7 @@ fn topic_of_its_own(number: usize) -> Outcome<Selector> {
     Ok(Selector::topic(format!("document.{number}"))?)
 }
 
-fn tokio_broadcast() -> Outcome<f64> {
+fn tokio_broadcast() -> Outcome<Vec<f64>> {
     let (sender, _) = tokio::sync::broadcast::channel::<Bytes>(16);
     let mut receivers = Vec::with_capacity(SUBSCRIPTIONS);
     let bytes = per_subscription(|_| {
@@ -154,7 +150,7 @@ fn tokio_broadcast() -> Outcome<f64> {
     Ok(bytes)
 }
 
-fn each<C>(channel: impl Fn(usize) -> C) -> Outcome<f64> {
+fn each<C>(channel: impl Fn(usize) -> C) -> Outcome<Vec<f64>> {
     let mut channels = Vec::with_capacity(SUBSCRIPTIONS);
     let bytes = per_subscription(|number| {
         channels.push(channel(number));
@@ -164,7 +160,7 @@ fn each<C>(channel: impl Fn(usize) -> C) -> Outcome<f64> {
     Ok(bytes)
 }
 
-fn mpsc_by_topic() -> Outcome<f64> {
+fn mpsc_by_topic() -> Outcome<Vec<f64>> {
     let mut senders = std::collections::HashMap::<String, Vec<_>>::new();
     let mut receivers = Vec::with_capacity(SUBSCRIPTIONS);
     let bytes = per_subscription(|number| {
@@ -181,11 +177,13 @@ fn mpsc_by_topic() -> Outcome<f64> {
 }
 
 /// What a million of them add to the process, each.
-fn per_subscription(mut subscribe: impl FnMut(usize) -> Outcome<()>) -> Outcome<f64> {
+fn per_subscription(mut subscribe: impl FnMut(usize) -> Outcome<()>) -> Outcome<Vec<f64>> {
     let before = resident().ok_or("this system does not say how much memory is resident")?;
     for number in 0..SUBSCRIPTIONS {
         subscribe(number)?;
     }
     let after = resident().ok_or("this system does not say how much memory is resident")?;
-    Ok(after.saturating_sub(before) as f64 / SUBSCRIPTIONS as f64)
+    Ok(vec![
+        after.saturating_sub(before) as f64 / SUBSCRIPTIONS as f64,
+    ])
 }

@@ -43,5 +43,6 @@ pub(crate) const ROWS: &[Row] = &[
 
 /// Everything that is measured in a process of its own.
 pub(crate) fn cases() -> impl Iterator<Item = &'static Case> {
-    memory::CASES.iter().chain(growth::CASES)
+    let all = [join::CASES, memory::CASES, growth::CASES];
+    all.into_iter().flatten()
 }

@@ -14,9 +14,9 @@ use distributary::{Hub, Lane, Token};
 
 use super::Row;
 use crate::{
-    Outcome,
+    Outcome, machine,
     report::{Line, Target},
-    rounds::{Contender, Unit, alternate_one},
+    rounds::{Contender, Unit, alternate},
     sinks::Count,
 };
 
@@ -30,17 +30,27 @@ const ROUNDS: usize = 9;
 const ROUND: Duration = Duration::from_millis(200);
 const SUBSCRIPTIONS: u64 = 10;
 const BURST: usize = 64;
-const FIGURES: &[(&str, Unit)] = &[("", Unit::PerSecond)];
+const FIGURES: &[(&str, Unit)] = &[
+    ("", Unit::PerSecond),
+    ("processor time of an event", Unit::Nanos),
+];
 
 fn measure() -> Outcome<Vec<Line>> {
     let mut contenders = [
         publishers("two publishers", 2)?,
         publishers("one publisher", 1)?,
     ];
-    let samples = alternate_one(ROUNDS, &mut contenders)?;
-    let line = Line::new("events per second, two beside one", &samples[0]);
+    let samples = alternate(ROUNDS, &mut contenders)?;
+    let [two, one] = &samples[..] else {
+        return Err("as many answers as contenders".into());
+    };
     Ok(vec![
-        line.against(&samples[1]).target(Target::RatioAtLeast(1.7)),
+        Line::new("events per second, two beside one", &two[0])
+            .against(&one[0])
+            .target(Target::RatioAtLeast(1.7)),
+        Line::new("processor time of an event, two beside one", &two[1])
+            .against(&one[1])
+            .note("what the two cost each other, whoever else is on the machine"),
     ])
 }
 
@@ -66,18 +76,21 @@ fn publishers(name: &str, count: usize) -> Outcome<Contender<'static>> {
             let rates = threads
                 .into_iter()
                 .map(|thread| thread.join().map_err(|_| "a publishing thread panicked")?);
-            rates.collect::<Outcome<Vec<f64>>>()
+            rates.collect::<Outcome<Vec<_>>>()
         })?;
-        Ok(vec![rates.iter().sum()])
+        let nanos: f64 = rates.iter().map(|(_, nanos)| nanos).sum();
+        let rate = rates.iter().map(|(rate, _)| rate).sum();
+        Ok(vec![rate, nanos / rates.len() as f64])
     }))
 }
 
-/// Events per second of one of them.
-fn publish(hub: &Hub, topic: &str, lane: &mut Lane, start: &Barrier) -> Outcome<f64> {
+/// Events per second of one of them, and the processor time of each.
+fn publish(hub: &Hub, topic: &str, lane: &mut Lane, start: &Barrier) -> Outcome<(f64, f64)> {
     let event = Bytes::from_static(b"event");
     let mut sink = Count::default();
     let mut events = 0;
     start.wait();
+    let on_processor = machine::processor_time();
     let start = Instant::now();
     while start.elapsed() < ROUND {
         for _ in 0..BURST {
@@ -88,6 +101,10 @@ fn publish(hub: &Hub, topic: &str, lane: &mut Lane, start: &Barrier) -> Outcome<
         while lane.turn(&mut sink).more {}
     }
     let rate = events as f64 / start.elapsed().as_secs_f64();
+    let taken = on_processor.zip(machine::processor_time());
+    let nanos = taken.map_or(f64::NAN, |(before, after)| {
+        (after - before) as f64 / events as f64
+    });
     sink.expect(events as u64 * SUBSCRIPTIONS)?;
-    Ok(rate)
+    Ok((rate, nanos))
 }
