@@ -123,9 +123,13 @@ fn loom_a_crowd_is_woken_to_the_last() {
         let mut first = Reader::join(&feed);
         assert!(feed.enter());
         let mut second = Reader::join(&feed);
-        let other = thread::spawn(move || assert_eq!(second.recv(), Some(1)));
-        let publisher = thread::spawn(move || publish(&feed, [1]));
+        let other = thread::spawn(move || {
+            assert_eq!(second.recv(), Some(1));
+            assert_eq!(second.recv(), Some(2));
+        });
+        let publisher = thread::spawn(move || publish(&feed, [1, 2]));
         assert_eq!(first.recv(), Some(1));
+        assert_eq!(first.recv(), Some(2));
         other.join().unwrap();
         publisher.join().unwrap();
     });

@@ -12,7 +12,7 @@ use super::{core::Core, node::Node, outlet::Outlet};
 use crate::{
     feed::Shed,
     metrics::Gauge,
-    sync::{Arc, AtomicBool, Mutex, Ordering},
+    sync::{Arc, AtomicBool, Mutex, Ordering, fence},
 };
 
 pub(crate) struct Pressure {
@@ -75,6 +75,12 @@ impl Pressure {
     pub(crate) fn feed_holds(&self, outlet: &Arc<Outlet>) {
         if !outlet.feed.registered.load(Ordering::Relaxed) {
             self.enter(Holder::Feed(Arc::clone(outlet)));
+            // The last reader may have left after this feed was routed to, and found
+            // nothing to strike off: one of the two sees the other.
+            fence(Ordering::SeqCst);
+            if outlet.feed.live() == 0 {
+                self.strike(&Holder::Feed(Arc::clone(outlet)));
+            }
         }
     }
 
@@ -96,8 +102,9 @@ impl Pressure {
         drop(before);
     }
 
-    /// Strikes a feed off.
+    /// Strikes a feed off that has no reader any more.
     pub(crate) fn leave(&self, outlet: &Arc<Outlet>) {
+        fence(Ordering::SeqCst);
         if outlet.feed.registered.load(Ordering::Relaxed) {
             self.strike(&Holder::Feed(Arc::clone(outlet)));
         }
