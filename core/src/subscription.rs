@@ -94,7 +94,6 @@ impl fmt::Display for CloseReason {
 
 /// What a subscriber is told in place of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum RecvError {
     /// Exactly so many events of the selector are gone; the next call goes on behind
     /// them.
@@ -122,7 +121,6 @@ impl std::error::Error for RecvError {}
 
 /// What [`Subscription::try_recv`] and the calls with a deadline say besides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum TryRecvError {
     /// Nothing has come yet.
     Empty,

@@ -4,40 +4,6 @@
 //! events come, and serves them in *slices* bounded by count and time. Before each
 //! slice it carries out its controls: leaves, joins and resumptions never wait for a
 //! large event. Groups (the members of one feed) take turns slice by slice.
-//!
-//! The owner decides what a turn of the loop is:
-//!
-//! ```
-//! use distributary::{Event, Flow, CloseReason, Hub, Lane, Sink, Token};
-//!
-//! struct Print;
-//! impl Sink for Print {
-//!     fn deliver(&mut self, to: Token, events: &[Event]) -> Flow {
-//!         println!("{to:?} gets {events:?}");
-//!         Flow::Taken
-//!     }
-//!     fn lagged(&mut self, to: Token, missed: u64) -> Flow {
-//!         println!("{to:?} missed {missed}");
-//!         Flow::Taken
-//!     }
-//!     fn closed(&mut self, to: Token, reason: CloseReason) {
-//!         println!("{to:?} is out: {reason}");
-//!     }
-//! }
-//!
-//! let hub = Hub::new();
-//! let mut lane = Lane::new(&hub);
-//! let member = lane.subscribe("news", Token(7))?;
-//! hub.publish("news", "hello")?;
-//! while lane.turn(&mut Print).more {
-//!     // Sockets, timers and whatever else the loop has to do.
-//! }
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
-//!
-//! After a turn that says there is no more, the bell rings for the next event: wait
-//! for it with [`Lane::ready`] in a task, [`Lane::wait`] in a thread, a callback
-//! ([`Lane::on_ready`]) or a descriptor (`Lane::descriptor`) in a foreign loop.
 
 mod executor;
 mod gate;
@@ -87,7 +53,46 @@ pub struct Turn {
     pub more: bool,
 }
 
-/// One event loop's share of the hub. See the [module](self).
+/// One event loop's share of the hub, and all the subscriptions that live on it.
+///
+/// A lane is woken once per batch, however many members it has and however many events
+/// come, and serves them in slices bounded by count and time. Before each slice it
+/// carries out its controls: leaves, joins and resumptions never wait for a large event.
+/// The members of one feed are a group; groups take turns slice by slice.
+///
+/// The owner decides what a turn of the loop is:
+///
+/// ```
+/// use distributary::{Event, Flow, CloseReason, Hub, Lane, Sink, Token};
+///
+/// struct Print;
+/// impl Sink for Print {
+///     fn deliver(&mut self, to: Token, events: &[Event]) -> Flow {
+///         println!("{to:?} gets {events:?}");
+///         Flow::Taken
+///     }
+///     fn lagged(&mut self, to: Token, missed: u64) -> Flow {
+///         println!("{to:?} missed {missed}");
+///         Flow::Taken
+///     }
+///     fn closed(&mut self, to: Token, reason: CloseReason) {
+///         println!("{to:?} is out: {reason}");
+///     }
+/// }
+///
+/// let hub = Hub::new();
+/// let mut lane = Lane::new(&hub);
+/// let member = lane.subscribe("news", Token(7))?;
+/// hub.publish("news", "hello")?;
+/// while lane.turn(&mut Print).more {
+///     // Sockets, timers and whatever else the loop has to do.
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// After a turn that says there is no more, the bell rings for the next event: wait
+/// for it with [`Lane::ready`] in a task, [`Lane::wait`] in a thread, a callback
+/// ([`Lane::on_ready`]) or a descriptor (`Lane::descriptor`) in a foreign loop.
 pub struct Lane {
     shared: Arc<Shared>,
     limits: SliceLimits,
