@@ -102,6 +102,7 @@ impl<'p> Fields<'p> {
     }
 
     /// Every leaf, by path.
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn leaves(&self) -> &[Leaf<'p>] {
         &self.leaves
     }
