@@ -1,4 +1,5 @@
 //! The engine from outside: its promises, and what tries to break them.
 
+mod edges;
 mod model;
 mod stress;

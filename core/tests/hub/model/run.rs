@@ -536,8 +536,11 @@ impl Run {
             loose: state.loose,
             closed: self.closed,
             delivered: 0,
+            failed: false,
         };
         let turn = state.lane.turn(&mut sink);
+        // The lane keeps a sink's panic to itself.
+        assert!(!sink.failed, "the sink was called wrongly, see above");
         assert_eq!(turn.delivered as u64, sink.delivered);
         self.counts.delivered += sink.delivered;
         state.busy = turn.more;
@@ -819,6 +822,8 @@ struct Check<'a> {
     loose: bool,
     closed: bool,
     delivered: u64,
+    /// Set while a check is under way, so also after one has failed.
+    failed: bool,
 }
 
 impl Check<'_> {
@@ -847,6 +852,7 @@ impl Check<'_> {
 
 impl Sink for Check<'_> {
     fn deliver(&mut self, to: Token, events: &[Event]) -> Flow {
+        self.failed = true;
         let (world, loose) = (self.world, self.loose);
         let member = self.member(to);
         assert!(!member.stalled, "a delivery to a stalled sink");
@@ -876,10 +882,12 @@ impl Sink for Check<'_> {
         if let Some(member) = self.members.get_mut(&to) {
             member.reader = after.swap_remove(taken);
         }
+        self.failed = false;
         refusal.unwrap_or(Flow::Taken)
     }
 
     fn lagged(&mut self, to: Token, missed: u64) -> Flow {
+        self.failed = true;
         let (world, loose) = (self.world, self.loose);
         let reader = &mut self.member(to).reader;
         if loose && reader.backlog.is_empty() {
@@ -895,10 +903,13 @@ impl Sink for Check<'_> {
         }
         assert!(!self.member(to).stalled, "a word to a stalled sink");
         self.counts.missed += missed;
-        self.refusal(to).unwrap_or(Flow::Taken)
+        let flow = self.refusal(to).unwrap_or(Flow::Taken);
+        self.failed = false;
+        flow
     }
 
     fn closed(&mut self, to: Token, reason: CloseReason) {
+        self.failed = true;
         let (world, closed) = (self.world, self.closed);
         let member = self.member(to);
         match reason {
@@ -916,5 +927,6 @@ impl Sink for Check<'_> {
             reason => panic!("closed for no reason: {reason}"),
         }
         self.members.remove(&to);
+        self.failed = false;
     }
 }
