@@ -28,6 +28,7 @@ pub(crate) struct Line {
     peer: Option<Samples>,
     target: Option<Target>,
     note: String,
+    obstacle: &'static str,
 }
 
 impl Line {
@@ -38,6 +39,7 @@ impl Line {
             peer: None,
             target: None,
             note: String::new(),
+            obstacle: "",
         }
     }
 
@@ -54,6 +56,12 @@ impl Line {
     /// What a reader should know, whether or not the target was reached.
     pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
         self.note = note.into();
+        self
+    }
+
+    /// What stands in the way, told when the target is missed.
+    pub(crate) fn if_missed(mut self, obstacle: &'static str) -> Self {
+        self.obstacle = obstacle;
         self
     }
 
@@ -84,16 +92,17 @@ impl Line {
             format!("{}: {}", peer.of, with_spread(peer))
         });
         let ratio = self.ratio().map_or(String::new(), plain);
-        let reached = match self.is_reached() {
-            None => "",
-            Some(true) => "yes",
-            Some(false) => "**no**",
+        let (reached, note) = match self.is_reached() {
+            None => ("", &*self.note),
+            Some(true) => ("yes", &*self.note),
+            Some(false) if self.obstacle.is_empty() => ("**no**", &*self.note),
+            Some(false) => ("**no**", self.obstacle),
         };
         format!(
             "| {} | {} | {peer} | {ratio} | {target} | {reached} | {} |",
             self.what,
             with_spread(&self.ours),
-            self.note
+            note
         )
     }
 }
@@ -192,7 +201,6 @@ fn figure(value: f64, unit: Unit) -> String {
         Unit::Nanos => (&["ns", "µs", "ms", "s"], 1_000.0),
         Unit::Bytes => (&["B", "KiB", "MiB", "GiB"], 1_024.0),
         Unit::PerSecond => (&["/s", " k/s", " M/s"], 1_000.0),
-        Unit::Times => return plain(value),
     };
     let mut value = value;
     let mut scale = 0;
@@ -277,6 +285,7 @@ mod tests {
             peer: line.peer.clone(),
             target: None,
             note: String::new(),
+            obstacle: "",
         }
     }
 }

@@ -13,7 +13,6 @@ pub(crate) enum Unit {
     Nanos,
     Bytes,
     PerSecond,
-    Times,
 }
 
 /// The values of one figure, one per round.

@@ -39,7 +39,9 @@ fn measure() -> Outcome<Vec<Line>> {
         for (place, peer) in samples[1..].iter().enumerate() {
             let line = Line::new(what.clone(), &samples[0]).against(peer);
             lines.push(match place {
-                0 => line.target(Target::RatioAtMost(0.08)),
+                0 => line
+                    .target(Target::RatioAtMost(0.08))
+                    .if_missed("a delivery reads the member, calls the sink and writes its cursor: the rest is the clock of the slices"),
                 _ => line,
             });
         }

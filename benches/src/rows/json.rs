@@ -58,7 +58,7 @@ fn measure() -> Outcome<Vec<Line>> {
 fn event(id: usize) -> Bytes {
     let text = format!(
         concat!(
-            r#"{{"type":"document.changed","at":"2025-03-04T05:06:07.089Z","version":17,"#,
+            r#"{{"type":"document.changed","at":"2025-03-04T05:06:07.089Z","version":17,"session":"0191e7ab-6f3c-7cc0-8a3b-5d0f4c2e9b1a","#,
             r#""author":{{"id":90210,"name":"Ada Lovelace","avatar":"https://static.example.org/avatars/90210/original.png","bot":false,"roles":["editor","owner"]}},"#,
             r#""id":{},"workspace":4711,"title":"Notes upon the memoir, by the translator","language":"en","#,
             r#""tags":["analysis","engine","notes"],"visibility":"workspace","wordCount":8423,"sensitive":false,"#,

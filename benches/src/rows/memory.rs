@@ -26,6 +26,7 @@ pub(crate) const ROW: Row = Row {
 };
 
 const SUBSCRIPTIONS: usize = 1_000_000;
+const LANE: &str = "beside the feed, a lane keeps a group for each feed that it reads";
 
 pub(crate) const CASES: &[Case] = &[
     Case {
@@ -38,11 +39,11 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "memory-filter-lane",
-        measure: || filters(|select| lane(select)),
+        measure: || filters(lane),
     },
     Case {
         name: "memory-filter-pull",
-        measure: || filters(|select| pull(select)),
+        measure: || filters(pull),
     },
     Case {
         name: "memory-topic-lane",
@@ -96,8 +97,11 @@ fn measure() -> Outcome<Vec<Line>> {
                     lines.push(line(&broadcast).target(target));
                     lines.extend([line(&flume), line(&mpsc)]);
                 }
-                "topic" => lines.push(line(&by_topic).target(target)),
-                _ => lines.push(Line::new(format!("{what}, {kind}"), &ours).target(target)),
+                "topic" => lines.push(line(&by_topic).target(target).if_missed(LANE)),
+                _ => {
+                    let line = Line::new(format!("{what}, {kind}"), &ours);
+                    lines.push(line.target(target).if_missed(LANE));
+                }
             }
         }
     }

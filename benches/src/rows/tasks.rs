@@ -80,7 +80,7 @@ fn measure_tasks() -> Outcome<Vec<Line>> {
         Line::new(samples[ours].of.clone(), &samples[ours]).against(&samples[peer])
     };
     Ok(vec![
-        line(0, 1).target(Target::RatioAtMost(0.5)),
+        line(0, 1).target(Target::RatioAtMost(0.5)).if_missed("a read, an empty read and a park take the feed's lock; most of the rest is the runtime's own, the same for both"),
         line(2, 4).target(Target::RatioAtMost(0.75)),
         line(3, 4),
     ])
