@@ -61,8 +61,6 @@ async fn follow(name: &str, mut subscription: Subscription) -> usize {
                 println!("{name:>8} is done: {reason}");
                 return events;
             }
-            // More kinds may come in a later version.
-            Err(other) => println!("{name:>8}: {other}"),
         }
     }
 }
