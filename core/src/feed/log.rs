@@ -337,6 +337,19 @@ impl Log {
         self.let_go(shed);
     }
 
+    /// Counts a reader on that stood at the entry of this index, over `taken` entries.
+    pub(crate) fn advance_over(&mut self, index: usize, taken: usize, shed: &mut Shed) {
+        let Some(held) = &mut self.held else { return };
+        if let Some(entry) = held.entries.get_mut(index) {
+            entry.readers -= 1;
+        }
+        match held.entries.get_mut(index + taken) {
+            Some(entry) => entry.readers += 1,
+            None => self.caught_up += 1,
+        }
+        self.let_go(shed);
+    }
+
     fn readers_at(&mut self, cursor: u64) -> &mut u32 {
         if cursor < self.end
             && let Some(held) = &mut self.held

@@ -231,7 +231,10 @@ impl<C: Borrow<Limits>> Feed<C> {
         now: impl FnOnce() -> u64,
         shed: &mut Shed,
     ) -> Read<Event> {
-        self.read_with(cursor, now, shed, |log, index| log.read(index))
+        self.read_with(cursor, now, shed, |log, index| {
+            let (event, next) = log.read(index)?;
+            Some((event, 1, next))
+        })
     }
 
     /// Reads a run of up to `max` events and moves the cursor.
@@ -244,17 +247,18 @@ impl<C: Borrow<Limits>> Feed<C> {
     ) -> Read<Run> {
         self.read_with(cursor, now, shed, |log, index| {
             let run = log.run(index, max);
-            let end = run.end();
-            Some((run, end))
+            let (taken, end) = (run.events().len(), run.end());
+            Some((run, taken, end))
         })
     }
 
+    /// `take` gives what it found, how many entries that is, and the cursor after it.
     fn read_with<T>(
         &self,
         cursor: &mut u64,
         now: impl FnOnce() -> u64,
         shed: &mut Shed,
-        take: impl FnOnce(&mut Log, usize) -> Option<(T, u64)>,
+        take: impl FnOnce(&mut Log, usize) -> Option<(T, usize, u64)>,
     ) -> Read<T> {
         if !self.has(*cursor) {
             return Read::Nothing;
@@ -266,17 +270,25 @@ impl<C: Borrow<Limits>> Feed<C> {
         let mut state = self.state.lock();
         let log = &mut state.log;
         log.expire(self.limits(), now, shed);
-        let (found, next) = match log.next(*cursor, self.limits()) {
-            Next::Nothing => return Read::Nothing,
-            Next::Missed { missed, cursor } => (Read::Missed(missed), cursor),
+        match log.next(*cursor, self.limits()) {
+            Next::Nothing => Read::Nothing,
+            Next::Missed {
+                missed,
+                cursor: next,
+            } => {
+                log.advance(*cursor, next, shed);
+                *cursor = next;
+                Read::Missed(missed)
+            }
             Next::At(index) => match take(log, index) {
-                Some((found, next)) => (Read::Got(found), next),
-                None => return Read::Nothing,
+                Some((found, taken, next)) => {
+                    log.advance_over(index, taken, shed);
+                    *cursor = next;
+                    Read::Got(found)
+                }
+                None => Read::Nothing,
             },
-        };
-        log.advance(*cursor, next, shed);
-        *cursor = next;
-        found
+        }
     }
 
     /// What stands at `cursor`, without moving anybody.

@@ -5,6 +5,8 @@
 
 use std::borrow::Borrow;
 
+use smallvec::SmallVec;
+
 use super::{
     core::Core,
     node::{Name, Node},
@@ -74,6 +76,9 @@ pub(crate) struct Link {
     pub(crate) entry: Option<EntryId>,
 }
 
+/// Some places of a feed; nearly always one.
+pub(crate) type Links = SmallVec<[Link; 1]>;
+
 /// The entry number that stands for "unfiltered".
 const OPEN: u32 = u32::MAX;
 
@@ -141,27 +146,25 @@ impl Outlet {
     }
 
     /// Takes up to `max` of its places off the list, to be unhooked by the caller.
-    pub(crate) fn take_links(&self, max: usize) -> Vec<Link> {
+    pub(crate) fn take_links(&self, max: usize) -> Links {
         match &self.hook {
             Hook::One { node, entry } => {
                 let number = entry.load(Ordering::Acquire);
                 let entry = (number != OPEN).then(|| EntryId::from_u32(number));
-                vec![Link {
-                    node: Arc::clone(node),
-                    entry,
-                }]
+                let node = Arc::clone(node);
+                Links::from([Link { node, entry }])
             }
             Hook::Several(several) => {
                 let mut links = several.links.lock();
                 let keep = links.len().saturating_sub(max);
-                links.split_off(keep)
+                links.drain(keep..).collect()
             }
         }
     }
 
     /// Puts places back that could not be unhooked yet. A feed of one name never
     /// forgets its place.
-    pub(crate) fn put_links_back(&self, links: Vec<Link>) {
+    pub(crate) fn put_links_back(&self, links: Links) {
         if let Hook::Several(several) = &self.hook {
             several.links.lock().extend(links);
         }
