@@ -376,15 +376,19 @@ impl<C: Borrow<Limits>> Feed<C> {
     /// between, or the feed has ended: then the reader looks again.
     #[must_use]
     pub(crate) fn park(&self, cursor: u64, slot: &mut SlotId, waker: &Waker) -> bool {
+        // Cloning and dropping a waker runs foreign code: outside the lock, both.
+        let waker = waker.clone();
         let mut state = self.state.lock();
         if state.log.end() != cursor || self.ending() != Ending::Open {
+            drop(state);
+            drop(waker);
             return false;
         }
         let audience = state.audience.get_or_insert_default();
         let parking = audience.parking.get_or_insert_default();
-        let before = parking.arm(slot, waker, cursor);
+        let unneeded = parking.arm(slot, waker, cursor);
         drop(state);
-        drop(before);
+        drop(unneeded);
         true
     }
 

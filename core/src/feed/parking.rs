@@ -47,9 +47,9 @@ impl Parking {
         self.armed > 0
     }
 
-    /// Parks a reader in its slot, or a new one. Gives back the waker that stood there
-    /// before, to be dropped outside the lock.
-    pub(crate) fn arm(&mut self, slot: &mut SlotId, waker: &Waker, cursor: u64) -> Option<Waker> {
+    /// Parks a reader in its slot, or a new one. Gives back the waker that is not needed
+    /// (any more), to be dropped outside the lock.
+    pub(crate) fn arm(&mut self, slot: &mut SlotId, waker: Waker, cursor: u64) -> Option<Waker> {
         if *slot == NO_SLOT {
             *slot = self.free.pop().unwrap_or_else(|| {
                 self.slots.push(Slot::default());
@@ -59,11 +59,11 @@ impl Parking {
         let entry = &mut self.slots[*slot as usize];
         entry.cursor = cursor;
         match &entry.waker {
-            Some(old) if old.will_wake(waker) => None,
-            Some(_) => entry.waker.replace(waker.clone()),
+            Some(old) if old.will_wake(&waker) => Some(waker),
+            Some(_) => entry.waker.replace(waker),
             None => {
                 self.armed += 1;
-                entry.waker = Some(waker.clone());
+                entry.waker = Some(waker);
                 None
             }
         }
