@@ -54,7 +54,15 @@ impl Post {
 
     /// Rings the bell. Never under another lock.
     pub(crate) fn ring(&self) {
-        let bell = self.bell.lock().clone();
+        let bell = {
+            let mut bell = self.bell.lock();
+            match &*bell {
+                // A task hears one ring for each time that it waits; to clone its waker here
+                // would be to run foreign code under the lock.
+                Bell::Task(_) => std::mem::take(&mut *bell),
+                _ => bell.clone(),
+            }
+        };
         bell.ring();
     }
 
