@@ -3,7 +3,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test lint docs unit fuzz loom bench clean
+.PHONY: demo test lint docs unit fuzz loom bench clean compiler
 
 ## The main job on real input, with a table and a picture at the end.
 demo:
@@ -12,7 +12,12 @@ demo:
 ## All tests.
 test: lint docs unit loom fuzz
 
-lint:
+# The fuzz targets link libFuzzer, which is C++.
+compiler:
+	@command -v c++ >/dev/null || { apt-get update && apt-get install -y g++; } || \
+		{ echo "a C++ compiler is needed for the fuzz targets: install g++ or clang" >&2; exit 1; }
+
+lint: compiler
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
@@ -20,7 +25,7 @@ docs:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc -p distributary --no-deps --locked
 
 ## Unit tests, the integration tests, the examples, and the examples in the docs.
-unit:
+unit: compiler
 	$(CARGO) test --locked -p distributary -p distributary-fuzz
 
 ## Every interleaving of park, publish and unsubscribe, as far as loom goes.
@@ -28,12 +33,12 @@ loom:
 	RUSTFLAGS="--cfg loom" $(CARGO) test --locked --release -p distributary --lib --target-dir target/loom loom_
 
 ## A short, fixed run of each fuzz target.
-fuzz:
+fuzz: compiler
 	./fuzz/run.sh
 
 ## All figures beside those of other libraries; writes benches/RESULTS.md.
 bench:
-	$(CARGO) run --release --locked -p distributary-benches -- --all
+	$(CARGO) run --profile bench --locked -p distributary-benches -- --all
 
 clean:
 	$(CARGO) clean
