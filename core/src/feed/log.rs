@@ -214,7 +214,7 @@ impl Log {
                     self.lose_front(Loss::Oldest, shed);
                 }
                 self.held().floor = self.end;
-                shed.losses.oldest += 1;
+                shed.losses.oldest += u64::from(!self.keeps);
             }
             shed.events.push(event);
             return;

@@ -22,6 +22,8 @@
 
 mod limits;
 mod log;
+#[cfg(all(test, not(loom)))]
+mod log_tests;
 #[cfg(all(test, loom))]
 mod loom_tests;
 mod parking;

@@ -104,3 +104,108 @@ impl Parking {
         None
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+        task::Wake,
+    };
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::wake::wake_all;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A reader, how often it was woken, and where it stands if it is parked.
+    struct Reader {
+        slot: SlotId,
+        count: Arc<Count>,
+        parked: Option<u64>,
+        woken: usize,
+    }
+
+    /// A whole pass for those who stand before `end`.
+    fn pass(parking: &mut Parking, end: u64) {
+        let mut wakers = Wakers::new();
+        let mut from = Some(0);
+        while let Some(at) = from {
+            from = parking.take(at, end, &mut wakers);
+            assert!(wakers.len() <= BATCH);
+            wake_all(&mut wakers);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
+        /// Steps: arm at a cursor, release, or a pass up to a cursor.
+        #[test]
+        fn a_pass_wakes_exactly_those_who_stand_before_its_end(
+            readers in 1..100_usize,
+            steps in prop::collection::vec((0..8_u8, any::<usize>(), 0..10_u64), 1..300),
+        ) {
+            let mut parking = Parking::default();
+            let reader = || Reader {
+                slot: NO_SLOT,
+                count: Arc::default(),
+                parked: None,
+                woken: 0,
+            };
+            let mut readers: Vec<Reader> = std::iter::repeat_with(reader).take(readers).collect();
+            for (what, which, cursor) in steps {
+                let chosen = which % readers.len();
+                let reader = &mut readers[chosen];
+                match what {
+                    0 => {
+                        let _ = parking.release(std::mem::replace(&mut reader.slot, NO_SLOT));
+                        reader.parked = None;
+                    }
+                    1 => {
+                        pass(&mut parking, cursor);
+                        for reader in &mut readers {
+                            let before = reader.parked.take_if(|at| *at < cursor);
+                            reader.woken += usize::from(before.is_some());
+                        }
+                    }
+                    _ => {
+                        // Now and then with another waker than before.
+                        if what == 2 {
+                            prop_assert_eq!(reader.count.0.load(Ordering::Relaxed), reader.woken);
+                            (reader.count, reader.woken) = (Arc::default(), 0);
+                        }
+                        let waker = Waker::from(Arc::clone(&reader.count));
+                        let _ = parking.arm(&mut reader.slot, &waker, cursor);
+                        reader.parked = Some(cursor);
+                    }
+                }
+                for reader in &readers {
+                    prop_assert_eq!(reader.count.0.load(Ordering::Relaxed), reader.woken);
+                }
+                let armed = readers.iter().any(|reader| reader.parked.is_some());
+                prop_assert_eq!(parking.has_armed(), armed);
+            }
+            // The last one to leave takes everything along.
+            for reader in &mut readers {
+                let _ = parking.release(std::mem::replace(&mut reader.slot, NO_SLOT));
+                prop_assert_eq!(Arc::strong_count(&reader.count), 1);
+            }
+            prop_assert_eq!((parking.slots.capacity(), parking.free.capacity()), (0, 0));
+        }
+    }
+}

@@ -85,3 +85,55 @@ impl Locations {
         self.0[id.index as usize].group = NOWHERE;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_was_given_back_finds_nobody() {
+        let (ids, mut locations) = (Ids::new(), Locations::default());
+        let first = ids.take();
+        assert_eq!(locations.find(first), None, "nobody has said where it is");
+        locations.set(first, 3, 5);
+        assert_eq!(locations.find(first), Some((3, 5)));
+        locations.moved(first, 6);
+        assert_eq!(locations.find(first), Some((3, 6)));
+        locations.clear(first);
+        assert_eq!(locations.find(first), None);
+
+        ids.give_back(first);
+        let second = ids.take();
+        assert_eq!(second.index, first.index);
+        assert_ne!(second, first);
+        locations.set(second, 3, 7);
+        assert_eq!(locations.find(first), None);
+        assert_eq!(locations.find(second), Some((3, 7)));
+    }
+
+    #[test]
+    fn names_that_are_out_are_different() {
+        let ids = Ids::new();
+        let mut out: Vec<MemberId> = (0..100).map(|_| ids.take()).collect();
+        for id in out.drain(30..60) {
+            ids.give_back(id);
+        }
+        out.extend((0..50).map(|_| ids.take()));
+        out.sort_unstable_by_key(|id| id.index);
+        out.dedup_by_key(|id| id.index);
+        assert_eq!(out.len(), 120);
+        // And none was made while one was free.
+        assert_eq!(out.last().map(|id| id.index), Some(119));
+    }
+
+    #[test]
+    fn a_name_whose_generations_have_all_been_used_starts_again() {
+        let ids = Ids::new();
+        let last = MemberId {
+            index: 0,
+            generation: u32::MAX,
+        };
+        ids.give_back(last);
+        assert_eq!(ids.take().generation, 0);
+    }
+}

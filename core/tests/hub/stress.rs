@@ -305,6 +305,43 @@ fn those_who_pull_get_or_are_told_of_everything() {
     }
 }
 
+#[test]
+fn a_topic_that_comes_and_goes_is_there_or_not_from_one_moment_on() {
+    let hub = Hub::new();
+    let progress = Progress::default();
+    thread::scope(|scope| {
+        for publisher in 0..PUBLISHERS {
+            let (hub, progress) = (&hub, &progress);
+            scope.spawn(move || progress.publish(hub, publisher));
+        }
+        // Filters make the way from the routes to the feeds longer.
+        let filter = Filter::parse(r#"{"p": [{"numeric": [">=", 0]}]}"#).unwrap();
+        let cold = Selector::topic("cold").unwrap().filter(filter);
+        let mut sub = hub.subscribe_with(cold, SubscribeOptions::new()).unwrap();
+        let until = Instant::now() + RUN / 2;
+        while Instant::now() < until {
+            let before = progress.done();
+            assert!(sub.add_topic("hot").unwrap());
+            let mut ledger = Ledger::open(&progress, before, None);
+            thread::yield_now();
+            let done = progress.done();
+            read_all(&mut sub, &mut ledger);
+            ledger.close(done, progress.begun());
+            assert!(sub.remove_topic("hot").unwrap());
+            for look in 0..3 {
+                match sub.try_recv() {
+                    Ok(event) => panic!("{event:?} of a topic that was removed"),
+                    Err(TryRecvError::Lagged { .. }) => assert_eq!(look, 0),
+                    Err(error) => assert_eq!(error, TryRecvError::Empty),
+                }
+                thread::yield_now();
+            }
+        }
+        progress.stop.store(true, SeqCst);
+    });
+    assert_nothing_left(&hub);
+}
+
 /// A sink that keeps a ledger per member.
 #[derive(Default)]
 struct Books {

@@ -223,3 +223,29 @@ fn a_subscription_over_many_names_gets_each_event_once() {
     );
     assert_eq!(sub.closed(), None::<CloseReason>);
 }
+
+#[test]
+fn a_topic_that_slept_through_thousands_of_pattern_changes_finds_the_right_ones() {
+    let hub = Hub::new();
+    let mut exact = hub.subscribe("t.1").unwrap();
+    let early = hub.subscribe(Selector::pattern("t.*").unwrap()).unwrap();
+    hub.publish("t.1", "0").unwrap();
+    for many in [10, 3_000] {
+        let others: Vec<_> = (0..many)
+            .map(|i| {
+                hub.subscribe(Selector::pattern(format!("other.{i}.*")).unwrap())
+                    .unwrap()
+            })
+            .collect();
+        let mut late = hub.subscribe(Selector::pattern("?.1").unwrap()).unwrap();
+        assert_eq!(hub.publish("t.1", "1").unwrap().subscriptions, 3);
+        assert_eq!(read_all(&mut late).0, ["1"]);
+        drop((others, late));
+        assert_eq!(hub.publish("t.1", "2").unwrap().subscriptions, 2);
+    }
+    drop(early);
+    assert_eq!(hub.publish("t.1", "3").unwrap().subscriptions, 1);
+    assert_eq!(read_all(&mut exact).0.len(), 6);
+    drop(exact);
+    assert_nothing_left(&hub);
+}

@@ -151,24 +151,29 @@ fn a_publisher_that_waits_is_let_in_by_whoever_makes_room() {
     hub.publish("t", "1").unwrap();
     let passed = hub.publish_wait(Publication::new("t", "2"), Instant::now());
     assert!(matches!(passed, Err(PublishWaitError::TimedOut(_))));
+    // Being let in at the deadline would be no proof.
+    let wait = || {
+        let deadline = soon();
+        let result = hub.publish_wait(Publication::new("t", "more"), deadline);
+        assert!(Instant::now() < deadline, "nobody told it");
+        result
+    };
     thread::scope(|scope| {
-        let waiting = scope.spawn(|| hub.publish_wait(Publication::new("t", "3"), soon()));
+        let waiting = scope.spawn(wait);
         thread::sleep(Duration::from_millis(5));
         assert_eq!(super::text(&sub.try_recv().unwrap()), "1");
         assert!(waiting.join().unwrap().is_ok());
         // Room is made by leaving, too, and by the end.
-        let waiting = scope.spawn(|| hub.publish_wait(Publication::new("t", "4"), soon()));
+        let waiting = scope.spawn(wait);
         thread::sleep(Duration::from_millis(5));
         drop(sub);
         assert!(waiting.join().unwrap().is_ok());
         let _full = hub.subscribe("t").unwrap();
         hub.publish("t", "5").unwrap();
-        let waiting = scope.spawn(|| hub.publish_wait(Publication::new("t", "6"), soon()));
+        let waiting = scope.spawn(wait);
         thread::sleep(Duration::from_millis(5));
         hub.close();
-        assert!(matches!(
-            waiting.join().unwrap(),
-            Err(PublishWaitError::Refused(_))
-        ));
+        let refused = waiting.join().unwrap();
+        assert!(matches!(refused, Err(PublishWaitError::Refused(_))));
     });
 }
