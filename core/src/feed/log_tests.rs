@@ -233,7 +233,7 @@ impl Pair {
                 self.naive.expire(self.now);
             }
             Op::Retain(divisor) if self.naive.readers.len() == 1 => {
-                let keep = |event: &Event| event.position().offset % divisor != 0;
+                let keep = |event: &Event| !event.position().offset.is_multiple_of(divisor);
                 let at = self.naive.readers[0];
                 let limits = self.naive.limits;
                 let cursor = self.log.retain_unread(at, &limits, keep, &mut shed);
