@@ -233,13 +233,15 @@ impl Pair {
                 self.naive.expire(self.now);
             }
             Op::Retain(divisor) if self.naive.readers.len() == 1 => {
-                let keep = |event: &Event| event.position().offset % divisor != 0;
+                let keep = |event: &Event| !event.position().offset.is_multiple_of(divisor);
                 let at = self.naive.readers[0];
                 let limits = self.naive.limits;
                 let cursor = self.log.retain_unread(at, &limits, keep, &mut shed);
                 let missed = self.missed_in_all(0);
                 let stays = self.naive.held().into_iter().map(|i| self.naive.slots[i]);
-                let stays: Vec<Slot> = stays.filter(|slot| slot.name % divisor != 0).collect();
+                let stays: Vec<Slot> = stays
+                    .filter(|slot| !slot.name.is_multiple_of(divisor))
+                    .collect();
                 let first = self.naive.slots.len() - stays.len();
                 assert!(missed > 0 || cursor == first as u64 || stays.is_empty());
                 self.naive.slots.truncate(first);
