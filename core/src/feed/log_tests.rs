@@ -239,7 +239,9 @@ impl Pair {
                 let cursor = self.log.retain_unread(at, &limits, keep, &mut shed);
                 let missed = self.missed_in_all(0);
                 let stays = self.naive.held().into_iter().map(|i| self.naive.slots[i]);
-                let stays: Vec<Slot> = stays.filter(|slot| slot.name % divisor != 0).collect();
+                let stays: Vec<Slot> = stays
+                    .filter(|slot| !slot.name.is_multiple_of(divisor))
+                    .collect();
                 let first = self.naive.slots.len() - stays.len();
                 assert!(missed > 0 || cursor == first as u64 || stays.is_empty());
                 self.naive.slots.truncate(first);

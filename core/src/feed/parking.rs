@@ -190,7 +190,7 @@ mod tests {
                             (reader.count, reader.woken) = (Arc::default(), 0);
                         }
                         let waker = Waker::from(Arc::clone(&reader.count));
-                        let _ = parking.arm(&mut reader.slot, waker.clone(), cursor);
+                        let _ = parking.arm(&mut reader.slot, waker, cursor);
                         reader.parked = Some(cursor);
                     }
                 }

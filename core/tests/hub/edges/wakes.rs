@@ -34,6 +34,12 @@ fn idle(hub: &Hub) -> (Lane, Log) {
     (lane, sink)
 }
 
+fn publish_ten(hub: &Hub) {
+    for _ in 0..10 {
+        hub.publish("t", "p").unwrap();
+    }
+}
+
 #[test]
 fn a_task_is_woken_once_per_batch() {
     let hub = Hub::new();
@@ -45,9 +51,7 @@ fn a_task_is_woken_once_per_batch() {
         {
             let mut ready = pin!(lane.ready());
             assert!(ready.as_mut().poll(&mut cx).is_pending());
-            (0..10).for_each(|_| {
-                hub.publish("t", "p").unwrap();
-            });
+            publish_ten(&hub);
             assert_eq!(woken.0.load(SeqCst), round);
             assert_eq!(ready.as_mut().poll(&mut cx), Poll::Ready(()));
         }
@@ -67,9 +71,7 @@ fn a_callback_is_called_once_per_batch() {
     });
     assert_eq!(rung.load(SeqCst), 0);
     for round in 1..4 {
-        (0..10).for_each(|_| {
-            hub.publish("t", "p").unwrap();
-        });
+        publish_ten(&hub);
         let options = SubscribeOptions::new();
         let late = lane.remote().subscribe("t", Token(2), options).unwrap();
         assert_eq!(rung.load(SeqCst), round);
