@@ -92,32 +92,48 @@ impl std::error::Error for PositionError {}
 #[must_use = "a publication does nothing until it is published"]
 pub struct Publication<T = Topic> {
     pub(crate) topic: T,
+    pub(crate) content: Content,
+}
+
+/// What a publication and its event have in common.
+#[derive(Debug, Clone)]
+pub(crate) struct Content {
     pub(crate) payload: Bytes,
     pub(crate) attributes: Attributes,
-    pub(crate) key: Option<SmolStr>,
+    key: Option<SmolStr>,
+}
+
+impl Content {
+    /// What the event weighs in every budget, in bytes.
+    pub(crate) fn weight(&self) -> usize {
+        OVERHEAD
+            + self.payload.len()
+            + self.attributes.heap_bytes()
+            + self.key.as_ref().map_or(0, SmolStr::len)
+    }
 }
 
 impl<T: AsRef<str>> Publication<T> {
     /// A payload for a topic. The name is checked when it is published.
     pub fn new(topic: T, payload: impl Into<Bytes>) -> Self {
-        Publication {
-            topic,
+        let content = Content {
             payload: payload.into(),
             attributes: Attributes::new(),
             key: None,
-        }
+        };
+        Publication { topic, content }
     }
 
     /// Adds a typed scalar for filters to look at. With any attribute given, filters
     /// look at the attributes alone and the payload is not parsed.
     pub fn attribute(mut self, name: &str, value: impl Into<crate::fields::Value>) -> Self {
-        self.attributes.push(name, value);
+        self.content.attributes.push(name, value);
         self
     }
 
     /// Sets all attributes at once.
     pub fn attributes(mut self, attributes: Attributes) -> Self {
-        self.attributes = attributes;
+        self.content.attributes = attributes;
         self
     }
 
@@ -125,18 +141,8 @@ impl<T: AsRef<str>> Publication<T> {
     /// [`Overflow::KeepLatest`](crate::Overflow::KeepLatest) a newer event replaces an
     /// unread older one of the same key.
     pub fn key(mut self, key: impl AsRef<str>) -> Self {
-        self.key = Some(SmolStr::new(key));
+        self.content.key = Some(SmolStr::new(key));
         self
-    }
-}
-
-impl<T> Publication<T> {
-    /// What the event will weigh in every budget, in bytes.
-    pub(crate) fn weight(&self) -> usize {
-        OVERHEAD
-            + self.payload.len()
-            + self.attributes.heap_bytes()
-            + self.key.as_ref().map_or(0, SmolStr::len)
     }
 }
 
@@ -146,49 +152,35 @@ pub struct Event(Arc<Inner>);
 
 struct Inner {
     topic: Topic,
-    payload: Bytes,
-    attributes: Attributes,
-    key: Option<SmolStr>,
+    content: Content,
     /// Nanoseconds since the Unix epoch.
     published: u64,
     position: Position,
     gauge: Arc<Gauge>,
 }
 
-impl Inner {
-    fn weight(&self) -> usize {
-        OVERHEAD
-            + self.payload.len()
-            + self.attributes.heap_bytes()
-            + self.key.as_ref().map_or(0, SmolStr::len)
-    }
-}
-
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.gauge.sub(self.weight());
+        self.gauge.sub(self.content.weight());
     }
 }
 
 impl Event {
-    pub(crate) fn new<T>(
+    pub(crate) fn new(
         topic: Topic,
-        publication: Publication<T>,
+        content: Content,
         published: u64,
         position: Position,
         gauge: &Arc<Gauge>,
     ) -> Self {
-        let inner = Inner {
+        gauge.add(content.weight());
+        Event(Arc::new(Inner {
             topic,
-            payload: publication.payload,
-            attributes: publication.attributes,
-            key: publication.key,
+            content,
             published,
             position,
             gauge: Arc::clone(gauge),
-        };
-        gauge.add(inner.weight());
-        Event(Arc::new(inner))
+        }))
     }
 
     /// The topic it was published to.
@@ -198,17 +190,17 @@ impl Event {
 
     /// The payload; clone it to keep it without keeping the event.
     pub fn payload(&self) -> &Bytes {
-        &self.0.payload
+        &self.0.content.payload
     }
 
     /// The attributes given at publish.
     pub fn attributes(&self) -> &Attributes {
-        &self.0.attributes
+        &self.0.content.attributes
     }
 
     /// The conflation key, if it was given one.
     pub fn key(&self) -> Option<&str> {
-        self.0.key.as_deref()
+        self.0.content.key.as_deref()
     }
 
     /// Where it stands in its topic: what to resume from after it.
@@ -224,12 +216,12 @@ impl Event {
     /// What it weighs in every budget: payload, key, attributes and a fixed
     /// overhead, in bytes.
     pub fn weight(&self) -> usize {
-        self.0.weight()
+        self.0.content.weight()
     }
 
     /// The key, shared rather than copied.
     pub(crate) fn conflation_key(&self) -> Option<SmolStr> {
-        self.0.key.clone()
+        self.0.content.key.clone()
     }
 
     /// Nanoseconds since the Unix epoch, on the hub's clock.
@@ -290,7 +282,13 @@ mod tests {
             offset: 9,
         };
         let publication = Publication::new("t", vec![0u8; 1_000]);
-        let event = Event::new(Topic::new("t").unwrap(), publication, 0, position, &gauge);
+        let event = Event::new(
+            Topic::new("t").unwrap(),
+            publication.content,
+            0,
+            position,
+            &gauge,
+        );
         let clone = event.clone();
         drop(event);
         assert_eq!(gauge.total(), clone.weight() as u64);

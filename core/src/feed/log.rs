@@ -122,6 +122,8 @@ pub(crate) struct Log {
     caught_up: u32,
     /// Keeps entries that nobody needs: the log of a topic's history.
     keeps: bool,
+    /// Takes everything, whatever its limits, until it is refilled.
+    grows: bool,
     /// Absent until the first event: an idle feed is small.
     held: Option<Box<Held>>,
 }
@@ -161,6 +163,11 @@ impl Log {
         }
     }
 
+    /// Takes everything from now on, whatever its limits, until it is refilled.
+    pub(crate) fn grow(&mut self) {
+        self.grows = true;
+    }
+
     /// The number that the next event takes.
     pub(crate) fn end(&self) -> u64 {
         self.end
@@ -186,11 +193,12 @@ impl Log {
 
     /// Whether an event of this weight would push another out or be refused.
     pub(crate) fn is_full(&self, weight: usize, limits: &Limits) -> bool {
-        self.held.as_ref().is_some_and(|held| {
-            !held.entries.is_empty()
-                && (held.entries.len() >= limits.budget.events
-                    || held.bytes + weight > limits.budget.bytes)
-        })
+        !self.grows
+            && self.held.as_ref().is_some_and(|held| {
+                !held.entries.is_empty()
+                    && (held.entries.len() >= limits.budget.events
+                        || held.bytes + weight > limits.budget.bytes)
+            })
     }
 
     /// Admits an event. Amortised O(1); one hash look-up more when conflating.
@@ -204,7 +212,7 @@ impl Log {
             shed.events.push(event);
             return;
         }
-        if weight > limits.budget.bytes {
+        if weight > limits.budget.bytes && !self.grows {
             // It fits into no emptiness of this log: everything older gives way as it
             // would have, and the event itself is lost.
             if limits.overflow == Overflow::DropNewest {
@@ -219,7 +227,7 @@ impl Log {
             shed.events.push(event);
             return;
         }
-        if limits.overflow == Overflow::KeepLatest {
+        if limits.overflow == Overflow::KeepLatest && !self.grows {
             self.replace_older(&event, seq, shed);
         }
         while self.is_full(weight, limits) {
@@ -260,7 +268,7 @@ impl Log {
 
     /// Drops what is past its age. O(1) when nothing is.
     pub(crate) fn expire(&mut self, limits: &Limits, now: u64, shed: &mut Shed) {
-        if limits.budget.age == u64::MAX {
+        if limits.budget.age == u64::MAX || self.grows {
             return;
         }
         let limit = now.saturating_sub(limits.budget.age);
@@ -274,6 +282,9 @@ impl Log {
     /// Gives up the older half of what is held, at least one event, because the hub
     /// as a whole holds too much. False when nothing is held.
     pub(crate) fn press(&mut self, shed: &mut Shed) -> bool {
+        if self.grows {
+            return false;
+        }
         let half = self.len().div_ceil(2);
         for _ in 0..half {
             self.lose_front(Loss::Pressed, shed);
@@ -546,6 +557,7 @@ impl Log {
             shed.grown -= held.room();
             **held = Held::default();
         }
+        self.grows = false;
         let cursor = self.end;
         self.end += missed;
         if missed > 0 {

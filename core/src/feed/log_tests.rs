@@ -172,7 +172,7 @@ impl Pair {
             epoch: 1,
             offset: self.names,
         };
-        let event = Event::new(topic, publication, self.now, position, &self.gauge);
+        let event = Event::new(topic, publication.content, self.now, position, &self.gauge);
         let slot = Slot {
             name: self.names,
             key,

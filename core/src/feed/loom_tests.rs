@@ -26,7 +26,13 @@ fn event(offset: u64) -> Event {
     let position = Position { epoch: 1, offset };
     let topic = Topic::new("t").unwrap();
     let publication = Publication::new("t", "payload");
-    Event::new(topic, publication, 1, position, &Arc::new(Gauge::default()))
+    Event::new(
+        topic,
+        publication.content,
+        1,
+        position,
+        &Arc::new(Gauge::default()),
+    )
 }
 
 /// Publishes as a hub does, with itself as the one who wakes a crowd.

@@ -170,8 +170,10 @@ impl<C: Borrow<Limits>> Feed<C> {
     }
 
     /// Whether an event of this weight would make somebody miss something.
-    pub(crate) fn is_full(&self, weight: usize) -> bool {
-        self.state.lock().log.is_full(weight, self.limits())
+    pub(crate) fn is_full(&self, weight: usize, now: u64, shed: &mut Shed) -> bool {
+        let mut state = self.state.lock();
+        state.log.expire(self.limits(), now, shed);
+        state.log.is_full(weight, self.limits())
     }
 
     /// Starts a reader at the end: it gets what is appended from now on.
@@ -448,6 +450,11 @@ impl<C: Borrow<Limits>> Feed<C> {
         }
         calls.make();
         self.wake_standing_before(u64::MAX, 0, usize::MAX);
+    }
+
+    /// Whether any event is held.
+    pub(crate) fn holds(&self) -> bool {
+        self.state.lock().log.len() > 0
     }
 
     /// Gives up half of what is held, for the hub's budget. False when it holds nothing.

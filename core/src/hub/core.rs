@@ -20,6 +20,7 @@ use crate::{
     selector::Selector,
     sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, StdArc},
     topic::Topic,
+    wake::contained,
 };
 
 pub(crate) struct Core {
@@ -130,13 +131,16 @@ impl Core {
     }
 
     fn account_for(&self, shed: &mut Shed) {
-        shed.events.clear();
         self.log_gauge.shift(std::mem::take(&mut shed.grown));
         let losses = std::mem::take(&mut shed.losses);
         if losses != Losses::default() {
             self.meters.lost(losses);
         }
         self.room.made();
+        // A payload may be anybody's buffer, with a destructor that panics.
+        for event in shed.events.drain(..) {
+            contained(|| drop(event));
+        }
     }
 
     /// Ends everything: subscriptions get what is left in their feeds, then the end.

@@ -37,7 +37,7 @@ impl Core {
         };
         let counters = node.admissions().lock().more_mut().counters.take();
         drop(counters);
-        self.table.forget(&node, true);
+        self.forget_node(node);
     }
 
     pub(crate) fn topic_stats(&self) -> Vec<TopicStats> {

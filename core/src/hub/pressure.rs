@@ -51,6 +51,13 @@ impl Holder {
         }
     }
 
+    fn holds(&self) -> bool {
+        match self {
+            Holder::Feed(outlet) => outlet.feed.live() > 0 && outlet.feed.holds(),
+            Holder::History(node) => node.keeps_history(),
+        }
+    }
+
     fn press(&self, shed: &mut Shed) -> bool {
         match self {
             Holder::Feed(outlet) => outlet.feed.press(shed),
@@ -147,17 +154,22 @@ impl Register {
 }
 
 impl Core {
-    /// Makes sure that `weight` more bytes fit into the hub's budget, as far as the
-    /// hub's own logs can see to it. One load in the usual case. No lock may be held.
-    pub(crate) fn make_room(&self, weight: usize) {
+    /// Whether `weight` more bytes would exceed the hub's budget. Two loads in the usual
+    /// case.
+    pub(crate) fn is_short_of(&self, weight: usize) -> bool {
         let budget = self.pressure.budget;
         let weight = weight as u64;
         let estimate = self.gauge.estimate() + self.log_gauge.estimate();
-        if estimate + 2 * Gauge::ERROR + weight <= budget {
-            return;
-        }
+        estimate + 2 * Gauge::ERROR + weight > budget
+            && self.gauge.total() + self.log_gauge.total() + weight > budget
+    }
+
+    /// Makes sure that `weight` more bytes fit into the hub's budget, as far as the
+    /// hub's own logs can see to it: what subscribers keep for themselves stays. No lock
+    /// may be held.
+    pub(crate) fn make_room(&self, weight: usize) {
         let mut idle = 0;
-        while self.gauge.total() + self.log_gauge.total() + weight > budget {
+        while self.is_short_of(weight) {
             let (holder, holders) = {
                 let mut register = self.pressure.register.lock();
                 (register.next(), register.holders.len())
@@ -168,10 +180,7 @@ impl Core {
                 idle = 0;
             } else {
                 idle += 1;
-                self.pressure.strike(&holder);
-                if let Holder::History(node) = &holder {
-                    self.table.forget(node, true);
-                }
+                self.strike_if_idle(&holder);
             }
             self.account(&mut shed);
             if idle > holders {
@@ -181,27 +190,49 @@ impl Core {
         }
     }
 
+    /// Strikes a holder off that was found empty, and forgets the topic of a history.
+    ///
+    /// A publisher appends first and looks at the mark afterwards, and both go through
+    /// the log's lock: one that appended before the second look here is seen by it, one
+    /// that appends later sees the mark gone and enters the holder anew.
+    fn strike_if_idle(&self, holder: &Holder) {
+        self.pressure.strike(holder);
+        if holder.holds() {
+            self.pressure.enter(holder.clone());
+        } else if let Holder::History(node) = holder {
+            self.forget_node(Arc::clone(node));
+        }
+    }
+
     /// Lets go of what histories hold past its age, and of topics left empty by it.
     pub(crate) fn expire_histories(&self) {
-        let now = self.clock.now();
-        let nodes: Vec<_> = {
+        let holders: Vec<_> = {
             let register = self.pressure.register.lock();
-            let nodes = register.holders.values().filter_map(|holder| match holder {
-                Holder::History(node) => Some(Arc::clone(node)),
-                Holder::Feed(_) => None,
-            });
-            nodes.collect()
+            register.holders.values().cloned().collect()
         };
-        for node in nodes {
-            let Some(history) = &node.history else {
-                continue;
-            };
-            let mut shed = Shed::default();
-            if history.expire(now, &mut shed) {
-                self.pressure.strike(&Holder::History(Arc::clone(&node)));
-                self.table.forget(&node, true);
-            }
-            self.account(&mut shed);
+        holders
+            .iter()
+            .for_each(|holder| self.expire_history(holder));
+    }
+
+    /// The same for whoever is next in turn: what an event of a topic with history does
+    /// for the others.
+    pub(crate) fn expire_next_history(&self) {
+        let holder = self.pressure.register.lock().next();
+        if let Some(holder) = holder {
+            self.expire_history(&holder);
         }
+    }
+
+    fn expire_history(&self, holder: &Holder) {
+        let Holder::History(node) = holder else {
+            return;
+        };
+        let Some(history) = &node.history else { return };
+        let mut shed = Shed::default();
+        if history.expire(self.clock.now(), &mut shed) {
+            self.strike_if_idle(holder);
+        }
+        self.account(&mut shed);
     }
 }

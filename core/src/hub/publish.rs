@@ -10,9 +10,9 @@
 
 use std::{fmt, time::Instant};
 
-use super::{core::Core, history::History, node::Node, route::Hits};
+use super::{core::Core, history::History, node::Node, outlet::Outlet, route::Hits};
 use crate::{
-    event::{Event, Position, Publication},
+    event::{Content, Event, Position, Publication},
     feed::Shed,
     sync::{Arc, Ordering},
     topic::{Topic, TopicError},
@@ -105,10 +105,39 @@ impl<T: fmt::Debug> std::error::Error for PublishWaitError<T> {}
 /// How far a publication got.
 enum Sent<T> {
     Done(Delivery),
-    /// Not at all: the topic has been taken out of its table. It has to be found anew.
-    Gone(Publication<T>),
-    /// Not at all: some feed is full.
-    Full(Publication<T>),
+    /// Not at all; here it is.
+    Not(Obstacle, Publication<T>),
+}
+
+enum Obstacle {
+    /// The topic has been taken out of its table. It has to be found anew.
+    Gone,
+    /// Some feed is full.
+    Full,
+    /// It would never fit into some feed of this byte budget.
+    TooLarge { budget: usize },
+    /// The hub has to give something up first.
+    Pressed,
+}
+
+/// What a sender asks for.
+#[derive(Clone, Copy)]
+struct Terms {
+    /// Only if nobody misses anything for it.
+    room: bool,
+    /// The hub has given up what it could.
+    pressed: bool,
+}
+
+/// What leaves the topic's order with the publisher, to be called or dropped where no
+/// lock is held: everything here may run foreign code.
+#[derive(Default)]
+struct Carried {
+    shed: Shed,
+    calls: Calls,
+    crowded: Vec<Arc<Outlet>>,
+    hits: Hits,
+    unwanted: Option<Content>,
 }
 
 impl Core {
@@ -116,13 +145,23 @@ impl Core {
         &self,
         mut publication: Publication<T>,
     ) -> Result<Delivery, PublishError> {
+        let mut terms = Terms {
+            room: false,
+            pressed: false,
+        };
         loop {
             let Some(node) = self.admit(&publication)? else {
                 return Ok(Delivery::default());
             };
-            match self.send(&node, publication, false) {
+            match self.send(&node, publication, terms) {
                 Sent::Done(delivery) => return Ok(delivery),
-                Sent::Gone(back) | Sent::Full(back) => publication = back,
+                Sent::Not(obstacle, back) => {
+                    publication = back;
+                    if let Obstacle::Pressed = obstacle {
+                        self.make_room(publication.content.weight());
+                        terms.pressed = true;
+                    }
+                }
             }
         }
     }
@@ -134,19 +173,39 @@ impl Core {
     ) -> Result<Delivery, PublishWaitError<T>> {
         let mut waiting = Some(publication);
         let sent = self.room.wait_for(deadline, || {
+            // Readers that have left may still hold a feed full.
+            self.reap(true);
             let mut publication = waiting.take()?;
+            let mut terms = Terms {
+                room: true,
+                pressed: false,
+            };
             loop {
                 let node = match self.admit(&publication) {
                     Ok(Some(node)) => node,
                     Ok(None) => return Some(Ok(Delivery::default())),
                     Err(error) => return Some(Err(PublishWaitError::Refused(error))),
                 };
-                match self.send(&node, publication, true) {
+                let weight = publication.content.weight();
+                let (obstacle, back) = match self.send(&node, publication, terms) {
                     Sent::Done(delivery) => return Some(Ok(delivery)),
-                    Sent::Gone(back) => publication = back,
-                    Sent::Full(back) => {
-                        waiting = Some(back);
+                    Sent::Not(obstacle, back) => (obstacle, back),
+                };
+                publication = back;
+                match obstacle {
+                    Obstacle::Gone => {}
+                    Obstacle::Full => {
+                        waiting = Some(publication);
                         return None;
+                    }
+                    Obstacle::TooLarge { budget } => {
+                        let budget = budget as u64;
+                        let error = PublishError::TooLarge { weight, budget };
+                        return Some(Err(PublishWaitError::Refused(error)));
+                    }
+                    Obstacle::Pressed => {
+                        self.make_room(weight);
+                        terms.pressed = true;
                     }
                 }
             }
@@ -166,7 +225,7 @@ impl Core {
     ) -> Result<Option<Arc<Node>>, PublishError> {
         let name = publication.topic.as_ref();
         Topic::check(name)?;
-        let weight = publication.weight();
+        let weight = publication.content.weight();
         let budget = self.pressure.budget();
         if weight as u64 > budget {
             return Err(PublishError::TooLarge { weight, budget });
@@ -207,81 +266,107 @@ impl Core {
         Node::topic(topic, first, history)
     }
 
-    /// Routes, appends and wakes. Gives the publication back if the topic has been taken
-    /// out of its table meanwhile, or, with `wants_room`, if some feed that admits it is
-    /// full.
-    fn send<T>(&self, node: &Arc<Node>, publication: Publication<T>, wants_room: bool) -> Sent<T> {
-        let weight = publication.weight();
-        self.make_room(weight);
-        let mut shed = Shed::default();
-        let mut calls = Calls::default();
-        let mut crowded = Vec::new();
-        let delivery = {
+    /// Routes, appends and wakes.
+    fn send<T>(&self, node: &Arc<Node>, publication: Publication<T>, terms: Terms) -> Sent<T> {
+        // The name is the caller's own type: it outlives the lock as well.
+        let Publication { topic, content } = publication;
+        let mut carried = Carried::default();
+        // Waiting publishers take turns, or two of them would see the same room.
+        let turn = terms.room.then(|| self.room.take_turn());
+        let sent = {
             let mut order = node.order.lock();
-            let hits = self.route(node, &publication.payload, &publication.attributes);
-            let Some(hits) = hits else {
-                return Sent::Gone(publication);
-            };
-            if wants_room
-                && hits
-                    .outlets
-                    .iter()
-                    .any(|outlet| outlet.feed.is_full(weight))
-            {
-                return Sent::Full(publication);
+            match self.route(node, &content.payload, &content.attributes) {
+                None => Err((Obstacle::Gone, content)),
+                Some(hits) => {
+                    carried.hits = hits;
+                    match self.obstacle(node, content.weight(), terms, &mut carried) {
+                        Some(obstacle) => Err((obstacle, content)),
+                        None => Ok(self.append(node, &mut order, content, &mut carried)),
+                    }
+                }
             }
-            self.append(
-                node,
-                &mut order,
-                publication,
-                hits,
-                &mut shed,
-                &mut calls,
-                &mut crowded,
-            )
         };
-        calls.make();
-        self.herald.tell(crowded);
-        self.account(&mut shed);
+        drop(turn);
+        carried.calls.make();
+        self.herald.tell(std::mem::take(&mut carried.crowded));
+        self.account(&mut carried.shed);
         self.reap(true);
-        Sent::Done(delivery)
+        if node.history.is_some() {
+            self.expire_next_history();
+        }
+        match sent {
+            Ok(delivery) => Sent::Done(delivery),
+            Err((obstacle, content)) => Sent::Not(obstacle, Publication { topic, content }),
+        }
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "what leaves the lock is three lists"
-    )]
-    fn append<T>(
+    /// Why an event of this weight is not to be appended now.
+    fn obstacle(
+        &self,
+        node: &Arc<Node>,
+        weight: usize,
+        terms: Terms,
+        carried: &mut Carried,
+    ) -> Option<Obstacle> {
+        let outlets = &carried.hits.outlets;
+        if outlets.is_empty() && node.history.is_none() {
+            return None;
+        }
+        if !terms.pressed && self.is_short_of(weight) {
+            return Some(Obstacle::Pressed);
+        }
+        if !terms.room {
+            return None;
+        }
+        let now = self.clock.now();
+        for outlet in outlets {
+            let budget = outlet.feed.limits().budget.bytes;
+            if weight > budget {
+                return Some(Obstacle::TooLarge { budget });
+            }
+            if outlet.feed.is_full(weight, now, &mut carried.shed) {
+                return Some(Obstacle::Full);
+            }
+        }
+        None
+    }
+
+    fn append(
         &self,
         node: &Arc<Node>,
         order: &mut u64,
-        publication: Publication<T>,
-        hits: Hits,
-        shed: &mut Shed,
-        calls: &mut Calls,
-        crowded: &mut Vec<Arc<super::outlet::Outlet>>,
+        content: Content,
+        carried: &mut Carried,
     ) -> Delivery {
+        let Carried {
+            shed,
+            calls,
+            crowded,
+            hits,
+            unwanted,
+        } = carried;
         if hits.unreadable {
             self.meters.unreadable();
         }
-        let Some(topic) = node.topic_name() else {
-            return Delivery::default();
-        };
-        if hits.outlets.is_empty() && node.history.is_none() {
-            if let Some(counters) = &hits.counters {
-                counters.count(0, 0, publication.payload.len());
+        let bytes = content.payload.len();
+        let topic = match node.topic_name() {
+            Some(topic) if !hits.outlets.is_empty() || node.history.is_some() => topic,
+            _ => {
+                if let Some(counters) = &hits.counters {
+                    counters.count(0, 0, bytes);
+                }
+                self.meters.published(0, 0, 0.0);
+                *unwanted = Some(content);
+                return Delivery::default();
             }
-            self.meters.published(0, 0, 0.0);
-            return Delivery::default();
-        }
+        };
         let position = Position {
             epoch: self.epoch,
             offset: *order,
         };
         *order += 1;
         let now = self.clock.now();
-        let bytes = publication.payload.len();
-        let event = Event::new(topic.clone(), publication, now, position, &self.gauge);
+        let event = Event::new(topic.clone(), content, now, position, &self.gauge);
         if let Some(history) = &node.history {
             history.push(event.clone(), now, shed);
             self.pressure.history_holds(node);
@@ -289,11 +374,13 @@ impl Core {
         let mut subscriptions = 0;
         for outlet in &hits.outlets {
             subscriptions += u64::from(outlet.feed.live());
-            self.pressure.feed_holds(outlet);
             if outlet.feed.append(event.clone(), now, calls, shed) {
                 crowded.push(Arc::clone(outlet));
             }
+            self.pressure.feed_holds(outlet);
         }
+        // Readers may have been so quick that this is the last one who holds it.
+        shed.events.push(event);
         let live = self.live.load(Ordering::Relaxed).max(subscriptions).max(1);
         let delivery = Delivery {
             feeds: hits.outlets.len(),

@@ -58,7 +58,7 @@ impl Core {
         } else {
             self.clear(Piece::Reader(Arc::clone(outlet), cursor, slot), false);
         }
-        self.reap(false);
+        self.left();
     }
 
     /// The same for a lane's member: the lane counts its readers itself.
@@ -67,7 +67,24 @@ impl Core {
         if outlet.feed.exit() {
             self.clear(Piece::Dead(Arc::clone(outlet)), false);
         }
+        self.left();
+    }
+
+    fn left(&self) {
         self.reap(false);
+        // Who left may have been the one that kept a feed full.
+        self.room.made();
+        if self.is_closed() {
+            // Nobody comes any more to clear what could not be cleared now.
+            self.reaper.clear();
+        }
+    }
+
+    /// Gives up a feed that nobody reads and nobody else knows of.
+    pub(crate) fn abandon(&self, outlet: &Arc<Outlet>) {
+        if outlet.feed.exit() {
+            self.clear(Piece::Dead(Arc::clone(outlet)), true);
+        }
     }
 
     /// Clears a few pieces that others left. With `wait`, for locks that are taken as
@@ -152,7 +169,10 @@ impl Core {
             self.reaper.queue.push(Piece::Dead(outlet));
             return false;
         }
-        self.unregister(&outlet);
+        if !self.unregister(&outlet, wait) {
+            self.reaper.queue.push(Piece::Dead(outlet));
+            return false;
+        }
         self.pressure.leave(&outlet);
         let mut shed = Shed::default();
         outlet.feed.clear(&mut shed);

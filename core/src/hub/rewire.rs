@@ -7,8 +7,10 @@
 //! 1. the new feed is hooked in everywhere, so events go into both;
 //! 2. each topic's order is taken and given back once, so that no publisher is left
 //!    that has seen only the old routes;
-//! 3. what is unread in the old feed is put in front of what the new one has got,
-//!    each event once.
+//! 3. what is unread in the old feed is looked up, and the orders are taken once more,
+//!    so that whoever was between the two feeds has been to both;
+//! 4. what was unread is put in front of what the new feed has got, each event once.
+//!    Until then the new feed keeps everything, whatever its budget.
 //!
 //! The same wait makes removal exact: when it returns, nothing of the name will come,
 //! and what was waiting unread is gone.
@@ -128,11 +130,14 @@ impl Core {
             return;
         }
         let selector = self.selector_of(outlet);
-        let own = self.hook_private(selector.clone(), outlet.feed.context());
+        let own = self.hook_growing(selector.clone(), outlet.feed.context());
         let mut own_cursor = own.feed.join();
-        self.settle(selector);
+        self.settle(selector.clone());
 
         let (missed, unread) = self.unread(outlet, *cursor);
+        // A publisher that put one of these into the old feed has by now put it into the
+        // new one as well, where it is recognised.
+        self.settle(selector);
         let mut shed = Shed::default();
         own.feed.with_log(|log, limits| {
             let newer: Vec<Event> = log

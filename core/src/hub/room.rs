@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use crate::sync::{AtomicU32, Condvar, Mutex, Ordering};
+use crate::sync::{AtomicU32, Condvar, Mutex, MutexGuard, Ordering};
 
 #[derive(Default)]
 pub(crate) struct Room {
@@ -14,9 +14,16 @@ pub(crate) struct Room {
     /// Raised whenever some feed let go of something.
     version: Mutex<u64>,
     changed: Condvar,
+    /// One waiting publisher at a time looks for room and takes it.
+    turn: Mutex<()>,
 }
 
 impl Room {
+    /// Held by a waiting publisher from its look at the feeds until it has appended.
+    pub(crate) fn take_turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock()
+    }
+
     /// Some feed let go of something.
     pub(crate) fn made(&self) {
         // A waiter announces itself before it looks at the feeds, and the feeds' locks

@@ -306,27 +306,47 @@ impl Core {
     }
 
     /// A selector of several names: equal ones find each other in the registry.
-    fn hook_several(self: &StdArc<Self>, selector: Selector, context: &Context) -> Arc<Outlet> {
-        let mut registry = self.registry.lock();
+    fn hook_several(&self, selector: Selector, context: &Context) -> Arc<Outlet> {
         let key = (selector, *context.limits());
-        if let Some(outlet) = registry.get(&key)
-            && outlet.feed.enter()
-        {
-            return Arc::clone(outlet);
+        if let Some(outlet) = self.registered(&key) {
+            return outlet;
         }
+        // Hooked in without the registry: it may be into thousands of places.
         let outlet = Outlet::several(context, key.0.clone(), false);
         self.hook_everywhere(&outlet, &key.0);
-        registry.insert(key, Arc::clone(&outlet));
+        let mut registry = self.registry.lock();
+        if let Some(other) = registry.get(&key)
+            && other.feed.enter()
+        {
+            // Somebody was quicker. This one has no reader and never gets one.
+            let other = Arc::clone(other);
+            drop(registry);
+            self.abandon(&outlet);
+            return other;
+        }
+        let replaced = registry.insert(key, Arc::clone(&outlet));
+        drop(registry);
+        drop(replaced);
         outlet
     }
 
+    fn registered(&self, key: &(Selector, Limits)) -> Option<Arc<Outlet>> {
+        let registry = self.registry.lock();
+        let outlet = registry.get(key)?;
+        outlet.feed.enter().then(|| Arc::clone(outlet))
+    }
+
     /// A feed for one subscription alone.
-    pub(crate) fn hook_private(
-        self: &StdArc<Self>,
-        selector: Selector,
-        context: &Context,
-    ) -> Arc<Outlet> {
+    fn hook_private(&self, selector: Selector, context: &Context) -> Arc<Outlet> {
         let outlet = Outlet::several(context, selector.clone(), true);
+        self.hook_everywhere(&outlet, &selector);
+        outlet
+    }
+
+    /// The same, and it keeps everything until it is refilled.
+    pub(crate) fn hook_growing(&self, selector: Selector, context: &Context) -> Arc<Outlet> {
+        let outlet = Outlet::several(context, selector.clone(), true);
+        outlet.feed.with_log(|log, _| log.grow());
         self.hook_everywhere(&outlet, &selector);
         outlet
     }
@@ -369,20 +389,28 @@ impl Core {
         }
     }
 
-    /// Strikes a dead feed of several names out of the registry.
-    pub(crate) fn unregister(&self, outlet: &Arc<Outlet>) {
+    /// Strikes a dead feed of several names out of the registry. False when the registry
+    /// is busy and `wait` is not wanted.
+    #[must_use]
+    pub(crate) fn unregister(&self, outlet: &Arc<Outlet>, wait: bool) -> bool {
         let Some(several) = outlet.several_names() else {
-            return;
+            return true;
         };
         if several.private {
-            return;
+            return true;
         }
+        let Some(mut registry) = (match wait {
+            true => Some(self.registry.lock()),
+            false => self.registry.try_lock(),
+        }) else {
+            return false;
+        };
         let key = (several.selector.lock().clone(), *outlet.feed.limits());
-        let mut registry = self.registry.lock();
         // A newcomer may have replaced the dead one already.
         let found = registry.get(&key).is_some_and(|o| Arc::ptr_eq(o, outlet));
         let struck = found.then(|| registry.remove(&key));
         drop(registry);
         drop(struck);
+        true
     }
 }

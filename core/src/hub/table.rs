@@ -94,6 +94,7 @@ impl Table {
 
     /// Takes an empty topic out. False when the shard is busy and `wait` is not wanted,
     /// or somebody is publishing to it; true when done, or when it is needed again.
+    #[must_use]
     pub(crate) fn forget(&self, node: &Arc<Node>, wait: bool) -> bool {
         let hash = self.hash(node.as_str());
         let shard = self.shard(hash);
