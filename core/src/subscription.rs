@@ -287,7 +287,7 @@ impl Subscription {
 
     /// Reads one event of what came before the feed; `None` once that is done.
     fn catch_up(&mut self) -> Option<Result<Event, TryRecvError>> {
-        match self.backlog.as_mut()?.next() {
+        match self.backlog.as_mut()?.next(self.outlet.core()) {
             Caught::Event(event) => {
                 self.core().meters.delivered(1);
                 Some(Ok(event))
@@ -309,7 +309,7 @@ impl Subscription {
         let backlog = self.backlog.as_mut()?;
         let mut events = Vec::new();
         while events.len() < max {
-            match backlog.next() {
+            match backlog.next(self.outlet.core()) {
                 Caught::Event(event) => events.push(event),
                 Caught::Missed(missed) if events.is_empty() => {
                     meters.missed(missed);

@@ -277,6 +277,14 @@ impl Log {
         {
             self.lose_front(Loss::Stale, shed);
         }
+        self.tidy_history(shed);
+    }
+
+    /// An empty history takes no room, for its topic may be forgotten any time.
+    fn tidy_history(&mut self, shed: &mut Shed) {
+        if self.keeps && self.len() == 0 {
+            self.clear(shed);
+        }
     }
 
     /// Gives up the older half of what is held, at least one event, because the hub
@@ -294,6 +302,7 @@ impl Log {
         {
             held.shrink(shed);
         }
+        self.tidy_history(shed);
         half > 0
     }
 

@@ -117,6 +117,12 @@ impl Core {
             .clone()
     }
 
+    /// Forgets what feeds share: it holds the hub, as the hub holds it.
+    pub(crate) fn forget_contexts(&self) {
+        let contexts = std::mem::take(&mut *self.contexts.lock());
+        drop(contexts);
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
@@ -158,7 +164,7 @@ impl Core {
         self.table.clear();
         self.patterns.clear();
         self.registry.lock().clear();
-        *self.contexts.lock() = Contexts::default();
+        self.forget_contexts();
         self.counted.lock().clear();
         self.pressure.clear();
         for outlet in outlets {

@@ -55,6 +55,8 @@ impl Herald {
         }
         let thread = match self.waking {
             Waking::Publisher => None,
+            // A queue that nobody works off would keep the hub alive.
+            Waking::Thread if self.shared.stopped.load(Ordering::Acquire) => None,
             Waking::Thread => self.thread.get_or_init(|| start(&self.shared)).as_ref(),
         };
         match thread {

@@ -12,7 +12,7 @@ use crate::{
     event::{Event, Position},
     feed::{Budget, Limits, Log, Overflow, Shed},
     fields::{Fields, Projection},
-    hub::node::Node,
+    hub::{core::Core, node::Node},
     pattern::Pattern,
     predicate::Filter,
     sync::{Arc, AtomicBool, Mutex},
@@ -94,6 +94,19 @@ impl History {
             return Err(error(ResumeErrorKind::TooOld { oldest }));
         }
         Ok(next..until)
+    }
+
+    /// The first event at or after an offset that is not too old, with its offset.
+    fn first_from(&self, offset: u64, core: &Core) -> Option<(u64, Event)> {
+        let mut shed = Shed::default();
+        let found = {
+            let mut log = self.log.lock();
+            log.expire(&self.limits, core.clock.now(), &mut shed);
+            let first = log.from(offset).next();
+            first.map(|(seq, event)| (seq, event.clone()))
+        };
+        core.account(&mut shed);
+        found
     }
 }
 
@@ -184,6 +197,11 @@ impl ResumeError {
         }
     }
 
+    /// The position that was asked for.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
     /// The topic concerned.
     pub fn topic(&self) -> &Topic {
         &self.topic
@@ -228,6 +246,8 @@ impl std::error::Error for ResumeError {}
 
 /// The events a subscription has to catch up with before its feed.
 pub(crate) struct Backlog {
+    /// Events that may belong to it, until they have been looked at.
+    seen: Vec<(Arc<Node>, Event)>,
     /// Rising by time of publishing, read from the end.
     waiting: Vec<Waiting>,
     /// The event given last, in case it was not taken.
@@ -252,51 +272,53 @@ pub(crate) enum Caught {
 }
 
 impl Backlog {
-    /// Collects what follows `position` in a topic, up to `until`, as far as `filter`
-    /// admits it. The caller holds the topic's order, so nothing is appended meanwhile.
+    /// Collects what follows `position` in a topic, up to `until`. The caller holds the
+    /// topic's order, so nothing is appended meanwhile, and carries `shed` out of it.
     pub(crate) fn collect(
         &mut self,
+        core: &Core,
         node: &Arc<Node>,
-        topic: &Topic,
-        position: Position,
+        (topic, position): &(Topic, Position),
         until: u64,
-        epoch: u64,
-        filter: Option<&Filter>,
+        shed: &mut Shed,
     ) -> Result<(), ResumeError> {
         let Some(history) = &node.history else {
-            return Err(ResumeError::new(
-                topic.clone(),
-                position,
-                ResumeErrorKind::NoHistory,
-            ));
+            let kind = ResumeErrorKind::NoHistory;
+            return Err(ResumeError::new(topic.clone(), *position, kind));
         };
-        let range = history.after(topic, position, epoch, until)?;
-        let Some(filter) = filter else {
-            self.add(node, range.start, range.end);
-            return Ok(());
-        };
-        let projection = Projection::new(filter.paths().cloned());
-        let events: Vec<Event> = {
-            let log = history.log.lock();
-            log.from(range.start)
-                .map(|(_, event)| event.clone())
-                .collect()
-        };
-        for event in &events {
-            let mut fields = Fields::new();
-            let readable = match event.attributes().is_empty() {
-                true => projection.from_json(event.payload(), &mut fields).is_ok(),
-                false => {
-                    projection.from_attributes(event.attributes(), &mut fields);
-                    true
-                }
-            };
-            if readable && filter.admits(&fields) {
-                let offset = event.position().offset;
-                self.add(node, offset, offset + 1);
-            }
-        }
+        history.expire(core.clock.now(), shed);
+        let range = history.after(topic, *position, core.epoch, until)?;
+        let log = history.log.lock();
+        let events = log.from(range.start).map(|(_, event)| event.clone());
+        self.seen
+            .extend(events.map(|event| (Arc::clone(node), event)));
         Ok(())
+    }
+
+    /// Keeps what `filter` admits, in the order of publishing. No lock is needed any more:
+    /// the events themselves have been collected.
+    pub(crate) fn settle(mut self, filter: Option<&Filter>) -> Option<Box<Backlog>> {
+        let mut seen = std::mem::take(&mut self.seen);
+        if let Some(filter) = filter {
+            let projection = Projection::new(filter.paths().cloned());
+            seen.retain(|(_, event)| {
+                let mut fields = Fields::new();
+                if !event.attributes().is_empty() {
+                    projection.from_attributes(event.attributes(), &mut fields);
+                } else if projection.from_json(event.payload(), &mut fields).is_err() {
+                    return false;
+                }
+                filter.admits(&fields)
+            });
+        }
+        // Stable: within a topic the times already rise as the offsets do.
+        seen.sort_by_key(|(_, event)| event.published_nanos());
+        for (node, event) in &seen {
+            let offset = event.position().offset;
+            self.add(node, offset, offset + 1);
+        }
+        self.waiting.reverse();
+        (!self.waiting.is_empty()).then(|| Box::new(self))
     }
 
     fn add(&mut self, node: &Arc<Node>, next: u64, until: u64) {
@@ -315,38 +337,6 @@ impl Backlog {
             next,
             until,
         });
-    }
-
-    /// Puts the stretches of several topics into the order of publishing.
-    pub(crate) fn in_order(mut self, topics: usize) -> Option<Box<Backlog>> {
-        if topics > 1 {
-            let mut single: Vec<(u64, Waiting)> = Vec::new();
-            for stretch in self.waiting.drain(..) {
-                let Some(history) = &stretch.node.history else {
-                    continue;
-                };
-                let log = history.log.lock();
-                let events = log
-                    .from(stretch.next)
-                    .take_while(|(seq, _)| *seq < stretch.until);
-                single.extend(events.map(|(seq, event)| {
-                    let node = Arc::clone(&stretch.node);
-                    (
-                        event.published_nanos(),
-                        Waiting {
-                            node,
-                            next: seq,
-                            until: seq + 1,
-                        },
-                    )
-                }));
-            }
-            // Stable: within a topic the offsets already rise.
-            single.sort_by_key(|(published, _)| *published);
-            self.waiting = single.into_iter().map(|(_, stretch)| stretch).collect();
-        }
-        self.waiting.reverse();
-        (!self.waiting.is_empty()).then(|| Box::new(self))
     }
 
     /// Takes back the event that was given last.
@@ -386,6 +376,7 @@ impl Backlog {
 
     pub(crate) fn new() -> Self {
         Backlog {
+            seen: Vec::new(),
             waiting: Vec::new(),
             last: None,
             owed: 0,
@@ -393,15 +384,11 @@ impl Backlog {
     }
 
     /// The next event to catch up with.
-    pub(crate) fn next(&mut self) -> Caught {
+    pub(crate) fn next(&mut self, core: &Core) -> Caught {
         let mut missed = std::mem::take(&mut self.owed);
         while let Some(stretch) = self.waiting.last_mut() {
-            let found = stretch.node.history.as_ref().and_then(|history| {
-                let log = history.log.lock();
-                log.from(stretch.next)
-                    .next()
-                    .map(|(seq, event)| (seq, event.clone()))
-            });
+            let history = stretch.node.history.as_ref();
+            let found = history.and_then(|history| history.first_from(stretch.next, core));
             let seq = found.as_ref().map_or(stretch.until, |(seq, _)| *seq);
             let lost = seq.min(stretch.until) - stretch.next;
             if lost > 0 {

@@ -13,7 +13,7 @@ use super::{
     outlet::{Context, Outlet},
 };
 use crate::{
-    feed::{Budget, BudgetError, Limits, Overflow},
+    feed::{Budget, BudgetError, Limits, Overflow, Shed},
     pattern::Pattern,
     predicate::Filter,
     selector::{Selector, SelectorError},
@@ -191,6 +191,7 @@ impl Core {
         if self.is_closed() {
             // The hub closed while this was being hooked in and may have missed it.
             outlet.feed.close(crate::feed::Ending::HubClosed);
+            self.forget_contexts();
         }
         Entered { outlet, backlog }
     }
@@ -227,28 +228,35 @@ impl Core {
             let kind = ResumeErrorKind::NotSelected;
             return Err(ResumeError::new(topic.clone(), *position, kind).into());
         }
-        let nodes: Vec<Arc<Node>> = positions
-            .iter()
-            .map(|(topic, _)| self.topic_node(topic))
-            .collect();
-        let orders: Vec<_> = nodes.iter().map(|node| node.order.lock()).collect();
-        let mut backlog = Backlog::new();
-        let filter = selector.filter.as_ref();
-        let mut resumed = positions.iter().zip(&nodes).zip(&orders);
-        let collected = resumed.try_for_each(|(((topic, position), node), order)| {
-            backlog.collect(node, topic, *position, **order, self.epoch, filter)
-        });
-        if let Err(error) = collected {
+        let mut shed = Shed::default();
+        loop {
+            let nodes = positions.iter().map(|(topic, _)| self.topic_node(topic));
+            let nodes: Vec<Arc<Node>> = nodes.collect();
+            let orders: Vec<_> = nodes.iter().map(|node| node.order.lock()).collect();
+            if nodes.iter().any(|node| node.admissions().lock().is_gone()) {
+                // Taken out of the table between the two lines above.
+                continue;
+            }
+            let mut backlog = Backlog::new();
+            let mut resumed = positions.iter().zip(&nodes).zip(&orders);
+            let collected = resumed.try_for_each(|((position, node), order)| {
+                backlog.collect(self, node, position, **order, &mut shed)
+            });
+            if let Err(error) = collected {
+                drop(orders);
+                self.account(&mut shed);
+                // Some may have been made for this look alone.
+                nodes.into_iter().for_each(|node| self.forget_node(node));
+                return Err(error.into());
+            }
+            let filter = selector.filter.clone();
+            let outlet = self.hook(selector, context);
+            let started = start(&outlet);
             drop(orders);
-            // Some may have been made for this look alone.
-            nodes.into_iter().for_each(|node| self.forget_node(node));
-            return Err(error.into());
+            self.account(&mut shed);
+            let backlog = backlog.settle(filter.as_ref());
+            return Ok((self.entered(outlet, backlog), started));
         }
-        let backlog = backlog.in_order(nodes.len());
-        let outlet = self.hook(selector, context);
-        let started = start(&outlet);
-        drop(orders);
-        Ok((self.entered(outlet, backlog), started))
     }
 
     /// The feed of a selector, hooked in, with one subscription more.

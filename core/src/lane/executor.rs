@@ -1,6 +1,7 @@
 //! Lane threads for those who bring no loop of their own.
 
 use std::{
+    cell::Cell,
     fmt, io,
     panic::{AssertUnwindSafe, catch_unwind},
     thread::{self, JoinHandle, ThreadId},
@@ -22,6 +23,14 @@ use crate::{
     sync::{Arc, AtomicBool, AtomicU64, Ordering, Queue, StdArc},
 };
 
+/// The most threads of one executor.
+const MAX_THREADS: usize = 1_024;
+
+thread_local! {
+    /// A callback runs on this thread right now.
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
 /// What a callback is called with.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
@@ -41,8 +50,8 @@ type Callback = Box<dyn FnMut(Item<'_>) + Send>;
 
 /// One or more threads that each turn a lane and run callbacks.
 ///
-/// A callback runs on one thread, one call at a time, in the order of events. One that
-/// panics is closed with [`CloseReason::Panicked`]; nobody else notices. Callbacks
+/// A callback runs on one thread, one call at a time, in the order of events. Dropping the
+/// executor ends its subscriptions without a further call. A callback that panics is closed with [`CloseReason::Panicked`]; nobody else notices. Callbacks
 /// should not block: those on the same thread wait for them.
 ///
 /// ```
@@ -95,7 +104,7 @@ impl Executor {
     /// Starts the threads.
     ///
     /// # Errors
-    /// When `threads` is 0, or the system gives no thread.
+    /// When `threads` is 0 or more than 1,024, or the system gives no thread.
     pub fn new(hub: &Hub, threads: usize) -> io::Result<Self> {
         Executor::with_limits(hub, threads, SliceLimits::default())
     }
@@ -105,12 +114,12 @@ impl Executor {
     /// # Errors
     /// As [`Executor::new`].
     pub fn with_limits(hub: &Hub, threads: usize, limits: SliceLimits) -> io::Result<Self> {
-        if threads == 0 {
-            let none = "an executor of 0 threads would run nothing: give at least 1";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, none));
+        if !(1..=MAX_THREADS).contains(&threads) {
+            let text = format!("an executor of {threads} threads: give 1 to {MAX_THREADS}");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         let mut executor = Executor {
-            workers: Vec::with_capacity(threads),
+            workers: Vec::new(),
             next: AtomicU64::new(0),
             core: StdArc::clone(hub.core()),
         };
@@ -273,9 +282,11 @@ impl Callbacks {
             return Flow::Close;
         };
         let callback = &mut registered.callback;
+        let inside = INSIDE.replace(true);
         let called = registered
             .gate
             .pass(|| catch_unwind(AssertUnwindSafe(|| callback(item))));
+        INSIDE.set(inside);
         match called {
             Some(Ok(())) => Flow::Taken,
             // Unsubscribed meanwhile: the command to leave is on its way.
@@ -287,9 +298,11 @@ impl Callbacks {
                 self.core.meters.panicked();
                 let closed = Item::Closed(CloseReason::Panicked);
                 let callback = &mut registered.callback;
+                let inside = INSIDE.replace(true);
                 let _ = registered
                     .gate
                     .pass(|| catch_unwind(AssertUnwindSafe(|| callback(closed))));
+                INSIDE.set(inside);
                 self.forget(to);
                 Flow::Close
             }
@@ -339,8 +352,8 @@ impl Listener {
     /// Ends the subscription: when this returns, the callback runs no more.
     ///
     /// If it is running right now on another thread, this waits for that one call, so
-    /// do not hold what the callback waits for. From inside the callback it does not
-    /// wait.
+    /// do not hold what the callback waits for. From inside a callback, be it this one or
+    /// another, it does not wait: a call that is under way is then the last.
     pub fn unsubscribe(self) {}
 
     /// Whether the callback will never run again: its subscription was closed, or it
@@ -354,7 +367,12 @@ impl Drop for Listener {
     fn drop(&mut self) {
         self.shared.remote.unsubscribe(self.member);
         self.shared.inbox.push(Order::Drop(self.token));
-        self.gate.shut(self.shared.thread.get().copied());
+        if INSIDE.get() {
+            // Two callbacks that end each other would wait for ever.
+            self.gate.close();
+        } else {
+            self.gate.shut(self.shared.thread.get().copied());
+        }
         self.shared.remote.call();
     }
 }

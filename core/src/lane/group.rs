@@ -244,8 +244,14 @@ impl Group {
                 break;
             }
         }
-        if self.pass.is_none() && self.dead as usize > FEW_DEAD.max(self.members.len() / 4) {
-            self.pack(at.locations);
+        self.pack_if_sparse(at.locations);
+    }
+
+    /// Closes the holes that leavers left, once there are many and no pass is under way.
+    pub(super) fn pack_if_sparse(&mut self, locations: &mut Locations) {
+        let many = FEW_DEAD.max(self.members.len() / 4);
+        if self.pass.is_none() && self.dead as usize > many {
+            self.pack(locations);
         }
     }
 
@@ -334,7 +340,8 @@ impl Group {
             *next += walked;
             let word = returned.then_some(flow);
             if word == Some(Flow::Taken) {
-                at.slice.count(served, served);
+                // A member that is passed by costs something too.
+                at.slice.count(served.max(walked / 16), served);
                 continue;
             }
             let taken = taken(word, offered);
@@ -434,7 +441,7 @@ impl Group {
         );
     }
 
-    /// Takes a member out in the middle of a at.slice.
+    /// Takes a member out in the middle of a slice.
     fn depart<S: Sink>(
         &mut self,
         place: usize,
@@ -485,7 +492,7 @@ impl Group {
         }
     }
 
-    /// Serves members that catch up by themselves, with up to half of the at.slice.
+    /// Serves members that catch up by themselves, with up to half of the slice.
     fn serve_lone<S: Sink>(&mut self, at: &mut Service<'_, '_, S>) {
         let enough = at.slice.left() / 2;
         while at.slice.left() > enough
@@ -540,7 +547,7 @@ impl Group {
     ) -> Step {
         let token = self.members[place].token;
         if let Some(backlog) = &mut lone.backlog {
-            let word = match backlog.next() {
+            let word = match backlog.next(self.core()) {
                 Caught::Event(event) => {
                     let word = ask(|| at.sink.deliver(token, std::slice::from_ref(&event)));
                     let taken = taken(word, std::slice::from_ref(&event));
@@ -597,7 +604,6 @@ impl Group {
         Step::after(word, offered, self.core())
     }
 
-    /// Closes the holes that leavers left.
     fn pack(&mut self, locations: &mut Locations) {
         let mut kept = 0;
         for place in 0..self.members.len() {

@@ -2,29 +2,40 @@
 
 use crate::sync::{AtomicU32, Ordering, Queue};
 
-/// A member of a lane, for as long as it is one.
+/// A member of a lane, for as long as it is one. No two lanes of a process give out
+/// equal ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MemberId {
+    lane: u32,
     pub(super) index: u32,
     pub(super) generation: u32,
 }
 
 /// Gives out names; one that is given back comes out again with another generation.
 pub(super) struct Ids {
+    lane: u32,
     free: Queue<MemberId>,
     next: AtomicU32,
 }
 
 impl Ids {
     pub(super) fn new() -> Self {
+        static LANES: AtomicU32 = AtomicU32::new(0);
         Ids {
+            lane: LANES.fetch_add(1, Ordering::Relaxed),
             free: Queue::new(),
             next: AtomicU32::new(0),
         }
     }
 
+    /// Whether this lane gave the name out.
+    pub(super) fn gave(&self, id: MemberId) -> bool {
+        self.lane == id.lane
+    }
+
     pub(super) fn take(&self) -> MemberId {
         self.free.pop().unwrap_or_else(|| MemberId {
+            lane: self.lane,
             index: self.next.fetch_add(1, Ordering::Relaxed),
             generation: 0,
         })
@@ -32,6 +43,7 @@ impl Ids {
 
     pub(super) fn give_back(&self, id: MemberId) {
         self.free.push(MemberId {
+            lane: id.lane,
             index: id.index,
             generation: id.generation.wrapping_add(1),
         });
@@ -130,6 +142,7 @@ mod tests {
     fn a_name_whose_generations_have_all_been_used_starts_again() {
         let ids = Ids::new();
         let last = MemberId {
+            lane: 0,
             index: 0,
             generation: u32::MAX,
         };

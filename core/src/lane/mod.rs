@@ -174,14 +174,32 @@ impl Lane {
         Ok(id)
     }
 
-    /// Takes a member out: when this returns, nothing more is delivered to it. O(1).
-    /// False when it was no member any more.
+    /// Takes a member out: when this returns, nothing more is delivered to it. O(1),
+    /// amortised. False when it was no member, or one of another lane.
+    ///
+    /// Commands that other threads have posted are carried out first, so a member that
+    /// they have just subscribed is known here.
     pub fn unsubscribe(&mut self, member: MemberId) -> bool {
+        self.carry_out_controls();
+        self.shared.ids.gave(member) && self.take_out(member)
+    }
+
+    /// Lets a member go on whose sink said [`Flow::Stalled`]. Commands that other threads
+    /// have posted are carried out first.
+    pub fn resume(&mut self, member: MemberId) {
+        self.carry_out_controls();
+        if self.shared.ids.gave(member) {
+            self.go_on(member);
+        }
+    }
+
+    fn take_out(&mut self, member: MemberId) -> bool {
         let Some((number, place)) = self.locations.find(member) else {
             return false;
         };
         if let Some(group) = &mut self.groups[number as usize] {
             group.remove(place);
+            group.pack_if_sparse(&mut self.locations);
         }
         self.locations.clear(member);
         self.shared.ids.give_back(member);
@@ -189,8 +207,7 @@ impl Lane {
         true
     }
 
-    /// Lets a member go on whose sink said [`Flow::Stalled`].
-    pub fn resume(&mut self, member: MemberId) {
+    fn go_on(&mut self, member: MemberId) {
         let Some((number, _)) = self.locations.find(member) else {
             return;
         };
@@ -201,7 +218,7 @@ impl Lane {
         }
     }
 
-    /// How many members the lane has.
+    /// How many members the lane has. O(feeds).
     pub fn len(&self) -> usize {
         self.groups.iter().flatten().map(Group::len).sum()
     }
@@ -260,13 +277,17 @@ impl Lane {
     }
 
     fn carry_out_controls(&mut self) {
-        while let Some(control) = self.shared.next() {
+        // Those that are there now: a stream of commands must not hold up deliveries.
+        for _ in 0..self.shared.controls() {
+            let Some(control) = self.shared.next() else {
+                return;
+            };
             match control.what {
                 What::Join(join) => self.adopt(join),
                 What::Leave(member) => {
-                    self.unsubscribe(member);
+                    self.take_out(member);
                 }
-                What::Resume(member) => self.resume(member),
+                What::Resume(member) => self.go_on(member),
             }
             let core = &self.shared.core;
             let waited = core.clock.now().saturating_sub(control.posted);

@@ -102,6 +102,11 @@ impl Shared {
         }
     }
 
+    /// How many commands wait.
+    pub(super) fn controls(&self) -> usize {
+        self.controls.len()
+    }
+
     pub(super) fn next(&self) -> Option<Control> {
         self.controls.pop()
     }
@@ -176,6 +181,9 @@ impl Remote {
     /// From the lane's own thread, [`Lane::unsubscribe`](super::Lane::unsubscribe) does
     /// it at once.
     pub fn unsubscribe(&self, member: MemberId) {
+        if !self.0.ids.gave(member) {
+            return;
+        }
         self.0.post(What::Leave(member));
     }
 
@@ -187,6 +195,9 @@ impl Remote {
 
     /// Lets a stalled member go on.
     pub fn resume(&self, member: MemberId) {
+        if !self.0.ids.gave(member) {
+            return;
+        }
         self.0.post(What::Resume(member));
     }
 }

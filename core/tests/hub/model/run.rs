@@ -479,11 +479,23 @@ impl Run {
         if remote {
             member.leaving = true;
             self.lanes[lane].remote.unsubscribe(id);
-        } else if self.lanes[lane].lane.unsubscribe(id) {
+        } else {
+            self.hear(lane);
+            let is_member = self.members.remove(&token).is_some();
+            assert_eq!(self.lanes[lane].lane.unsubscribe(id), is_member);
             assert!(!self.lanes[lane].lane.unsubscribe(id), "left twice");
-            self.members.remove(&token);
         }
-        // Otherwise the lane has not heard of its joining yet.
+    }
+
+    /// What other threads have asked a lane for is done.
+    fn hear(&mut self, lane: usize) {
+        self.members.retain(|_, m| m.lane != lane || !m.leaving);
+        for token in std::mem::take(&mut self.lanes[lane].resuming) {
+            if let Some(member) = self.members.get_mut(&token) {
+                member.stalled = false;
+            }
+        }
+        self.lanes[lane].dirty = true;
     }
 
     fn resume(&mut self, choice: usize, remote: bool) {
@@ -496,7 +508,7 @@ impl Run {
             self.lanes[lane].resuming.push(token);
         } else {
             member.stalled = false;
-            self.lanes[lane].dirty = true;
+            self.hear(lane);
             self.lanes[lane].lane.resume(id);
         }
     }
@@ -520,14 +532,8 @@ impl Run {
     }
 
     fn turn(&mut self, lane: usize) -> bool {
-        // What was asked for from elsewhere is done first.
-        self.members.retain(|_, m| m.lane != lane || !m.leaving);
+        self.hear(lane);
         let state = &mut self.lanes[lane];
-        for token in std::mem::take(&mut state.resuming) {
-            if let Some(member) = self.members.get_mut(&token) {
-                member.stalled = false;
-            }
-        }
         let mut sink = Check {
             world: &self.world,
             members: &mut self.members,
