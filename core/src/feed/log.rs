@@ -122,8 +122,8 @@ pub(crate) struct Log {
     caught_up: u32,
     /// Keeps entries that nobody needs: the log of a topic's history.
     keeps: bool,
-    /// Takes everything, whatever its limits, until it is refilled.
-    grows: bool,
+    /// So many have asked it to take everything, whatever its limits.
+    grows: u16,
     /// Absent until the first event: an idle feed is small.
     held: Option<Box<Held>>,
 }
@@ -165,7 +165,19 @@ impl Log {
 
     /// Takes everything from now on, whatever its limits, until it is refilled.
     pub(crate) fn grow(&mut self) {
-        self.grows = true;
+        self.grows += 1;
+    }
+
+    /// Keeps to its limits again.
+    pub(crate) fn stop_growing(&mut self, limits: &Limits, shed: &mut Shed) {
+        self.grows -= 1;
+        if self.grows == 0 {
+            while let Some(held) = &self.held
+                && (held.entries.len() > limits.budget.events || held.bytes > limits.budget.bytes)
+            {
+                self.lose_front(Loss::Oldest, shed);
+            }
+        }
     }
 
     /// The number that the next event takes.
@@ -193,7 +205,7 @@ impl Log {
 
     /// Whether an event of this weight would push another out or be refused.
     pub(crate) fn is_full(&self, weight: usize, limits: &Limits) -> bool {
-        !self.grows
+        self.grows == 0
             && self.held.as_ref().is_some_and(|held| {
                 !held.entries.is_empty()
                     && (held.entries.len() >= limits.budget.events
@@ -212,7 +224,7 @@ impl Log {
             shed.events.push(event);
             return;
         }
-        if weight > limits.budget.bytes && !self.grows {
+        if weight > limits.budget.bytes && self.grows == 0 {
             // It fits into no emptiness of this log: everything older gives way as it
             // would have, and the event itself is lost.
             if limits.overflow == Overflow::DropNewest {
@@ -227,7 +239,7 @@ impl Log {
             shed.events.push(event);
             return;
         }
-        if limits.overflow == Overflow::KeepLatest && !self.grows {
+        if limits.overflow == Overflow::KeepLatest && self.grows == 0 {
             self.replace_older(&event, seq, shed);
         }
         while self.is_full(weight, limits) {
@@ -268,7 +280,7 @@ impl Log {
 
     /// Drops what is past its age. O(1) when nothing is.
     pub(crate) fn expire(&mut self, limits: &Limits, now: u64, shed: &mut Shed) {
-        if limits.budget.age == u64::MAX || self.grows {
+        if limits.budget.age == u64::MAX || self.grows > 0 {
             return;
         }
         let limit = now.saturating_sub(limits.budget.age);
@@ -290,7 +302,7 @@ impl Log {
     /// Gives up the older half of what is held, at least one event, because the hub
     /// as a whole holds too much. False when nothing is held.
     pub(crate) fn press(&mut self, shed: &mut Shed) -> bool {
-        if self.grows {
+        if self.grows > 0 {
             return false;
         }
         let half = self.len().div_ceil(2);
@@ -566,7 +578,7 @@ impl Log {
             shed.grown -= held.room();
             **held = Held::default();
         }
-        self.grows = false;
+        self.grows = 0;
         let cursor = self.end;
         self.end += missed;
         if missed > 0 {

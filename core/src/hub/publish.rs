@@ -176,7 +176,7 @@ impl Core {
             // Readers that have left may still hold a feed full.
             self.reap(true);
             let mut publication = waiting.take()?;
-            let mut terms = Terms {
+            let terms = Terms {
                 room: true,
                 pressed: false,
             };
@@ -194,7 +194,7 @@ impl Core {
                 publication = back;
                 match obstacle {
                     Obstacle::Gone => {}
-                    Obstacle::Full => {
+                    Obstacle::Full | Obstacle::Pressed => {
                         waiting = Some(publication);
                         return None;
                     }
@@ -202,10 +202,6 @@ impl Core {
                         let budget = budget as u64;
                         let error = PublishError::TooLarge { weight, budget };
                         return Some(Err(PublishWaitError::Refused(error)));
-                    }
-                    Obstacle::Pressed => {
-                        self.make_room(weight);
-                        terms.pressed = true;
                     }
                 }
             }
@@ -312,11 +308,9 @@ impl Core {
         if outlets.is_empty() && node.history.is_none() {
             return None;
         }
-        if !terms.pressed && self.is_short_of(weight) {
-            return Some(Obstacle::Pressed);
-        }
+        let short = self.is_short_of(weight);
         if !terms.room {
-            return None;
+            return (short && !terms.pressed).then_some(Obstacle::Pressed);
         }
         let now = self.clock.now();
         for outlet in outlets {
@@ -328,7 +322,8 @@ impl Core {
                 return Some(Obstacle::Full);
             }
         }
-        None
+        // Who asks for room wants nobody else to lose anything for it either.
+        short.then_some(Obstacle::Full)
     }
 
     fn append(

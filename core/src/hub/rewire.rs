@@ -130,11 +130,17 @@ impl Core {
             return;
         }
         let selector = self.selector_of(outlet);
+        outlet.feed.with_log(|log, _| log.grow());
         let own = self.hook_growing(selector.clone(), outlet.feed.context());
         let mut own_cursor = own.feed.join();
         self.settle(selector.clone());
 
         let (missed, unread) = self.unread(outlet, *cursor);
+        let mut shed = Shed::default();
+        outlet
+            .feed
+            .with_log(|log, limits| log.stop_growing(limits, &mut shed));
+        self.account(&mut shed);
         // A publisher that put one of these into the old feed has by now put it into the
         // new one as well, where it is recognised.
         self.settle(selector);

@@ -4,6 +4,7 @@
 //! the version rises and the next question for the projection compiles it anew.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
@@ -87,7 +88,10 @@ impl Paths {
 
     /// The set has changed.
     fn advance(&mut self) {
-        self.version += 1;
+        // No two sets of paths of a process share a version, so an index that was emptied and
+        // one that took its place are told apart by whoever keeps a projection.
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        self.version = NEXT.fetch_add(1, Ordering::Relaxed);
         self.projection = None;
     }
 

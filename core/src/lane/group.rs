@@ -295,6 +295,8 @@ impl Group {
         };
         if through {
             self.end_pass(&pass, at);
+            // Perhaps the last holder of its events, whose buffers are anybody's.
+            contained(|| drop(pass));
         } else {
             self.pass = Some(pass);
         }
@@ -555,6 +557,7 @@ impl Group {
                     if taken == 0 {
                         backlog.put_back();
                     }
+                    contained(|| drop(event));
                     word
                 }
                 Caught::Missed(missed) => {
@@ -593,7 +596,9 @@ impl Group {
                 let word = ask(|| at.sink.deliver(token, offered));
                 let taken = taken(word, offered);
                 at.slice.count(offered.len(), taken);
-                (word, run.first + taken as u64, offered.len())
+                let (to, offered) = (run.first + taken as u64, offered.len());
+                contained(|| drop(run));
+                (word, to, offered)
             }
             // What the group has walked over was replaced since, to the last event.
             Read::Nothing => (Some(Flow::Taken), self.target(), 0),

@@ -11,8 +11,8 @@ use std::{
 };
 
 use distributary::{
-    CloseReason, Executor, Hub, Lane, Overflow, RecvError, SubscribeOptions, Token, TryRecvError,
-    Waking,
+    CloseReason, Executor, Filter, Hub, Lane, Overflow, RecvError, Selector, SubscribeOptions,
+    Token, TryRecvError, Waking,
 };
 
 use super::{Log, assert_nothing_left, budget, drain, read_all, soon, until};
@@ -190,4 +190,25 @@ fn a_sink_that_had_been_closed_is_counted() {
     let stats = hub.stats();
     assert_eq!((stats.closed_writes, stats.subscriptions), (1, 0));
     assert_eq!((stats.delivered, stats.panicked), (0, 0));
+}
+
+/// The filters of a pattern are emptied and others take their place: a topic that has
+/// looked into its events for the old ones must look for the new ones.
+#[test]
+fn new_filters_of_a_pattern_are_not_taken_for_the_old_ones() {
+    let hub = Hub::new();
+    let with = |filter: &str| {
+        let filter = Filter::parse(filter).unwrap();
+        hub.subscribe(Selector::pattern("t*").unwrap().filter(filter))
+            .unwrap()
+    };
+    let _stays = hub.subscribe(Selector::pattern("t*").unwrap()).unwrap();
+    let payload = r#"{"a": 1, "b": 1}"#;
+    for _ in 0..3 {
+        for filter in [r#"{"a": 1}"#, r#"{"b": 1}"#] {
+            let mut sub = with(filter);
+            assert_eq!(hub.publish("t", payload).unwrap().feeds, 2, "{filter}");
+            assert!(sub.try_recv().is_ok());
+        }
+    }
 }

@@ -77,7 +77,7 @@ struct Counts {
 struct LaneState {
     lane: Lane,
     remote: Remote,
-    /// In the middle of a large event.
+    /// In the middle of a large event, or with members taken in that it has not served.
     busy: bool,
     /// Something was published meanwhile.
     loose: bool,
@@ -481,6 +481,7 @@ impl Run {
             self.lanes[lane].remote.unsubscribe(id);
         } else {
             self.hear(lane);
+            self.lanes[lane].busy = true;
             let is_member = self.members.remove(&token).is_some();
             assert_eq!(self.lanes[lane].lane.unsubscribe(id), is_member);
             assert!(!self.lanes[lane].lane.unsubscribe(id), "left twice");
@@ -509,6 +510,7 @@ impl Run {
         } else {
             member.stalled = false;
             self.hear(lane);
+            self.lanes[lane].busy = true;
             self.lanes[lane].lane.resume(id);
         }
     }
@@ -542,11 +544,15 @@ impl Run {
             loose: state.loose,
             closed: self.closed,
             delivered: 0,
-            failed: false,
+            begun: 0,
+            ended: 0,
         };
         let turn = state.lane.turn(&mut sink);
         // The lane keeps a sink's panic to itself.
-        assert!(!sink.failed, "the sink was called wrongly, see above");
+        assert_eq!(
+            sink.begun, sink.ended,
+            "the sink was called wrongly, see above"
+        );
         assert_eq!(turn.delivered as u64, sink.delivered);
         self.counts.delivered += sink.delivered;
         state.busy = turn.more;
@@ -829,7 +835,9 @@ struct Check<'a> {
     closed: bool,
     delivered: u64,
     /// Set while a check is under way, so also after one has failed.
-    failed: bool,
+    /// Calls that began, and those that ended without a panic.
+    begun: usize,
+    ended: usize,
 }
 
 impl Check<'_> {
@@ -858,7 +866,7 @@ impl Check<'_> {
 
 impl Sink for Check<'_> {
     fn deliver(&mut self, to: Token, events: &[Event]) -> Flow {
-        self.failed = true;
+        self.begun += 1;
         let (world, loose) = (self.world, self.loose);
         let member = self.member(to);
         assert!(!member.stalled, "a delivery to a stalled sink");
@@ -888,18 +896,21 @@ impl Sink for Check<'_> {
         if let Some(member) = self.members.get_mut(&to) {
             member.reader = after.swap_remove(taken);
         }
-        self.failed = false;
+        self.ended += 1;
         refusal.unwrap_or(Flow::Taken)
     }
 
     fn lagged(&mut self, to: Token, missed: u64) -> Flow {
-        self.failed = true;
+        self.begun += 1;
         let (world, loose) = (self.world, self.loose);
         let reader = &mut self.member(to).reader;
         if loose && reader.backlog.is_empty() {
             assert!(
                 (1..=reader.missed()).contains(&missed),
-                "{missed} were not lost"
+                "{missed} were not lost, but {}, of {:?} under {:?}",
+                reader.missed(),
+                reader.queue,
+                reader.overflow
             );
             reader.read += missed as usize;
         } else {
@@ -910,12 +921,12 @@ impl Sink for Check<'_> {
         assert!(!self.member(to).stalled, "a word to a stalled sink");
         self.counts.missed += missed;
         let flow = self.refusal(to).unwrap_or(Flow::Taken);
-        self.failed = false;
+        self.ended += 1;
         flow
     }
 
     fn closed(&mut self, to: Token, reason: CloseReason) {
-        self.failed = true;
+        self.begun += 1;
         let (world, closed) = (self.world, self.closed);
         let member = self.member(to);
         match reason {
@@ -933,6 +944,6 @@ impl Sink for Check<'_> {
             reason => panic!("closed for no reason: {reason}"),
         }
         self.members.remove(&to);
-        self.failed = false;
+        self.ended += 1;
     }
 }
