@@ -4,6 +4,7 @@
 mod ages;
 mod counting;
 mod destructors;
+mod executors;
 mod markers;
 mod members;
 mod memory;

@@ -119,7 +119,9 @@ impl Seen {
         while self.count() < until {
             match sub.try_recv() {
                 Ok(event) => {
-                    let topic = TOPICS.iter().position(|topic| event.topic().as_str() == *topic);
+                    let topic = TOPICS
+                        .iter()
+                        .position(|topic| event.topic().as_str() == *topic);
                     let number = text(&event).parse().unwrap();
                     self.numbers[topic.unwrap()].push(number);
                 }
