@@ -8,6 +8,7 @@ use distributary::{Hub, Lane, Token};
 use crate::edges::{Log, drain};
 
 const ROUNDS: u32 = 200_000;
+const MOST_GROWTH: u64 = 2 << 20;
 
 /// Set for the process that does nothing but one test.
 const ALONE: &str = "DISTRIBUTARY_TEST_ALONE";
@@ -39,6 +40,7 @@ fn assert_keeps_its_memory(mut round: impl FnMut()) {
     let before = resident();
     (0..ROUNDS).for_each(|_| round());
     let growth = resident().saturating_sub(before);
+    assert!(growth < MOST_GROWTH, "{growth} bytes more");
 }
 
 #[test]
