@@ -68,44 +68,53 @@ fn what_grows_old_while_a_returner_catches_up_is_told_as_missed() {
     assert_eq!(text(&sub.try_recv().unwrap()), "4");
 }
 
-#[test]
-fn each_way_to_read_tells_how_many_grew_old() {
+/// Whichever way they read, and whatever gives way when they are slow.
+fn each_reader_is_told_how_many_grew_old(overflow: Overflow) {
     let hub = Hub::new();
-    for overflow in [
-        Overflow::DropOldest,
-        Overflow::DropNewest,
-        Overflow::KeepLatest,
-    ] {
-        let options = SubscribeOptions::new().overflow(overflow).budget(age(LONG));
-        let subscribe = || hub.subscribe_with("t", options.clone()).unwrap();
-        let [mut single, mut batch] = [subscribe(), subscribe()];
-        let mut lane = Lane::new(&hub);
-        lane.subscribe_with("t", Token(1), options.clone()).unwrap();
-        // One that reads when nothing has come since.
-        let quiet = hub.subscribe_with("quiet", options.clone());
-        let mut quiet = quiet.unwrap();
-        for payload in ["1", "2", "3"] {
-            hub.publish("t", payload).unwrap();
-            hub.publish("quiet", payload).unwrap();
-        }
-        let_pass(LONG);
-        let missed = TryRecvError::Lagged { missed: 3 };
-        assert_eq!(quiet.try_recv().unwrap_err(), missed, "{overflow:?}");
-        assert_eq!(quiet.try_recv().unwrap_err(), TryRecvError::Empty);
-
-        hub.publish("t", "4").unwrap();
-        hub.publish("t", "5").unwrap();
-        let mut sink = Log::default();
-        drain(&mut lane, &mut sink);
-        assert_eq!(sink.lagged, [(Token(1), 3)], "{overflow:?}");
-        let fresh = ["4", "5"].map(|payload| (Token(1), payload.to_owned()));
-        assert_eq!(sink.events, fresh);
-        assert_eq!(batch.try_recv_batch(8).unwrap_err(), missed, "{overflow:?}");
-        let read = batch.try_recv_batch(8).unwrap();
-        assert_eq!(read.iter().map(text).collect::<Vec<_>>(), ["4", "5"]);
-        assert_eq!(single.try_recv().unwrap_err(), missed, "{overflow:?}");
-        assert_eq!(text(&single.try_recv().unwrap()), "4");
-        assert_eq!(text(&single.try_recv().unwrap()), "5");
-        assert_eq!(single.try_recv().unwrap_err(), TryRecvError::Empty);
+    let options = SubscribeOptions::new().overflow(overflow).budget(age(LONG));
+    let subscribe = || hub.subscribe_with("t", options.clone()).unwrap();
+    let [mut single, mut batch] = [subscribe(), subscribe()];
+    let mut lane = Lane::new(&hub);
+    lane.subscribe_with("t", Token(1), options.clone()).unwrap();
+    // One that reads when nothing has come since.
+    let quiet = hub.subscribe_with("quiet", options.clone());
+    let mut quiet = quiet.unwrap();
+    for payload in ["1", "2", "3"] {
+        hub.publish("t", payload).unwrap();
+        hub.publish("quiet", payload).unwrap();
     }
+    let_pass(LONG);
+    let missed = TryRecvError::Lagged { missed: 3 };
+    assert_eq!(quiet.try_recv().unwrap_err(), missed, "{overflow:?}");
+    assert_eq!(quiet.try_recv().unwrap_err(), TryRecvError::Empty);
+
+    hub.publish("t", "4").unwrap();
+    hub.publish("t", "5").unwrap();
+    let mut sink = Log::default();
+    drain(&mut lane, &mut sink);
+    assert_eq!(sink.lagged, [(Token(1), 3)], "{overflow:?}");
+    let fresh = ["4", "5"].map(|payload| (Token(1), payload.to_owned()));
+    assert_eq!(sink.events, fresh);
+    assert_eq!(batch.try_recv_batch(8).unwrap_err(), missed, "{overflow:?}");
+    let read = batch.try_recv_batch(8).unwrap();
+    assert_eq!(read.iter().map(text).collect::<Vec<_>>(), ["4", "5"]);
+    assert_eq!(single.try_recv().unwrap_err(), missed, "{overflow:?}");
+    assert_eq!(text(&single.try_recv().unwrap()), "4");
+    assert_eq!(text(&single.try_recv().unwrap()), "5");
+    assert_eq!(single.try_recv().unwrap_err(), TryRecvError::Empty);
+}
+
+#[test]
+fn with_drop_oldest_each_reader_is_told_how_many_grew_old() {
+    each_reader_is_told_how_many_grew_old(Overflow::DropOldest);
+}
+
+#[test]
+fn with_drop_newest_each_reader_is_told_how_many_grew_old() {
+    each_reader_is_told_how_many_grew_old(Overflow::DropNewest);
+}
+
+#[test]
+fn with_keep_latest_each_reader_is_told_how_many_grew_old() {
+    each_reader_is_told_how_many_grew_old(Overflow::KeepLatest);
 }
