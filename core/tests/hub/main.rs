@@ -2,4 +2,5 @@
 
 mod edges;
 mod model;
+mod promises;
 mod stress;

@@ -14,12 +14,12 @@ use distributary::{
 };
 
 /// Long enough for anything that is going to happen.
-fn soon() -> Instant {
+pub(super) fn soon() -> Instant {
     Instant::now() + Duration::from_secs(20)
 }
 
 /// Waits until something is so.
-fn until(what: impl Fn() -> bool) {
+pub(super) fn until(what: impl Fn() -> bool) {
     let deadline = soon();
     while !what() {
         assert!(Instant::now() < deadline, "it never happened");
@@ -27,12 +27,12 @@ fn until(what: impl Fn() -> bool) {
     }
 }
 
-fn budget(events: usize) -> Budget {
+pub(super) fn budget(events: usize) -> Budget {
     Budget::default().events(events).unwrap()
 }
 
 /// The payloads of all that can be read now, and the sum of what was missed.
-fn read_all(sub: &mut Subscription) -> (Vec<String>, u64) {
+pub(super) fn read_all(sub: &mut Subscription) -> (Vec<String>, u64) {
     let (mut read, mut missed) = (Vec::new(), 0);
     loop {
         match sub.try_recv() {
@@ -43,18 +43,18 @@ fn read_all(sub: &mut Subscription) -> (Vec<String>, u64) {
     }
 }
 
-fn text(event: &Event) -> String {
+pub(super) fn text(event: &Event) -> String {
     String::from_utf8(event.payload().to_vec()).unwrap()
 }
 
 /// A sink that writes down what it is told, and takes what it is told to take.
 #[derive(Default)]
-struct Log {
-    events: Vec<(Token, String)>,
-    lagged: Vec<(Token, u64)>,
-    closed: Vec<(Token, CloseReason)>,
+pub(super) struct Log {
+    pub(super) events: Vec<(Token, String)>,
+    pub(super) lagged: Vec<(Token, u64)>,
+    pub(super) closed: Vec<(Token, CloseReason)>,
     /// Stalls at the next delivery to this one.
-    stalls: Option<Token>,
+    pub(super) stalls: Option<Token>,
 }
 
 impl Sink for Log {
@@ -78,11 +78,11 @@ impl Sink for Log {
     }
 }
 
-fn drain(lane: &mut Lane, sink: &mut impl Sink) {
+pub(super) fn drain(lane: &mut Lane, sink: &mut impl Sink) {
     while lane.turn(sink).more {}
 }
 
-fn assert_nothing_left(hub: &Hub) {
+pub(super) fn assert_nothing_left(hub: &Hub) {
     let stats = hub.stats();
     let alive = (
         stats.subscriptions,
