@@ -323,6 +323,20 @@ impl<C: Borrow<Limits>> Feed<C> {
         }
     }
 
+    /// Moves a lane's place from `walk` to the end, and clears its announcement as
+    /// [`Feed::look`] does. The end.
+    pub(crate) fn skip_to_end(&self, post: &Arc<Post>, walk: u64, shed: &mut Shed) -> u64 {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        let audience = state.audience.as_deref_mut();
+        if let Some(seat) = audience.and_then(|audience| audience.seat(post)) {
+            seat.announced = false;
+        }
+        let end = state.log.end();
+        state.log.advance(walk, end, shed);
+        end
+    }
+
     /// The number of the oldest event held, or of the next one.
     pub(crate) fn start(&self) -> u64 {
         self.state.lock().log.start()

@@ -232,6 +232,7 @@ impl Group {
     /// Serves members until the slice is used up or nothing is left to do.
     pub(super) fn serve<S: Sink>(&mut self, post: &Arc<Post>, at: &mut Service<'_, '_, S>) {
         if self.lone.is_some() {
+            self.go_ahead(post, at);
             self.serve_lone(at);
         }
         while !at.slice.is_over() && (self.pass.is_some() || self.begin_pass(post, at.slice)) {
@@ -245,6 +246,21 @@ impl Group {
             }
         }
         self.pack_if_sparse(at.locations);
+    }
+
+    /// With nobody who keeps up, the group itself would only hold back what the lone ones
+    /// have read already: it goes to the end, and they come after it.
+    fn go_ahead<S: Sink>(&mut self, post: &Arc<Post>, at: &mut Service<'_, '_, S>) {
+        let all_lone = |ones: &LoneOnes| ones.by_id.len() == self.len();
+        if self.pass.is_some() || !self.lone.as_deref().is_some_and(all_lone) {
+            return;
+        }
+        let mut shed = Shed::default();
+        self.walk = self.outlet.feed.skip_to_end(post, self.walk, &mut shed);
+        self.core().account(&mut shed);
+        if self.outlet.feed.limits().overflow == Overflow::Disconnect {
+            self.close_overtaken(at);
+        }
     }
 
     /// Closes the holes that leavers left, once there are many and no pass is under way.
