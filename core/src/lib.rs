@@ -46,6 +46,7 @@ mod lane {
     mod gate;
 }
 
+pub use bytes::Bytes;
 pub use event::{Event, Position, PositionError, Publication};
 pub use feed::{Budget, BudgetError, Overflow};
 pub use fields::{Attributes, NotJson, Number, Path, PathId, Value, ValueRef};

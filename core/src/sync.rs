@@ -2,26 +2,31 @@
 //!
 //! A normal build takes `parking_lot` and `crossbeam`; a build with `--cfg loom`
 //! takes loom's models of them, so that the hand-over protocols (`feed`,
-//! `lane::doorbell`) run unchanged under the model checker. Nothing outside this
-//! module names a primitive, which is what makes those models say something about
-//! the shipped code. Reference counts hand nothing over and are not modelled;
-//! [`Arc`] is one without a weak count, [`StdArc`] the one that methods, wakers and
-//! trait objects ask for.
+//! `wake::Post`, the gate of callbacks) run unchanged under the model checker. Nothing
+//! that hands events over names a primitive elsewhere, which is what makes those models
+//! say something about the shipped code. Reference counts hand nothing over and are not
+//! modelled; [`Arc`] is one without a weak count, [`StdArc`] the one that methods, wakers
+//! and trait objects ask for.
 //!
 //! # Lock order
 //!
-//! A thread takes these only downwards, and holds at most one of a row:
+//! A thread takes these only downwards, and holds at most one of a row, but for the
+//! orders of several topics, which a resume takes by name:
 //!
-//! 1. the registry of selectors over several names (`hub::registry`)
+//! 1. the turn of publishers that wait (`hub::room`), the topics that are counted
 //! 2. a topic's publishing order, held by one publisher through routing and append
 //! 3. a shard of the topic table (`hub::table`)
-//! 4. the pattern table (`hub::patterns`)
-//! 5. a node's admissions (`hub::node`)
-//! 6. a feed's state (`feed`)
-//! 7. leaves: a lane's doorbell, the register of feeds that hold events
+//! 4. a topic's admissions (`hub::node`)
+//! 5. the pattern table (`hub::patterns`)
+//! 6. a pattern's admissions
+//! 7. a feed's state (`feed`), a topic's history
+//! 8. leaves, under which nothing is taken: the registry of selectors, the register of
+//!    feeds that hold events, what feeds share, the places of one feed, a lane's bell,
+//!    a gate's waiting thread, the interned paths and shapes
 //!
-//! No waker, callback, sink or destructor of a user's value runs under any of
-//! them: what is to be woken, rung or dropped is carried out of the lock first.
+//! A shard's lock is never waited for by a holder of 4 to 8; who has a shard only tries
+//! a topic's order. No waker, callback, sink or destructor of a payload runs under any
+//! of them: what is to be woken, rung or dropped is carried out of the lock first.
 
 pub(crate) use std::sync::Arc as StdArc;
 pub(crate) use triomphe::Arc;

@@ -12,9 +12,14 @@ pub enum Overflow {
     DropOldest,
     /// What is held stays, newer events are refused until there is room. The count
     /// of the refused is told where they would have stood.
+    ///
+    /// What is refused depends on the reader, so each such subscription has a log of its
+    /// own: an append and up to a budget of entries for each, where others share.
     DropNewest,
     /// The subscription is closed with
-    /// [`CloseReason::SlowConsumer`](crate::CloseReason::SlowConsumer).
+    /// [`CloseReason::SlowConsumer`](crate::CloseReason::SlowConsumer), and what still
+    /// waits for it is given up. A lane closes it at its next turn; a subscription that
+    /// pulls is closed when it next reads.
     Disconnect,
     /// A newer event replaces an unread one with the same conflation key; events
     /// without a key are all kept. When even the latest ones exceed the budget, the
@@ -80,7 +85,8 @@ impl Budget {
         Ok(self)
     }
 
-    /// Sets the age at which an unread event is dropped as stale.
+    /// Sets the age at which an unread event is dropped as stale: when its feed is next
+    /// appended to or read.
     ///
     /// # Errors
     /// When it is zero.

@@ -126,12 +126,15 @@ impl Hub {
         self.core().publish(publication)
     }
 
-    /// Publishes once no feed that admits the event is full, so that nobody misses
-    /// anything for it. Blocks the thread until then, at most until the deadline.
+    /// Publishes once no feed that admits the event is full and the hub is within its
+    /// budget, so that nobody misses anything for it. Blocks the thread until then, at
+    /// most until the deadline. Publishers that wait take turns; one that does not wait
+    /// may still take the room.
     ///
     /// # Errors
     /// [`PublishWaitError::TimedOut`] with the event, when there was no room in time;
-    /// [`PublishWaitError::Refused`] as in [`publish`](Hub::publish).
+    /// [`PublishWaitError::Refused`] as in [`publish`](Hub::publish), and when the event is
+    /// heavier than the byte budget of a subscription that asks for it.
     pub fn publish_wait<T: AsRef<str>>(
         &self,
         publication: Publication<T>,
@@ -190,7 +193,8 @@ impl Hub {
         self.subscribe_with(selector, SubscribeOptions::new().resume(resume))
     }
 
-    /// A snapshot of all counters. O(topics + patterns); meant for every few seconds.
+    /// A snapshot of all counters. O(topics + patterns); meant for every few seconds. It
+    /// also clears up what leavers have left and lets go of what histories hold too long.
     pub fn stats(&self) -> Stats {
         let core = self.core();
         core.reap_all();

@@ -25,7 +25,8 @@ use crate::{
 pub struct Delivery {
     /// Feeds that admitted it: distinct selectors.
     pub feeds: usize,
-    /// Subscriptions on those feeds.
+    /// Subscriptions on those feeds. Each will get the event, unless its budget is spent
+    /// before it reads; then it is told.
     pub subscriptions: u64,
     /// The share of all live subscriptions that is, from 0 to 1.
     pub share: f64,

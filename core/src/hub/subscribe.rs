@@ -407,13 +407,13 @@ impl Core {
         if several.private {
             return true;
         }
+        let key = (several.selector.lock().clone(), *outlet.feed.limits());
         let Some(mut registry) = (match wait {
             true => Some(self.registry.lock()),
             false => self.registry.try_lock(),
         }) else {
             return false;
         };
-        let key = (several.selector.lock().clone(), *outlet.feed.limits());
         // A newcomer may have replaced the dead one already.
         let found = registry.get(&key).is_some_and(|o| Arc::ptr_eq(o, outlet));
         let struck = found.then(|| registry.remove(&key));

@@ -194,7 +194,7 @@ pub struct Stats {
     /// Subscriptions alive now.
     pub subscriptions: u64,
     /// Topics known now: subscribed to, with history, counted, or lately published to
-    /// while patterns are alive.
+    /// while patterns are alive (of these, at most 65,536).
     pub topics: usize,
     /// Feeds alive now: distinct selectors and limits.
     pub feeds: usize,
