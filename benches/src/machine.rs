@@ -39,10 +39,7 @@ pub(crate) fn describe() -> String {
         let _ = writeln!(text, "| {name} | {} |", value.trim());
     };
     line("date", &today());
-    line(
-        "command",
-        "`cargo run --release -p distributary-benches -- --all`",
-    );
+    line("command", "`make bench`");
     line(
         "processor",
         &of_file("/proc/cpuinfo", "model name").unwrap_or_default(),

@@ -2,9 +2,9 @@
 //! one run on one machine.
 //!
 //! ```text
-//! cargo run --release -p distributary-benches -- --all          writes benches/RESULTS.md
-//! cargo run --release -p distributary-benches -- --only leave   prints one row
-//! cargo run --release -p distributary-benches -- --list         says which there are
+//! cargo run --profile bench -p distributary-benches -- --all          writes benches/RESULTS.md
+//! cargo run --profile bench -p distributary-benches -- --only leave   prints one row
+//! cargo run --profile bench -p distributary-benches -- --list         says which there are
 //! ```
 //!
 //! A row answers a question that a user asks. Ours and the peers do the same job in

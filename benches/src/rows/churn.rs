@@ -55,7 +55,13 @@ fn measure() -> Outcome<Vec<Line>> {
                 .if_missed("each takes the topic's lock, which the publisher takes for every event, and makes or frees a feed"),
         );
         lines.push(line("one of them, p50", 1));
-        lines.push(line("one of them, p99.9", 2).target(Target::AtMost(10_000.0)));
+        lines.push(
+            line("one of them, p99.9", 2)
+                .target(Target::AtMost(10_000.0))
+                .if_missed(
+                    "now and then the topic's lock is taken and the thread sleeps until it is free",
+                ),
+        );
         lines.push(line("events published meanwhile", 3));
     }
     Ok(lines)
