@@ -188,6 +188,27 @@ impl TryFrom<&str> for Selector {
     }
 }
 
+impl TryFrom<String> for Selector {
+    type Error = SelectorError;
+
+    /// One exact topic of that name.
+    fn try_from(name: String) -> Result<Self, SelectorError> {
+        Selector::topic(name)
+    }
+}
+
+impl From<&Topic> for Selector {
+    fn from(topic: &Topic) -> Self {
+        Selector::from(topic.clone())
+    }
+}
+
+impl From<&Pattern> for Selector {
+    fn from(pattern: &Pattern) -> Self {
+        Selector::from(pattern.clone())
+    }
+}
+
 impl TryFrom<&String> for Selector {
     type Error = SelectorError;
 
@@ -235,9 +256,10 @@ impl fmt::Display for SelectorError {
 impl std::error::Error for SelectorError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            SelectorError::Topic(error) => Some(error),
-            SelectorError::Pattern(error) => Some(error),
-            SelectorError::Filter(error) => Some(error),
+            // Printed as they are, so the chain goes on behind them.
+            SelectorError::Topic(error) => std::error::Error::source(error),
+            SelectorError::Pattern(error) => std::error::Error::source(error),
+            SelectorError::Filter(error) => std::error::Error::source(error),
             _ => None,
         }
     }

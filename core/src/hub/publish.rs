@@ -68,7 +68,8 @@ impl fmt::Display for PublishError {
 impl std::error::Error for PublishError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            PublishError::Topic(error) => Some(error),
+            // Printed as it is, so the chain goes on behind it.
+            PublishError::Topic(error) => std::error::Error::source(error),
             _ => None,
         }
     }

@@ -114,9 +114,10 @@ impl fmt::Display for SubscribeError {
 impl std::error::Error for SubscribeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            SubscribeError::Selector(error) => Some(error),
-            SubscribeError::Budget(error) => Some(error),
-            SubscribeError::Resume(error) => Some(error),
+            // Printed as they are, so the chain goes on behind them.
+            SubscribeError::Selector(error) => std::error::Error::source(error),
+            SubscribeError::Budget(error) => std::error::Error::source(error),
+            SubscribeError::Resume(error) => std::error::Error::source(error),
             _ => None,
         }
     }

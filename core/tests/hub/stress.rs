@@ -535,7 +535,7 @@ fn what_is_held_stays_within_the_budgets_while_readers_stall() {
     let per_feed = per_feed.bytes(FEED).unwrap();
     let hub = Hub::builder().bytes(HUB).budget(per_feed).build().unwrap();
     let topics = 16;
-    let stalled = (0..topics * 8).map(|i| hub.subscribe(&format!("t{}", i % topics)).unwrap());
+    let stalled = (0..topics * 8).map(|i| hub.subscribe(format!("t{}", i % topics)).unwrap());
     let mut stalled: Vec<Subscription> = stalled.collect();
     let stop = AtomicBool::new(false);
     let published = AtomicU64::new(0);

@@ -54,7 +54,7 @@ fn topics_that_nobody_asked_for_leave_nothing() {
     assert_nothing_left(&hub);
     // And names that go as they come.
     for i in 0..20_000 {
-        drop(hub.subscribe(&format!("brief.{i}")).unwrap());
+        drop(hub.subscribe(format!("brief.{i}")).unwrap());
     }
     assert_nothing_left(&hub);
 }
@@ -169,14 +169,14 @@ fn the_newest_are_refused_and_counted_where_they_would_have_stood() {
 fn what_was_reached_is_delivered_or_missed() {
     let hub = Hub::builder().budget(budget(16)).build().unwrap();
     let mut subs: Vec<_> = (0..20)
-        .map(|i| hub.subscribe(&format!("t{}", i % 4)).unwrap())
+        .map(|i| hub.subscribe(format!("t{}", i % 4)).unwrap())
         .collect();
     let filter = Filter::parse(r#"{"n": [{"numeric": ["<", 50]}]}"#).unwrap();
     let few = Selector::pattern("t*").unwrap().filter(filter);
     subs.push(hub.subscribe(few).unwrap());
     let mut lane = Lane::new(&hub);
     for i in 0..20 {
-        lane.subscribe(&format!("t{}", i % 4), Token(i)).unwrap();
+        lane.subscribe(format!("t{}", i % 4), Token(i)).unwrap();
     }
     let mut sink = Log::default();
     for n in 0..200 {

@@ -34,7 +34,7 @@ fn closing_ends_a_thousand_who_wait() {
         let waker = Waker::from(Arc::clone(&woken));
         let mut cx = Context::from_waker(&waker);
         let mut tasks: Vec<_> = (0..1_000)
-            .map(|i| hub.subscribe(&format!("t{}", i % 3)).unwrap())
+            .map(|i| hub.subscribe(format!("t{}", i % 3)).unwrap())
             .collect();
         for task in &mut tasks {
             assert!(task.poll_recv(&mut cx).is_pending());
@@ -42,7 +42,7 @@ fn closing_ends_a_thousand_who_wait() {
         thread::scope(|scope| {
             let threads: Vec<_> = (0..40)
                 .map(|i| {
-                    let mut sub = hub.subscribe(&format!("t{}", i % 3)).unwrap();
+                    let mut sub = hub.subscribe(format!("t{}", i % 3)).unwrap();
                     scope.spawn(move || {
                         let deadline = soon();
                         let error = sub.recv_deadline(deadline).unwrap_err();
@@ -109,13 +109,13 @@ fn a_lane_may_go_with_members_pending_joins_and_commands() {
     let mut lane = Lane::new(&hub);
     let remote = lane.remote();
     let members: Vec<_> = (0..50)
-        .map(|i| lane.subscribe(&format!("t{}", i % 5), Token(i)).unwrap())
+        .map(|i| lane.subscribe(format!("t{}", i % 5), Token(i)).unwrap())
         .collect();
     let late: Vec<_> = (50..100)
         .map(|i| {
             let options = SubscribeOptions::new();
             remote
-                .subscribe(&format!("t{}", i % 5), Token(i), options)
+                .subscribe(format!("t{}", i % 5), Token(i), options)
                 .unwrap()
         })
         .collect();
