@@ -5,6 +5,7 @@
 //! [`naive`] says. One thing is left open: while a lane is in the middle of a large
 //! event, those it has not come to yet may be given what has been pushed out since.
 
+mod check;
 mod naive;
 mod run;
 
