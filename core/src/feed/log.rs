@@ -237,6 +237,7 @@ impl Log {
                 shed.losses.oldest += u64::from(!self.keeps);
             }
             shed.events.push(event);
+            self.tidy_history(shed);
             return;
         }
         if limits.overflow == Overflow::KeepLatest && self.grows == 0 {

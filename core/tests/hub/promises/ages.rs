@@ -118,3 +118,28 @@ fn with_drop_newest_each_reader_is_told_how_many_grew_old() {
 fn with_keep_latest_each_reader_is_told_how_many_grew_old() {
     each_reader_is_told_how_many_grew_old(Overflow::KeepLatest);
 }
+
+/// What a topic's history took is given back with the topic, however it went: a hub that
+/// believes itself fuller with each of them would take events away from everybody.
+#[test]
+fn histories_that_have_gone_are_not_counted_any_more() {
+    const SHORT: Duration = Duration::from_millis(1);
+    for budget in [u64::MAX / 4, 100_000] {
+        let builder = Hub::builder().bytes(budget);
+        let hub = builder.history("h.*", age(SHORT)).unwrap().build().unwrap();
+        for round in 0..3 {
+            for topic in 0..1_000 {
+                hub.publish(format!("h.{round}.{topic}"), "x").unwrap();
+            }
+            let_pass(5 * SHORT);
+        }
+        let stats = hub.stats();
+        let left = (stats.topics, stats.bytes_held, stats.log_bytes);
+        assert_eq!(left, (0, 0, 0), "of {budget} bytes");
+        let mut sub = hub.subscribe("news").unwrap();
+        hub.publish("news", "1").unwrap();
+        hub.publish("news", "2").unwrap();
+        assert_eq!(text(&sub.try_recv().unwrap()), "1");
+        assert_eq!(text(&sub.try_recv().unwrap()), "2");
+    }
+}
