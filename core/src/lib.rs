@@ -26,6 +26,8 @@ mod wake;
 
 #[cfg(not(loom))]
 mod clock;
+#[cfg(all(feature = "gateway", not(loom)))]
+pub mod gateway;
 #[cfg(not(loom))]
 mod hub;
 #[cfg(not(loom))]

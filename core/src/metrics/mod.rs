@@ -12,7 +12,8 @@ use crossbeam::utils::CachePadded;
 
 pub(crate) use gauge::Gauge;
 pub use histogram::DurationHistogram;
-use histogram::{Durations, SHARE_BOUNDS};
+pub(crate) use histogram::Durations;
+use histogram::SHARE_BOUNDS;
 use stripe::{STRIPES, Stripe};
 pub(crate) use topics::TopicMeters;
 pub use topics::TopicStats;

@@ -1,0 +1,87 @@
+//! A connected client, as the application holds it.
+
+use std::{any::Any, fmt, marker::PhantomData, sync::Arc};
+
+use super::{
+    hooks::{Message, Session},
+    lanes::{Command, Inbox, SocketId},
+};
+
+/// A client without the type of its session.
+#[derive(Clone)]
+pub(super) struct Handle {
+    pub(super) id: SocketId,
+    pub(super) inbox: Inbox,
+}
+
+/// A connected client: what the hooks of an application get, to answer it or to close
+/// it. Cheap to clone; outlives the connection, and then does nothing.
+pub struct Client<S> {
+    handle: Handle,
+    session: Session,
+    of: PhantomData<fn() -> S>,
+}
+
+impl<S: Any + Send + Sync> Client<S> {
+    /// `None` when the session is of another type, which a gateway never makes.
+    pub(super) fn new(handle: Handle, session: Session) -> Option<Self> {
+        session.is::<S>().then_some(Client {
+            handle,
+            session,
+            of: PhantomData,
+        })
+    }
+
+    /// What the application keeps with this client.
+    pub fn session(&self) -> Arc<S> {
+        match Arc::clone(&self.session).downcast() {
+            Ok(session) => session,
+            Err(_) => unreachable!("checked when it was made"),
+        }
+    }
+
+    /// Names the connection among all of this gateway's that live now.
+    pub fn id(&self) -> u64 {
+        self.handle.id.to_u64()
+    }
+
+    /// Sends a message to this client alone, before any event that waits for it. In the
+    /// JSON protocol a text has to be JSON: it becomes the `data` of a `message`.
+    ///
+    /// It is not an event: a client that has gone, or whose outbox is full, does not get
+    /// it. Never blocks.
+    pub fn send(&self, message: Message) {
+        self.handle.post(Command::Send(self.handle.id, message));
+    }
+
+    /// Closes the connection, with a reason of at most 123 bytes that the client is
+    /// told. Never blocks.
+    pub fn close(&self, reason: impl Into<String>) {
+        let id = self.handle.id;
+        self.handle.post(Command::Close(id, reason.into()));
+    }
+}
+
+impl Handle {
+    pub(super) fn post(&self, command: Command) {
+        self.inbox.post(command);
+    }
+}
+
+impl<S> Clone for Client<S> {
+    fn clone(&self) -> Self {
+        Client {
+            handle: self.handle.clone(),
+            session: Arc::clone(&self.session),
+            of: PhantomData,
+        }
+    }
+}
+
+impl<S> fmt::Debug for Client<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("id", &self.handle.id.to_u64())
+            .finish_non_exhaustive()
+    }
+}

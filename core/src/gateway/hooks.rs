@@ -1,0 +1,40 @@
+//! What the application has its say in, with the type of its session taken off.
+//!
+//! The builder knows the session's type; below it one gateway serves all, so that lanes
+//! are compiled once and a binding can hand in sessions of its own kind.
+
+use std::{any::Any, future::Future, pin::Pin, sync::Arc};
+
+use bytes::Bytes;
+
+use super::{
+    client::Handle,
+    ended::Ended,
+    request::Request,
+    verdict::{Accept, Denied, Reject, Wish},
+};
+
+/// A session of whatever type the application uses.
+pub(super) type Session = Arc<dyn Any + Send + Sync>;
+
+type Answer<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// What a client said, outside the gateway's own protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// A text message, or the JSON text of a `message` in the JSON protocol.
+    Text(String),
+    /// A binary message.
+    Binary(Bytes),
+}
+
+pub(super) struct Hooks {
+    pub(super) authorize:
+        Box<dyn Fn(Request) -> Answer<Result<Accept<Session>, Reject>> + Send + Sync>,
+    pub(super) wish: Option<WishHook>,
+    pub(super) message: Option<Box<dyn Fn(&Handle, &Session, Message) + Send + Sync>>,
+    pub(super) ended: Option<Box<dyn Fn(&Session, Ended) + Send + Sync>>,
+}
+
+pub(super) type Granted = Result<Wish, Denied>;
+type WishHook = Box<dyn Fn(Handle, Session, Wish) -> Answer<Granted> + Send + Sync>;

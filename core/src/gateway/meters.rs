@@ -1,0 +1,94 @@
+//! What a gateway counts, beside what its hub counts.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use super::ended::Ended;
+use crate::metrics::{DurationHistogram, Durations};
+
+/// Written by lanes and the front; relaxed, they hand nothing over.
+#[derive(Default)]
+pub(super) struct Meters {
+    /// Sockets that lanes own now.
+    pub(super) open: AtomicI64,
+    /// Of these, sockets that take no more at the moment.
+    pub(super) stalled: AtomicI64,
+    /// Of these, sockets that have been told goodbye.
+    pub(super) closing: AtomicI64,
+    pub(super) opened: AtomicU64,
+    pub(super) ended: [AtomicU64; Ended::ALL.len()],
+    /// Bytes that the system took for sockets, headers of frames included.
+    pub(super) bytes_written: AtomicU64,
+    pub(super) writes: AtomicU64,
+    /// Frames made; each once per event and kind, however many sockets it goes to.
+    pub(super) frames_made: AtomicU64,
+    pub(super) messages_read: AtomicU64,
+    /// Clients told, or closed for it, that they missed events.
+    pub(super) lag_told: AtomicU64,
+    /// Attempts to write to a socket that had been closed. Stays 0.
+    pub(super) closed_writes: AtomicU64,
+    /// How long what clients sent may have waited until a lane looked: the time since
+    /// it looked before.
+    pub(super) read_wait: Durations,
+    /// From the posting of a command to a lane until it was carried out.
+    pub(super) command_wait: Durations,
+}
+
+/// A snapshot of a gateway's counters. Counts run from its start.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct GatewayStats {
+    /// Connections that are served now.
+    pub open: u64,
+    /// Of these, connections that take no more at the moment.
+    pub stalled: u64,
+    /// Of these, connections that have been told goodbye.
+    pub closing: u64,
+    /// Connections let in so far.
+    pub opened: u64,
+    /// Bytes that the system took for sockets.
+    pub bytes_written: u64,
+    /// Calls that wrote them.
+    pub writes: u64,
+    /// Frames made.
+    pub frames_made: u64,
+    /// Messages that clients sent.
+    pub messages_read: u64,
+    /// Clients told, or closed for it, that they missed events.
+    pub lag_told: u64,
+    /// Attempts to write to a socket that had been closed. Stays 0.
+    pub closed_writes: u64,
+    /// How long what clients sent may have waited until a lane looked at it, at most.
+    pub read_wait: DurationHistogram,
+    /// From the posting of a command to a lane until it was carried out.
+    pub command_wait: DurationHistogram,
+    ended: [u64; Ended::ALL.len()],
+}
+
+impl GatewayStats {
+    /// How many connections have ended for each reason.
+    pub fn ended(&self) -> impl Iterator<Item = (Ended, u64)> + '_ {
+        Ended::ALL.into_iter().zip(self.ended.iter().copied())
+    }
+}
+
+impl Meters {
+    pub(super) fn snapshot(&self) -> GatewayStats {
+        let now = |gauge: &AtomicI64| gauge.load(Ordering::Relaxed).max(0) as u64;
+        let sum = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        GatewayStats {
+            open: now(&self.open),
+            stalled: now(&self.stalled),
+            closing: now(&self.closing),
+            opened: sum(&self.opened),
+            bytes_written: sum(&self.bytes_written),
+            writes: sum(&self.writes),
+            frames_made: sum(&self.frames_made),
+            messages_read: sum(&self.messages_read),
+            lag_told: sum(&self.lag_told),
+            closed_writes: sum(&self.closed_writes),
+            read_wait: self.read_wait.snapshot(),
+            command_wait: self.command_wait.snapshot(),
+            ended: self.ended.each_ref().map(sum),
+        }
+    }
+}

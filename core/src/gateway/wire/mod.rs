@@ -1,0 +1,1 @@
+//! What the bytes on a connection mean.
