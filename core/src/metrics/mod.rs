@@ -5,6 +5,7 @@
 
 mod gauge;
 mod histogram;
+pub(crate) mod prometheus;
 mod stripe;
 mod topics;
 
@@ -22,6 +23,9 @@ use crate::{
     feed::Losses,
     sync::counters::{AtomicU64, Ordering},
 };
+
+/// A share of 1 as sums of shares count it.
+const WHOLE_SHARE: f64 = 1e6;
 
 /// Buckets of a share: one per bound, and one for an event that reached nobody.
 const SHARES: usize = SHARE_BOUNDS.len() + 1;
@@ -53,6 +57,8 @@ struct Counts {
     closed_writes: AtomicU64,
     /// One per published event, so their sum counts those.
     shares: [AtomicU64; SHARES],
+    /// The sum of these shares, each times [`WHOLE_SHARE`].
+    share_sum: AtomicU64,
 }
 
 impl Default for Meters {
@@ -85,6 +91,7 @@ impl Meters {
         self.add(|counts| &counts.matched, feeds);
         self.add(|counts| &counts.reached, subscriptions);
         self.add(|counts| &counts.shares[bucket], 1);
+        self.add(|counts| &counts.share_sum, (share * WHOLE_SHARE) as u64);
         // Shares are not negative, so their bits rise as they do.
         let bits = share.to_bits();
         if self.last_share.load(Ordering::Relaxed) != bits {
@@ -180,6 +187,7 @@ impl Meters {
             share: ShareHistogram {
                 last: share(&self.last_share),
                 max: share(&self.max_share),
+                sum: sum(|s| &s.share_sum) as f64 / WHOLE_SHARE,
                 buckets: shares,
             },
             drain: self.drains.snapshot(),
@@ -262,6 +270,7 @@ pub struct Stats {
 pub struct ShareHistogram {
     last: f64,
     max: f64,
+    sum: f64,
     buckets: [u64; SHARES],
 }
 
@@ -274,6 +283,11 @@ impl ShareHistogram {
     /// The largest so far.
     pub fn max(&self) -> f64 {
         self.max
+    }
+
+    /// All of them together, each cut off after its sixth decimal.
+    pub fn sum(&self) -> f64 {
+        self.sum
     }
 
     /// Upper bound (inclusive) and count; the first, with bound 0, counts the events
