@@ -80,6 +80,31 @@ impl Meters {
         self.frames_made.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn wrote(&self, bytes: u64) {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        self.bytes_written.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn stalled_one(&self) {
+        self.stalled.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn unstalled(&self) {
+        self.stalled.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn told_lag(&self) {
+        self.lag_told.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn read_one(&self) {
+        self.messages_read.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn ended_one(&self, ended: Ended) {
+        self.ended[ended.index()].fetch_add(1, Ordering::Relaxed);
+    }
+
     /// An event was sent to so many connections, and nobody is sending it any more.
     pub(super) fn event_sent(&self, connections: u64) {
         let open = self.open.load(Ordering::Relaxed).max(0) as u64;

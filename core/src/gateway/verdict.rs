@@ -61,6 +61,15 @@ pub(super) struct Grant {
     pub(super) ticket: Option<Duration>,
 }
 
+impl Grant {
+    /// Whether a client may subscribe to this without the application being asked.
+    pub(super) fn allows(&self, selector: &Selector) -> bool {
+        let topic = |topic: &Topic| self.allowed.iter().any(|p| p.matches(topic.as_str()));
+        let pattern = |pattern: &Pattern| self.allowed.iter().any(|p| p.as_str() == pattern.as_str());
+        selector.topics.iter().all(topic) && selector.patterns.iter().all(pattern)
+    }
+}
+
 impl<S> Accept<S> {
     /// Lets a client in that sees nothing yet. The session is the application's own: it
     /// comes back with every call about this client.

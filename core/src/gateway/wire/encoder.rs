@@ -35,7 +35,7 @@ pub(in crate::gateway) enum Kind {
     Json(u32),
     /// A block of lines whose id is the position.
     Sse,
-    /// A block of lines to which the socket adds an id of its own.
+    /// A block of lines that the socket ends with an id of its own.
     SseWithoutId,
 }
 
@@ -120,11 +120,8 @@ fn encode(event: &Event, kind: Kind, fragment: usize) -> Frame {
             return Frame::message(Opcode::Text, parts, fragment, Some(event));
         }
         Kind::Sse | Kind::SseWithoutId => {
-            let id = match kind {
-                Kind::Sse => event.position().to_string(),
-                _ => String::new(),
-            };
-            return Frame::lines(sse::event(&id, payload), fragment, event);
+            let id = (kind == Kind::Sse).then(|| event.position().to_string());
+            return Frame::lines(sse::event(id.as_deref(), payload), fragment, event);
         }
     };
     Frame::message(opcode, smallvec![payload.clone()], fragment, Some(event))

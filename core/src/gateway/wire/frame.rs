@@ -293,6 +293,23 @@ impl Fragments {
     }
 }
 
+/// A message in its wire form, copied: for what goes to one socket only.
+pub(in crate::gateway) fn whole(
+    opcode: Opcode,
+    body: impl Into<Bytes>,
+    fragment: usize,
+) -> Bytes {
+    let frame = Frame::message(opcode, smallvec![body.into()], fragment, None);
+    let mut wire = BytesMut::with_capacity(frame.len());
+    let mut at = 0;
+    while at < frame.len() {
+        let mut slices = Slices::new();
+        at = frame.slices(at, frame.len(), &mut slices);
+        slices.iter().for_each(|slice| wire.put_slice(slice));
+    }
+    wire.freeze()
+}
+
 /// A control frame on the wire. A payload over 125 bytes is cut there.
 pub(in crate::gateway) fn control(opcode: Opcode, payload: &[u8]) -> Bytes {
     let payload = &payload[..payload.len().min(125)];
