@@ -1,1 +1,3 @@
 //! What the bytes on a connection mean.
+
+pub(super) mod decode;
