@@ -3,18 +3,23 @@
 use std::sync::Arc;
 
 use super::{
+    berths::token,
     command::{Arrival, Speech},
     connection::{Connection, Stage},
-    marks::{Marks, Stood},
+    marks::Stood,
     outbox::Outbox,
     shard::Shard,
-    berths::token,
     stream::Transport,
 };
 use crate::{
     event::Position,
-    gateway::{ended::Ended, hooks::Granted, verdict::Wish, wire::{decode::Decoder, json, sse}},
     gateway::lanes::command::SocketId,
+    gateway::{
+        ended::Ended,
+        hooks::Granted,
+        verdict::Wish,
+        wire::{decode::Decoder, json, sse},
+    },
     hub::{SubscribeError, SubscribeOptions},
     selector::Selector,
     topic::Topic,
@@ -27,18 +32,24 @@ const OF_THE_SERVER: u32 = 0;
 const UNKNOWN: &str =
     "the position shown does not cover everything that is followed: load the current state";
 
+fn pairs(at: &[(Topic, Position)]) -> impl Iterator<Item = (&Topic, Position)> {
+    at.iter().map(|(topic, position)| (topic, *position))
+}
+
 impl<T: Transport> Shard<T> {
     /// Takes a connection in: subscribes it, then answers its request, so that whoever
     /// reads the answer gets every event published from then on.
-    pub(in crate::gateway) fn arrive(&mut self, place: u32, transport: T, arrival: Arrival) {
+    pub(in crate::gateway) fn arrive(&mut self, place: u32, arrival: Arrival<T>) {
         let now = self.berths.now;
-        let topics = |(selector, _): &(Selector, _)| (selector.topics.len(), selector.patterns.len());
-        let one_topic = matches!(arrival.grant.selectors.as_slice(), [only] if topics(only) == (1, 0));
+        let topics =
+            |(selector, _): &(Selector, _)| (selector.topics.len(), selector.patterns.len());
+        let one_topic =
+            matches!(arrival.grant.selectors.as_slice(), [only] if topics(only) == (1, 0));
         let marks = arrival.speech == Speech::Sse && !one_topic;
         self.berths.moor(
             place,
             Connection {
-                transport,
+                transport: arrival.stream,
                 speech: arrival.speech,
                 outbox: Outbox::default(),
                 decoder: Decoder::default(),
@@ -58,13 +69,19 @@ impl<T: Transport> Shard<T> {
                 _permit: arrival.permit,
             },
         );
-        self.arm(place, now + self.shared.limits.ping_every.as_millis() as u64);
+        self.arm(
+            place,
+            now + self.shared.limits.ping_every.as_millis() as u64,
+        );
         if !arrival.head.is_empty() {
             self.tell(place, arrival.head);
         }
         if arrival.speech == Speech::Json {
             let every = self.shared.limits.ping_every;
-            self.tell(place, json::welcome(every, arrival.ticket.as_deref()));
+            self.say(
+                place,
+                json::welcome(every.as_millis() as u64, arrival.ticket.as_deref()),
+            );
         }
         let stood = arrival.resume.as_deref().map(Stood::parse);
         let (mut at, mut lost) = (Vec::new(), None);
@@ -141,7 +158,7 @@ impl<T: Transport> Shard<T> {
         self.berths.meters.told_lag();
         let speech = self.berths.at(place).map(|connection| connection.speech);
         match speech {
-            Some(Speech::Json) => self.tell(place, json::lost(number, reason)),
+            Some(Speech::Json) => self.say(place, json::lagged(number, Err(reason))),
             Some(Speech::Sse) => self.tell(place, sse::lagged(None, Some(reason))),
             Some(Speech::Plain) | None => {}
         }
@@ -162,7 +179,7 @@ impl<T: Transport> Shard<T> {
             (Speech::Json, _) => {
                 let subscribed = !connection.members.is_empty();
                 if subscribed {
-                    self.tell(place, json::subscribed(OF_THE_SERVER, &at));
+                    self.say(place, json::subscribed(OF_THE_SERVER, pairs(&at)));
                 }
             }
             (Speech::Sse, None) => {
@@ -193,17 +210,20 @@ impl<T: Transport> Shard<T> {
         let Some(connection) = self.berths.at(place) else {
             return;
         };
-        let own = connection.members.iter().filter(|(n, _)| *n != OF_THE_SERVER);
+        let own = connection
+            .members
+            .iter()
+            .filter(|(n, _)| *n != OF_THE_SERVER);
         if own.count() + connection.wishes.len() >= most {
             let message = format!("{most} subscriptions are all that a client may have: end one");
             let note = json::error(Some(number), json::Code::TooMany, &message);
-            return self.tell(place, note);
+            return self.say(place, note);
         }
         let known = |n: &u32| *n == number;
         if connection.members.iter().any(|(n, _)| known(n)) || connection.wishes.iter().any(known) {
             let message = "this id is in use: choose another, or unsubscribe it first";
             let note = json::error(Some(number), json::Code::BadRequest, message);
-            return self.tell(place, note);
+            return self.say(place, note);
         }
         if connection.grant.allows(&wish.selector) {
             return self.grant(place, number, wish);
@@ -212,7 +232,7 @@ impl<T: Transport> Shard<T> {
         let Some(hook) = &shared.hooks.wish else {
             let message = "this may not be subscribed to";
             let note = json::error(Some(number), json::Code::Denied, message);
-            return self.tell(place, note);
+            return self.say(place, note);
         };
         connection.wishes.push(number);
         let session = Arc::clone(&connection.session);
@@ -223,7 +243,9 @@ impl<T: Transport> Shard<T> {
         let Some(answer) = answer.filter(|_| asked) else {
             return self.end(place, Ended::Panicked, None);
         };
-        self.shared.runtime.spawn(super::answered(answer, id, number, inbox));
+        self.shared
+            .runtime
+            .spawn(super::answered(answer, id, number, inbox));
     }
 
     /// The application has answered a wish.
@@ -247,7 +269,7 @@ impl<T: Transport> Shard<T> {
             Some(Ok(wish)) => self.grant(place, number, wish),
             Some(Err(denied)) => {
                 let note = json::error(Some(number), json::Code::Denied, &denied.message);
-                self.tell(place, note);
+                self.say(place, note);
             }
         }
     }
@@ -257,14 +279,14 @@ impl<T: Transport> Shard<T> {
         let Wish { selector, options } = wish;
         match self.enter(place, number, &selector, options, &mut at) {
             Ok(lost) => {
-                self.tell(place, json::subscribed(number, &at));
+                self.say(place, json::subscribed(number, pairs(&at)));
                 if let Some(reason) = lost {
                     self.tell_lost(place, number, &reason);
                 }
             }
             Err(error) => {
                 let note = json::error(Some(number), json::Code::BadRequest, &error.to_string());
-                self.tell(place, note);
+                self.say(place, note);
             }
         }
     }
@@ -292,6 +314,6 @@ impl<T: Transport> Shard<T> {
                 json::error(Some(number), json::Code::Unknown, message)
             }
         };
-        self.tell(place, note);
+        self.say(place, note);
     }
 }

@@ -18,7 +18,7 @@ use crate::{
         ended::Ended,
         meters::Meters,
         verdict::OnLag,
-        wire::{encoder::Recent, json, sse},
+        wire::{encoder::Recent, frame, json, sse},
     },
     lane::{Flow, Sink, Token},
     subscription::CloseReason,
@@ -91,7 +91,10 @@ impl<T: Transport> Berths<T> {
     }
 
     pub(super) fn at(&mut self, place: u32) -> Option<&mut Connection<T>> {
-        self.places.get_mut(place as usize)?.connection.as_deref_mut()
+        self.places
+            .get_mut(place as usize)?
+            .connection
+            .as_deref_mut()
     }
 
     pub(super) fn generation(&self, place: u32) -> u16 {
@@ -197,7 +200,7 @@ impl<T: Transport> Sink for Berths<T> {
             return Flow::Close;
         }
         match connection.speech {
-            Speech::Json => self.tell(place, json::lagged(number, missed)),
+            Speech::Json => self.tell(place, frame::text(json::lagged(number, Ok(missed)))),
             Speech::Sse => self.tell(place, sse::lagged(Some(missed), None)),
             Speech::Plain if connection.grant.on_lag == OnLag::Continue => Flow::Taken,
             Speech::Plain => {
@@ -212,10 +215,9 @@ impl<T: Transport> Sink for Berths<T> {
         let Some(connection) = self.at(place) else {
             return;
         };
-        if connection.speech == Speech::Json && number != 0 && reason == CloseReason::SlowConsumer
-        {
+        if connection.speech == Speech::Json && number != 0 && reason == CloseReason::SlowConsumer {
             connection.members.retain(|(known, _)| *known != number);
-            let _ = self.tell(place, json::closed(number, "slow_consumer"));
+            let _ = self.tell(place, frame::text(json::closed(number, reason)));
             return;
         }
         let ended = match reason {

@@ -52,8 +52,8 @@ pub(in crate::gateway) enum Speech {
 pub(in crate::gateway) type Permit = Box<dyn Any + Send>;
 
 /// A connection that was let in.
-pub(in crate::gateway) struct Arrival {
-    pub(in crate::gateway) stream: Stream,
+pub(in crate::gateway) struct Arrival<T = Stream> {
+    pub(in crate::gateway) stream: T,
     /// The answer to its request, still to be written: the head of a 101 or 200.
     pub(in crate::gateway) head: Bytes,
     /// What was read behind the request.
@@ -67,6 +67,26 @@ pub(in crate::gateway) struct Arrival {
     pub(in crate::gateway) ticket: Option<String>,
     /// Dropped when the connection has ended: counts it down, starts its ticket's time.
     pub(in crate::gateway) permit: Permit,
+}
+
+impl<T> Arrival<T> {
+    /// The same with what becomes of its stream.
+    pub(super) fn try_map<U, E>(
+        self,
+        adopt: impl FnOnce(T) -> Result<U, E>,
+    ) -> Result<Arrival<U>, E> {
+        Ok(Arrival {
+            stream: adopt(self.stream)?,
+            head: self.head,
+            read_ahead: self.read_ahead,
+            speech: self.speech,
+            grant: self.grant,
+            session: self.session,
+            resume: self.resume,
+            ticket: self.ticket,
+            permit: self.permit,
+        })
+    }
 }
 
 /// What a lane is told.

@@ -81,7 +81,10 @@ pub(super) enum Stage {
 pub(super) enum Delivered {
     All,
     /// So many were taken, and one more stretch may be written once others had theirs.
-    Some { taken: usize, paused: bool },
+    Some {
+        taken: usize,
+        paused: bool,
+    },
     Broken,
 }
 

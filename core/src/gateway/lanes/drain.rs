@@ -72,7 +72,10 @@ impl<T: Transport> Shard<T> {
                 self.send_away(place);
             }
         }
-        let over = self.drain.as_ref().is_some_and(|drain| drain.left.is_empty());
+        let over = self
+            .drain
+            .as_ref()
+            .is_some_and(|drain| drain.left.is_empty());
         if over {
             // Those whose handshake was under way when it began.
             let late: Vec<u32> = self.berths.taken().collect();
@@ -114,7 +117,10 @@ mod tests {
         let mut gone = Vec::new();
         while let Some(wait) = drain.next(now) {
             now += wait;
-            assert!(drain.left.len() > drain.pace(now), "woken for nothing at {now}");
+            assert!(
+                drain.left.len() > drain.pace(now),
+                "woken for nothing at {now}"
+            );
             while drain.left.len() > drain.pace(now) {
                 drain.left.pop();
                 gone.push(now);

@@ -6,12 +6,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use super::{
-    command::Speech,
-    connection::Stage,
-    shard::Shard,
-    stream::Transport,
-};
+use super::{command::Speech, connection::Stage, shard::Shard, stream::Transport};
 use crate::gateway::{
     ended::Ended,
     wire::{
@@ -211,7 +206,7 @@ impl<T: Transport> Shard<T> {
         let wait = self.shared.limits.come_back();
         let millis = wait.as_millis() as u64;
         match self.berths.at(place).map(|connection| connection.speech) {
-            Some(Speech::Json) => self.tell(place, json::reconnect(wait)),
+            Some(Speech::Json) => self.say(place, json::reconnect(millis)),
             Some(Speech::Sse) => self.tell(place, sse::retry(millis)),
             Some(Speech::Plain) | None => {}
         }

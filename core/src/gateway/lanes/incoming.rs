@@ -106,7 +106,9 @@ impl<T: Transport> Shard<T> {
         let speech = connection.speech;
         match incoming {
             Incoming::Ping(payload) => {
-                connection.outbox.control(frame::control(Opcode::Pong, payload));
+                connection
+                    .outbox
+                    .control(frame::control(Opcode::Pong, payload));
                 self.flush(place);
             }
             Incoming::Pong => {}
@@ -128,7 +130,7 @@ impl<T: Transport> Shard<T> {
         self.berths.meters.read_one();
         let most = self.shared.hub.core().default_limits.budget;
         match json::parse(text, most) {
-            Ok(Asked::Ping) => self.tell(place, json::pong()),
+            Ok(Asked::Ping) => self.say(place, json::pong()),
             Ok(Asked::Subscribe { id, wish }) => self.wish(place, id, wish),
             Ok(Asked::Unsubscribe { id }) => self.unwish(place, id),
             Ok(Asked::Message(data)) if self.shared.hooks.message.is_some() => {
@@ -137,11 +139,11 @@ impl<T: Transport> Shard<T> {
             Ok(Asked::Message(_)) => {
                 let message = "nobody listens to messages here";
                 let note = json::error(None, json::Code::Unknown, message);
-                self.tell(place, note);
+                self.say(place, note);
             }
             Err(refused) => {
                 let note = json::error(refused.id, refused.code, &refused.message);
-                self.tell(place, note);
+                self.say(place, note);
             }
         }
     }
@@ -180,14 +182,15 @@ impl<T: Transport> Shard<T> {
         let Some(connection) = self.berths.at(place) else {
             return;
         };
-        let note = match (connection.speech, message) {
-            (Speech::Plain, Message::Text(text)) => frame::whole(Opcode::Text, &text, fragment),
-            (Speech::Plain, Message::Binary(bytes)) => {
-                frame::whole(Opcode::Binary, bytes, fragment)
+        match (connection.speech, message) {
+            (Speech::Json, message) => self.say(place, json::message(message)),
+            (Speech::Plain, Message::Text(text)) => {
+                self.tell(place, frame::whole(Opcode::Text, text, fragment));
             }
-            (Speech::Json, Message::Text(data)) => json::message(&data),
-            (Speech::Json, Message::Binary(_)) | (Speech::Sse, _) => return,
-        };
-        self.tell(place, note);
+            (Speech::Plain, Message::Binary(bytes)) => {
+                self.tell(place, frame::whole(Opcode::Binary, bytes, fragment));
+            }
+            (Speech::Sse, _) => {}
+        }
     }
 }

@@ -27,11 +27,11 @@ pub(super) struct Marks(Vec<(Topic, Position)>);
 
 impl Marks {
     pub(super) fn set(&mut self, topic: &Topic, position: Position) {
-        match self.0.iter_mut().find(|(known, _)| known == topic) {
-            Some((_, at)) => *at = position,
+        if let Some((_, at)) = self.0.iter_mut().find(|(known, _)| known == topic) {
+            *at = position;
+        } else if self.0.len() <= MOST {
             // One more than an id can speak of is enough to know that it cannot.
-            None if self.0.len() <= MOST => self.0.push((topic.clone(), position)),
-            None => {}
+            self.0.push((topic.clone(), position));
         }
     }
 
@@ -176,7 +176,9 @@ mod tests {
             marks.set(&Topic::new(format!("t{i}")).unwrap(), position(1));
         }
         assert_eq!(Stood::parse(&marks.id()), Stood::Unknown);
-        for text in ["", "a", "a=", "a=1", "a=1-1,", "%=1-1", "%f=1-1", "%ff=1-1", "\u{80}"] {
+        for text in [
+            "", "a", "a=", "a=1", "a=1-1,", "%=1-1", "%f=1-1", "%ff=1-1", "\u{80}",
+        ] {
             assert_eq!(Stood::parse(text), Stood::Unknown, "{text:?}");
         }
     }

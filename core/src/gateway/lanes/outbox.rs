@@ -103,11 +103,7 @@ impl Outbox {
     }
 
     /// Writes what waits, as far as the system takes it.
-    pub(super) fn flush(
-        &mut self,
-        to: &impl Transport,
-        written: &mut u64,
-    ) -> io::Result<Flushed> {
+    pub(super) fn flush(&mut self, to: &impl Transport, written: &mut u64) -> io::Result<Flushed> {
         let mut left = STRETCH;
         while !self.blocked {
             if left == 0 {
@@ -130,7 +126,10 @@ impl Outbox {
         if ending {
             self.current.take_if(|(frame, at)| frame.is_boundary(*at));
         }
-        let controls = self.own.as_ref().is_some_and(|own| !own.controls.is_empty());
+        let controls = self
+            .own
+            .as_ref()
+            .is_some_and(|own| !own.controls.is_empty());
         let between = match &self.current {
             Some((frame, at)) => frame.is_boundary(*at),
             None => true,

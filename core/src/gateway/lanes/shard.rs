@@ -20,7 +20,15 @@ use super::{
     wheel::Wheel,
 };
 use crate::{
-    gateway::{Shared, client::Handle, ended::Ended, wire::encoder::{Encoder, Recent}},
+    gateway::{
+        Shared,
+        client::Handle,
+        ended::Ended,
+        wire::{
+            encoder::{Encoder, Recent},
+            frame,
+        },
+    },
     lane::Lane,
     wake::contained,
 };
@@ -301,7 +309,12 @@ impl<T: Transport> Shard<T> {
         }
     }
 
-    /// Has a client told something of its own: in its turn, before the next event.
+    /// Has a client of the JSON protocol told something.
+    pub(super) fn say(&mut self, place: u32, text: bytes::Bytes) {
+        self.tell(place, frame::text(text));
+    }
+
+    /// Has a client told something of its own, in its wire form: in its turn, before the next event.
     pub(super) fn tell(&mut self, place: u32, note: bytes::Bytes) {
         let Some(connection) = self.berths.at(place) else {
             return;

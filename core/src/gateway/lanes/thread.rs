@@ -91,10 +91,14 @@ impl Round {
             let now = Instant::now();
             if wait.is_some_and(|wait| wait.is_zero()) && !events.is_empty() {
                 let waited = now.duration_since(looked);
-                self.shared.meters.read_wait.record(waited.as_nanos() as u64);
+                self.shared
+                    .meters
+                    .read_wait
+                    .record(waited.as_nanos() as u64);
             }
             looked = now;
-            self.shard.tick(now.duration_since(self.began).as_millis() as u64);
+            self.shard
+                .tick(now.duration_since(self.began).as_millis() as u64);
             for event in events.iter().filter(|event| event.token() != BELL) {
                 let over = event.is_read_closed() || event.is_error();
                 let place = event.token().0 as u32;
@@ -142,12 +146,12 @@ impl Round {
 
     fn arrive(&mut self, arrival: Arrival) {
         let place = self.shard.reserve();
-        let Arrival { stream, .. } = arrival;
-        let token = Token(place as usize);
-        let socket = Socket::adopt(stream, &self.shared.limits, self.poll.registry(), token);
-        match socket {
-            Ok(socket) => {
-                self.shard.arrive(place, socket, arrival);
+        let (limits, registry) = (&self.shared.limits, self.poll.registry());
+        let adopted = arrival
+            .try_map(|stream| Socket::adopt(stream, limits, registry, Token(place as usize)));
+        match adopted {
+            Ok(arrival) => {
+                self.shard.arrive(place, arrival);
                 if self.ending.is_some() {
                     self.shard.end_all(Ended::Closed);
                 }
