@@ -16,8 +16,12 @@ mod ending;
 mod incoming;
 mod marks;
 mod outbox;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod rig;
 mod shard;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod thread;
 mod wheel;
 
