@@ -5,7 +5,6 @@
 
 use std::{
     any::{Any, TypeId},
-    future::Future,
     pin::Pin,
     sync::Arc,
 };
@@ -22,7 +21,7 @@ use super::{
 /// A session of whatever type the application uses.
 pub(super) type Session = Arc<dyn Any + Send + Sync>;
 
-type Answer<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub(super) type Answer<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// What a client said, outside the gateway's own protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,10 +15,13 @@ pub(crate) use gauge::Gauge;
 pub use histogram::DurationHistogram;
 pub(crate) use histogram::Durations;
 use histogram::SHARE_BOUNDS;
+
 use stripe::{STRIPES, Stripe};
 pub(crate) use topics::TopicMeters;
 pub use topics::TopicStats;
 
+#[cfg(feature = "gateway")]
+use crate::sync::counters::Mutex;
 use crate::{
     feed::Losses,
     sync::counters::{AtomicU64, Ordering},
@@ -266,12 +269,41 @@ pub struct Stats {
 }
 
 /// The share of live subscriptions that events reached, from 0 to 1.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct ShareHistogram {
     last: f64,
     max: f64,
     sum: f64,
     buckets: [u64; SHARES],
+}
+
+/// Shares in buckets, where one thread at a time has something to count.
+#[cfg(feature = "gateway")]
+#[derive(Debug, Default)]
+pub(crate) struct Shares(Mutex<ShareHistogram>);
+
+#[cfg(feature = "gateway")]
+impl Shares {
+    /// Counts `hit` of `all`.
+    pub(crate) fn record(&self, hit: u64, all: u64) {
+        let share = match hit {
+            0 => 0.0,
+            hit => (hit as f64 / all.max(hit) as f64).min(1.0),
+        };
+        let bucket = match hit {
+            0 => 0,
+            _ => 1 + SHARE_BOUNDS.partition_point(|bound| *bound < share),
+        };
+        let shares = &mut *self.0.lock();
+        shares.buckets[bucket.min(SHARES - 1)] += 1;
+        shares.last = share;
+        shares.max = shares.max.max(share);
+        shares.sum += share;
+    }
+
+    pub(crate) fn snapshot(&self) -> ShareHistogram {
+        self.0.lock().clone()
+    }
 }
 
 impl ShareHistogram {
@@ -285,7 +317,7 @@ impl ShareHistogram {
         self.max
     }
 
-    /// All of them together, each cut off after its sixth decimal.
+    /// All of them together, each to six decimals.
     pub fn sum(&self) -> f64 {
         self.sum
     }
