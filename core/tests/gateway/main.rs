@@ -1,0 +1,5 @@
+//! The gateway from outside: real sockets, real clients, and those who mean no good.
+
+#![cfg(feature = "gateway")]
+
+mod front;
