@@ -1,9 +1,6 @@
 //! What a client asks for: one of Mastodon's streams, by path or by query.
 
-use distributary::{
-    Filter, Predicate, Selector, SelectorError, field,
-    gateway::{Reject, Request},
-};
+use distributary::{Filter, Predicate, Selector, SelectorError, field, gateway::Request};
 
 use crate::database::Unwanted;
 
@@ -36,7 +33,8 @@ pub(crate) enum Channel {
 }
 
 impl Channel {
-    pub(crate) fn of(request: &Request) -> Result<Self, Reject> {
+    /// `None` where there is no such stream, or it lacks its tag or list.
+    pub(crate) fn of(request: &Request) -> Option<Self> {
         let query = |name: &str| request.query_value(name).map(|value| value.into_owned());
         let below = request.path().strip_prefix(PATHS[0]).unwrap_or_default();
         let stream = match below.trim_matches('/') {
@@ -44,10 +42,7 @@ impl Channel {
             path => path.replace('/', ":"),
         };
         let media = query("only_media").is_some_and(|value| value == "true" || value == "1");
-        Channel::parse(&stream, media, query).ok_or_else(|| {
-            let text = format!("there is no stream {stream:?}, or it wants a tag or a list\n");
-            Reject::new(400).expect("400 refuses").body(text)
-        })
+        Channel::parse(&stream, media, query)
     }
 
     fn parse(stream: &str, media: bool, query: impl Fn(&str) -> Option<String>) -> Option<Self> {

@@ -125,7 +125,8 @@ async fn run(address: &str, admin: &str, file: &Path, pause: Duration) -> Result
 
 /// Who is this, and what may they see?
 async fn authorize(database: Database, request: Request) -> Result<Accept<Option<Viewer>>, Reject> {
-    let channel = Channel::of(&request)?;
+    let channel = Channel::of(&request)
+        .ok_or_else(|| bad_request("no such stream, or it wants a tag or a list"))?;
     let token = Token::of(&request);
     let viewer = match &token {
         None => None,
@@ -178,11 +179,8 @@ async fn authorize(database: Database, request: Request) -> Result<Accept<Option
         // What has a scope has an account by now.
         _ => return Err(refused("a token is needed")),
     };
-    let selector = channel::without(&topics, unwanted).map_err(|error| {
-        Reject::new(400)
-            .expect("400 refuses")
-            .body(format!("{error}\n"))
-    })?;
+    let selector =
+        channel::without(&topics, unwanted).map_err(|error| bad_request(&error.to_string()))?;
 
     let accept = Accept::new(viewer).subscribe(selector);
     // Browsers want the protocol that they offered to be chosen.
@@ -217,6 +215,11 @@ impl Token {
             offered: offered.parse().ok(),
         })
     }
+}
+
+fn bad_request(why: &str) -> Reject {
+    let refusal = Reject::new(400).expect("400 refuses");
+    refusal.body(format!("{why}\n"))
 }
 
 fn refused(why: &str) -> Reject {

@@ -75,7 +75,13 @@ fn demo_measures_and_checks_itself() {
 fn demo_takes_events_of_others() {
     let bare = (0..50).map(|n| format!("{{\"user\": \"u{}\", \"bot\": false}}\n", n % 7));
     let events = Events::new("bare.jsonl", bare.collect::<String>());
-    let arguments = ["--subscriptions", "100", "--sockets=20", "--events", events.path()];
+    let arguments = [
+        "--subscriptions",
+        "100",
+        "--sockets=20",
+        "--events",
+        events.path(),
+    ];
     prints(
         "demo",
         &arguments,
@@ -98,10 +104,7 @@ fn demo_refuses_what_it_cannot_play() {
         &["--subscriptions", "9"],
         &["from 10 to 1000000, got \"9\""],
     );
-    refuses(
-        &["--sockets", "20001"],
-        &["from 0 to 20000, got \"20001\""],
-    );
+    refuses(&["--sockets", "20001"], &["from 0 to 20000, got \"20001\""]);
     refuses(&["--seed", "x"], &["--seed wants a whole number"]);
 
     let broken = Events::new(

@@ -81,7 +81,14 @@ fn filter_answers_line_by_line() {
     let Outcome { code, out, err } = finish(child);
     assert_eq!((code, &*err), (Some(0), ""), "{out}");
     let answers: Vec<&str> = out.lines().collect();
-    assert_eq!(answers[..3], [r#"{"match":true}"#, r#"{"match":false}"#, r#"{"match":true}"#]);
+    assert_eq!(
+        answers[..3],
+        [
+            r#"{"match":true}"#,
+            r#"{"match":false}"#,
+            r#"{"match":true}"#
+        ]
+    );
     assert!(answers[3].contains(r#"the line has no \"event\""#), "{out}");
     assert!(answers[4].contains("error"), "{out}");
     assert_eq!(answers.len(), 5);
@@ -97,7 +104,13 @@ fn filter_says_how_it_is_called() {
 
 #[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
-    for name in ["first_subscription", "filters", "slow_consumers", "resume", "filter"] {
+    for name in [
+        "first_subscription",
+        "filters",
+        "slow_consumers",
+        "resume",
+        "filter",
+    ] {
         let mut child = start_with_input(name, &[]);
         drop(child.stdout.take());
         let mut input = child.stdin.take().unwrap();
