@@ -7,7 +7,7 @@ CARGO ?= cargo
 
 ## The main job on real input, with a table and a picture at the end.
 demo:
-	$(CARGO) run --release --locked -p distributary --example demo
+	$(CARGO) run --release --locked -p distributary --example demo --features gateway
 
 ## All tests.
 test: lint docs unit loom fuzz

@@ -61,10 +61,17 @@ impl Page {
         self.histogram(name, help, bounded, durations.count(), sum);
     }
 
-    fn shares(&mut self, name: &str, help: &str, shares: &ShareHistogram) {
+    /// A histogram of shares, with the latest and the largest beside it.
+    pub(crate) fn shares(&mut self, name: &str, help: &str, shares: &ShareHistogram) {
         let buckets: Vec<_> = shares.buckets().collect();
         let count = buckets.iter().map(|bucket| bucket.1).sum();
         self.histogram(name, help, &buckets, count, shares.sum());
+        self.gauge(
+            &format!("{name}_last"),
+            "The latest of them.",
+            shares.last(),
+        );
+        self.gauge(&format!("{name}_max"), "The largest so far.", shares.max());
     }
 
     fn histogram(&mut self, name: &str, help: &str, buckets: &[(f64, u64)], count: u64, sum: f64) {
@@ -221,16 +228,6 @@ impl Stats {
             "distributary_event_share",
             "Share of live subscriptions that an event reached.",
             &self.share,
-        );
-        page.gauge(
-            "distributary_event_share_last",
-            "Share of live subscriptions that the latest event reached.",
-            self.share.last(),
-        );
-        page.gauge(
-            "distributary_event_share_max",
-            "The largest share of live subscriptions that an event reached.",
-            self.share.max(),
         );
         page.durations(
             "distributary_drain_seconds",

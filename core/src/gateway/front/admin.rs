@@ -209,6 +209,11 @@ impl GatewayStats {
         for (refused, count) in self.refused() {
             page.sample(name, &[("reason", refused.name())], count);
         }
+        page.shares(
+            "distributary_gateway_event_share",
+            "Share of open connections that an event was sent to.",
+            &self.share,
+        );
         page.durations(
             "distributary_gateway_read_wait_seconds",
             "How long what clients sent may have waited until a lane looked at it.",

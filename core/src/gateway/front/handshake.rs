@@ -14,10 +14,8 @@ use crate::gateway::{
     lanes::Speech,
     request::Transport,
     verdict::{Grant, Reject},
+    wire::json,
 };
-
-/// The WebSocket subprotocol in which a client is spoken to in JSON.
-pub(super) const JSON_PROTOCOL: &str = "distributary.v1.json";
 
 /// `Sec-WebSocket-Key`: 16 bytes in base64.
 type Key = [u8; 24];
@@ -91,17 +89,17 @@ impl Asked {
     /// What is spoken with a client that was granted this, and the subprotocol that the
     /// answer names. Of protocols that the client did not offer none is named: it would
     /// have to break off.
-    pub(super) fn speech(&self, grant: &Grant, json: bool) -> (Speech, Option<HeaderValue>) {
+    pub(super) fn speech(&self, grant: &Grant, offered: bool) -> (Speech, Option<HeaderValue>) {
         if self.key.is_none() {
             return (Speech::Sse, None);
         }
-        let json = json && self.offers(JSON_PROTOCOL.as_bytes());
+        let json = offered && self.offers(json::NAME.as_bytes());
         match &grant.protocol {
-            Some(name) if name != JSON_PROTOCOL => {
+            Some(name) if name != json::NAME => {
                 let offered = self.offers(name.as_bytes());
                 (Speech::Plain, offered.then(|| name.clone()))
             }
-            _ if json => (Speech::Json, Some(HeaderValue::from_static(JSON_PROTOCOL))),
+            _ if json => (Speech::Json, Some(HeaderValue::from_static(json::NAME))),
             _ => (Speech::Plain, None),
         }
     }

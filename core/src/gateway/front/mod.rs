@@ -59,7 +59,7 @@ use self::{
 use super::{
     Shared, StartError,
     hooks::Session,
-    lanes::{Arrival, Lanes, Speech, Stream},
+    lanes::{Arrival, Lanes, Permit, Speech, Stream},
     verdict::Grant,
 };
 
@@ -186,7 +186,9 @@ impl Inner {
             (None, Speech::Json) => self.tickets.issue(&grant, &session, Instant::now()),
             (held, _) => held,
         };
+        let ticket = held.as_ref().map(|held| held.ticket().to_string());
         seat.shaken();
+        let permit: Permit = Box::new((seat, held));
         self.lanes.place(Arrival {
             stream: connected.stream,
             head: connected.head,
@@ -195,8 +197,8 @@ impl Inner {
             grant,
             session,
             resume: connected.resume,
-            ticket: held.as_ref().map(|held| held.ticket().to_string()),
-            permit: Box::new((seat, held)),
+            ticket,
+            permit,
         });
     }
 }

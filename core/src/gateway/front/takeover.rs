@@ -21,18 +21,15 @@ use hyper_util::{rt::TokioIo, server::conn::auto};
 use tokio::net::TcpStream;
 
 use super::{
-    Connected, Entry, Front, Inner, bridge,
-    door::Seat,
-    handshake::{Asked, JSON_PROTOCOL},
-    http::resume,
-    refused::Refused,
-    tickets::Ticket,
+    Connected, Entry, Front, Inner, bridge, door::Seat, handshake::Asked, http::resume,
+    refused::Refused, tickets::Ticket,
 };
 use crate::gateway::{
     Gateway,
     lanes::{Speech, Stream},
     request::{Request, Transport},
     verdict::{Accept, Reject},
+    wire::json,
 };
 
 impl Gateway {
@@ -119,7 +116,7 @@ impl Gateway {
         };
         let stream = Stream::Tcp(stream.into_std().map_err(AdoptError::System)?);
         let speech = match protocol {
-            Some(JSON_PROTOCOL) if inner.shared.json => Speech::Json,
+            Some(json::NAME) if inner.shared.json => Speech::Json,
             _ => Speech::Plain,
         };
         let connected = Connected {
