@@ -1,0 +1,2 @@
+#[test]
+fn x() { let s = crate::harness::Server::start(); let _ = s.address(); }

@@ -1,0 +1,72 @@
+//! Tests that need a process of their own: because they count all its descriptors, or
+//! because the load has to come from another one.
+//!
+//! The test binary starts itself again with the name of the test and a variable that
+//! tells it which part to play.
+
+use std::{
+    env,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Which part this process plays.
+const PART: &str = "DISTRIBUTARY_TEST_PART";
+
+/// Runs the test in a process where nothing else runs.
+#[track_caller]
+pub(crate) fn alone(test: &str, patience: Duration, body: impl FnOnce()) {
+    if env::var(PART).as_deref() == Ok("alone") {
+        return body();
+    }
+    let mut child = child_of(test, "alone");
+    let deadline = Instant::now() + patience;
+    let status = loop {
+        if let Some(status) = child.0.try_wait().unwrap() {
+            break status;
+        }
+        assert!(Instant::now() < deadline, "{test} still runs after {patience:?}");
+        thread::sleep(Duration::from_millis(20));
+    };
+    assert!(status.success(), "{test} failed in a process of its own: {status}");
+}
+
+/// A process that is ended when nobody waits for it any more.
+pub(crate) struct Ends(pub(crate) Child);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts this binary again with one test, which finds [`part`] set.
+pub(crate) fn child_of(test: &str, part: &str) -> Ends {
+    Ends(command(test, part).stdin(Stdio::null()).spawn().unwrap())
+}
+
+fn command(test: &str, part: &str) -> Command {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command
+        .args([test, "--exact", "--nocapture", "--include-ignored"])
+        .args(["--test-threads", "1"])
+        .env(PART, part);
+    command
+}
+
+/// Lets this process open as many descriptors as it may, and says how many.
+pub(crate) fn raise_descriptors() -> u64 {
+    let now = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: now.maximum,
+        maximum: now.maximum,
+    };
+    // Where it is refused, what was allowed before still is.
+    let _ = setrlimit(Resource::Nofile, raised);
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}

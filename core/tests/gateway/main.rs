@@ -1,0 +1,6 @@
+//! The gateway from outside: real sockets, real clients, and those who mean no good.
+
+#![cfg(unix)]
+
+mod conformance;
+mod harness;
