@@ -2,5 +2,7 @@
 
 #![cfg(unix)]
 
+mod clients;
 mod conformance;
 mod harness;
+mod hostile;

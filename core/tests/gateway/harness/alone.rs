@@ -6,12 +6,14 @@
 
 use std::{
     env,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::program::Ends;
 
 /// Which part this process plays.
 const PART: &str = "DISTRIBUTARY_TEST_PART";
@@ -34,18 +36,7 @@ pub(crate) fn alone(test: &str, patience: Duration, body: impl FnOnce()) {
     assert!(status.success(), "{test} failed in a process of its own: {status}");
 }
 
-/// A process that is ended when nobody waits for it any more.
-pub(crate) struct Ends(pub(crate) Child);
-
-impl Drop for Ends {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Starts this binary again with one test, which finds [`part`] set.
+/// Starts this binary again with one test, which finds out its part by the environment.
 pub(crate) fn child_of(test: &str, part: &str) -> Ends {
     Ends(command(test, part).stdin(Stdio::null()).spawn().unwrap())
 }

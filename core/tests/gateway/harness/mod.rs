@@ -4,6 +4,7 @@
 mod alone;
 mod descriptors;
 mod json;
+mod program;
 mod proxy;
 mod raw;
 mod rng;
@@ -18,6 +19,7 @@ use std::{
 pub(crate) use alone::{alone, child_of, raise_descriptors};
 pub(crate) use descriptors::{all_descriptors, sockets_at};
 pub(crate) use json::Json;
+pub(crate) use program::{Ends, finish};
 pub(crate) use proxy::Proxy;
 pub(crate) use raw::{BINARY, CLOSE, CONTINUATION, Frame, Head, PING, PONG, Raw, TEXT, frame, upgrade_request};
 pub(crate) use rng::Rng;

@@ -70,6 +70,14 @@ impl Raw {
         Self::over(socket.into())
     }
 
+    /// From this address of the machine.
+    pub(crate) fn connect_from(from: [u8; 4], address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
+        socket.connect_timeout(&address.into(), PATIENCE).unwrap();
+        Self::over(socket.into())
+    }
+
     fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -114,6 +122,19 @@ impl Raw {
     /// As `say`, to a server that may have had enough. Whether all could be said.
     pub(crate) fn try_say(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).is_ok()
+    }
+
+    /// Says this so many times, as long as the other end takes it; stops once nothing
+    /// was taken for a while. The rest of what was begun is left unsaid.
+    pub(crate) fn say_what_fits(&mut self, bytes: &[u8], times: usize) {
+        const WHILE: Duration = Duration::from_millis(500);
+        self.stream.set_write_timeout(Some(WHILE)).unwrap();
+        for _ in 0..times {
+            if self.stream.write_all(bytes).is_err() {
+                break;
+            }
+        }
+        self.stream.set_write_timeout(Some(PATIENCE)).unwrap();
     }
 
     #[track_caller]
@@ -260,6 +281,18 @@ impl Raw {
     /// Says that nothing more will be said.
     pub(crate) fn half_close(&self) {
         self.stream.shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// Reads whatever has come, to be looked at later.
+    #[track_caller]
+    pub(crate) fn buffer_some(&mut self) {
+        assert!(self.fill(), "the server hung up");
+    }
+
+    /// So many bytes of whatever comes.
+    #[track_caller]
+    pub(crate) fn first_bytes(&mut self, many: usize) -> Vec<u8> {
+        self.take(many).expect("the server hung up")
     }
 
     #[track_caller]

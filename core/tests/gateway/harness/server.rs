@@ -187,6 +187,14 @@ impl Server {
         assert_eq!(self.ended(reason), connections, "{reason}");
     }
 
+    /// Ends the gateway, and waits for its threads.
+    pub(crate) fn end(self) {
+        let Server {
+            gateway, runtime, ..
+        } = self;
+        runtime.block_on(gateway.close());
+    }
+
     /// Runs something on the gateway's runtime.
     pub(crate) fn run<T>(&self, future: impl Future<Output = T>) -> T {
         self.runtime.block_on(future)
