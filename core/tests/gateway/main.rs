@@ -4,5 +4,8 @@
 
 mod clients;
 mod conformance;
+mod drain;
 mod harness;
 mod hostile;
+mod slow;
+mod storms;
