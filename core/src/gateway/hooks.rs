@@ -3,7 +3,7 @@
 //! The builder knows the session's type; below it one gateway serves all, so that lanes
 //! are compiled once and a binding can hand in sessions of its own kind.
 
-use std::{any::Any, future::Future, pin::Pin, sync::Arc};
+use std::{any::Any, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 
@@ -17,7 +17,7 @@ use super::{
 /// A session of whatever type the application uses.
 pub(super) type Session = Arc<dyn Any + Send + Sync>;
 
-type Answer<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub(super) type Answer<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// What a client said, outside the gateway's own protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use super::ended::Ended;
-use crate::metrics::{DurationHistogram, Durations};
+use crate::metrics::{DurationHistogram, Durations, ShareHistogram, Shares};
 
 /// Written by lanes and the front; relaxed, they hand nothing over.
 #[derive(Default)]
@@ -26,6 +26,8 @@ pub(super) struct Meters {
     pub(super) lag_told: AtomicU64,
     /// Attempts to write to a socket that had been closed. Stays 0.
     pub(super) closed_writes: AtomicU64,
+    /// The share of open connections that single events were sent to.
+    pub(super) share: Shares,
     /// How long what clients sent may have waited until a lane looked: the time since
     /// it looked before.
     pub(super) read_wait: Durations,
@@ -57,6 +59,8 @@ pub struct GatewayStats {
     pub lag_told: u64,
     /// Attempts to write to a socket that had been closed. Stays 0.
     pub closed_writes: u64,
+    /// The share of open connections that single events were sent to.
+    pub share: ShareHistogram,
     /// How long what clients sent may have waited until a lane looked at it, at most.
     pub read_wait: DurationHistogram,
     /// From the posting of a command to a lane until it was carried out.
@@ -72,6 +76,41 @@ impl GatewayStats {
 }
 
 impl Meters {
+    pub(super) fn frame_made(&self) {
+        self.frames_made.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn wrote(&self, bytes: u64) {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        self.bytes_written.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn stalled_one(&self) {
+        self.stalled.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn unstalled(&self) {
+        self.stalled.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn told_lag(&self) {
+        self.lag_told.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn read_one(&self) {
+        self.messages_read.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn ended_one(&self, ended: Ended) {
+        self.ended[ended.index()].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// An event was sent to so many connections, and nobody is sending it any more.
+    pub(super) fn event_sent(&self, connections: u64) {
+        let open = self.open.load(Ordering::Relaxed).max(0) as u64;
+        self.share.record(connections, open);
+    }
+
     pub(super) fn snapshot(&self) -> GatewayStats {
         let now = |gauge: &AtomicI64| gauge.load(Ordering::Relaxed).max(0) as u64;
         let sum = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -86,6 +125,7 @@ impl Meters {
             messages_read: sum(&self.messages_read),
             lag_told: sum(&self.lag_told),
             closed_writes: sum(&self.closed_writes),
+            share: self.share.snapshot(),
             read_wait: self.read_wait.snapshot(),
             command_wait: self.command_wait.snapshot(),
             ended: self.ended.each_ref().map(sum),

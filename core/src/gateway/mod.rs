@@ -54,7 +54,7 @@ struct Shared {
     limits: Limits,
     paths: Vec<String>,
     json: bool,
-    meters: Meters,
+    meters: Arc<Meters>,
     /// Where hooks that are asynchronous run.
     runtime: tokio::runtime::Handle,
 }
@@ -106,7 +106,7 @@ impl Gateway {
             limits: plan.limits,
             paths: plan.paths,
             json: plan.json,
-            meters: Meters::default(),
+            meters: Arc::default(),
             runtime: tokio::runtime::Handle::current(),
         });
         let lanes = Arc::new(Lanes::start(&shared).map_err(StartError::System)?);

@@ -14,10 +14,13 @@ pub(crate) use gauge::Gauge;
 pub use histogram::DurationHistogram;
 pub(crate) use histogram::Durations;
 use histogram::SHARE_BOUNDS;
+
 use stripe::{STRIPES, Stripe};
 pub(crate) use topics::TopicMeters;
 pub use topics::TopicStats;
 
+#[cfg(feature = "gateway")]
+use crate::sync::counters::Mutex;
 use crate::{
     feed::Losses,
     sync::counters::{AtomicU64, Ordering},
@@ -263,6 +266,35 @@ pub struct ShareHistogram {
     last: f64,
     max: f64,
     buckets: [u64; SHARES],
+}
+
+/// Shares in buckets, where one thread at a time has something to count.
+#[cfg(feature = "gateway")]
+#[derive(Debug, Default)]
+pub(crate) struct Shares(Mutex<([u64; SHARES], f64, f64)>);
+
+#[cfg(feature = "gateway")]
+impl Shares {
+    /// Counts `hit` of `all`.
+    pub(crate) fn record(&self, hit: u64, all: u64) {
+        let share = match hit {
+            0 => 0.0,
+            hit => (hit as f64 / all.max(hit) as f64).min(1.0),
+        };
+        let bucket = match hit {
+            0 => 0,
+            _ => 1 + SHARE_BOUNDS.partition_point(|bound| *bound < share),
+        };
+        let (buckets, last, max) = &mut *self.0.lock();
+        buckets[bucket.min(SHARES - 1)] += 1;
+        *last = share;
+        *max = max.max(share);
+    }
+
+    pub(crate) fn snapshot(&self) -> ShareHistogram {
+        let (buckets, last, max) = *self.0.lock();
+        ShareHistogram { last, max, buckets }
+    }
 }
 
 impl ShareHistogram {
