@@ -2,6 +2,7 @@
 
 #![cfg(unix)]
 
+mod chaos;
 mod clients;
 mod conformance;
 mod drain;

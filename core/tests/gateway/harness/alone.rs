@@ -21,10 +21,10 @@ const PART: &str = "DISTRIBUTARY_TEST_PART";
 /// Runs the test in a process where nothing else runs.
 #[track_caller]
 pub(crate) fn alone(test: &str, patience: Duration, body: impl FnOnce()) {
-    if env::var(PART).as_deref() == Ok("alone") {
+    if part().as_deref() == Some("alone") {
         return body();
     }
-    let mut child = child_of(test, "alone");
+    let mut child = child_of(test, "alone", &[]);
     let deadline = Instant::now() + patience;
     let status = loop {
         if let Some(status) = child.0.try_wait().unwrap() {
@@ -36,18 +36,20 @@ pub(crate) fn alone(test: &str, patience: Duration, body: impl FnOnce()) {
     assert!(status.success(), "{test} failed in a process of its own: {status}");
 }
 
-/// Starts this binary again with one test, which finds out its part by the environment.
-pub(crate) fn child_of(test: &str, part: &str) -> Ends {
-    Ends(command(test, part).stdin(Stdio::null()).spawn().unwrap())
+/// Starts this binary again with one test, to play this part there.
+pub(crate) fn child_of(test: &str, part: &str, given: &[(&str, String)]) -> Ends {
+    let child = Command::new(env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture", "--test-threads", "1"])
+        .env(PART, part)
+        .envs(given.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .spawn();
+    Ends(child.unwrap())
 }
 
-fn command(test: &str, part: &str) -> Command {
-    let mut command = Command::new(env::current_exe().unwrap());
-    command
-        .args([test, "--exact", "--nocapture", "--include-ignored"])
-        .args(["--test-threads", "1"])
-        .env(PART, part);
-    command
+/// The part that this process plays, if it was given one.
+pub(crate) fn part() -> Option<String> {
+    env::var(PART).ok()
 }
 
 /// Lets this process open as many descriptors as it may, and says how many.

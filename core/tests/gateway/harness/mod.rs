@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(crate) use alone::{alone, child_of, raise_descriptors};
+pub(crate) use alone::{alone, child_of, part, raise_descriptors};
 pub(crate) use descriptors::{all_descriptors, sockets_at};
 pub(crate) use json::Json;
 pub(crate) use program::{Ends, finish};
@@ -24,7 +24,7 @@ pub(crate) use proxy::Proxy;
 pub(crate) use raw::{BINARY, CLOSE, CONTINUATION, Frame, Head, PING, PONG, Raw, TEXT, frame, upgrade_request};
 pub(crate) use rng::Rng;
 pub(crate) use server::{Server, Setup, unhex};
-pub(crate) use sse::{Sse, SseEvent};
+pub(crate) use sse::Sse;
 
 /// Longer than anything takes that is going to happen, on a busy machine and without
 /// optimization.
