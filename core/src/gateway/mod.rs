@@ -15,7 +15,7 @@ mod client;
 mod ended;
 mod front;
 mod hooks;
-mod lanes;
+pub(crate) mod lanes;
 mod limits;
 mod meters;
 mod request;

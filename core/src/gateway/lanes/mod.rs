@@ -16,9 +16,15 @@ mod ending;
 mod incoming;
 mod marks;
 mod outbox;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod rig;
 mod shard;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod thread;
+#[cfg(feature = "fuzzing")]
+pub mod toll;
 mod wheel;
 
 use std::{
