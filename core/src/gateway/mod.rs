@@ -27,6 +27,7 @@ use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 pub use builder::{GatewayBuilder, StartError};
 pub use client::Client;
 pub use ended::Ended;
+pub use front::{AdoptError, Refused, UpgradeError};
 pub use hooks::Message;
 pub use limits::{LimitError, Limits};
 pub use meters::GatewayStats;
