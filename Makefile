@@ -3,7 +3,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test lint docs unit fuzz loom bench clean compiler
+.PHONY: demo test lint docs unit fuzz loom bench bench-gateway clean compiler
 
 ## The main job on real input, with a table and a picture at the end.
 demo:
@@ -39,6 +39,11 @@ fuzz: compiler
 ## All figures beside those of other libraries; writes benches/RESULTS.md.
 bench:
 	$(CARGO) run --profile bench --locked -p distributary-benches -- --all
+
+## Ten thousand sockets: the gateway beside other servers; writes
+## benches/gateway/RESULTS.md. Needs two cores; fetches the peers into target/.
+bench-gateway:
+	$(CARGO) run --profile bench --locked -p distributary-gateway-bench -- --all
 
 clean:
 	$(CARGO) clean
