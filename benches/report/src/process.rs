@@ -42,6 +42,23 @@ impl Process {
     }
 }
 
+/// What the kernel holds in the buffers of all TCP sockets, in bytes.
+pub fn socket_memory() -> Option<u64> {
+    let line = of_file("/proc/net/sockstat", "TCP")?;
+    let pages: u64 = line.split_once("mem ")?.1.trim().parse().ok()?;
+    Some(pages * PAGE)
+}
+
+/// What the kernel holds in its small objects, in bytes: sockets and descriptors are
+/// among them.
+pub fn slab_memory() -> Option<u64> {
+    let value = of_file("/proc/meminfo", "Slab")?;
+    kibibytes(&value).map(|kib| kib * 1_024)
+}
+
+/// Of the machines that this is measured on.
+const PAGE: u64 = 4_096;
+
 /// How long the calling thread has been on a processor, in nanoseconds.
 pub fn processor_time() -> Option<u64> {
     let text = fs::read_to_string("/proc/thread-self/schedstat").ok()?;

@@ -16,12 +16,12 @@ use super::{child::Child, kit::Kit};
 use crate::{
     Outcome,
     control::Kind,
-    wire::{ALL, Protocol},
+    wire::{ALL, PROBE, Protocol},
 };
 
 /// The core of servers, and the core of everything that measures.
-pub(crate) const SERVER_CORE: &str = "0";
-pub(crate) const CLIENT_CORE: &str = "1";
+pub(super) const SERVER_CORE: &str = "0";
+pub(super) const CLIENT_CORE: &str = "1";
 /// How long Redis may take to listen.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Handshakes at a time where they are not what is measured.
@@ -91,7 +91,7 @@ impl Name {
                 let mut command = kit.redis()?;
                 let settings = format!(
                     "--port {port} --bind 127.0.0.1 --daemonize no --logfile /dev/null \
-                     --appendonly no --tcp-backlog 4096 --maxclients 19900 --timeout 0"
+                     --appendonly no --tcp-backlog 4096 --maxclients 30000 --timeout 0"
                 );
                 command.extend(settings.split_whitespace().map(OsString::from));
                 command.extend(["--save".into(), "".into()]);
@@ -163,7 +163,7 @@ impl Contender {
         Process::with_id(self.server.id())
     }
 
-    /// The probe, started when it is first asked for.
+    /// The probe, with one connection that pings; started when it is first asked for.
     pub(crate) fn probe(&mut self) -> Outcome<&mut Child> {
         if self.probe.is_none() {
             let mut command: Vec<OsString> = Vec::new();
@@ -171,14 +171,16 @@ impl Contender {
                 command.extend(["chrt", "-f", "50"].map(OsString::from));
             }
             command.extend(own("--probe", self.name, self.address, None)?);
-            self.probe = Some(Child::start(pinned(CLIENT_CORE, command))?);
+            let mut probe = Child::start(pinned(CLIENT_CORE, command))?;
+            probe.ask(&format!("open 1 {PROBE}"))?;
+            self.probe = Some(probe);
         }
         self.probe.as_mut().ok_or_else(|| "no probe".into())
     }
 }
 
 /// Whether the probe may run at real-time priority.
-pub(crate) fn is_real_time_allowed() -> bool {
+pub(super) fn is_real_time_allowed() -> bool {
     let tried = Command::new("chrt").args(["-f", "50", "true"]).output();
     tried.is_ok_and(|tried| tried.status.success())
 }

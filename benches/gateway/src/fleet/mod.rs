@@ -7,8 +7,8 @@ mod child;
 mod contender;
 mod kit;
 
-use contender::is_real_time_allowed;
-pub(crate) use contender::{CLIENT_CORE, Contender, Name, SERVER_CORE};
+use contender::{CLIENT_CORE, SERVER_CORE, is_real_time_allowed};
+pub(crate) use contender::{Contender, Name};
 use distributary_bench_report::rounds::{Samples, Unit};
 use kit::Kit;
 
@@ -123,6 +123,11 @@ impl Fleet {
 pub(crate) struct Figures(Vec<(Name, Vec<Samples>)>);
 
 impl Figures {
+    /// Of all these together.
+    pub(crate) fn joined(all: impl Iterator<Item = Figures>) -> Self {
+        Figures(all.flat_map(|figures| figures.0).collect())
+    }
+
     /// A figure of ours; without a value if we did not run.
     pub(crate) fn ours(&self, figure: usize) -> &Samples {
         &self
