@@ -15,12 +15,16 @@ mod client;
 mod ended;
 mod front;
 mod hooks;
-mod lanes;
+pub(crate) mod lanes;
 mod limits;
 mod meters;
 mod request;
 mod verdict;
 mod wire;
+
+#[cfg(doc)]
+#[doc = include_str!("PROTOCOL.md")]
+pub mod protocol {}
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 

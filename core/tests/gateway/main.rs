@@ -1,5 +1,13 @@
 //! The gateway from outside: real sockets, real clients, and those who mean no good.
 
-#![cfg(feature = "gateway")]
+#![cfg(unix)]
 
+mod chaos;
+mod clients;
+mod conformance;
+mod drain;
 mod front;
+mod harness;
+mod hostile;
+mod slow;
+mod storms;

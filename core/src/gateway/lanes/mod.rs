@@ -23,6 +23,8 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod thread;
+#[cfg(feature = "fuzzing")]
+pub mod toll;
 mod wheel;
 
 use std::{
