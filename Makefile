@@ -3,11 +3,11 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test lint docs unit fuzz loom bench clean compiler
+.PHONY: demo test lint docs unit fuzz loom bench clean compiler clients
 
 ## The main job on real input, with a table and a picture at the end.
 demo:
-	$(CARGO) run --release --locked -p distributary --example demo
+	$(CARGO) run --release --locked -p distributary --example demo --features gateway
 
 ## All tests.
 test: lint docs unit loom fuzz
@@ -24,9 +24,13 @@ lint: compiler
 docs:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc -p distributary --no-deps --locked
 
+## What the gateway is tested with: a browser, curl, and clients from npm and PyPI.
+clients:
+	./core/tests/clients/install.sh
+
 ## Unit tests, the integration tests, the examples, and the examples in the docs.
-unit: compiler
-	$(CARGO) test --locked -p distributary -p distributary-fuzz
+unit: compiler clients
+	$(CARGO) test --locked -p distributary -p distributary-fuzz --features distributary/gateway
 
 ## Every interleaving of park, publish and unsubscribe, as far as loom goes.
 loom:

@@ -3,7 +3,11 @@
 //! The builder knows the session's type; below it one gateway serves all, so that lanes
 //! are compiled once and a binding can hand in sessions of its own kind.
 
-use std::{any::Any, pin::Pin, sync::Arc};
+use std::{
+    any::{Any, TypeId},
+    pin::Pin,
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
@@ -29,6 +33,8 @@ pub enum Message {
 }
 
 pub(super) struct Hooks {
+    /// The type of the sessions that they expect.
+    pub(super) session: TypeId,
     pub(super) authorize:
         Box<dyn Fn(Request) -> Answer<Result<Accept<Session>, Reject>> + Send + Sync>,
     pub(super) wish: Option<WishHook>,

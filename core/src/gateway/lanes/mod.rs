@@ -23,6 +23,8 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod thread;
+#[cfg(feature = "fuzzing")]
+pub mod toll;
 mod wheel;
 
 use std::{
@@ -34,7 +36,7 @@ use std::{
     time::Duration,
 };
 
-pub(super) use command::{Arrival, Command, Inbox, Permit, SocketId, Speech};
+pub(super) use command::{Arrival, Command, Inbox, SocketId, Speech};
 pub(super) use stream::{Stream, Transport};
 use tokio::sync::oneshot;
 

@@ -97,6 +97,7 @@ impl Transport for Line {
 /// Hooks of an application that has nothing to say.
 pub(in crate::gateway) fn silent() -> Hooks {
     Hooks {
+        session: std::any::TypeId::of::<()>(),
         authorize: Box::new(|_| Box::pin(async { Err(Reject::forbidden()) })),
         wish: None,
         message: None,
