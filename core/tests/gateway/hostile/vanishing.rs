@@ -13,7 +13,9 @@ const LARGE: usize = 4 << 20;
 
 #[test]
 fn a_peer_that_answers_no_ping() {
-    let server = Setup::new().limits(|limits| limits.ping(BRIEF, BRIEF)).start();
+    let server = Setup::new()
+        .limits(|limits| limits.ping(BRIEF, BRIEF))
+        .start();
     let mut silent = Raw::open(server.address(), "/");
     assert_eq!(silent.frame().opcode, PING);
     // It is told, in case it hears, but not waited for.
@@ -39,7 +41,9 @@ fn a_peer_that_talks_is_not_silent() {
 
 #[test]
 fn a_reset_while_a_large_message_comes() {
-    let server = Setup::new().limits(|limits| limits.max_message(8 << 20)).start();
+    let server = Setup::new()
+        .limits(|limits| limits.max_message(8 << 20))
+        .start();
     let mut witness = Witness::at(&server);
     for part in [3, 1_000, LARGE / 2] {
         let mut raw = Raw::open(server.address(), "/");
@@ -109,33 +113,37 @@ fn half_closed_sockets() {
 
 #[test]
 fn nothing_is_left_in_the_process() {
-    alone("hostile::vanishing::nothing_is_left_in_the_process", PATIENCE, || {
-        let misuse = || {
-            let server = Server::start();
-            let mut readers = Vec::new();
-            for client in 0..50 {
-                let mut raw = Raw::open(server.address(), "/?topics=a,b");
-                if client % 3 == 0 {
-                    raw.try_say(&frame(true, 3, b"bad"));
+    alone(
+        "hostile::vanishing::nothing_is_left_in_the_process",
+        PATIENCE,
+        || {
+            let misuse = || {
+                let server = Server::start();
+                let mut readers = Vec::new();
+                for client in 0..50 {
+                    let mut raw = Raw::open(server.address(), "/?topics=a,b");
+                    if client % 3 == 0 {
+                        raw.try_say(&frame(true, 3, b"bad"));
+                    }
+                    readers.push(raw);
                 }
-                readers.push(raw);
-            }
-            server.publish("a", vec![b'x'; LARGE]);
-            for (client, reader) in readers.into_iter().enumerate() {
-                match client % 2 {
-                    0 => reader.reset(),
-                    _ => drop(reader),
+                server.publish("a", vec![b'x'; LARGE]);
+                for (client, reader) in readers.into_iter().enumerate() {
+                    match client % 2 {
+                        0 => reader.reset(),
+                        _ => drop(reader),
+                    }
                 }
-            }
-            server.assert_nothing_left(0);
-            server.end();
-        };
-        // What is made once and stays is made by the first round.
-        misuse();
-        let before = all_descriptors();
-        for _ in 0..5 {
+                server.assert_nothing_left(0);
+                server.end();
+            };
+            // What is made once and stays is made by the first round.
             misuse();
-        }
-        crate::harness::until("all descriptors are closed", || all_descriptors() == before);
-    });
+            let before = all_descriptors();
+            for _ in 0..5 {
+                misuse();
+            }
+            crate::harness::until("all descriptors are closed", || all_descriptors() == before);
+        },
+    );
 }
