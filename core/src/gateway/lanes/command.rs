@@ -49,7 +49,7 @@ pub(in crate::gateway) enum Speech {
 }
 
 /// What admission counted for a connection, counted down when it is dropped.
-pub(super) type Permit = Box<dyn Any + Send>;
+pub(in crate::gateway) type Permit = Box<dyn Any + Send>;
 
 /// A connection that was let in.
 pub(in crate::gateway) struct Arrival<T = Stream> {

@@ -36,7 +36,7 @@ use std::{
     time::Duration,
 };
 
-pub(super) use command::{Arrival, Command, Inbox, SocketId, Speech};
+pub(super) use command::{Arrival, Command, Inbox, Permit, SocketId, Speech};
 pub(super) use stream::{Stream, Transport};
 use tokio::sync::oneshot;
 
