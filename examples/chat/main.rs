@@ -157,7 +157,7 @@ fn admit(rooms: &Rooms, client: &Client<User>, wish: Wish) -> Result<Wish, Denie
     let room = rooms.by_topic(topic, &user.name);
     let room = room.ok_or_else(|| Denied::new("there is no such room for you"))?;
     let mut entered = user.rooms.lock().unwrap_or_else(PoisonError::into_inner);
-    if entered.insert(topic.clone()) {
+    if entered.insert(Topic::clone(topic)) {
         rooms.enter(room, &user.name);
     }
     drop(entered);
