@@ -3,11 +3,11 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test lint docs unit fuzz loom bench bench-gateway clean compiler
+.PHONY: demo test lint docs unit fuzz loom bench bench-gateway clean compiler clients
 
 ## The main job on real input, with a table and a picture at the end.
 demo:
-	$(CARGO) run --release --locked -p distributary --example demo
+	$(CARGO) run --release --locked -p distributary --example demo --features gateway
 
 ## All tests.
 test: lint docs unit loom fuzz
@@ -19,14 +19,19 @@ compiler:
 
 lint: compiler
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) clippy -p distributary --all-targets --locked -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --features distributary/gateway --locked -- -D warnings
 
 docs:
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc -p distributary --no-deps --locked
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc -p distributary --features gateway --no-deps --locked
+
+## What the gateway is tested with: a browser, curl, and clients from npm and PyPI.
+clients:
+	./core/tests/clients/install.sh
 
 ## Unit tests, the integration tests, the examples, and the examples in the docs.
-unit: compiler
-	$(CARGO) test --locked -p distributary -p distributary-fuzz
+unit: compiler clients
+	$(CARGO) test --locked -p distributary -p distributary-fuzz --features distributary/gateway
 
 ## Every interleaving of park, publish and unsubscribe, as far as loom goes.
 loom:

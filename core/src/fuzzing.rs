@@ -8,6 +8,10 @@ pub use crate::pattern::naive_matches;
 use crate::pattern::{Pattern, PatternTable};
 use crate::{Attributes, Filter, NotJson, Path, Value};
 
+/// Lanes over sinks that cost a fixed time, for the bench.
+#[cfg(feature = "gateway")]
+pub use crate::gateway::lanes::toll;
+
 /// A leaf of an event.
 #[derive(Debug)]
 pub struct FoundLeaf {

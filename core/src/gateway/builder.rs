@@ -1,7 +1,7 @@
 //! How a gateway is put together.
 
 use std::{
-    any::Any,
+    any::{Any, TypeId},
     fmt,
     future::Future,
     io,
@@ -49,6 +49,7 @@ impl GatewayBuilder<()> {
             limits: Limits::default(),
             hooks: Typed {
                 hooks: Hooks {
+                    session: TypeId::of::<()>(),
                     // Nobody has said who may come in.
                     authorize: Box::new(|_| Box::pin(async { Err(Reject::forbidden()) })),
                     wish: None,
@@ -83,6 +84,17 @@ impl GatewayBuilder<()> {
             };
             Box::pin(erased) as std::pin::Pin<Box<dyn Future<Output = _> + Send>>
         };
+        let mut builder = self.session();
+        builder.hooks.hooks.authorize = Box::new(authorize);
+        builder
+    }
+
+    /// The type of the session, for a gateway without [`authorize`](Self::authorize):
+    /// one that only takes connections over. It comes before the hooks, too.
+    pub fn session<S>(self) -> GatewayBuilder<S>
+    where
+        S: Any + Send + Sync,
+    {
         GatewayBuilder {
             hub: self.hub,
             address: self.address,
@@ -92,7 +104,7 @@ impl GatewayBuilder<()> {
             limits: self.limits,
             hooks: Typed {
                 hooks: Hooks {
-                    authorize: Box::new(authorize),
+                    session: TypeId::of::<S>(),
                     ..self.hooks.hooks
                 },
                 of: std::marker::PhantomData,

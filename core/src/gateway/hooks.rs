@@ -3,7 +3,11 @@
 //! The builder knows the session's type; below it one gateway serves all, so that lanes
 //! are compiled once and a binding can hand in sessions of its own kind.
 
-use std::{any::Any, future::Future, pin::Pin, sync::Arc};
+use std::{
+    any::{Any, TypeId},
+    pin::Pin,
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
@@ -17,7 +21,7 @@ use super::{
 /// A session of whatever type the application uses.
 pub(super) type Session = Arc<dyn Any + Send + Sync>;
 
-type Answer<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub(super) type Answer<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// What a client said, outside the gateway's own protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +33,8 @@ pub enum Message {
 }
 
 pub(super) struct Hooks {
+    /// The type of the sessions that they expect.
+    pub(super) session: TypeId,
     pub(super) authorize:
         Box<dyn Fn(Request) -> Answer<Result<Accept<Session>, Reject>> + Send + Sync>,
     pub(super) wish: Option<WishHook>,

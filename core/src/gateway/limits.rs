@@ -1,6 +1,10 @@
 //! What a gateway allows: the numbers an operator turns.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    hash::{BuildHasher, RandomState},
+    time::Duration,
+};
 
 use crate::lane::SliceLimits;
 
@@ -191,6 +195,15 @@ impl Limits {
     pub fn close_timeout(mut self, most: Duration) -> Self {
         self.close_timeout = most;
         self
+    }
+
+    /// When one client that is turned or sent away should come back.
+    pub(super) fn come_back(&self) -> Duration {
+        let (least, most) = self.retry_after;
+        // Every hasher of the standard library has random keys.
+        let random = RandomState::new().hash_one(0_u8);
+        let share = random as f64 / u64::MAX as f64;
+        least + (most - least).mul_f64(share)
     }
 
     pub(super) fn check(&self) -> Result<(), LimitError> {

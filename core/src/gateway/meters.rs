@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use super::ended::Ended;
+use super::{ended::Ended, front::Refused};
 use crate::metrics::{DurationHistogram, Durations, ShareHistogram, Shares};
 
 /// Written by lanes and the front; relaxed, they hand nothing over.
@@ -33,6 +33,27 @@ pub(super) struct Meters {
     pub(super) read_wait: Durations,
     /// From the posting of a command to a lane until it was carried out.
     pub(super) command_wait: Durations,
+    pub(super) front: FrontMeters,
+}
+
+/// Written before a lane has a connection.
+#[derive(Default)]
+pub(super) struct FrontMeters {
+    /// Handshakes under way.
+    pub(super) handshaking: AtomicI64,
+    pub(super) accepted: AtomicU64,
+    pub(super) accept_errors: AtomicU64,
+    /// Clients that came in with a ticket, without a call of `authorize`.
+    pub(super) returned: AtomicU64,
+    pub(super) refused: [AtomicU64; Refused::ALL.len()],
+    /// Of these, connections dropped without an answer.
+    pub(super) unanswered: AtomicU64,
+}
+
+impl FrontMeters {
+    pub(super) fn refused(&self, why: Refused) {
+        self.refused[why.index()].fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// A snapshot of a gateway's counters. Counts run from its start.
@@ -65,7 +86,20 @@ pub struct GatewayStats {
     pub read_wait: DurationHistogram,
     /// From the posting of a command to a lane until it was carried out.
     pub command_wait: DurationHistogram,
+    /// Connections accepted from the listening socket.
+    pub accepted: u64,
+    /// Errors of the listening socket, such as having no descriptor left.
+    pub accept_errors: u64,
+    /// Handshakes under way.
+    pub handshaking: u64,
+    /// Clients let in by a [ticket](super::Accept::ticket), without a call of
+    /// `authorize`.
+    pub returned: u64,
+    /// Connections turned away that got no answer, because too many others were just
+    /// being answered.
+    pub unanswered: u64,
     ended: [u64; Ended::ALL.len()],
+    refused: [u64; Refused::ALL.len()],
 }
 
 impl GatewayStats {
@@ -73,11 +107,41 @@ impl GatewayStats {
     pub fn ended(&self) -> impl Iterator<Item = (Ended, u64)> + '_ {
         Ended::ALL.into_iter().zip(self.ended.iter().copied())
     }
+
+    /// How many connections were turned away for each reason.
+    pub fn refused(&self) -> impl Iterator<Item = (Refused, u64)> + '_ {
+        Refused::ALL.into_iter().zip(self.refused.iter().copied())
+    }
 }
 
 impl Meters {
     pub(super) fn frame_made(&self) {
         self.frames_made.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn wrote(&self, bytes: u64) {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        self.bytes_written.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn stalled_one(&self) {
+        self.stalled.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn unstalled(&self) {
+        self.stalled.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn told_lag(&self) {
+        self.lag_told.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn read_one(&self) {
+        self.messages_read.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn ended_one(&self, ended: Ended) {
+        self.ended[ended.index()].fetch_add(1, Ordering::Relaxed);
     }
 
     /// An event was sent to so many connections, and nobody is sending it any more.
@@ -103,7 +167,13 @@ impl Meters {
             share: self.share.snapshot(),
             read_wait: self.read_wait.snapshot(),
             command_wait: self.command_wait.snapshot(),
+            accepted: sum(&self.front.accepted),
+            accept_errors: sum(&self.front.accept_errors),
+            handshaking: now(&self.front.handshaking),
+            returned: sum(&self.front.returned),
+            unanswered: sum(&self.front.unanswered),
             ended: self.ended.each_ref().map(sum),
+            refused: self.front.refused.each_ref().map(sum),
         }
     }
 }

@@ -15,18 +15,23 @@ mod client;
 mod ended;
 mod front;
 mod hooks;
-mod lanes;
+pub(crate) mod lanes;
 mod limits;
 mod meters;
 mod request;
 mod verdict;
 mod wire;
 
+#[cfg(doc)]
+#[doc = include_str!("PROTOCOL.md")]
+pub mod protocol {}
+
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 pub use builder::{GatewayBuilder, StartError};
 pub use client::Client;
 pub use ended::Ended;
+pub use front::{AdoptError, Refused, UpgradeError};
 pub use hooks::Message;
 pub use limits::{LimitError, Limits};
 pub use meters::GatewayStats;

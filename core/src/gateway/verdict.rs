@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use crate::{hub::SubscribeOptions, pattern::Pattern, selector::Selector};
+use crate::{hub::SubscribeOptions, pattern::Pattern, selector::Selector, topic::Topic};
 
 /// How the payloads of events become WebSocket messages where no protocol of the
 /// gateway is spoken.
@@ -59,6 +59,16 @@ pub(super) struct Grant {
     pub(super) format: Format,
     pub(super) on_lag: OnLag,
     pub(super) ticket: Option<Duration>,
+}
+
+impl Grant {
+    /// Whether a client may subscribe to this without the application being asked.
+    pub(super) fn allows(&self, selector: &Selector) -> bool {
+        let topic = |topic: &Topic| self.allowed.iter().any(|p| p.matches(topic.as_str()));
+        let pattern =
+            |pattern: &Pattern| self.allowed.iter().any(|p| p.as_str() == pattern.as_str());
+        selector.topics.iter().all(topic) && selector.patterns.iter().all(pattern)
+    }
 }
 
 impl<S> Accept<S> {
@@ -150,7 +160,8 @@ impl<S: fmt::Debug> fmt::Debug for Accept<S> {
 #[must_use]
 pub struct Reject {
     pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
+    /// Boxed, so that a result with a refusal is small.
+    pub(super) headers: Box<HeaderMap>,
     pub(super) body: Bytes,
 }
 
@@ -169,7 +180,7 @@ impl Reject {
     pub(super) fn with(status: StatusCode) -> Self {
         Reject {
             status,
-            headers: HeaderMap::new(),
+            headers: Box::default(),
             body: Bytes::new(),
         }
     }

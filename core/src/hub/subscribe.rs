@@ -60,6 +60,12 @@ impl SubscribeOptions {
         self
     }
 
+    /// Takes the positions out again: without them it starts now.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn take_resume(&mut self) -> Option<Resume> {
+        self.resume.take()
+    }
+
     /// Starts after these positions instead of now.
     pub fn resume(mut self, resume: Resume) -> Self {
         self.resume = Some(resume);

@@ -5,6 +5,7 @@
 
 mod gauge;
 mod histogram;
+pub(crate) mod prometheus;
 mod stripe;
 mod topics;
 
@@ -25,6 +26,9 @@ use crate::{
     feed::Losses,
     sync::counters::{AtomicU64, Ordering},
 };
+
+/// A share of 1 as sums of shares count it.
+const WHOLE_SHARE: f64 = 1e6;
 
 /// Buckets of a share: one per bound, and one for an event that reached nobody.
 const SHARES: usize = SHARE_BOUNDS.len() + 1;
@@ -56,6 +60,8 @@ struct Counts {
     closed_writes: AtomicU64,
     /// One per published event, so their sum counts those.
     shares: [AtomicU64; SHARES],
+    /// The sum of these shares, each times [`WHOLE_SHARE`].
+    share_sum: AtomicU64,
 }
 
 impl Default for Meters {
@@ -88,6 +94,7 @@ impl Meters {
         self.add(|counts| &counts.matched, feeds);
         self.add(|counts| &counts.reached, subscriptions);
         self.add(|counts| &counts.shares[bucket], 1);
+        self.add(|counts| &counts.share_sum, (share * WHOLE_SHARE) as u64);
         // Shares are not negative, so their bits rise as they do.
         let bits = share.to_bits();
         if self.last_share.load(Ordering::Relaxed) != bits {
@@ -183,6 +190,7 @@ impl Meters {
             share: ShareHistogram {
                 last: share(&self.last_share),
                 max: share(&self.max_share),
+                sum: sum(|s| &s.share_sum) as f64 / WHOLE_SHARE,
                 buckets: shares,
             },
             drain: self.drains.snapshot(),
@@ -261,39 +269,39 @@ pub struct Stats {
 }
 
 /// The share of live subscriptions that events reached, from 0 to 1.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ShareHistogram {
     last: f64,
     max: f64,
+    sum: f64,
     buckets: [u64; SHARES],
 }
 
-/// Shares in buckets, where one thread at a time has something to count.
+/// Shares that are counted where no hot path passes.
 #[cfg(feature = "gateway")]
 #[derive(Debug, Default)]
-pub(crate) struct Shares(Mutex<([u64; SHARES], f64, f64)>);
+pub(crate) struct Shares(Mutex<ShareHistogram>);
 
 #[cfg(feature = "gateway")]
 impl Shares {
     /// Counts `hit` of `all`.
     pub(crate) fn record(&self, hit: u64, all: u64) {
-        let share = match hit {
-            0 => 0.0,
-            hit => (hit as f64 / all.max(hit) as f64).min(1.0),
-        };
-        let bucket = match hit {
-            0 => 0,
-            _ => 1 + SHARE_BOUNDS.partition_point(|bound| *bound < share),
-        };
-        let (buckets, last, max) = &mut *self.0.lock();
-        buckets[bucket.min(SHARES - 1)] += 1;
-        *last = share;
-        *max = max.max(share);
+        let shares = &mut *self.0.lock();
+        if hit == 0 {
+            shares.buckets[0] += 1;
+            return;
+        }
+        // Connections may have gone since.
+        let share = hit as f64 / all.max(hit) as f64;
+        let bucket = 1 + SHARE_BOUNDS.partition_point(|bound| *bound < share);
+        shares.buckets[bucket.min(SHARES - 1)] += 1;
+        shares.last = share;
+        shares.max = shares.max.max(share);
+        shares.sum += share;
     }
 
     pub(crate) fn snapshot(&self) -> ShareHistogram {
-        let (buckets, last, max) = *self.0.lock();
-        ShareHistogram { last, max, buckets }
+        self.0.lock().clone()
     }
 }
 
@@ -306,6 +314,11 @@ impl ShareHistogram {
     /// The largest so far.
     pub fn max(&self) -> f64 {
         self.max
+    }
+
+    /// All of them together, each cut off after its sixth decimal.
+    pub fn sum(&self) -> f64 {
+        self.sum
     }
 
     /// Upper bound (inclusive) and count; the first, with bound 0, counts the events

@@ -1,25 +1,40 @@
 //! What a lane is told from other threads.
 
-use std::{any::Any, sync::Arc};
-
-use bytes::Bytes;
-
-use super::Stream;
-use crate::gateway::{
-    hooks::{Message, Session},
-    verdict::Grant,
+use std::{
+    any::Any,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
-/// Names a socket of a gateway: lane, place, and how often the place was taken.
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::Stream;
+use crate::{
+    gateway::{
+        hooks::{Granted, Message, Session},
+        verdict::Grant,
+    },
+    hub::Hub,
+    lane::Remote,
+    sync::{Queue, StdArc},
+};
+
+/// Names a socket of one lane: its place, and how often the place was taken before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::gateway) struct SocketId {
+    /// Which lane of the gateway.
+    pub(super) lane: u16,
     pub(super) place: u32,
-    pub(super) generation: u32,
+    pub(super) generation: u16,
 }
 
 impl SocketId {
     pub(in crate::gateway) fn to_u64(self) -> u64 {
-        u64::from(self.generation) << 32 | u64::from(self.place)
+        u64::from(self.generation) << 48 | u64::from(self.lane) << 32 | u64::from(self.place)
     }
 }
 
@@ -37,8 +52,8 @@ pub(in crate::gateway) enum Speech {
 pub(in crate::gateway) type Permit = Box<dyn Any + Send>;
 
 /// A connection that was let in.
-pub(in crate::gateway) struct Arrival {
-    pub(in crate::gateway) stream: Stream,
+pub(in crate::gateway) struct Arrival<T = Stream> {
+    pub(in crate::gateway) stream: T,
     /// The answer to its request, still to be written: the head of a 101 or 200.
     pub(in crate::gateway) head: Bytes,
     /// What was read behind the request.
@@ -54,16 +69,89 @@ pub(in crate::gateway) struct Arrival {
     pub(in crate::gateway) permit: Permit,
 }
 
-/// What a lane is told about one of its sockets.
-pub(in crate::gateway) enum Command {
-    Send(SocketId, Message),
-    Close(SocketId, String),
+impl<T> Arrival<T> {
+    /// The same with what becomes of its stream.
+    pub(super) fn try_map<U, E>(
+        self,
+        adopt: impl FnOnce(T) -> Result<U, E>,
+    ) -> Result<Arrival<U>, E> {
+        Ok(Arrival {
+            stream: adopt(self.stream)?,
+            head: self.head,
+            read_ahead: self.read_ahead,
+            speech: self.speech,
+            grant: self.grant,
+            session: self.session,
+            resume: self.resume,
+            ticket: self.ticket,
+            permit: self.permit,
+        })
+    }
 }
 
-/// Where commands to one lane are posted.
+/// What a lane is told.
+pub(in crate::gateway) enum Command {
+    Arrive(Box<Arrival>),
+    /// A message of the application for one client.
+    Send(SocketId, Message),
+    /// The application closes one client.
+    Close(SocketId, String),
+    /// The application's answer to the wish of this number; none when it panicked.
+    Granted(SocketId, u32, Box<Option<Granted>>),
+    /// Everybody goes, spread over this time. Answered when nobody is left.
+    Drain(Duration, oneshot::Sender<()>),
+    /// Everybody goes now, and the thread ends. Answered when it does.
+    End(Option<oneshot::Sender<()>>),
+}
+
+/// Where commands to one lane are posted. Cheap to clone.
 #[derive(Clone)]
-pub(in crate::gateway) struct Inbox;
+pub(in crate::gateway) struct Inbox(Arc<Letters>);
+
+struct Letters {
+    commands: Queue<(u64, Command)>,
+    /// Wakes the lane for a command.
+    remote: Remote,
+    clock: Hub,
+    /// Connections that the lane has, or that are on their way to it.
+    load: AtomicUsize,
+}
 
 impl Inbox {
-    pub(in crate::gateway) fn post(&self, _command: Command) {}
+    pub(super) fn new(hub: &Hub, remote: Remote) -> Self {
+        Inbox(StdArc::new(Letters {
+            commands: Queue::new(),
+            remote,
+            clock: hub.clone(),
+            load: AtomicUsize::new(0),
+        }))
+    }
+
+    /// Never waits. A command to a lane that has ended is dropped with the inbox.
+    pub(in crate::gateway) fn post(&self, command: Command) {
+        let posted = self.0.clock.core().clock.now();
+        self.0.commands.push((posted, command));
+        self.0.remote.call();
+    }
+
+    /// The oldest command, and when it was posted.
+    pub(super) fn take(&self) -> Option<(u64, Command)> {
+        self.0.commands.pop()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.commands.is_empty()
+    }
+
+    pub(super) fn load(&self) -> usize {
+        self.0.load.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_in(&self) {
+        self.0.load.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_out(&self) {
+        self.0.load.fetch_sub(1, Ordering::Relaxed);
+    }
 }

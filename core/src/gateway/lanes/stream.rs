@@ -1,12 +1,114 @@
-//! The sockets that lanes serve.
+//! What lanes ask of a socket, and the sockets that they serve.
 
-use std::{net::TcpStream, os::unix::net::UnixStream};
+use std::io::{self, IoSlice, Read, Write};
 
-/// A socket, not blocking.
+use mio::{Interest, Registry, Token, event::Source};
+use socket2::SockRef;
+
+use crate::gateway::limits::Limits;
+
+/// A byte stream that never blocks. A test or a bench has streams of its own.
+pub(in crate::gateway) trait Transport {
+    /// Sends what the system takes now.
+    fn send(&self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// The same with bytes from several places.
+    fn send_slices(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Receives what is there; 0 is the end.
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Says that nothing more will be sent.
+    fn finish(&self);
+
+    /// Has the system forget what it has not sent, once this is dropped.
+    fn abort(&self);
+}
+
+/// A connected socket before a lane has taken it in.
 #[derive(Debug)]
 pub(in crate::gateway) enum Stream {
-    Tcp(TcpStream),
+    /// Not blocking.
+    Tcp(std::net::TcpStream),
     /// The near end of a pair whose far end a task copies to a stream of another kind
-    /// (TLS, say) that was taken over.
-    Pipe(UnixStream),
+    /// (TLS, say) that was taken over. Not blocking.
+    Pipe(std::os::unix::net::UnixStream),
+}
+
+/// A socket of a lane.
+#[derive(Debug)]
+pub(super) enum Socket {
+    Tcp(mio::net::TcpStream),
+    Pipe(mio::net::UnixStream),
+}
+
+/// A write to a socket that was reset must be an error and nothing else.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+const FLAGS: i32 = libc::MSG_NOSIGNAL;
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+const FLAGS: i32 = 0;
+
+impl Socket {
+    /// Takes a socket in: sets its options and has its readiness told as `token`.
+    pub(super) fn adopt(
+        stream: Stream,
+        limits: &Limits,
+        registry: &Registry,
+        token: Token,
+    ) -> io::Result<Self> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        match stream {
+            Stream::Tcp(stream) => {
+                let options = SockRef::from(&stream);
+                options.set_tcp_nodelay(true)?;
+                #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+                options.set_tcp_notsent_lowat(limits.unsent)?;
+                let mut stream = mio::net::TcpStream::from_std(stream);
+                stream.register(registry, token, interest)?;
+                Ok(Socket::Tcp(stream))
+            }
+            Stream::Pipe(stream) => {
+                let mut stream = mio::net::UnixStream::from_std(stream);
+                stream.register(registry, token, interest)?;
+                Ok(Socket::Pipe(stream))
+            }
+        }
+    }
+}
+
+impl Transport for Socket {
+    fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(stream) => (&mut &*stream).write(bytes),
+            Socket::Pipe(stream) => (&mut &*stream).write(bytes),
+        }
+    }
+
+    fn send_slices(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(stream) => SockRef::from(stream).send_vectored_with_flags(slices, FLAGS),
+            Socket::Pipe(stream) => SockRef::from(stream).send_vectored_with_flags(slices, FLAGS),
+        }
+    }
+
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(stream) => (&mut &*stream).read(buffer),
+            Socket::Pipe(stream) => (&mut &*stream).read(buffer),
+        }
+    }
+
+    fn finish(&self) {
+        // A socket that is gone already has nothing to finish.
+        let _ = match self {
+            Socket::Tcp(stream) => stream.shutdown(std::net::Shutdown::Write),
+            Socket::Pipe(stream) => stream.shutdown(std::net::Shutdown::Write),
+        };
+    }
+
+    fn abort(&self) {
+        if let Socket::Tcp(stream) = self {
+            let _ = SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
+        }
+    }
 }

@@ -12,15 +12,17 @@
 //! - [`Recent`] is emptied when its lane has nothing more to do: it keeps no event
 //!   alive that nobody is being sent.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
+use bytes::Bytes;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 use smallvec::{SmallVec, smallvec};
 
 use super::{
     frame::{Frame, Opcode},
-    json, sse,
+    json::{self, EventBody},
+    sse,
 };
 use crate::{event::Event, gateway::meters::Meters};
 
@@ -35,7 +37,7 @@ pub(in crate::gateway) enum Kind {
     Json(u32),
     /// A block of lines whose id is the position.
     Sse,
-    /// A block of lines to which the socket adds an id of its own.
+    /// A block of lines that the socket ends with an id of its own.
     SseWithoutId,
 }
 
@@ -51,6 +53,8 @@ pub(in crate::gateway) struct Forms {
     event: Event,
     encoder: Arc<Encoder>,
     made: Mutex<SmallVec<[(Kind, Frame); 1]>>,
+    /// What all `event` messages of the JSON protocol have in common.
+    json: OnceLock<EventBody>,
     /// How many sockets it was sent to, as far as lanes have said.
     hits: std::sync::atomic::AtomicU64,
 }
@@ -76,6 +80,7 @@ impl Encoder {
             event: event.clone(),
             encoder: Arc::clone(self),
             made: Mutex::default(),
+            json: OnceLock::new(),
             hits: Default::default(),
         });
         *place = Arc::downgrade(&forms);
@@ -89,10 +94,38 @@ impl Forms {
         if let Some((_, frame)) = made.iter().find(|(known, _)| *known == kind) {
             return frame.clone();
         }
-        let frame = encode(&self.event, kind, self.encoder.fragment);
+        let frame = self.encode(kind);
         self.encoder.meters.frame_made();
         made.push((kind, frame.clone()));
         frame
+    }
+
+    fn encode(&self, kind: Kind) -> Frame {
+        let (event, fragment) = (&self.event, self.encoder.fragment);
+        let payload = event.payload();
+        let message =
+            |opcode, body: SmallVec<_>| Frame::message(opcode, body, fragment, Some(event));
+        match kind {
+            Kind::Auto if std::str::from_utf8(payload).is_ok() => {
+                message(Opcode::Text, smallvec![payload.clone()])
+            }
+            Kind::Auto | Kind::Binary => message(Opcode::Binary, smallvec![payload.clone()]),
+            Kind::Json(id) => {
+                let body = self.json.get_or_init(|| EventBody::new(event));
+                let mut head = Vec::new();
+                body.push_head(id, &mut head);
+                let tail = Bytes::from_static(json::TAIL);
+                message(
+                    Opcode::Text,
+                    smallvec![head.into(), body.value().clone(), tail],
+                )
+            }
+            Kind::Sse => {
+                let id = event.position().to_string();
+                Frame::lines(sse::event(Some(&id), payload), fragment, event)
+            }
+            Kind::SseWithoutId => Frame::lines(sse::event(None, payload), fragment, event),
+        }
     }
 }
 
@@ -107,27 +140,6 @@ impl Drop for Forms {
         drop(table);
         self.encoder.meters.event_sent(*self.hits.get_mut());
     }
-}
-
-fn encode(event: &Event, kind: Kind, fragment: usize) -> Frame {
-    let payload = event.payload();
-    let opcode = match kind {
-        Kind::Auto if std::str::from_utf8(payload).is_err() => Opcode::Binary,
-        Kind::Auto => Opcode::Text,
-        Kind::Binary => Opcode::Binary,
-        Kind::Json(id) => {
-            let parts = json::event(id, event);
-            return Frame::message(Opcode::Text, parts, fragment, Some(event));
-        }
-        Kind::Sse | Kind::SseWithoutId => {
-            let id = match kind {
-                Kind::Sse => event.position().to_string(),
-                _ => String::new(),
-            };
-            return Frame::lines(sse::event(&id, payload), fragment, event);
-        }
-    };
-    Frame::message(opcode, smallvec![payload.clone()], fragment, Some(event))
 }
 
 /// What a lane sent last: places by address and kind, the older one gives way.
@@ -172,8 +184,7 @@ impl Recent {
             Kind::SseWithoutId => 3,
         };
         let at = ((address >> 5) ^ spice.wrapping_mul(0x9E37)) % PLACES;
-        let known =
-            |place: &Place| place.address == address && place.kind == kind;
+        let known = |place: &Place| place.address == address && place.kind == kind;
         if !self.places[at].as_ref().is_some_and(known) {
             if self.bytes > AT_HAND {
                 self.clear();
@@ -250,9 +261,12 @@ mod tests {
         let (encoder, meters) = encoder();
         let (_hub, events) = events(1);
         let mut lanes = [(); 2].map(|()| Recent::new(Arc::clone(&encoder)));
-        let runs = lanes
-            .each_mut()
-            .map(|lane| lane.frame(&events[0], Kind::Auto).as_run().unwrap().as_ptr());
+        let runs = lanes.each_mut().map(|lane| {
+            lane.frame(&events[0], Kind::Auto)
+                .as_run()
+                .unwrap()
+                .as_ptr()
+        });
         assert_eq!(runs[0], runs[1]);
         assert_eq!(meters.snapshot().frames_made, 1);
         let mut lane = Recent::new(Arc::clone(&encoder));
@@ -274,7 +288,15 @@ mod tests {
         lane.clear();
         assert!(encoder.table.lock().is_empty());
         assert_eq!(hub.stats().bytes_held, 0);
-        assert_eq!(meters.snapshot().share.buckets().map(|(_, n)| n).sum::<u64>(), 1_000);
+        assert_eq!(
+            meters
+                .snapshot()
+                .share
+                .buckets()
+                .map(|(_, n)| n)
+                .sum::<u64>(),
+            1_000
+        );
     }
 
     #[test]

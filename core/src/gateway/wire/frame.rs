@@ -76,11 +76,7 @@ impl Frame {
     }
 
     /// Lines of text. Copied into one run if they are few, else kept in their parts.
-    pub(in crate::gateway) fn lines(
-        body: SmallVec<[Bytes; 3]>,
-        few: usize,
-        event: &Event,
-    ) -> Self {
+    pub(in crate::gateway) fn lines(body: SmallVec<[Bytes; 3]>, few: usize, event: &Event) -> Self {
         let len: usize = body.iter().map(Bytes::len).sum();
         match len <= few {
             true => Frame::bare(smallvec![Bytes::from(body.concat())], Some(event)),
@@ -291,6 +287,24 @@ impl Fragments {
         };
         Stretch::Body(start + within - header.len()..end)
     }
+}
+
+/// A message in its wire form, copied: for what goes to one socket only.
+pub(in crate::gateway) fn whole(opcode: Opcode, body: impl Into<Bytes>, fragment: usize) -> Bytes {
+    let frame = Frame::message(opcode, smallvec![body.into()], fragment, None);
+    let mut wire = BytesMut::with_capacity(frame.len());
+    let mut at = 0;
+    while at < frame.len() {
+        let mut slices = Slices::new();
+        at = frame.slices(at, frame.len(), &mut slices);
+        slices.iter().for_each(|slice| wire.put_slice(slice));
+    }
+    wire.freeze()
+}
+
+/// A text message in one frame.
+pub(in crate::gateway) fn text(body: Bytes) -> Bytes {
+    whole(Opcode::Text, body, usize::MAX)
 }
 
 /// A control frame on the wire. A payload over 125 bytes is cut there.

@@ -10,26 +10,31 @@ use memchr::memchr2;
 use smallvec::{SmallVec, smallvec};
 
 /// An event's lines, in parts: what stands before the payload, the payload, and what
-/// stands behind it. `id` is what a client that comes back shows.
-pub(in crate::gateway) fn event(id: &str, payload: &Bytes) -> SmallVec<[Bytes; 3]> {
-    let mut head = BytesMut::with_capacity(id.len() + 32);
-    if !id.is_empty() {
+/// stands behind it. `id` is what a client that comes back shows; without one the block
+/// is not ended, and [`id`] has to follow.
+pub(in crate::gateway) fn event(id: Option<&str>, payload: &Bytes) -> SmallVec<[Bytes; 3]> {
+    let mut head = BytesMut::new();
+    if let Some(id) = id {
         head.put_slice(b"id: ");
         head.put_slice(id.as_bytes());
         head.put_slice(b"\n");
     }
+    let end: &[u8] = match id {
+        Some(_) => b"\n\n",
+        None => b"\n",
+    };
     if std::str::from_utf8(payload).is_err() {
         head.put_slice(b"event: binary\ndata: ");
         head.put_slice(BASE64.encode(payload).as_bytes());
-        head.put_slice(b"\n\n");
-        return smallvec![head.freeze()];
+    } else {
+        head.put_slice(b"data: ");
+        if memchr2(b'\n', b'\r', payload).is_none() {
+            let end = Bytes::from_static(end);
+            return smallvec![head.freeze(), payload.clone(), end];
+        }
+        put_lines(&mut head, payload);
     }
-    head.put_slice(b"data: ");
-    if memchr2(b'\n', b'\r', payload).is_none() {
-        let end = Bytes::from_static(b"\n\n");
-        return smallvec![head.freeze(), payload.clone(), end];
-    }
-    put_lines(&mut head, payload);
+    head.put_slice(end);
     smallvec![head.freeze()]
 }
 
@@ -42,11 +47,11 @@ fn put_lines(out: &mut BytesMut, mut data: &[u8]) {
         data = &data[end + 1 + usize::from(both)..];
     }
     out.put_slice(data);
-    out.put_slice(b"\n\n");
 }
 
-/// Where the stream stands before its first event; fires nothing in the client.
-pub(in crate::gateway) fn position(id: &str) -> Bytes {
+/// Ends a block with an id. Alone, it says where the stream stands before its first
+/// event, and fires nothing in the client.
+pub(in crate::gateway) fn id(id: &str) -> Bytes {
     Bytes::from(format!("id: {id}\n\n"))
 }
 
@@ -97,7 +102,7 @@ mod tests {
     #[test]
     fn data_comes_back_with_its_lines() {
         for text in ["x", "a\nb", "a\r\nb\rc\n", "\n", "{\"a\": 1}", "", "ü\n\nü"] {
-            let parts = event("7-1", &Bytes::from(text.to_owned()));
+            let parts = event(Some("7-1"), &Bytes::from(text.to_owned()));
             let stream: Vec<u8> = parts.concat();
             let expected = text.replace("\r\n", "\n").replace('\r', "\n");
             let found = read(std::str::from_utf8(&stream).unwrap());
@@ -108,13 +113,13 @@ mod tests {
     #[test]
     fn what_is_one_line_is_not_copied() {
         let payload = Bytes::from(vec![b'x'; 1_000]);
-        let parts = event("1-1", &payload);
+        let parts = event(Some("1-1"), &payload);
         assert_eq!(parts[1].as_ptr(), payload.as_ptr());
     }
 
     #[test]
     fn what_is_no_text_is_base64() {
-        let parts = event("", &Bytes::from_static(&[0xff, 0xfe]));
-        assert_eq!(parts.concat(), b"event: binary\ndata: //4=\n\n");
+        let parts = event(None, &Bytes::from_static(&[0xff, 0xfe]));
+        assert_eq!(parts.concat(), b"event: binary\ndata: //4=\n");
     }
 }

@@ -1,0 +1,319 @@
+//! How a connection is taken in, and subscribed.
+
+use std::sync::Arc;
+
+use super::{
+    berths::token,
+    command::{Arrival, Speech},
+    connection::{Connection, Stage},
+    marks::Stood,
+    outbox::Outbox,
+    shard::Shard,
+    stream::Transport,
+};
+use crate::{
+    event::Position,
+    gateway::lanes::command::SocketId,
+    gateway::{
+        ended::Ended,
+        hooks::Granted,
+        verdict::Wish,
+        wire::{decode::Decoder, json, sse},
+    },
+    hub::{SubscribeError, SubscribeOptions},
+    selector::Selector,
+    topic::Topic,
+};
+
+/// The number of subscriptions that the application made.
+const OF_THE_SERVER: u32 = 0;
+
+/// What a client is told when its positions do not say where it stood.
+const UNKNOWN: &str =
+    "the position shown does not cover everything that is followed: load the current state";
+
+fn pairs(at: &[(Topic, Position)]) -> impl Iterator<Item = (&Topic, Position)> {
+    at.iter().map(|(topic, position)| (topic, *position))
+}
+
+impl<T: Transport> Shard<T> {
+    /// Takes a connection in: subscribes it, then answers its request, so that whoever
+    /// reads the answer gets every event published from then on.
+    pub(in crate::gateway) fn arrive(&mut self, place: u32, arrival: Arrival<T>) {
+        let now = self.berths.now;
+        let topics =
+            |(selector, _): &(Selector, _)| (selector.topics.len(), selector.patterns.len());
+        let one_topic =
+            matches!(arrival.grant.selectors.as_slice(), [only] if topics(only) == (1, 0));
+        let marks = arrival.speech == Speech::Sse && !one_topic;
+        self.berths.moor(
+            place,
+            Connection {
+                transport: arrival.stream,
+                speech: arrival.speech,
+                outbox: Outbox::default(),
+                decoder: Decoder::default(),
+                members: Default::default(),
+                wishes: Default::default(),
+                marks: marks.then(Box::default),
+                grant: Arc::clone(&arrival.grant),
+                session: arrival.session,
+                stage: Stage::Open,
+                heard: now,
+                progress: now,
+                pinged: None,
+                armed: u64::MAX,
+                stalled: false,
+                hungry: false,
+                unread: false,
+                _permit: arrival.permit,
+            },
+        );
+        self.arm(
+            place,
+            now + self.shared.limits.ping_every.as_millis() as u64,
+        );
+        if !arrival.head.is_empty() {
+            self.tell(place, arrival.head);
+        }
+        if arrival.speech == Speech::Json {
+            let every = self.shared.limits.ping_every;
+            self.say(
+                place,
+                json::welcome(every.as_millis() as u64, arrival.ticket.as_deref()),
+            );
+        }
+        let stood = arrival.resume.as_deref().map(Stood::parse);
+        let (mut at, mut lost) = (Vec::new(), None);
+        for (selector, options) in &arrival.grant.selectors {
+            let mut options = options.clone();
+            if let Some(stood) = &stood
+                && !stood.apply(selector, &mut options)
+            {
+                lost = Some(UNKNOWN.to_owned());
+            }
+            match self.enter(place, OF_THE_SERVER, selector, options, &mut at) {
+                Ok(None) => {}
+                Ok(Some(reason)) => lost = Some(reason),
+                Err(SubscribeError::Closed) => return self.end(place, Ended::Closed, None),
+                Err(error) => {
+                    return self.end(place, Ended::Application, Some(error.to_string()));
+                }
+            }
+        }
+        self.say_where_it_stands(place, stood, at);
+        if let Some(reason) = lost {
+            self.tell_lost(place, OF_THE_SERVER, &reason);
+        }
+        if !arrival.read_ahead.is_empty() {
+            let mut bytes = arrival.read_ahead.to_vec();
+            self.take_in(place, &mut bytes);
+        }
+        // What came before the poll knew the socket is not told by it.
+        self.read_again(place);
+    }
+
+    /// Subscribes a connection. Where it cannot resume it begins now: then the reason is
+    /// returned, for the client to be told. `at` is given the positions from which the
+    /// client can resume later.
+    fn enter(
+        &mut self,
+        place: u32,
+        number: u32,
+        selector: &Selector,
+        mut options: SubscribeOptions,
+        at: &mut Vec<(Topic, Position)>,
+    ) -> Result<Option<String>, SubscribeError> {
+        // Before it is in force: what comes in between is then delivered and can be had
+        // again as well.
+        let here = self.positions(selector);
+        let token = token(place, number);
+        let lane = &mut self.lane;
+        let mut lost = None;
+        let mut entered = lane.subscribe_with(selector.clone(), token, options.clone());
+        let resumes = options.take_resume().is_some();
+        if let Err(SubscribeError::Resume(error)) = entered {
+            lost = Some(error.to_string());
+            entered = lane.subscribe_with(selector.clone(), token, options);
+        }
+        let member = entered?;
+        if let Some(connection) = self.berths.at(place) {
+            connection.members.push((number, member));
+        }
+        if !resumes || lost.is_some() {
+            at.extend(here);
+        }
+        Ok(lost)
+    }
+
+    /// Where the topics of a selector that keep history stand.
+    fn positions(&self, selector: &Selector) -> Vec<(Topic, Position)> {
+        let hub = &self.shared.hub;
+        let position = |topic: &Topic| Some((topic.clone(), hub.position(topic)?));
+        selector.topics.iter().filter_map(position).collect()
+    }
+
+    /// Tells a client that it may have missed something.
+    fn tell_lost(&mut self, place: u32, number: u32, reason: &str) {
+        self.berths.meters.told_lag();
+        let speech = self.berths.at(place).map(|connection| connection.speech);
+        match speech {
+            Some(Speech::Json) => self.say(place, json::lagged(number, Err(reason))),
+            Some(Speech::Sse) => self.tell(place, sse::lagged(None, Some(reason))),
+            Some(Speech::Plain) | None => {}
+        }
+    }
+
+    /// Gives a client what it can resume from before its first event. One that has
+    /// resumed stands where it said, until it has caught up.
+    fn say_where_it_stands(
+        &mut self,
+        place: u32,
+        stood: Option<Stood>,
+        at: Vec<(Topic, Position)>,
+    ) {
+        let Some(connection) = self.berths.at(place) else {
+            return;
+        };
+        match (connection.speech, &mut connection.marks) {
+            (Speech::Json, _) => {
+                let subscribed = !connection.members.is_empty();
+                if subscribed {
+                    self.say(place, json::subscribed(OF_THE_SERVER, pairs(&at)));
+                }
+            }
+            (Speech::Sse, None) => {
+                if let Some((_, position)) = at.first() {
+                    self.tell(place, sse::id(&position.to_string()));
+                }
+            }
+            (Speech::Sse, Some(marks)) => {
+                let stood = match stood {
+                    Some(Stood::Topics(stood)) => stood,
+                    _ => Vec::new(),
+                };
+                for (topic, position) in stood.iter().chain(&at) {
+                    marks.set(topic, *position);
+                }
+                if !at.is_empty() {
+                    let id = marks.id();
+                    self.tell(place, sse::id(&id));
+                }
+            }
+            (Speech::Plain, _) => {}
+        }
+    }
+
+    /// A client of the JSON protocol wishes to subscribe.
+    pub(super) fn wish(&mut self, place: u32, number: u32, wish: Wish) {
+        let most = self.shared.limits.max_subscriptions;
+        let Some(connection) = self.berths.at(place) else {
+            return;
+        };
+        let own = connection
+            .members
+            .iter()
+            .filter(|(n, _)| *n != OF_THE_SERVER);
+        if own.count() + connection.wishes.len() >= most {
+            let message = format!("{most} subscriptions are all that a client may have: end one");
+            let note = json::error(Some(number), json::Code::TooMany, &message);
+            return self.say(place, note);
+        }
+        let known = |n: &u32| *n == number;
+        if connection.members.iter().any(|(n, _)| known(n)) || connection.wishes.iter().any(known) {
+            let message = "this id is in use: choose another, or unsubscribe it first";
+            let note = json::error(Some(number), json::Code::BadRequest, message);
+            return self.say(place, note);
+        }
+        if connection.grant.allows(&wish.selector) {
+            return self.grant(place, number, wish);
+        }
+        let shared = Arc::clone(&self.shared);
+        let Some(hook) = &shared.hooks.wish else {
+            let message = "this may not be subscribed to";
+            let note = json::error(Some(number), json::Code::Denied, message);
+            return self.say(place, note);
+        };
+        connection.wishes.push(number);
+        let session = Arc::clone(&connection.session);
+        let handle = self.handle(place);
+        let (id, inbox) = (handle.id, self.inbox.clone());
+        let mut answer = None;
+        let asked = self.ask(|_| answer = Some(hook(handle, session, wish)));
+        let Some(answer) = answer.filter(|_| asked) else {
+            return self.end(place, Ended::Panicked, None);
+        };
+        self.shared
+            .runtime
+            .spawn(super::answered(answer, id, number, inbox));
+    }
+
+    /// The application has answered a wish.
+    pub(super) fn granted(&mut self, id: SocketId, number: u32, granted: Option<Granted>) {
+        let Some(place) = self.place_of(id) else {
+            return;
+        };
+        let Some(connection) = self.berths.at(place) else {
+            return;
+        };
+        let Some(at) = connection.wishes.iter().position(|n| *n == number) else {
+            // Taken back meanwhile.
+            return;
+        };
+        connection.wishes.swap_remove(at);
+        if !connection.is_open() {
+            return;
+        }
+        match granted {
+            None => self.end(place, Ended::Panicked, None),
+            Some(Ok(wish)) => self.grant(place, number, wish),
+            Some(Err(denied)) => {
+                let note = json::error(Some(number), json::Code::Denied, &denied.message);
+                self.say(place, note);
+            }
+        }
+    }
+
+    fn grant(&mut self, place: u32, number: u32, wish: Wish) {
+        let mut at = Vec::new();
+        let Wish { selector, options } = wish;
+        match self.enter(place, number, &selector, options, &mut at) {
+            Ok(lost) => {
+                self.say(place, json::subscribed(number, pairs(&at)));
+                if let Some(reason) = lost {
+                    self.tell_lost(place, number, &reason);
+                }
+            }
+            Err(error) => {
+                let note = json::error(Some(number), json::Code::BadRequest, &error.to_string());
+                self.say(place, note);
+            }
+        }
+    }
+
+    /// A client of the JSON protocol ends a subscription: when it is told so, nothing
+    /// more of it comes.
+    pub(super) fn unwish(&mut self, place: u32, number: u32) {
+        let Some(connection) = self.berths.at(place) else {
+            return;
+        };
+        let wished = connection.wishes.iter().position(|n| *n == number);
+        let entered = connection.members.iter().position(|(n, _)| *n == number);
+        let note = match (wished, entered) {
+            (Some(at), _) => {
+                connection.wishes.swap_remove(at);
+                json::unsubscribed(number)
+            }
+            (None, Some(at)) => {
+                let (_, member) = connection.members.swap_remove(at);
+                self.lane.unsubscribe(member);
+                json::unsubscribed(number)
+            }
+            (None, None) => {
+                let message = "there is no subscription of this id";
+                json::error(Some(number), json::Code::Unknown, message)
+            }
+        };
+        self.say(place, note);
+    }
+}

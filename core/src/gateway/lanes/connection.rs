@@ -1,0 +1,182 @@
+//! One connection, as its lane keeps it.
+
+use std::{io, sync::Arc};
+
+use smallvec::SmallVec;
+
+use super::{
+    command::{Permit, Speech},
+    marks::Marks,
+    outbox::{Flushed, Outbox, STRETCH},
+    stream::Transport,
+};
+use crate::{
+    event::Event,
+    gateway::{
+        hooks::Session,
+        meters::Meters,
+        verdict::{Format, Grant},
+        wire::{
+            decode::Decoder,
+            encoder::{Kind, Recent},
+            frame::Frame,
+            sse,
+        },
+    },
+    lane::MemberId,
+};
+
+/// Events whose frames are written in one call.
+const TOGETHER: usize = 16;
+
+pub(super) struct Connection<T> {
+    pub(super) transport: T,
+    pub(super) speech: Speech,
+    pub(super) outbox: Outbox,
+    pub(super) decoder: Decoder,
+    /// Its subscriptions, by the numbers that the client knows; those that the server
+    /// made have number 0.
+    pub(super) members: SmallVec<[(u32, MemberId); 1]>,
+    /// Numbers of subscriptions that the application is being asked about.
+    pub(super) wishes: SmallVec<[u32; 2]>,
+    /// Where an SSE client of several topics stands.
+    pub(super) marks: Option<Box<Marks>>,
+    pub(super) grant: Arc<Grant>,
+    pub(super) session: Session,
+    pub(super) stage: Stage,
+    /// Milliseconds on the lane's clock: when something was read.
+    pub(super) heard: u64,
+    /// When something was written last, or there was nothing to write.
+    pub(super) progress: u64,
+    /// When a ping was sent that nothing has been heard after.
+    pub(super) pinged: Option<u64>,
+    /// The due time of the only entry in the wheel that counts.
+    pub(super) armed: u64,
+    /// Counted as stalled.
+    pub(super) stalled: bool,
+    /// Stands in the queue of those that were paused.
+    pub(super) hungry: bool,
+    /// Stands in the queue of those that have more to read.
+    pub(super) unread: bool,
+    /// Dropped last: counts the connection down.
+    pub(super) _permit: Permit,
+}
+
+/// How far its end has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    Open,
+    /// It is out of the index, and its goodbye is being written or answered.
+    Closing {
+        /// Given up then, in milliseconds on the lane's clock.
+        until: u64,
+        /// Nothing is awaited from the client: over once everything is written.
+        answered: bool,
+        /// Whether the end of what is sent has been said.
+        finished: bool,
+    },
+}
+
+/// What became of a delivery.
+pub(super) enum Delivered {
+    All,
+    /// So many were taken, and one more stretch may be written once others had theirs.
+    Some {
+        taken: usize,
+        paused: bool,
+    },
+    Broken,
+}
+
+impl<T: Transport> Connection<T> {
+    pub(super) fn is_open(&self) -> bool {
+        self.stage == Stage::Open
+    }
+
+    /// In which form it gets the events of a subscription.
+    fn kind(&self, number: u32) -> Kind {
+        match self.speech {
+            Speech::Json => Kind::Json(number),
+            Speech::Sse if self.marks.is_some() => Kind::SseWithoutId,
+            Speech::Sse => Kind::Sse,
+            Speech::Plain => match self.grant.format {
+                Format::Auto => Kind::Auto,
+                Format::Binary => Kind::Binary,
+            },
+        }
+    }
+
+    /// Writes events, as many as the system takes, up to a stretch of bytes.
+    pub(super) fn deliver(
+        &mut self,
+        number: u32,
+        events: &[Event],
+        recent: &mut Recent,
+        meters: &Meters,
+        now: u64,
+    ) -> Delivered {
+        if !self.outbox.is_empty() {
+            return Delivered::Some {
+                taken: 0,
+                paused: false,
+            };
+        }
+        let kind = self.kind(number);
+        let (mut taken, mut written) = (0, 0);
+        let result = self.write(kind, events, recent, &mut taken, &mut written);
+        meters.wrote(written);
+        if written > 0 {
+            self.progress = now;
+        }
+        match result {
+            Err(_) => Delivered::Broken,
+            Ok(()) if taken == events.len() && self.outbox.is_empty() => Delivered::All,
+            Ok(()) => Delivered::Some {
+                taken,
+                paused: !self.outbox.is_blocked(),
+            },
+        }
+    }
+
+    fn write(
+        &mut self,
+        kind: Kind,
+        events: &[Event],
+        recent: &mut Recent,
+        taken: &mut usize,
+        written: &mut u64,
+    ) -> io::Result<()> {
+        if let ([event], None) = (events, &self.marks) {
+            let frame = std::slice::from_ref(recent.frame(event, kind));
+            *taken = self.outbox.write(&self.transport, frame, written)?;
+            return Ok(());
+        }
+        while *taken < events.len() && self.outbox.is_empty() && *written < STRETCH as u64 {
+            let together = &events[*taken..events.len().min(*taken + TOGETHER)];
+            let mut frames = SmallVec::<[Frame; TOGETHER]>::new();
+            for event in together {
+                let frame = recent.frame(event, kind).clone();
+                frames.push(match &mut self.marks {
+                    None => frame,
+                    Some(marks) => {
+                        marks.see(event);
+                        frame.with_tail(sse::id(&marks.id()))
+                    }
+                });
+            }
+            *taken += self.outbox.write(&self.transport, &frames, written)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what waits.
+    pub(super) fn flush(&mut self, meters: &Meters, now: u64) -> io::Result<Flushed> {
+        let mut written = 0;
+        let flushed = self.outbox.flush(&self.transport, &mut written);
+        meters.wrote(written);
+        if written > 0 {
+            self.progress = now;
+        }
+        flushed
+    }
+}

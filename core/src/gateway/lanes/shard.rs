@@ -1,0 +1,335 @@
+//! A lane's connections and its share of the engine, without a thread, a poll or a
+//! clock.
+//!
+//! Whoever turns it says what time it is, which sockets have become ready and what was
+//! commanded; [`Shard::turn`] then serves one slice of the engine. That a slice is
+//! bounded and everything else comes before the next one is what keeps a ping from
+//! waiting for a large event.
+//!
+//! Inputs: [`arrive`](Shard::arrive), [`ready`](Shard::ready),
+//! [`command`](Shard::command), [`tick`](Shard::tick). Work: [`turn`](Shard::turn).
+
+use std::{collections::VecDeque, sync::Arc};
+
+use super::{
+    berths::Berths,
+    command::{Command, Inbox, SocketId},
+    drain::Drain,
+    outbox::Flushed,
+    stream::Transport,
+    wheel::Wheel,
+};
+use crate::{
+    gateway::{
+        Shared,
+        client::Handle,
+        ended::Ended,
+        wire::{
+            encoder::{Encoder, Recent},
+            frame,
+        },
+    },
+    lane::Lane,
+    wake::contained,
+};
+
+/// Bytes read from one socket before the others have their turn.
+const READ: usize = 16 << 10;
+/// Paused or unread sockets served between two slices.
+const SOME: usize = 64;
+
+pub(in crate::gateway) struct Shard<T> {
+    pub(super) shared: Arc<Shared>,
+    pub(super) number: u16,
+    pub(super) inbox: Inbox,
+    pub(super) lane: Lane,
+    pub(super) berths: Berths<T>,
+    /// By place, generation and due time.
+    pub(super) wheel: Wheel<(u32, u16, u64)>,
+    /// Sockets that were paused while the system would take more.
+    hungry: VecDeque<u32>,
+    /// Sockets that were left with something to read.
+    unread: VecDeque<u32>,
+    pub(super) drain: Option<Drain>,
+    /// Where every socket is read into.
+    pub(super) buffer: Vec<u8>,
+    due: Vec<(u32, u16, u64)>,
+}
+
+impl<T: Transport> Shard<T> {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        encoder: &Arc<Encoder>,
+        lane: Lane,
+        inbox: Inbox,
+        number: u16,
+    ) -> Self {
+        let recent = Recent::new(Arc::clone(encoder));
+        Shard {
+            shared: Arc::clone(shared),
+            number,
+            inbox,
+            lane,
+            berths: Berths::new(recent, Arc::clone(&shared.meters)),
+            wheel: Wheel::new(0),
+            hungry: VecDeque::new(),
+            unread: VecDeque::new(),
+            drain: None,
+            buffer: vec![0; READ],
+            due: Vec::new(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.berths.len()
+    }
+
+    /// The place that the next connection takes.
+    pub(in crate::gateway) fn reserve(&mut self) -> u32 {
+        self.berths.reserve()
+    }
+
+    /// Gives a reserved place back: its connection did not come.
+    pub(super) fn release(&mut self, place: u32) {
+        self.berths.release(place);
+        self.inbox.count_out();
+    }
+
+    /// Ends every connection.
+    pub(super) fn end_all(&mut self, ended: Ended) {
+        let taken: Vec<u32> = self.berths.taken().collect();
+        for place in taken {
+            self.end(place, ended, None);
+        }
+    }
+
+    /// Serves one slice. True when there is more to do now.
+    pub(in crate::gateway) fn turn(&mut self) -> bool {
+        let turn = self.lane.turn(&mut self.berths);
+        self.settle();
+        if !turn.more {
+            self.berths.recent.clear();
+        }
+        turn.more || !self.hungry.is_empty() || !self.unread.is_empty()
+    }
+
+    /// Carries out what came up while the engine was being served.
+    fn settle(&mut self) {
+        while let Some((place, ended)) = self.berths.doomed.pop() {
+            self.end(place, ended, None);
+        }
+        while let Some(place) = self.berths.blocked.pop() {
+            self.note_blocked(place);
+        }
+        while let Some(place) = self.berths.paused.pop() {
+            self.pause(place);
+        }
+    }
+
+    /// A socket can be read or written, as its poll says. `over` when its other end has
+    /// said that nothing more comes.
+    pub(in crate::gateway) fn ready(
+        &mut self,
+        place: u32,
+        readable: bool,
+        writable: bool,
+        over: bool,
+    ) {
+        if writable && let Some(connection) = self.berths.at(place) {
+            if connection.outbox.is_blocked() {
+                connection.outbox.unblock();
+                self.flush(place);
+            }
+        }
+        if readable || over {
+            self.read(place, over);
+        }
+    }
+
+    /// Goes on with those that were left with something to read or to write, some of
+    /// each.
+    pub(in crate::gateway) fn go_on(&mut self) {
+        for _ in 0..SOME.min(self.unread.len()) {
+            if let Some(place) = self.unread.pop_front()
+                && let Some(connection) = self.berths.at(place)
+            {
+                connection.unread = false;
+                self.read(place, false);
+            }
+        }
+        // A stretch of a large message takes long: few of them at a time.
+        for _ in 0..(SOME / 16).min(self.hungry.len()) {
+            if let Some(place) = self.hungry.pop_front()
+                && let Some(connection) = self.berths.at(place)
+            {
+                connection.hungry = false;
+                self.flush(place);
+            }
+        }
+    }
+
+    /// Has a socket read again although its poll will not say so.
+    pub(super) fn read_again(&mut self, place: u32) {
+        if let Some(connection) = self.berths.at(place)
+            && !connection.unread
+        {
+            connection.unread = true;
+            self.unread.push_back(place);
+        }
+    }
+
+    fn pause(&mut self, place: u32) {
+        if let Some(connection) = self.berths.at(place)
+            && !connection.hungry
+        {
+            connection.hungry = true;
+            self.hungry.push_back(place);
+        }
+    }
+
+    /// Writes what waits for a socket, and lets its subscriptions go on once that is
+    /// through.
+    pub(super) fn flush(&mut self, place: u32) {
+        let (now, meters) = (self.berths.now, Arc::clone(&self.berths.meters));
+        let Some(connection) = self.berths.at(place) else {
+            return;
+        };
+        match connection.flush(&meters, now) {
+            Err(_) => self.end(place, Ended::Broken, None),
+            Ok(Flushed::Blocked) => self.note_blocked(place),
+            Ok(Flushed::Paused) => self.pause(place),
+            Ok(Flushed::Empty) => {
+                connection.progress = now;
+                if std::mem::take(&mut connection.stalled) {
+                    self.berths.meters.unstalled();
+                }
+                self.emptied(place);
+            }
+        }
+    }
+
+    /// Everything that waited has been written.
+    fn emptied(&mut self, place: u32) {
+        let Some(connection) = self.berths.at(place) else {
+            return;
+        };
+        if !connection.is_open() {
+            self.said_goodbye(place);
+            return;
+        }
+        for i in 0..connection.members.len() {
+            let Some(connection) = self.berths.at(place) else {
+                return;
+            };
+            let (_, member) = connection.members[i];
+            self.lane.resume(member);
+        }
+    }
+
+    /// The system has stopped taking bytes for this socket.
+    fn note_blocked(&mut self, place: u32) {
+        let due = self.berths.now + self.shared.limits.write_timeout.as_millis() as u64;
+        let Some(connection) = self.berths.at(place) else {
+            return;
+        };
+        if connection.outbox.is_blocked() && !connection.stalled {
+            connection.stalled = true;
+            self.berths.meters.stalled_one();
+        }
+        self.arm(place, due);
+    }
+
+    /// Has a connection looked after at this time, unless that happens earlier anyway.
+    pub(super) fn arm(&mut self, place: u32, due: u64) {
+        let generation = self.berths.generation(place);
+        if let Some(connection) = self.berths.at(place)
+            && due < connection.armed
+        {
+            connection.armed = due;
+            self.wheel.arm(due, (place, generation, due));
+        }
+    }
+
+    /// Says what time it is, in milliseconds since the lane began, and looks after those
+    /// that are due.
+    pub(in crate::gateway) fn tick(&mut self, now: u64) {
+        self.berths.now = now;
+        let mut due = std::mem::take(&mut self.due);
+        self.wheel.advance(now, &mut due);
+        for (place, generation, at) in due.drain(..) {
+            match self.berths.find(place, generation) {
+                Some(connection) if connection.armed == at => connection.armed = u64::MAX,
+                // It was armed for an earlier time since.
+                _ => continue,
+            }
+            self.look_after(place);
+        }
+        self.due = due;
+        self.go_on_draining();
+    }
+
+    /// How many milliseconds may pass until the next [`tick`](Shard::tick).
+    pub(in crate::gateway) fn patience(&self) -> Option<u64> {
+        let now = self.berths.now;
+        let drain = self.drain.as_ref().and_then(|drain| drain.next(now));
+        [self.wheel.next(now), drain].into_iter().flatten().min()
+    }
+
+    /// Carries out a command about one connection.
+    pub(in crate::gateway) fn command(&mut self, command: Command) {
+        match command {
+            Command::Send(id, message) => self.send(id, message),
+            Command::Close(id, reason) => {
+                if let Some(place) = self.place_of(id) {
+                    self.end(place, Ended::Application, Some(reason));
+                }
+            }
+            Command::Granted(id, number, granted) => self.granted(id, number, *granted),
+            Command::Drain(over, done) => self.begin_drain(over, done),
+            // Whoever turns the shard makes streams of arrivals, and ends.
+            Command::Arrive(_) | Command::End(_) => {}
+        }
+    }
+
+    /// The place of a connection that is still the one meant.
+    pub(super) fn place_of(&mut self, id: SocketId) -> Option<u32> {
+        let here = id.lane == self.number;
+        (here && self.berths.find(id.place, id.generation).is_some()).then_some(id.place)
+    }
+
+    pub(super) fn handle(&self, place: u32) -> Handle {
+        let id = SocketId {
+            lane: self.number,
+            place,
+            generation: self.berths.generation(place),
+        };
+        Handle {
+            id,
+            inbox: self.inbox.clone(),
+        }
+    }
+
+    /// Has a client of the JSON protocol told something.
+    pub(super) fn say(&mut self, place: u32, text: bytes::Bytes) {
+        self.tell(place, frame::text(text));
+    }
+
+    /// Has a client told something of its own, in its wire form: in its turn, before the next event.
+    pub(super) fn tell(&mut self, place: u32, note: bytes::Bytes) {
+        let Some(connection) = self.berths.at(place) else {
+            return;
+        };
+        if !connection.is_open() {
+            return;
+        }
+        match connection.outbox.note(note) {
+            true => self.flush(place),
+            false => self.end(place, Ended::Slow, None),
+        }
+    }
+
+    /// Calls the application. False when it panicked.
+    pub(super) fn ask(&self, call: impl FnOnce(&Shared)) -> bool {
+        contained(|| call(&self.shared))
+    }
+}

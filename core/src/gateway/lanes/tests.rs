@@ -1,0 +1,496 @@
+//! A lane's connections over lines in memory, with a clock that is told.
+
+use proptest::prelude::*;
+
+use super::{
+    command::{Command, Speech},
+    rig::{Line, arrival, shard, silent},
+    shard::Shard,
+};
+use crate::{
+    feed::Budget,
+    gateway::{
+        ended::Ended,
+        hooks::Message,
+        limits::Limits,
+        verdict::{Accept, Format, OnLag},
+    },
+    hub::{Hub, SubscribeOptions},
+    selector::Selector,
+};
+
+/// A message or control frame that a client got.
+#[derive(Debug, Clone, PartialEq)]
+enum Got {
+    Message(Vec<u8>),
+    Control(u8, Vec<u8>),
+}
+
+/// Reads what a server wrote: frames without masks. What is cut off is left.
+fn read(wire: &[u8]) -> Vec<Got> {
+    let (mut got, mut message, mut at) = (Vec::new(), Vec::new(), 0);
+    while at + 2 <= wire.len() {
+        let (first, short) = (wire[at], usize::from(wire[at + 1]));
+        assert_eq!(short & 0x80, 0, "servers do not mask");
+        let (len, header) = match short {
+            126 if wire.len() < at + 4 => break,
+            127 if wire.len() < at + 10 => break,
+            126 => (
+                usize::from(u16::from_be_bytes([wire[at + 2], wire[at + 3]])),
+                4,
+            ),
+            127 => {
+                let bytes = wire[at + 2..at + 10].try_into().unwrap();
+                (u64::from_be_bytes(bytes) as usize, 10)
+            }
+            short => (short, 2),
+        };
+        let Some(payload) = wire.get(at + header..at + header + len) else {
+            break;
+        };
+        match first & 0xf {
+            control @ 8.. => got.push(Got::Control(control, payload.to_vec())),
+            opcode => {
+                assert_eq!(opcode == 0, !message.is_empty(), "out of place");
+                message.extend_from_slice(payload);
+                if first & 0x80 != 0 {
+                    got.push(Got::Message(std::mem::take(&mut message)));
+                }
+            }
+        }
+        at += header + len;
+    }
+    got
+}
+
+/// A client's frame.
+fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
+    assert!(payload.len() < 126);
+    let mut frame = vec![0x80 | opcode, 0x80 | payload.len() as u8, 0, 0, 0, 0];
+    frame.extend_from_slice(payload);
+    frame
+}
+
+struct Fixture {
+    hub: Hub,
+    shard: Shard<Line>,
+    lines: Vec<Line>,
+}
+
+impl Fixture {
+    fn new(hub: Hub, limits: Limits) -> Self {
+        Fixture {
+            shard: shard(&hub, silent(), limits),
+            hub,
+            lines: Vec::new(),
+        }
+    }
+
+    fn connect(&mut self, speech: Speech, accept: Accept<()>) -> u32 {
+        let line = Line::default();
+        self.lines.push(line.clone());
+        let place = self.shard.reserve();
+        self.shard.inbox.count_in();
+        self.shard.arrive(place, arrival(line, speech, accept));
+        place
+    }
+
+    fn plain(&mut self, topic: &str) -> u32 {
+        let selector = Selector::topic(topic).unwrap();
+        self.connect(Speech::Plain, Accept::new(()).subscribe(selector))
+    }
+
+    fn settle(&mut self) {
+        self.shard.go_on();
+        while self.shard.turn() {
+            self.shard.go_on();
+        }
+    }
+
+    fn say(&mut self, place: u32, frame: &[u8]) {
+        self.lines[place as usize]
+            .0
+            .borrow_mut()
+            .input
+            .extend(frame);
+        self.shard.ready(place, true, false, false);
+    }
+
+    fn room(&mut self, place: u32, room: Option<usize>) {
+        self.lines[place as usize].0.borrow_mut().room = room;
+        self.shard.ready(place, false, true, false);
+    }
+
+    fn got(&self, place: u32) -> Vec<Got> {
+        read(&self.lines[place as usize].0.borrow().sent)
+    }
+
+    fn texts(&self, place: u32) -> Vec<String> {
+        let text = |got| match got {
+            Got::Message(bytes) => String::from_utf8(bytes).ok(),
+            Got::Control(..) => None,
+        };
+        self.got(place).into_iter().filter_map(text).collect()
+    }
+
+    fn ended(&self, why: Ended) -> u64 {
+        let stats = self.shard.shared.meters.snapshot();
+        stats.ended().find(|(ended, _)| *ended == why).unwrap().1
+    }
+}
+
+fn message(text: &str) -> Got {
+    Got::Message(text.as_bytes().to_vec())
+}
+
+#[test]
+fn an_event_goes_to_everybody_as_one_frame() {
+    let mut f = Fixture::new(Hub::new(), Limits::default());
+    let places: Vec<u32> = (0..100).map(|_| f.plain("a")).collect();
+    f.hub.publish("a", "hello").unwrap();
+    f.settle();
+    for place in places {
+        assert_eq!(f.got(place), [message("hello")]);
+    }
+    let stats = f.shard.shared.meters.snapshot();
+    assert_eq!((stats.frames_made, stats.writes), (1, 100));
+    assert_eq!(stats.share.last(), 1.0);
+    assert_eq!(stats.closed_writes, 0);
+}
+
+#[test]
+fn a_pong_goes_between_the_fragments_of_a_large_message() {
+    let mut f = Fixture::new(Hub::new(), Limits::default().fragment(1_024));
+    let place = f.plain("a");
+    f.room(place, Some(1_500));
+    f.hub.publish("a", vec![b'x'; 10_000]).unwrap();
+    f.settle();
+    f.say(place, &masked(9, b"now"));
+    f.room(place, Some(3_000));
+    f.settle();
+    f.room(place, None);
+    f.settle();
+    let got = f.got(place);
+    assert_eq!(got[0], Got::Control(10, b"now".to_vec()));
+    assert_eq!(got[1], Got::Message(vec![b'x'; 10_000]));
+}
+
+#[test]
+fn a_close_cuts_a_large_message_between_fragments_and_ends_it() {
+    let mut f = Fixture::new(Hub::new(), Limits::default().fragment(1_024));
+    let place = f.plain("a");
+    f.room(place, Some(1_500));
+    f.hub.publish("a", vec![b'x'; 10_000]).unwrap();
+    f.hub.publish("a", "never").unwrap();
+    f.settle();
+    f.say(place, &masked(8, &1000u16.to_be_bytes()));
+    f.room(place, None);
+    f.settle();
+    let ends = f.lines[place as usize].0.borrow();
+    assert!(ends.finished);
+    let (before, close) = ends.sent.split_at(ends.sent.len() - 4);
+    assert_eq!(close, [0x88, 2, 3, 232]);
+    assert_eq!(before.len(), 2 * 1_028, "ends with a fragment");
+    assert_eq!((f.ended(Ended::Left), f.shard.len()), (1, 0));
+    assert_eq!(f.hub.stats().subscriptions, 0);
+}
+
+#[test]
+fn a_stalled_socket_holds_no_event_of_its_own() {
+    let mut f = Fixture::new(Hub::new(), Limits::default());
+    let places: Vec<u32> = (0..50).map(|_| f.plain("a")).collect();
+    for place in &places {
+        f.room(*place, Some(100_000));
+    }
+    f.hub.publish("a", vec![b'x'; 1 << 20]).unwrap();
+    f.settle();
+    assert_eq!(f.shard.shared.meters.snapshot().stalled, 50);
+    assert!(f.hub.stats().bytes_held < (1 << 20) + 4_096);
+    for place in places {
+        f.room(place, None);
+        f.settle();
+        assert_eq!(f.got(place), [Got::Message(vec![b'x'; 1 << 20])]);
+    }
+    assert_eq!(f.hub.stats().bytes_held, 0);
+    assert_eq!(f.shard.shared.meters.snapshot().stalled, 0);
+}
+
+#[test]
+fn a_client_of_the_json_protocol_is_told_what_it_missed() {
+    let mut f = Fixture::new(Hub::new(), Limits::default());
+    let options = SubscribeOptions::new().budget(Budget::default().events(10).unwrap());
+    let selector = Selector::topic("a").unwrap();
+    let accept = Accept::new(()).subscribe_with(selector, options);
+    let place = f.connect(Speech::Json, accept);
+    f.room(place, Some(0));
+    f.hub.publish("a", "0").unwrap();
+    f.settle();
+    for i in 1..=30 {
+        f.hub.publish("a", i.to_string()).unwrap();
+        f.settle();
+    }
+    f.room(place, None);
+    f.settle();
+    let texts = f.texts(place);
+    assert!(texts[0].contains("\"welcome\""), "{texts:?}");
+    assert!(texts[1].contains("\"subscribed\""), "{texts:?}");
+    let lagged = texts
+        .iter()
+        .position(|text| text.contains("\"lagged\""))
+        .unwrap();
+    let missed: u64 = serde_json::from_str::<serde_json::Value>(&texts[lagged]).unwrap()["missed"]
+        .as_u64()
+        .unwrap();
+    let events = texts
+        .iter()
+        .filter(|text| text.contains("\"event\""))
+        .count();
+    assert_eq!(events as u64 + missed, 31);
+    assert!(
+        texts.last().unwrap().ends_with(r#""data":30}"#),
+        "{texts:?}"
+    );
+}
+
+#[test]
+fn a_plain_client_that_missed_something_is_closed_or_goes_on() {
+    for (on_lag, ended) in [(OnLag::Close, 1), (OnLag::Continue, 0)] {
+        let mut f = Fixture::new(Hub::new(), Limits::default());
+        let options = SubscribeOptions::new().budget(Budget::default().events(2).unwrap());
+        let selector = Selector::topic("a").unwrap();
+        let accept = Accept::new(())
+            .subscribe_with(selector, options)
+            .on_lag(on_lag);
+        let place = f.connect(Speech::Plain, accept);
+        f.room(place, Some(0));
+        for i in 0..10 {
+            f.hub.publish("a", i.to_string()).unwrap();
+            f.settle();
+        }
+        f.room(place, None);
+        f.settle();
+        assert_eq!(f.ended(Ended::Lagged), ended, "{on_lag:?}");
+        let last = f.got(place).pop().unwrap();
+        match on_lag {
+            OnLag::Continue => assert_eq!(last, message("9")),
+            _ => assert!(matches!(last, Got::Control(8, why) if why[..2] == [3, 245])),
+        }
+    }
+}
+
+#[test]
+fn after_unsubscribed_nothing_of_it_comes() {
+    let mut f = Fixture::new(Hub::new(), Limits::default());
+    let accept = Accept::new(()).allow("a*".try_into().unwrap());
+    let place = f.connect(Speech::Json, accept);
+    f.say(
+        place,
+        &masked(1, br#"{"type":"subscribe","id":1,"topics":["a1"]}"#),
+    );
+    f.say(
+        place,
+        &masked(1, br#"{"type":"subscribe","id":2,"patterns":["a*"]}"#),
+    );
+    f.say(
+        place,
+        &masked(1, br#"{"type":"subscribe","id":3,"topics":["b"]}"#),
+    );
+    f.hub.publish("a1", "1").unwrap();
+    f.settle();
+    f.hub.publish("a1", "2").unwrap();
+    f.say(place, &masked(1, br#"{"type":"unsubscribe","id":1}"#));
+    f.say(place, &masked(1, br#"{"type":"unsubscribe","id":9}"#));
+    f.settle();
+    let texts = f.texts(place);
+    let of = |kind: &str| {
+        let kind = format!("\"type\":\"{kind}\"");
+        texts.iter().filter(|text| text.contains(&kind)).count()
+    };
+    assert_eq!(
+        (of("event"), of("unsubscribed"), of("error")),
+        (3, 1, 2),
+        "{texts:#?}"
+    );
+    assert!(
+        texts.iter().any(|text| text.contains("denied")),
+        "{texts:#?}"
+    );
+}
+
+#[test]
+fn who_does_not_answer_a_ping_is_closed_and_who_does_is_not() {
+    let mut f = Fixture::new(Hub::new(), Limits::default());
+    let (silent, alive) = (f.plain("a"), f.plain("a"));
+    for second in 0..=50 {
+        f.shard.tick(second * 1_000);
+        if f.got(alive).contains(&Got::Control(9, vec![])) {
+            f.say(alive, &masked(10, b""));
+        }
+    }
+    assert_eq!((f.ended(Ended::Silent), f.shard.len()), (1, 1));
+    assert_eq!(f.got(silent), [Got::Control(9, vec![])]);
+    f.hub.publish("a", "still here").unwrap();
+    f.settle();
+    assert_eq!(f.texts(alive), ["still here"]);
+}
+
+#[test]
+fn who_takes_nothing_is_closed_in_time() {
+    let mut f = Fixture::new(Hub::new(), Limits::default());
+    let place = f.plain("a");
+    f.room(place, Some(3));
+    f.hub.publish("a", "hello").unwrap();
+    f.settle();
+    let mut since = 0;
+    while f.shard.len() > 0 {
+        since += 500;
+        f.say_alive(place);
+        f.shard.tick(since);
+        assert!(since < 60_000, "never closed");
+    }
+    assert!(
+        (30_000..=31_000).contains(&since),
+        "closed after {since} ms"
+    );
+    assert_eq!(f.ended(Ended::WriteTimeout), 1);
+}
+
+impl Fixture {
+    fn say_alive(&mut self, place: u32) {
+        self.say(place, &masked(10, b""));
+    }
+}
+
+#[test]
+fn a_drain_is_even_and_says_when_to_come_back() {
+    let mut f = Fixture::new(Hub::new(), Limits::default());
+    for _ in 0..100 {
+        f.plain("a");
+    }
+    let (done, mut waiting) = tokio::sync::oneshot::channel();
+    let over = std::time::Duration::from_secs(10);
+    f.shard.command(Command::Drain(over, done));
+    for tick in 1..=100u64 {
+        f.shard.tick(tick * 100);
+        let told = f
+            .lines
+            .iter()
+            .filter(|line| !line.0.borrow().sent.is_empty());
+        assert_eq!(told.count() as u64, tick);
+    }
+    assert!(waiting.try_recv().is_err(), "they have not answered yet");
+    for place in 0..100 {
+        let Got::Control(8, why) = f.got(place).remove(0) else {
+            panic!("no close");
+        };
+        assert_eq!(why[..2], 1012u16.to_be_bytes());
+        assert!(String::from_utf8_lossy(&why).contains("reconnect after"));
+        f.say(place, &masked(8, &1012u16.to_be_bytes()));
+    }
+    assert_eq!(waiting.try_recv(), Ok(()));
+    assert_eq!(f.ended(Ended::Drained), 100);
+}
+
+#[test]
+fn formats_follow_the_payload_or_the_wish() {
+    let mut f = Fixture::new(Hub::new(), Limits::default());
+    let auto = f.plain("a");
+    let selector = Selector::topic("a").unwrap();
+    let accept = Accept::new(()).subscribe(selector).format(Format::Binary);
+    let binary = f.connect(Speech::Plain, accept);
+    f.hub.publish("a", "text").unwrap();
+    f.hub.publish("a", vec![0xff]).unwrap();
+    f.settle();
+    let first = |f: &Fixture, place: u32| f.lines[place as usize].0.borrow().sent.clone();
+    assert_eq!(first(&f, auto), b"\x81\x04text\x82\x01\xff");
+    assert_eq!(first(&f, binary), b"\x82\x04text\x82\x01\xff");
+}
+
+#[test]
+fn a_message_of_the_application_reaches_its_client_alone() {
+    let mut f = Fixture::new(Hub::new(), Limits::default());
+    let (one, other) = (f.plain("a"), f.plain("a"));
+    let handle = f.shard.handle(one);
+    let text = Message::Text("for you".to_owned());
+    f.shard.command(Command::Send(handle.id, text.clone()));
+    assert_eq!(
+        (f.texts(one), f.texts(other)),
+        (vec!["for you".to_owned()], vec![])
+    );
+    f.say(one, &masked(8, b""));
+    f.shard.command(Command::Send(handle.id, text));
+    assert_eq!(f.texts(one).len(), 1);
+}
+
+#[test]
+fn one_who_never_reads_its_answers_is_let_go() {
+    let mut f = Fixture::new(Hub::new(), Limits::default());
+    let place = f.connect(Speech::Json, Accept::new(()));
+    f.room(place, Some(0));
+    for _ in 0..10_000 {
+        f.say(place, &masked(9, b"are you there?"));
+    }
+    assert_eq!(f.shard.len(), 1, "answers to pings take no room");
+    for _ in 0..10_000 {
+        f.say(place, &masked(1, br#"{"type":"ping"}"#));
+    }
+    assert_eq!(f.ended(Ended::Slow), 1);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn whatever_the_line_takes_everything_comes_in_order(
+        steps in prop::collection::vec((0usize..6, 0usize..6_000), 1..60),
+        speech in prop::sample::select(vec![Speech::Plain, Speech::Json, Speech::Sse]),
+        topics in 1usize..3,
+    ) {
+        let mut f = Fixture::new(Hub::new(), Limits::default().fragment(1_024));
+        let names = &["a", "b"][..topics];
+        let accept = Accept::new(()).subscribe(Selector::topics(names).unwrap());
+        let place = f.connect(speech, accept);
+        let mut published = Vec::new();
+        let mut pings = 0;
+        for (what, size) in steps {
+            match what {
+                0..3 => {
+                    let text = format!("{:05}{}", published.len(), "x".repeat(size));
+                    f.hub.publish(names[size % topics], text.clone()).unwrap();
+                    published.push(text);
+                }
+                3 => f.room(place, Some(size)),
+                4 if speech != Speech::Sse => {
+                    f.say(place, &masked(9, b"?"));
+                    pings += 1;
+                }
+                _ => f.settle(),
+            }
+        }
+        f.settle();
+        f.room(place, None);
+        f.settle();
+        let got: Vec<String> = match speech {
+            Speech::Sse => {
+                let sent = String::from_utf8(f.lines[0].0.borrow().sent.clone()).unwrap();
+                let data = sent.lines().filter_map(|line| line.strip_prefix("data: "));
+                data.map(str::to_owned).collect()
+            }
+            Speech::Plain => f.texts(place),
+            Speech::Json => {
+                let events = f.texts(place).into_iter().skip(2);
+                let data = events.map(|text| {
+                    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+                    value["text"].as_str().unwrap().to_owned()
+                });
+                data.collect()
+            }
+        };
+        prop_assert_eq!(got, published);
+        if speech != Speech::Sse {
+            let pong = |got: &Got| matches!(got, Got::Control(10, _));
+            let pongs = f.got(place).into_iter().filter(pong).count();
+            prop_assert!(pongs <= pings && (pings == 0 || pongs > 0));
+        }
+        prop_assert_eq!(f.hub.stats().bytes_held, 0);
+    }
+}

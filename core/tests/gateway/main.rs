@@ -1,0 +1,12 @@
+//! The gateway from outside: real sockets, real clients, and those who mean no good.
+
+#![cfg(unix)]
+
+mod chaos;
+mod clients;
+mod conformance;
+mod drain;
+mod harness;
+mod hostile;
+mod slow;
+mod storms;
