@@ -3,11 +3,11 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test lint docs unit fuzz loom bench clean compiler clients
+.PHONY: demo test lint docs unit fuzz loom bench bench-gateway clean compiler clients
 
 ## The main job on real input, with a table and a picture at the end.
 demo:
-	$(CARGO) run --release --locked -p distributary --example demo
+	$(CARGO) run --release --locked -p distributary --example demo --features gateway
 
 ## All tests.
 test: lint docs unit loom fuzz
@@ -19,10 +19,11 @@ compiler:
 
 lint: compiler
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) clippy -p distributary --all-targets --locked -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --features distributary/gateway --locked -- -D warnings
 
 docs:
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc -p distributary --no-deps --locked
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc -p distributary --features gateway --no-deps --locked
 
 ## What the gateway is tested with: a browser, curl, and clients from npm and PyPI.
 clients:
@@ -43,6 +44,11 @@ fuzz: compiler
 ## All figures beside those of other libraries; writes benches/RESULTS.md.
 bench:
 	$(CARGO) run --profile bench --locked -p distributary-benches -- --all
+
+## Ten thousand sockets: the gateway beside other servers; writes
+## benches/gateway/RESULTS.md. Needs two cores; fetches the peers into target/.
+bench-gateway:
+	$(CARGO) run --profile bench --locked -p distributary-gateway-bench -- --all
 
 clean:
 	$(CARGO) clean

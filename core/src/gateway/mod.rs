@@ -22,6 +22,10 @@ mod request;
 mod verdict;
 mod wire;
 
+#[cfg(doc)]
+#[doc = include_str!("PROTOCOL.md")]
+pub mod protocol {}
+
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 pub use builder::{GatewayBuilder, StartError};

@@ -160,7 +160,8 @@ impl<S: fmt::Debug> fmt::Debug for Accept<S> {
 #[must_use]
 pub struct Reject {
     pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
+    /// Boxed, so that a result with a refusal is small.
+    pub(super) headers: Box<HeaderMap>,
     pub(super) body: Bytes,
 }
 
@@ -179,7 +180,7 @@ impl Reject {
     pub(super) fn with(status: StatusCode) -> Self {
         Reject {
             status,
-            headers: HeaderMap::new(),
+            headers: Box::default(),
             body: Bytes::new(),
         }
     }

@@ -269,7 +269,7 @@ pub struct Stats {
 }
 
 /// The share of live subscriptions that events reached, from 0 to 1.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ShareHistogram {
     last: f64,
     max: f64,
@@ -277,7 +277,7 @@ pub struct ShareHistogram {
     buckets: [u64; SHARES],
 }
 
-/// Shares in buckets, where one thread at a time has something to count.
+/// Shares that are counted where no hot path passes.
 #[cfg(feature = "gateway")]
 #[derive(Debug, Default)]
 pub(crate) struct Shares(Mutex<ShareHistogram>);
@@ -286,15 +286,14 @@ pub(crate) struct Shares(Mutex<ShareHistogram>);
 impl Shares {
     /// Counts `hit` of `all`.
     pub(crate) fn record(&self, hit: u64, all: u64) {
-        let share = match hit {
-            0 => 0.0,
-            hit => (hit as f64 / all.max(hit) as f64).min(1.0),
-        };
-        let bucket = match hit {
-            0 => 0,
-            _ => 1 + SHARE_BOUNDS.partition_point(|bound| *bound < share),
-        };
         let shares = &mut *self.0.lock();
+        if hit == 0 {
+            shares.buckets[0] += 1;
+            return;
+        }
+        // Connections may have gone since.
+        let share = hit as f64 / all.max(hit) as f64;
+        let bucket = 1 + SHARE_BOUNDS.partition_point(|bound| *bound < share);
         shares.buckets[bucket.min(SHARES - 1)] += 1;
         shares.last = share;
         shares.max = shares.max.max(share);
@@ -317,7 +316,7 @@ impl ShareHistogram {
         self.max
     }
 
-    /// All of them together, each to six decimals.
+    /// All of them together, each cut off after its sixth decimal.
     pub fn sum(&self) -> f64 {
         self.sum
     }

@@ -13,8 +13,9 @@ mod member;
 mod publisher;
 
 use std::{
-    env, thread,
+    env,
     sync::atomic::{AtomicBool, Ordering},
+    thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -60,7 +61,10 @@ fn ten_thousand_sockets_for_a_minute() {
 fn seed() -> u64 {
     match env::var(SEED) {
         Ok(given) => given.parse().expect("a seed is a number"),
-        Err(_) => SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64,
+        Err(_) => SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_nanos() as u64,
     }
 }
 
@@ -87,7 +91,10 @@ fn serve() {
         })
         .start();
     let publisher = Publisher::new(&server.hub, seed);
-    let given = [(SEED, seed.to_string()), (ADDRESS, server.address().to_string())];
+    let given = [
+        (SEED, seed.to_string()),
+        (ADDRESS, server.address().to_string()),
+    ];
     let mut crowd = child_of(TEST, "crowd", &given);
     let over = AtomicBool::new(false);
     let status = thread::scope(|scope| {
@@ -111,10 +118,15 @@ fn serve() {
     for (why, count) in gateway.ended().filter(|(_, count)| *count > 0) {
         println!("{count} ended: {why}");
     }
-    assert!(status.expect("the crowd ends in time").success(), "see above");
+    assert!(
+        status.expect("the crowd ends in time").success(),
+        "see above"
+    );
 
     until("the last of them has gone", || server.stats().open == 0);
     server.assert_nothing_left(publisher.fill_histories());
     server.end();
-    until("all descriptors are closed", || all_descriptors() == descriptors);
+    until("all descriptors are closed", || {
+        all_descriptors() == descriptors
+    });
 }

@@ -88,9 +88,9 @@ fn yes() -> bool {
 
 fn cases() -> Vec<Case> {
     let text = include_str!("../../testdata/gateway/frames.jsonl");
-    let cases = text.lines().map(|line| {
-        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"))
-    });
+    let cases = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}")));
     cases.collect()
 }
 

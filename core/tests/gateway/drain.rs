@@ -45,7 +45,10 @@ fn sse(server: &Server) -> Leaver {
         while let Some(event) = sse.next() {
             hint = event.retry.or(hint);
         }
-        (Instant::now(), Some(hint.expect("a hint when to come back")))
+        (
+            Instant::now(),
+            Some(hint.expect("a hint when to come back")),
+        )
     })
 }
 
@@ -53,8 +56,15 @@ fn health(server: &Server) -> (u16, String) {
     let mut raw = Raw::connect(server.admin());
     raw.say(b"GET /healthz HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
     let head = raw.head();
-    let length = head.header("content-length").expect("a length").parse().unwrap();
-    (head.status, String::from_utf8(raw.first_bytes(length)).unwrap())
+    let length = head
+        .header("content-length")
+        .expect("a length")
+        .parse()
+        .unwrap();
+    (
+        head.status,
+        String::from_utf8(raw.first_bytes(length)).unwrap(),
+    )
 }
 
 #[test]

@@ -28,5 +28,7 @@ fn stalled(server: &Server, target: &str) -> Raw {
 
 #[track_caller]
 fn wait_stalled(server: &Server, sockets: u64) {
-    until("so many sockets stall", || server.stats().stalled == sockets);
+    until("so many sockets stall", || {
+        server.stats().stalled == sockets
+    });
 }

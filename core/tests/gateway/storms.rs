@@ -1,10 +1,6 @@
 //! Everybody comes back at once.
 
-use std::{
-    sync::atomic::Ordering,
-    thread,
-    time::Duration,
-};
+use std::{sync::atomic::Ordering, thread, time::Duration};
 
 use distributary::{Budget, Hub};
 
@@ -31,7 +27,10 @@ fn storm<T: Send>(act: impl Fn(usize) -> T + Sync) -> Vec<T> {
                 scope.spawn(move || clients.map(act).collect::<Vec<_>>())
             })
             .collect();
-        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
     })
 }
 
@@ -82,7 +81,11 @@ fn a_mass_reconnect_loses_nothing_and_asks_nobody() {
             assert_eq!(json.expect("event")["data"], event);
         }
     }
-    assert_eq!(server.book.asked.load(Ordering::SeqCst), CLIENTS, "a ticket is enough");
+    assert_eq!(
+        server.book.asked.load(Ordering::SeqCst),
+        CLIENTS,
+        "a ticket is enough"
+    );
     let kept = server.hub.stats().bytes_held;
     server.assert_nothing_left(kept);
 }
@@ -124,7 +127,9 @@ fn server_sent_events_resume() {
     let id = id.expect("an id to come back with");
     let mut back = Sse::open(server.address(), "/?topics=kept.a,kept.b", Some(&id));
     // Order is kept within each topic.
-    let mut rest: Vec<_> = (5..10).map(|_| number(back.event().data.as_bytes())).collect();
+    let mut rest: Vec<_> = (5..10)
+        .map(|_| number(back.event().data.as_bytes()))
+        .collect();
     rest.sort_unstable();
     assert_eq!(rest, [5, 6, 7, 8, 9]);
     server.publish("kept.a", numbered(10, 10));
@@ -166,23 +171,33 @@ fn over_the_memory_limit_those_who_are_in_stay_in() {
             .map(|_| Raw::open(server.address(), "/?topics=a"))
             .collect();
         let ballast = vec![1_u8; 2 * ROOM as usize];
-        until("it is noticed", || Raw::refused(server.address(), "/").status == 503);
+        until("it is noticed", || {
+            Raw::refused(server.address(), "/").status == 503
+        });
         let refused = Raw::refused(server.address(), "/");
         assert!(refused.header("retry-after").is_some(), "{}", refused.text);
         server.publish("a", "still here");
         for raw in &mut inside {
             assert_eq!(raw.text(), "still here");
         }
-        assert_eq!(ballast.iter().map(|byte| u64::from(*byte)).sum::<u64>(), 2 * ROOM);
+        assert_eq!(
+            ballast.iter().map(|byte| u64::from(*byte)).sum::<u64>(),
+            2 * ROOM
+        );
         drop(ballast);
-        until("there is room again", || Raw::refused(server.address(), "/").status == 101);
+        until("there is room again", || {
+            Raw::refused(server.address(), "/").status == 101
+        });
     });
 }
 
 /// What this process holds, in bytes.
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .unwrap();
     let kibibytes: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
     kibibytes << 10
 }

@@ -77,7 +77,7 @@ fn written(reject: &Reject) -> String {
         status.as_u16(),
         reject.body.len()
     );
-    for (name, value) in &reject.headers {
+    for (name, value) in &*reject.headers {
         if let Ok(value) = value.to_str() {
             let _ = write!(text, "{name}: {value}\r\n");
         }

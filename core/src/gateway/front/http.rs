@@ -335,7 +335,7 @@ impl Future for Answer {
 pub(super) fn response(reject: Reject) -> Response<Text> {
     let mut response = Response::new(Text(reject.body));
     *response.status_mut() = reject.status;
-    *response.headers_mut() = reject.headers;
+    *response.headers_mut() = *reject.headers;
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     let headers = response.headers_mut();
     headers.entry(header::CONTENT_TYPE).or_insert(plain);

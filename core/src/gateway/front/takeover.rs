@@ -277,7 +277,7 @@ impl UpgradeError {
         match self {
             UpgradeError::Unfit(reject) | UpgradeError::Refused(_, reject) => {
                 *response.status_mut() = reject.status;
-                *response.headers_mut() = reject.headers.clone();
+                *response.headers_mut() = (*reject.headers).clone();
             }
             UpgradeError::Kept | UpgradeError::Session => {
                 *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;

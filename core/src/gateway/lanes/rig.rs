@@ -1,12 +1,13 @@
 //! A shard over lines that exist in memory only: what the tests of a lane pull at, and
 //! what a measurement of lanes without a kernel runs on.
 
+use std::sync::Arc;
+#[cfg(test)]
 use std::{
     cell::RefCell,
     collections::VecDeque,
     io::{self, IoSlice},
     rc::Rc,
-    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -29,9 +30,11 @@ use crate::{
 };
 
 /// One end of a line: what the shard wrote, and what it will read.
+#[cfg(test)]
 #[derive(Clone, Default)]
 pub(in crate::gateway) struct Line(pub(super) Rc<RefCell<Ends>>);
 
+#[cfg(test)]
 #[derive(Default)]
 pub(super) struct Ends {
     /// Bytes that the line takes before it is full; none for no end of them.
@@ -46,6 +49,7 @@ pub(super) struct Ends {
     pub(super) finished: bool,
 }
 
+#[cfg(test)]
 impl Transport for Line {
     fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         self.send_slices(&[IoSlice::new(bytes)])
@@ -97,6 +101,7 @@ impl Transport for Line {
 /// Hooks of an application that has nothing to say.
 pub(in crate::gateway) fn silent() -> Hooks {
     Hooks {
+        session: std::any::TypeId::of::<()>(),
         authorize: Box::new(|_| Box::pin(async { Err(Reject::forbidden()) })),
         wish: None,
         message: None,

@@ -17,7 +17,7 @@ pub(crate) use build::{
     Code, closed, error, lagged, message, pong, reconnect, subscribed, unsubscribed, welcome,
 };
 pub(crate) use event::{EventBody, TAIL};
-pub(crate) use parse::{Asked, Refused, parse};
+pub(crate) use parse::{Asked, parse};
 
 /// The name of the protocol, as the WebSocket handshake agrees on it.
 pub(crate) const NAME: &str = "distributary.v1.json";

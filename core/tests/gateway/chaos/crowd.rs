@@ -112,7 +112,11 @@ impl Crowd {
     fn is_done(&self) -> bool {
         self.ending
             && self.vacant.is_empty()
-            && self.clients.iter().flatten().all(|client| client.member.is_done())
+            && self
+                .clients
+                .iter()
+                .flatten()
+                .all(|client| client.member.is_done())
     }
 
     /// Ends the test, with what is not as it should be.
@@ -121,7 +125,10 @@ impl Crowd {
         let late: Vec<_> = clients.filter(|client| !client.member.is_done()).collect();
         for client in late.iter().take(5) {
             let member = &client.member;
-            eprintln!("{:?}, open {}: {:?}", member.kind, member.is_open, member.tracks);
+            eprintln!(
+                "{:?}, open {}: {:?}",
+                member.kind, member.is_open, member.tracks
+            );
         }
         panic!("{} of them did not see the last event", late.len());
     }
@@ -131,7 +138,9 @@ impl Crowd {
         while self.opening < OPENING
             && let Some((place, before)) = self.vacant.pop()
         {
-            let heavy = before.as_ref().map_or_else(|| self.rng.below(STALLS) == 0, |before| before.1);
+            let heavy = before
+                .as_ref()
+                .map_or_else(|| self.rng.below(STALLS) == 0, |before| before.1);
             let member = match before {
                 Some((member, _)) => {
                     self.tally.came_back += 1;
@@ -141,7 +150,10 @@ impl Crowd {
             };
             let mut stream = self.connect(heavy);
             let interest = Interest::READABLE | Interest::WRITABLE;
-            self.poll.registry().register(&mut stream, Token(place), interest).unwrap();
+            self.poll
+                .registry()
+                .register(&mut stream, Token(place), interest)
+                .unwrap();
             self.clients[place] = Some(Client {
                 stream,
                 member,
@@ -175,7 +187,10 @@ impl Crowd {
             let Some(client) = &mut self.clients[place] else {
                 continue;
             };
-            if client.stalled.is_some_and(|until| self.ending || Instant::now() >= until) {
+            if client
+                .stalled
+                .is_some_and(|until| self.ending || Instant::now() >= until)
+            {
                 client.stalled = None;
                 self.serve(place);
             }
@@ -245,7 +260,8 @@ impl Crowd {
             }
             self.tally.events += client.member.events;
             self.tally.lagged += client.member.lagged;
-            self.vacant.push((place, back.map(|member| (member, client.heavy))));
+            self.vacant
+                .push((place, back.map(|member| (member, client.heavy))));
         }
     }
 
@@ -261,7 +277,10 @@ impl Crowd {
         }
         self.ending |= client.member.is_done();
         let fate = fate.unwrap_or_else(|wrong| {
-            panic!("{:?} {:?}: {wrong}", client.member.kind, client.member.tracks)
+            panic!(
+                "{:?} {:?}: {wrong}",
+                client.member.kind, client.member.tracks
+            )
         });
         match fate {
             None => {}
@@ -306,7 +325,10 @@ impl Client {
 }
 
 fn waits(error: &std::io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected | ErrorKind::Interrupted)
+    matches!(
+        error.kind(),
+        ErrorKind::WouldBlock | ErrorKind::NotConnected | ErrorKind::Interrupted
+    )
 }
 
 fn is_under_way(error: &std::io::Error) -> bool {

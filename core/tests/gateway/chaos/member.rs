@@ -108,7 +108,9 @@ impl Member {
                 "Sec-WebSocket-Protocol: distributary.v1.json\r\n",
             ),
             Kind::Sse => {
-                let last = resumed.as_ref().map_or(String::new(), |id| format!("Last-Event-ID: {id}\r\n"));
+                let last = resumed
+                    .as_ref()
+                    .map_or(String::new(), |id| format!("Last-Event-ID: {id}\r\n"));
                 format!(
                     "GET /?topics={names}&events={budget} HTTP/1.1\r\nHost: test\r\n\
                      Accept: text/event-stream\r\n{last}\r\n"
@@ -157,14 +159,18 @@ impl Member {
         if let Some(position) = &track.position {
             wish["from"] = serde_json::json!({ &track.topic: position });
         }
-        self.out.extend(frame(true, TEXT, wish.to_string().as_bytes()));
+        self.out
+            .extend(frame(true, TEXT, wish.to_string().as_bytes()));
         self.tracks.insert(id, vec![track]);
     }
 
     /// Leaves one of its topics, and joins it again as soon as that is acknowledged.
     pub(super) fn unsubscribe(&mut self, rng: &mut Rng) -> bool {
         let settled = |track: &Track| track.on && !track.leaving;
-        let here = self.tracks.iter().filter(|(_, tracks)| tracks.iter().all(settled));
+        let here = self
+            .tracks
+            .iter()
+            .filter(|(_, tracks)| tracks.iter().all(settled));
         let ids: Vec<u64> = here.map(|(id, _)| *id).collect();
         if self.kind != Kind::Json || ids.is_empty() {
             return false;
@@ -181,7 +187,8 @@ impl Member {
     /// Says goodbye.
     pub(super) fn close(&mut self) {
         self.goodbye = true;
-        self.out.extend(frame(true, CLOSE, &4_000_u16.to_be_bytes()));
+        self.out
+            .extend(frame(true, CLOSE, &4_000_u16.to_be_bytes()));
     }
 
     /// Takes in what was read. How it ended, if it did; or what is wrong.
@@ -206,10 +213,13 @@ impl Member {
         while fate.is_none() {
             let rest = &self.read[at..];
             let taken = match self.kind {
-                Kind::Sse => rest.windows(2).position(|bytes| bytes == b"\n\n").map(|end| {
-                    let block = String::from_utf8_lossy(&rest[..end]).into_owned();
-                    (end + 2, Taken::Block(block))
-                }),
+                Kind::Sse => rest
+                    .windows(2)
+                    .position(|bytes| bytes == b"\n\n")
+                    .map(|end| {
+                        let block = String::from_utf8_lossy(&rest[..end]).into_owned();
+                        (end + 2, Taken::Block(block))
+                    }),
                 _ => split_frame(rest),
             };
             let Some((bytes, taken)) = taken else {
@@ -234,7 +244,9 @@ impl Member {
             PING => self.out.extend(frame(true, PONG, &payload)),
             PONG => {}
             CLOSE => {
-                let code = payload.get(..2).map(|code| u16::from_be_bytes([code[0], code[1]]));
+                let code = payload
+                    .get(..2)
+                    .map(|code| u16::from_be_bytes([code[0], code[1]]));
                 if self.goodbye && code != Some(4_000) {
                     return Err(format!("4000 was answered with {code:?}"));
                 }
@@ -273,7 +285,9 @@ impl Member {
                 track.on = true;
                 if track.last.is_none() {
                     let at = message["at"][&track.topic].as_str();
-                    let offset = at.and_then(|at| at.split_once('-')).map(|(_, offset)| offset);
+                    let offset = at
+                        .and_then(|at| at.split_once('-'))
+                        .map(|(_, offset)| offset);
                     let offset = offset.and_then(|offset| u64::from_str_radix(offset, 16).ok());
                     track.last = Some(offset.ok_or_else(|| format!("where is it? {text}"))?);
                 }
@@ -308,7 +322,10 @@ impl Member {
 
     /// A subscription that is there: after a leave that was acknowledged it is not.
     fn track(&mut self, id: u64) -> Result<&mut Track, String> {
-        let track = self.tracks.get_mut(&id).and_then(|tracks| tracks.first_mut());
+        let track = self
+            .tracks
+            .get_mut(&id)
+            .and_then(|tracks| tracks.first_mut());
         track.ok_or_else(|| format!("something for {id}, which has left"))
     }
 
@@ -317,7 +334,9 @@ impl Member {
         let (topic, _) = text.split_once('=').ok_or("no topic")?;
         let tracks = self.tracks.get_mut(&0).ok_or("no tracks")?;
         let track = tracks.iter_mut().find(|track| track.topic == topic);
-        track.ok_or_else(|| format!("not for us: {topic}"))?.event(text)
+        track
+            .ok_or_else(|| format!("not for us: {topic}"))?
+            .event(text)
     }
 
     /// An event of a stream, or something else between two empty lines.
@@ -368,7 +387,9 @@ impl Track {
     /// An event: the one after the last.
     fn event(&mut self, payload: &str) -> Result<(), String> {
         let topic = &self.topic;
-        let rest = payload.strip_prefix(topic.as_str()).and_then(|rest| rest.strip_prefix('='));
+        let rest = payload
+            .strip_prefix(topic.as_str())
+            .and_then(|rest| rest.strip_prefix('='));
         let rest = rest.ok_or_else(|| format!("not of {topic}: {payload:.40}"))?;
         let (number, what) = rest.split_once(' ').ok_or("no number")?;
         let number: u64 = number.parse().map_err(|_| format!("no number: {number}"))?;
@@ -401,7 +422,10 @@ enum Taken {
 fn split_frame(bytes: &[u8]) -> Option<(usize, Taken)> {
     let (head, length) = (*bytes.first()?, *bytes.get(1)?);
     let (header, length) = match length {
-        126 => (4, u64::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?))),
+        126 => (
+            4,
+            u64::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?)),
+        ),
         127 => (10, u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?)),
         short => (2, u64::from(short)),
     };

@@ -26,7 +26,11 @@ impl Curl {
             command.args(["-H", &format!("Last-Event-ID: {id}")]);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut process = Ends(command.spawn().expect("curl is missing: run `make clients`"));
+        let mut process = Ends(
+            command
+                .spawn()
+                .expect("curl is missing: run `make clients`"),
+        );
         let out = process.0.stdout.take().unwrap();
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {

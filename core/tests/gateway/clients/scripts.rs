@@ -62,7 +62,8 @@ fn node(script: &str) {
 }
 
 fn python(script: &str) {
-    let interpreter = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/clients/python/bin/python");
+    let interpreter =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/clients/python/bin/python");
     assert!(
         interpreter.exists(),
         "{} is not there: run `make clients`",

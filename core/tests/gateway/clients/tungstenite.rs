@@ -25,7 +25,13 @@ struct Talk(WebSocketStream<MaybeTlsStream<TcpStream>>);
 impl Talk {
     async fn open(address: SocketAddr, target: &str) -> Self {
         let url = format!("ws://{address}{target}");
-        Talk(timeout(PATIENCE, connect_async(url)).await.unwrap().unwrap().0)
+        Talk(
+            timeout(PATIENCE, connect_async(url))
+                .await
+                .unwrap()
+                .unwrap()
+                .0,
+        )
     }
 
     async fn json(address: SocketAddr, target: &str) -> Self {
@@ -34,7 +40,10 @@ impl Talk {
         let name = "distributary.v1.json".parse().unwrap();
         request.headers_mut().insert("sec-websocket-protocol", name);
         let (client, answer) = connect_async(request).await.unwrap();
-        assert_eq!(answer.headers()["sec-websocket-protocol"], "distributary.v1.json");
+        assert_eq!(
+            answer.headers()["sec-websocket-protocol"],
+            "distributary.v1.json"
+        );
         let mut talk = Talk(client);
         assert_eq!(talk.hear_json().await["type"], "welcome");
         talk
@@ -50,7 +59,9 @@ impl Talk {
 
     async fn hear(&mut self) -> Message {
         let next = timeout(PATIENCE, self.0.next()).await;
-        next.expect("in time").expect("not the end").expect("no error")
+        next.expect("in time")
+            .expect("not the end")
+            .expect("no error")
     }
 
     async fn text(&mut self) -> Utf8Bytes {
@@ -119,7 +130,9 @@ fn large_messages_in_order() {
 #[test]
 fn pings_are_answered_for_as_long_as_it_takes() {
     let every = Duration::from_millis(200);
-    let server = Setup::new().limits(|limits| limits.ping(every, PATIENCE)).start();
+    let server = Setup::new()
+        .limits(|limits| limits.ping(every, PATIENCE))
+        .start();
     server.run(async {
         let mut talk = Talk::open(server.address(), "/").await;
         for _ in 0..3 {

@@ -30,10 +30,16 @@ pub(crate) fn alone(test: &str, patience: Duration, body: impl FnOnce()) {
         if let Some(status) = child.0.try_wait().unwrap() {
             break status;
         }
-        assert!(Instant::now() < deadline, "{test} still runs after {patience:?}");
+        assert!(
+            Instant::now() < deadline,
+            "{test} still runs after {patience:?}"
+        );
         thread::sleep(Duration::from_millis(20));
     };
-    assert!(status.success(), "{test} failed in a process of its own: {status}");
+    assert!(
+        status.success(),
+        "{test} failed in a process of its own: {status}"
+    );
 }
 
 /// Starts this binary again with one test, to play this part there.

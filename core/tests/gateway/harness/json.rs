@@ -31,7 +31,10 @@ impl Json {
             subscribed: Value::Null,
         };
         json.welcome = json.expect("welcome");
-        if ["topics=", "pattern=", "?ticket="].iter().any(|own| target.contains(own)) {
+        if ["topics=", "pattern=", "?ticket="]
+            .iter()
+            .any(|own| target.contains(own))
+        {
             json.subscribed = json.expect("subscribed");
             assert_eq!(json.subscribed["id"], 0);
         }

@@ -21,7 +21,9 @@ pub(crate) use descriptors::{all_descriptors, sockets_at};
 pub(crate) use json::Json;
 pub(crate) use program::{Ends, finish};
 pub(crate) use proxy::Proxy;
-pub(crate) use raw::{BINARY, CLOSE, CONTINUATION, Frame, Head, PING, PONG, Raw, TEXT, frame, upgrade_request};
+pub(crate) use raw::{
+    BINARY, CLOSE, CONTINUATION, Frame, Head, PING, PONG, Raw, TEXT, frame, upgrade_request,
+};
 pub(crate) use rng::Rng;
 pub(crate) use server::{Server, Setup, unhex};
 pub(crate) use sse::Sse;

@@ -28,7 +28,11 @@ impl Drop for Ends {
 /// Runs a program, calling `meanwhile` all the time. One that does not end in time is
 /// ended, and did not succeed.
 #[track_caller]
-pub(crate) fn finish(mut program: Command, patience: Duration, mut meanwhile: impl FnMut()) -> Outcome {
+pub(crate) fn finish(
+    mut program: Command,
+    patience: Duration,
+    mut meanwhile: impl FnMut(),
+) -> Outcome {
     let name = format!("{program:?}");
     program
         .stdin(Stdio::null())

@@ -184,7 +184,10 @@ impl Raw {
             short => u64::from(short),
         };
         let shortest = [0, 126, 0x1_0000][usize::from(head[1].saturating_sub(125))];
-        assert!(length >= shortest, "the length {length} is not in its shortest form");
+        assert!(
+            length >= shortest,
+            "the length {length} is not in its shortest form"
+        );
         let frame = Frame {
             fin: head[0] & 0x80 != 0,
             opcode: head[0] & 0x0f,
@@ -238,7 +241,9 @@ impl Raw {
     #[track_caller]
     pub(crate) fn closed(&mut self) -> (Option<u16>, String) {
         let close = loop {
-            let next = self.next_frame().expect("the server hung up without a close");
+            let next = self
+                .next_frame()
+                .expect("the server hung up without a close");
             if next.opcode == CLOSE {
                 break next;
             }

@@ -319,7 +319,10 @@ fn obey(hub: &Hub, client: &Client<Visitor>, command: &str) {
 }
 
 pub(crate) fn unhex(hex: &str) -> Vec<u8> {
-    let digits: Vec<u8> = hex.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let digits: Vec<u8> = hex
+        .bytes()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .collect();
     let pairs = digits.chunks_exact(2).map(|pair| {
         let pair = std::str::from_utf8(pair).unwrap();
         u8::from_str_radix(pair, 16).unwrap()

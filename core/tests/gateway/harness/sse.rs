@@ -34,8 +34,10 @@ impl Sse {
     pub(crate) fn ask(mut raw: Raw, target: &str, last: Option<&str>) -> Self {
         let last = last.map_or(String::new(), |id| format!("Last-Event-ID: {id}\r\n"));
         raw.say(
-            format!("GET {target} HTTP/1.1\r\nHost: test\r\nAccept: text/event-stream\r\n{last}\r\n")
-                .as_bytes(),
+            format!(
+                "GET {target} HTTP/1.1\r\nHost: test\r\nAccept: text/event-stream\r\n{last}\r\n"
+            )
+            .as_bytes(),
         );
         let head = raw.head();
         Sse { raw, head }

@@ -136,7 +136,10 @@ fn subscriptions_without_end() {
     }
     for id in 11..=1_000 {
         let error = client.expect("error");
-        assert_eq!((&error["id"], &error["code"]), (&id.into(), &"too_many".into()));
+        assert_eq!(
+            (&error["id"], &error["code"]),
+            (&id.into(), &"too_many".into())
+        );
     }
     assert_eq!(server.hub.stats().subscriptions, 10);
     // One that goes makes room for one.

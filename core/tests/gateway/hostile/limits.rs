@@ -8,10 +8,10 @@ use super::Witness;
 use crate::harness::{Head, PATIENCE, Raw, Server, Setup, Sse, until, upgrade_request};
 
 fn server(limits: impl FnOnce(Limits) -> Limits) -> Server {
-    let soon = |limits: Limits| {
-        limits.retry_after(Duration::from_secs(2), Duration::from_secs(5))
-    };
-    Setup::new().limits(|defaults| limits(soon(defaults))).start()
+    let soon = |limits: Limits| limits.retry_after(Duration::from_secs(2), Duration::from_secs(5));
+    Setup::new()
+        .limits(|defaults| limits(soon(defaults)))
+        .start()
 }
 
 /// Refused with this status, and told to come back in 2 to 5 seconds.
@@ -27,7 +27,9 @@ fn assert_refused(head: &Head, status: u16) {
 fn connections_in_total() {
     let server = server(|limits| limits.connections(10));
     let mut open: Vec<_> = (0..10).map(|_| Raw::open(server.address(), "/")).collect();
-    let refused: Vec<_> = (0..40).map(|_| Raw::refused(server.address(), "/")).collect();
+    let refused: Vec<_> = (0..40)
+        .map(|_| Raw::refused(server.address(), "/"))
+        .collect();
     for head in &refused {
         assert_refused(head, 503);
     }
@@ -38,7 +40,9 @@ fn connections_in_total() {
     assert_refused(&sse.head, 503);
     drop(open.pop());
     until("there is room again", || server.stats().open == 9);
-    until("it is given", || Raw::refused(server.address(), "/").status == 101);
+    until("it is given", || {
+        Raw::refused(server.address(), "/").status == 101
+    });
 }
 
 #[test]
@@ -50,25 +54,33 @@ fn connections_of_one_address() {
     let mut other = Raw::connect_from([127, 0, 0, 2], server.address());
     other.upgrade("/", "");
     drop(open);
-    until("there is room again", || Raw::refused(server.address(), "/").status == 101);
+    until("there is room again", || {
+        Raw::refused(server.address(), "/").status == 101
+    });
 }
 
 #[test]
 fn connections_in_a_second() {
     let server = server(|limits| limits.per_second(5));
-    let heads: Vec<_> = (0..30).map(|_| Raw::refused(server.address(), "/")).collect();
+    let heads: Vec<_> = (0..30)
+        .map(|_| Raw::refused(server.address(), "/"))
+        .collect();
     let let_in = heads.iter().filter(|head| head.status == 101).count();
     assert!((5..20).contains(&let_in), "{let_in}");
     for head in heads.iter().filter(|head| head.status != 101) {
         assert_refused(head, 503);
     }
-    until("time brings more", || Raw::refused(server.address(), "/").status == 101);
+    until("time brings more", || {
+        Raw::refused(server.address(), "/").status == 101
+    });
 }
 
 #[test]
 fn connections_in_a_second_of_one_address() {
     let server = server(|limits| limits.per_address_per_second(5));
-    let heads: Vec<_> = (0..30).map(|_| Raw::refused(server.address(), "/")).collect();
+    let heads: Vec<_> = (0..30)
+        .map(|_| Raw::refused(server.address(), "/"))
+        .collect();
     let let_in = heads.iter().filter(|head| head.status == 101).count();
     assert!((5..20).contains(&let_in), "{let_in}");
     for head in heads.iter().filter(|head| head.status != 101) {
@@ -85,10 +97,14 @@ fn handshakes_under_way() {
     for raw in &mut half {
         raw.say(upgrade_request("/?wait_ms=60000", "").as_bytes());
     }
-    until("all places are taken", || Raw::refused(server.address(), "/").status == 503);
+    until("all places are taken", || {
+        Raw::refused(server.address(), "/").status == 503
+    });
     assert_refused(&Raw::refused(server.address(), "/"), 503);
     drop(half);
-    until("they are free again", || Raw::refused(server.address(), "/").status == 101);
+    until("they are free again", || {
+        Raw::refused(server.address(), "/").status == 101
+    });
 }
 
 #[test]
@@ -96,7 +112,9 @@ fn half_open_handshakes_do_not_stand_in_the_way_for_ever() {
     let server = server(|limits| limits.handshakes(5).handshake_timeout(super::BRIEF));
     // They say nothing at all.
     let mut half: Vec<_> = (0..5).map(|_| Raw::connect(server.address())).collect();
-    until("they are let go", || Raw::refused(server.address(), "/").status == 101);
+    until("they are let go", || {
+        Raw::refused(server.address(), "/").status == 101
+    });
     for raw in &mut half {
         assert!(raw.hung_up());
     }

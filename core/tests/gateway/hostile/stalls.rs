@@ -47,7 +47,9 @@ fn slow_frames_are_whole_in_the_end() {
 
 #[test]
 fn frames_that_never_end_do_not_hold_a_socket() {
-    let server = Setup::new().limits(|limits| limits.ping(BRIEF, BRIEF)).start();
+    let server = Setup::new()
+        .limits(|limits| limits.ping(BRIEF, BRIEF))
+        .start();
     let mut slow = Raw::open(server.address(), "/");
     slow.say(&frame(true, TEXT, &[b'x'; 100])[..20]);
     assert!(slow.hung_up());

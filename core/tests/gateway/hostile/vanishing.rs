@@ -13,7 +13,9 @@ const LARGE: usize = 4 << 20;
 
 #[test]
 fn a_peer_that_answers_no_ping() {
-    let server = Setup::new().limits(|limits| limits.ping(BRIEF, BRIEF)).start();
+    let server = Setup::new()
+        .limits(|limits| limits.ping(BRIEF, BRIEF))
+        .start();
     let mut silent = Raw::open(server.address(), "/");
     assert_eq!(silent.frame().opcode, PING);
     assert!(silent.hung_up());
@@ -38,7 +40,9 @@ fn a_peer_that_talks_is_not_silent() {
 
 #[test]
 fn a_reset_while_a_large_message_comes() {
-    let server = Setup::new().limits(|limits| limits.max_message(8 << 20)).start();
+    let server = Setup::new()
+        .limits(|limits| limits.max_message(8 << 20))
+        .start();
     let mut witness = Witness::at(&server);
     for part in [3, 1_000, LARGE / 2] {
         let mut raw = Raw::open(server.address(), "/");

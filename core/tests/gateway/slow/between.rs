@@ -4,9 +4,7 @@
 use distributary::gateway::Ended;
 
 use super::wait_stalled;
-use crate::harness::{
-    CLOSE, PING, PONG, Raw, Server, Setup, TEXT, raise_descriptors, until,
-};
+use crate::harness::{CLOSE, PING, PONG, Raw, Server, Setup, TEXT, raise_descriptors, until};
 
 const LARGE: usize = 16 << 20;
 
@@ -21,7 +19,10 @@ fn a_pong_between_fragments() {
     let (message, controls) = slow.message();
     assert!(message.payload == large);
     assert_eq!(controls.len(), 1);
-    assert_eq!((controls[0].opcode, &*controls[0].payload), (PONG, &b"meanwhile?"[..]));
+    assert_eq!(
+        (controls[0].opcode, &*controls[0].payload),
+        (PONG, &b"meanwhile?"[..])
+    );
 }
 
 #[test]
@@ -94,22 +95,34 @@ fn control_between_the_sockets_of_an_event() {
         });
         println!("{what}: in the middle of an event at try {tries}");
     };
-    amid("a pong", Box::new(|| {
-        probe.send(PING, "now?");
-        assert_eq!(probe.frame().opcode, PONG);
-    }));
-    amid("a text answered by the application", Box::new(|| {
-        probe.send(TEXT, "now?");
-        assert_eq!(probe.text(), "now?");
-    }));
-    amid("a join", Box::new(|| {
-        Raw::open(server.address(), "/?topics=none");
-    }));
-    amid("a close", Box::new(|| {
-        let mut leaver = Raw::open(server.address(), "/?topics=none");
-        leaver.send(CLOSE, 1000_u16.to_be_bytes());
-        assert_eq!(leaver.closed().0, Some(1000));
-    }));
+    amid(
+        "a pong",
+        Box::new(|| {
+            probe.send(PING, "now?");
+            assert_eq!(probe.frame().opcode, PONG);
+        }),
+    );
+    amid(
+        "a text answered by the application",
+        Box::new(|| {
+            probe.send(TEXT, "now?");
+            assert_eq!(probe.text(), "now?");
+        }),
+    );
+    amid(
+        "a join",
+        Box::new(|| {
+            Raw::open(server.address(), "/?topics=none");
+        }),
+    );
+    amid(
+        "a close",
+        Box::new(|| {
+            let mut leaver = Raw::open(server.address(), "/?topics=none");
+            leaver.send(CLOSE, 1000_u16.to_be_bytes());
+            assert_eq!(leaver.closed().0, Some(1000));
+        }),
+    );
     drop((members, probe));
     server.assert_nothing_left(0);
 }

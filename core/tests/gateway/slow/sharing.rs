@@ -25,7 +25,11 @@ fn one_event_for_a_hundred_stalled_sockets() {
     let held = stats.bytes_held + stats.log_bytes;
     assert!(held < LARGE as u64 + (64 << 10), "{held} bytes are held");
     // One frame for all, the header of each fragment with it.
-    assert!(server.stats().frames_made <= 4 + 2 * STALLED + 20, "{}", server.stats().frames_made);
+    assert!(
+        server.stats().frames_made <= 4 + 2 * STALLED + 20,
+        "{}",
+        server.stats().frames_made
+    );
     for round in 0..20 {
         server.publish("light", round.to_string());
         for reader in &mut healthy {

@@ -2,7 +2,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use super::{event::encode, *};
+use super::{event::encode, parse::Refused, *};
 use crate::{
     event::{Position, Publication},
     feed::Budget,

@@ -9,45 +9,60 @@ use crate::Outcome;
 
 /// What a figure counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unit {
+pub enum Unit {
+    /// Time.
     Nanos,
+    /// Room.
     Bytes,
+    /// Rate.
     PerSecond,
 }
 
 /// The values of one figure, one per round.
 #[derive(Debug, Clone)]
-pub(crate) struct Samples {
-    pub(crate) of: String,
-    pub(crate) unit: Unit,
+pub struct Samples {
+    /// Whose they are.
+    pub of: String,
+    /// What they count.
+    pub unit: Unit,
     values: Vec<f64>,
 }
 
 impl Samples {
-    pub(crate) fn new(of: impl Into<String>, unit: Unit, values: Vec<f64>) -> Self {
+    /// The values of rounds, in their order.
+    pub fn new(of: impl Into<String>, unit: Unit, values: Vec<f64>) -> Self {
         let of = of.into();
         Samples { of, unit, values }
     }
 
-    pub(crate) fn median(&self) -> f64 {
+    /// The middle one.
+    pub fn median(&self) -> f64 {
         median(self.values.clone())
     }
 
-    pub(crate) fn lowest(&self) -> f64 {
+    /// The lowest.
+    pub fn lowest(&self) -> f64 {
         self.values.iter().copied().fold(f64::INFINITY, f64::min)
     }
 
-    pub(crate) fn highest(&self) -> f64 {
+    /// The highest.
+    pub fn highest(&self) -> f64 {
         self.values.iter().copied().fold(0.0, f64::max)
     }
 
-    pub(crate) fn is_single(&self) -> bool {
+    /// Whether there was no round at all.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// Whether there was but one round.
+    pub fn is_single(&self) -> bool {
         self.values.len() < 2
     }
 
     /// The median of the ratios of rounds. Rounds that the other lacks (it was too slow
     /// for as many) are compared with its median.
-    pub(crate) fn over(&self, other: &Samples) -> f64 {
+    pub fn over(&self, other: &Samples) -> f64 {
         let rest = other.median();
         let others = other.values.iter().copied().chain(std::iter::repeat(rest));
         median(self.values.iter().zip(others).map(|(a, b)| a / b).collect())
@@ -64,7 +79,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// The value that so large a share of these does not exceed.
-pub(crate) fn quantile(sorted: &[u64], share: f64) -> f64 {
+pub fn quantile(sorted: &[u64], share: f64) -> f64 {
     match sorted.len() {
         0 => f64::NAN,
         n => sorted[((n as f64 * share).ceil() as usize).clamp(1, n) - 1] as f64,
@@ -72,7 +87,7 @@ pub(crate) fn quantile(sorted: &[u64], share: f64) -> f64 {
 }
 
 /// One of those that are compared: a name, and what it does in a round.
-pub(crate) struct Contender<'c> {
+pub struct Contender<'c> {
     name: String,
     figures: &'static [(&'static str, Unit)],
     run: Box<dyn FnMut() -> Outcome<Vec<f64>> + 'c>,
@@ -80,12 +95,12 @@ pub(crate) struct Contender<'c> {
 
 impl<'c> Contender<'c> {
     /// A round of this one yields one figure.
-    pub(crate) fn new(name: impl Into<String>, mut run: impl FnMut() -> Outcome<f64> + 'c) -> Self {
+    pub fn new(name: impl Into<String>, mut run: impl FnMut() -> Outcome<f64> + 'c) -> Self {
         Contender::with_figures(name, &[("", Unit::Nanos)], move || Ok(vec![run()?]))
     }
 
     /// A round of this one yields several figures.
-    pub(crate) fn with_figures(
+    pub fn with_figures(
         name: impl Into<String>,
         figures: &'static [(&'static str, Unit)],
         run: impl FnMut() -> Outcome<Vec<f64>> + 'c,
@@ -97,10 +112,10 @@ impl<'c> Contender<'c> {
 
 /// Lets all contenders run so many rounds. The answer has, per contender, the samples
 /// of each of its figures.
-pub(crate) fn alternate(
-    rounds: usize,
-    contenders: &mut [Contender<'_>],
-) -> Outcome<Vec<Vec<Samples>>> {
+///
+/// # Errors
+/// The first error of a contender, with its name.
+pub fn alternate(rounds: usize, contenders: &mut [Contender<'_>]) -> Outcome<Vec<Vec<Samples>>> {
     let count = contenders.len();
     let mut rows: Vec<Vec<Vec<f64>>> = vec![Vec::new(); count];
     for round in 0..rounds {
@@ -126,10 +141,10 @@ pub(crate) fn alternate(
 }
 
 /// As [`alternate`], for contenders that yield one figure each.
-pub(crate) fn alternate_one(
-    rounds: usize,
-    contenders: &mut [Contender<'_>],
-) -> Outcome<Vec<Samples>> {
+///
+/// # Errors
+/// The first error of a contender, with its name.
+pub fn alternate_one(rounds: usize, contenders: &mut [Contender<'_>]) -> Outcome<Vec<Samples>> {
     let all = alternate(rounds, contenders)?;
     Ok(all.into_iter().flatten().collect())
 }

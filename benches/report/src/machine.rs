@@ -8,38 +8,22 @@ use std::{
 };
 
 /// The versions that were built, as Cargo wrote them down.
-const LOCK: &str = include_str!("../../Cargo.lock");
+const LOCK: &str = include_str!("../../../Cargo.lock");
 
-/// The crates whose versions decide the figures.
-const CRATES: [&str; 12] = [
-    "distributary",
-    "a-tree",
-    "async-broadcast",
-    "bus",
-    "bytes",
-    "crossbeam-channel",
-    "dashmap",
-    "flume",
-    "kanal",
-    "parking_lot",
-    "quamina",
-    "tokio",
-];
-
-/// A Markdown table, with a line feed at its end.
-pub(crate) fn describe() -> String {
+/// A Markdown table, with a line feed at its end: the machine, the command that wrote
+/// the report, the versions that decide its figures, and what else there is to say.
+pub fn describe(command: &str, versions: &[String], more: &[(&str, String)]) -> String {
     let rustc = Command::new("rustc").arg("--version").output();
     let rustc = rustc.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned());
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let memory = of_file("/proc/meminfo", "MemTotal").and_then(kibibytes);
+    let memory = of_file("/proc/meminfo", "MemTotal").and_then(|value| kibibytes(&value));
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let versions = CRATES.map(|name| format!("{name} {}", version_of(name)));
     let mut text = String::from("| | |\n|---|---|\n");
     let mut line = |name: &str, value: &str| {
         let _ = writeln!(text, "| {name} | {} |", value.trim());
     };
     line("date", &today());
-    line("command", "`make bench`");
+    line("command", command);
     line(
         "processor",
         &of_file("/proc/cpuinfo", "model name").unwrap_or_default(),
@@ -54,37 +38,14 @@ pub(crate) fn describe() -> String {
     line("kernel", &kernel);
     line("compiler", &rustc.unwrap_or_default());
     line("versions", &versions.join(", "));
+    for (name, value) in more {
+        line(name, value);
+    }
     text
 }
 
-/// The resident memory of this process now, in bytes.
-pub(crate) fn resident() -> Option<u64> {
-    of_file("/proc/self/status", "VmRSS")
-        .and_then(kibibytes)
-        .map(|kib| kib * 1_024)
-}
-
-/// Forgets how much memory was resident before, so that [`highest_resident`] starts
-/// from now. False when the system does not let a process do that.
-pub(crate) fn forget_highest_resident() -> bool {
-    fs::write("/proc/self/clear_refs", "5").is_ok()
-}
-
-/// The highest resident memory of this process so far, in bytes.
-pub(crate) fn highest_resident() -> Option<u64> {
-    of_file("/proc/self/status", "VmHWM")
-        .and_then(kibibytes)
-        .map(|kib| kib * 1_024)
-}
-
-/// How long the calling thread has been on a processor, in nanoseconds.
-pub(crate) fn processor_time() -> Option<u64> {
-    let text = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    text.split_whitespace().next()?.parse().ok()
-}
-
 /// The value of a `name: value` line.
-fn of_file(path: &str, name: &str) -> Option<String> {
+pub(crate) fn of_file(path: &str, name: &str) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
     let mut pairs = text.lines().filter_map(|line| line.split_once(':'));
     pairs
@@ -92,16 +53,18 @@ fn of_file(path: &str, name: &str) -> Option<String> {
         .map(|(_, value)| value.trim().to_owned())
 }
 
-fn kibibytes(value: String) -> Option<u64> {
+pub(crate) fn kibibytes(value: &str) -> Option<u64> {
     value.strip_suffix("kB")?.trim().parse().ok()
 }
 
-fn version_of(name: &str) -> &'static str {
+/// Name and version of a crate, as Cargo wrote it down; `?` for one that it did not.
+pub fn with_version(name: &str) -> String {
     let start = format!("name = \"{name}\"\nversion = \"");
     let found = LOCK
         .split_once(&start)
         .and_then(|(_, rest)| rest.split_once('"'));
-    found.map_or("?", |(version, _)| version)
+    let version = found.map_or("?", |(version, _)| version);
+    format!("{name} {version}")
 }
 
 /// Today's date in UTC.
@@ -144,7 +107,9 @@ mod tests {
     }
 
     #[test]
-    fn every_version_is_known() {
-        assert!(CRATES.iter().all(|name| version_of(name) != "?"));
+    fn versions_are_those_that_were_built() {
+        assert_eq!(with_version("no such crate"), "no such crate ?");
+        let own = with_version(env!("CARGO_PKG_NAME"));
+        assert!(own.ends_with(env!("CARGO_PKG_VERSION")), "{own}");
     }
 }

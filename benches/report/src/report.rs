@@ -5,12 +5,11 @@ use std::{fmt::Write, time::Duration};
 use crate::{
     Outcome,
     rounds::{Samples, Unit},
-    rows::Row,
 };
 
 /// What a figure has to be.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Target {
+pub enum Target {
     /// Ours over the peer's, at most.
     RatioAtMost(f64),
     /// Ours over the other's, at least.
@@ -22,7 +21,9 @@ pub(crate) enum Target {
 }
 
 /// One line of the table.
-pub(crate) struct Line {
+#[derive(Debug)]
+#[must_use]
+pub struct Line {
     what: String,
     ours: Samples,
     peer: Option<Samples>,
@@ -32,7 +33,8 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    pub(crate) fn new(what: impl Into<String>, ours: &Samples) -> Self {
+    /// This is what ours comes to.
+    pub fn new(what: impl Into<String>, ours: &Samples) -> Self {
         Line {
             what: what.into(),
             ours: ours.clone(),
@@ -43,24 +45,26 @@ impl Line {
         }
     }
 
-    pub(crate) fn against(mut self, peer: &Samples) -> Self {
+    /// Beside this peer.
+    pub fn against(mut self, peer: &Samples) -> Self {
         self.peer = Some(peer.clone());
         self
     }
 
-    pub(crate) fn target(mut self, target: Target) -> Self {
+    /// It has to be like this.
+    pub fn target(mut self, target: Target) -> Self {
         self.target = Some(target);
         self
     }
 
     /// What a reader should know, whether or not the target was reached.
-    pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
+    pub fn note(mut self, note: impl Into<String>) -> Self {
         self.note = note.into();
         self
     }
 
     /// What stands in the way, told when the target is missed.
-    pub(crate) fn if_missed(mut self, obstacle: &'static str) -> Self {
+    pub fn if_missed(mut self, obstacle: &'static str) -> Self {
         self.obstacle = obstacle;
         self
     }
@@ -109,16 +113,17 @@ impl Line {
 
 /// A row as it stands in the report.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Section {
+pub struct Section {
     reached: usize,
     missed: Vec<String>,
     /// A heading, the question, the table.
-    pub(crate) markdown: String,
+    pub markdown: String,
 }
 
 impl Section {
-    pub(crate) fn new(row: &Row, lines: &[Line]) -> Self {
-        let mut markdown = format!("## {}\n\n{}\n\n", row.name, row.question);
+    /// The row of this name, the question that it answers, and its lines.
+    pub fn new(name: &str, question: &str, lines: &[Line]) -> Self {
+        let mut markdown = format!("## {name}\n\n{question}\n\n");
         markdown.push_str("| what | ours | peer | ratio | target | reached | note |\n");
         markdown.push_str("|---|---|---|---|---|---|---|\n");
         let (mut reached, mut missed) = (0, Vec::new());
@@ -127,7 +132,7 @@ impl Section {
             match line.is_reached() {
                 None => {}
                 Some(true) => reached += 1,
-                Some(false) => missed.push(format!("{}: {}", row.name, line.what)),
+                Some(false) => missed.push(format!("{name}: {}", line.what)),
             }
         }
         Section {
@@ -138,7 +143,7 @@ impl Section {
     }
 
     /// As a child hands it to its parent: what was reached, what was missed, the rest.
-    pub(crate) fn to_text(&self) -> String {
+    pub fn to_text(&self) -> String {
         let missed: String = self
             .missed
             .iter()
@@ -147,7 +152,11 @@ impl Section {
         format!("{}\n{missed}\n{}", self.reached, self.markdown)
     }
 
-    pub(crate) fn from_text(text: &str) -> Outcome<Self> {
+    /// What [`to_text`](Self::to_text) wrote.
+    ///
+    /// # Errors
+    /// When the text is something else.
+    pub fn from_text(text: &str) -> Outcome<Self> {
         let (head, markdown) = text.split_once("\n\n").ok_or("a section without a table")?;
         let mut head = head.lines();
         let reached = head.next().ok_or("a section without a count")?;
@@ -159,8 +168,8 @@ impl Section {
     }
 }
 
-/// The whole report.
-pub(crate) fn render(machine: &str, took: Duration, sections: &[Section]) -> String {
+/// The whole report: a description of the machine, how long it took, the rows.
+pub fn render(machine: &str, took: Duration, sections: &[Section]) -> String {
     let reached: usize = sections.iter().map(|section| section.reached).sum();
     let missed: Vec<&String> = sections
         .iter()
@@ -187,6 +196,9 @@ pub(crate) fn render(machine: &str, took: Duration, sections: &[Section]) -> Str
 }
 
 fn with_spread(samples: &Samples) -> String {
+    if samples.is_empty() {
+        return "not run".to_owned();
+    }
     let median = figure(samples.median(), samples.unit);
     if samples.is_single() {
         return median;
