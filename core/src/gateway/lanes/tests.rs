@@ -406,7 +406,11 @@ fn who_stays_does_not_wait_for_thousands_who_leave() {
     f.settle();
     assert_eq!((f.ended(Ended::Left), f.shard.len()), (5_000, 1));
     // Whoever was known to leave got nothing more.
-    assert!(f.lines[1..].iter().all(|line| line.0.borrow().sent.is_empty()));
+    assert!(
+        f.lines[1..]
+            .iter()
+            .all(|line| line.0.borrow().sent.is_empty())
+    );
     assert_eq!(f.texts(stays), ["hello"]);
 }
 
