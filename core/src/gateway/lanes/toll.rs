@@ -121,7 +121,7 @@ impl Lane {
         self.connect(accept.unwrap_or_else(|_| unreachable!("a plain name")))
     }
 
-    fn connect(&mut self, accept: Accept<()>) -> (u32, Rc<Cell<&'static [u8]>>, Rc<Cell<Instant>>) {
+    fn connect(&mut self, accept: Accept<()>) -> Client {
         let input = Rc::<Cell<&'static [u8]>>::default();
         let written = Rc::new(Cell::new(self.began));
         let line = Toll {
