@@ -6,6 +6,7 @@ mod chaos;
 mod clients;
 mod conformance;
 mod drain;
+mod front;
 mod harness;
 mod hostile;
 mod slow;

@@ -66,6 +66,7 @@ impl<T: Transport> Shard<T> {
                 stalled: false,
                 hungry: false,
                 unread: false,
+                leaving: false,
                 _permit: arrival.permit,
             },
         );
@@ -73,18 +74,8 @@ impl<T: Transport> Shard<T> {
             place,
             now + self.shared.limits.ping_every.as_millis() as u64,
         );
-        if !arrival.head.is_empty() {
-            self.tell(place, arrival.head);
-        }
-        if arrival.speech == Speech::Json {
-            let every = self.shared.limits.ping_every;
-            self.say(
-                place,
-                json::welcome(every.as_millis() as u64, arrival.ticket.as_deref()),
-            );
-        }
         let stood = arrival.resume.as_deref().map(Stood::parse);
-        let (mut at, mut lost) = (Vec::new(), None);
+        let (mut at, mut lost, mut failed) = (Vec::new(), None, None);
         for (selector, options) in &arrival.grant.selectors {
             let mut options = options.clone();
             if let Some(stood) = &stood
@@ -95,11 +86,27 @@ impl<T: Transport> Shard<T> {
             match self.enter(place, OF_THE_SERVER, selector, options, &mut at) {
                 Ok(None) => {}
                 Ok(Some(reason)) => lost = Some(reason),
-                Err(SubscribeError::Closed) => return self.end(place, Ended::Closed, None),
                 Err(error) => {
-                    return self.end(place, Ended::Application, Some(error.to_string()));
+                    failed = Some(error);
+                    break;
                 }
             }
+        }
+        // Not before: who reads this may publish at once, and expect to get it.
+        if !arrival.head.is_empty() {
+            self.tell(place, arrival.head);
+        }
+        match failed {
+            None => {}
+            Some(SubscribeError::Closed) => return self.end(place, Ended::Closed, None),
+            Some(error) => return self.end(place, Ended::Application, Some(error.to_string())),
+        }
+        if arrival.speech == Speech::Json {
+            let every = self.shared.limits.ping_every;
+            self.say(
+                place,
+                json::welcome(every.as_millis() as u64, arrival.ticket.as_deref()),
+            );
         }
         self.say_where_it_stands(place, stood, at);
         if let Some(reason) = lost {

@@ -138,9 +138,7 @@ impl<T: Transport> Shard<T> {
     fn remove(&mut self, place: u32) {
         if let Some(connection) = self.berths.remove(place) {
             self.inbox.count_out();
-            // The permit and the session are the application's and admission's: what
-            // their destructors do must not end the lane.
-            self.ask(|_| drop(connection));
+            self.bury(connection);
         }
         self.drained();
     }
