@@ -342,7 +342,7 @@ fn who_takes_nothing_is_closed_in_time() {
     f.hub.publish("a", "hello").unwrap();
     f.settle();
     let mut since = 0;
-    while f.shard.berths.len() > 0 {
+    while !f.shard.berths.is_empty() {
         since += 500;
         f.say_alive(place);
         f.shard.tick(since);
