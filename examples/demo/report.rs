@@ -236,6 +236,12 @@ impl Measured {
              threads than cores, the longest times are those in which a thread waited for its turn. An\n\
              idle lane sleeps, so a disconnect then has to wake its thread; a busy one finds it on its way."
         ));
+        if self.sockets.is_some() {
+            page.line(format_args!(
+                "Clients of sockets share these cores with the server, and so does the thread that pings: how long\n\
+                 it overslept is what the machine adds to its times."
+            ));
+        }
     }
 }
 

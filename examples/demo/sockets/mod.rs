@@ -6,6 +6,7 @@
 //! middle of them a part of the clients leaves. An unrelated connection pings all the
 //! time.
 
+mod client;
 pub(crate) mod clients;
 mod frames;
 pub(crate) mod link;

@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{
-    clients::request,
+    client::request,
     frames::{self, PING, PONG},
     link::{Phase, Pings},
 };

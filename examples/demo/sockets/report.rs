@@ -50,7 +50,7 @@ impl Sockets {
         page.row(
             &format!("{ROW} posts in a row, while some leave"),
             format!(
-                "{}, {} for each",
+                "{}, {} a delivery",
                 time(self.row),
                 each(self.row, ROW as u32)
             ),
@@ -96,7 +96,7 @@ impl Sockets {
             );
             page.row(
                 "with everybody connected",
-                format!("{}, {} for each", bytes(connected.now), bytes(each)),
+                format!("{}, {} a delivery", bytes(connected.now), bytes(each)),
             );
             page.row("after all posts", bytes(end.now));
         }
