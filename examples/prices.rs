@@ -5,14 +5,15 @@
 //! cargo run --release --example prices --features gateway
 //! curl -N http://127.0.0.1:4010/prices
 //! curl -N 'http://127.0.0.1:4010/prices?symbols=AKO,BEX'
-//! curl -N --limit-rate 1k http://127.0.0.1:4010/prices   # a slow one
+//! curl -N --limit-rate 20k http://127.0.0.1:4010/prices   # a slow one
 //! ```
 //!
 //! A price is published with its symbol as the key, and clients are subscribed with
 //! [`Overflow::KeepLatest`]: a newer price takes the place of an older one of the same
 //! symbol that has not been sent yet. So at most one price per symbol waits, however
 //! slow a client is; all slow clients share those. `number` counts the prices of a
-//! symbol: at the slow client it jumps.
+//! symbol: at the slow client it jumps, after the seconds that it takes to fill what
+//! the system holds for a socket.
 
 mod arguments;
 #[macro_use]
@@ -91,7 +92,7 @@ listening on {address}
 
   curl -N http://{address}/prices
   curl -N 'http://{address}/prices?symbols=AKO,BEX'
-  curl -N --limit-rate 1k http://{address}/prices   # a slow one
+  curl -N --limit-rate 20k http://{address}/prices   # a slow one
 "
         );
     }

@@ -12,6 +12,14 @@ use crate::{Attributes, Filter, NotJson, Path, Value};
 #[cfg(feature = "gateway")]
 pub use crate::gateway::lanes::toll;
 
+/// What clients of the gateway send.
+#[cfg(feature = "gateway")]
+pub mod gateway {
+    pub use crate::gateway::fuzzing::{
+        Heard, Request, json_message, json_request, naive_websocket, websocket,
+    };
+}
+
 /// A leaf of an event.
 #[derive(Debug)]
 pub struct FoundLeaf {

@@ -150,18 +150,14 @@ async fn gateway(rooms: &Arc<Rooms>) -> Result<Gateway, Failure> {
 /// May this user be in the room?
 fn admit(rooms: &Rooms, client: &Client<User>, wish: Wish) -> Result<Wish, Denied> {
     let user = client.session();
-    let mut topics = wish.selector.named_topics();
-    let (Some(topic), None, None) = (
-        topics.next(),
-        topics.next(),
-        wish.selector.named_patterns().next(),
-    ) else {
+    let topics: Vec<&Topic> = wish.selector.named_topics().collect();
+    let ([topic], None) = (&topics[..], wish.selector.named_patterns().next()) else {
         return Err(Denied::new("ask for one room at a time"));
     };
     let room = rooms.by_topic(topic, &user.name);
     let room = room.ok_or_else(|| Denied::new("there is no such room for you"))?;
     let mut entered = user.rooms.lock().unwrap_or_else(PoisonError::into_inner);
-    if entered.insert(topic.clone()) {
+    if entered.insert(Topic::clone(topic)) {
         rooms.enter(room, &user.name);
     }
     drop(entered);

@@ -94,7 +94,7 @@ async fn publish(hub: &Hub, database: &Database, post: &Post) -> Result<(), Fail
         }
     }
     println!(
-        "@{} posts: {publishes} publishes reach {reached} subscriptions",
+        "@{} posts: publishes {publishes}, subscriptions reached {reached}",
         status.account.acct
     );
     Ok(())

@@ -213,6 +213,7 @@ fn figure(value: f64, unit: Unit) -> String {
         Unit::Nanos => (&["ns", "µs", "ms", "s"], 1_000.0),
         Unit::Bytes => (&["B", "KiB", "MiB", "GiB"], 1_024.0),
         Unit::PerSecond => (&["/s", " k/s", " M/s"], 1_000.0),
+        Unit::Count => (&[""], 1_000.0),
     };
     let mut value = value;
     let mut scale = 0;
@@ -220,7 +221,8 @@ fn figure(value: f64, unit: Unit) -> String {
         value /= step;
         scale += 1;
     }
-    format!("{} {}", plain(value), scales[scale].trim_start())
+    let text = format!("{} {}", plain(value), scales[scale].trim_start());
+    text.trim_end().to_owned()
 }
 
 /// A number with three significant digits.

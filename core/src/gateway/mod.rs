@@ -36,6 +36,9 @@ pub use hooks::Message;
 pub use limits::{LimitError, Limits};
 pub use meters::GatewayStats;
 pub use request::{Request, Transport};
+#[cfg(feature = "fuzzing")]
+pub(crate) use wire::fuzzing;
+
 pub use verdict::{Accept, Denied, Format, OnLag, Reject, RejectError, Wish};
 
 use self::{front::Front, hooks::Hooks, lanes::Lanes, meters::Meters};

@@ -38,7 +38,7 @@ const TOPICS: u64 = 50;
 const ALL: &str = "t.all";
 /// The topic of those that stall: a few of its events fill what there is of buffers.
 const HEAVY: &str = "t.heavy";
-const HEAVY_BYTES: usize = 24 << 10;
+const HEAVY_BYTES: usize = 32 << 10;
 /// Events that each topic keeps.
 const KEPT: u64 = 100;
 /// What follows the number in events that are published last, again and again, to be
@@ -90,12 +90,12 @@ fn serve() {
             limits.fragment(8 << 10).ping(5 * second, 30 * second)
         })
         .start();
+    let publisher = Publisher::new(&server.hub, seed);
     let given = [
         (SEED, seed.to_string()),
         (ADDRESS, server.address().to_string()),
     ];
     let mut crowd = child_of(TEST, "crowd", &given);
-    let publisher = Publisher::new(&server.hub, seed);
     let over = AtomicBool::new(false);
     let status = thread::scope(|scope| {
         scope.spawn(|| publisher.run(|| server.stats().open >= sockets * 9 / 10, &over));

@@ -13,12 +13,12 @@ const MANY: u64 = 80;
 
 /// A JSON client that reads only when it is told to, and has little room till then.
 fn stalled_json(server: &Server, target: &str) -> Json {
-    Json::over(Raw::narrow(server.address(), 4 << 10), target)
+    Json::over(Raw::narrow(server.address()), target)
 }
 
 /// The same, payloads as they are.
 fn stalled(server: &Server, target: &str) -> Raw {
-    let mut raw = Raw::narrow(server.address(), 4 << 10);
+    let mut raw = Raw::narrow(server.address());
     raw.upgrade(target, "");
     // Heard by a gateway that serves it.
     raw.send(TEXT, "here");

@@ -82,7 +82,8 @@ impl Sockets {
             self.noticed.clone(),
         );
         let all = time(self.all_noticed);
-        page.row("from the first one to the last", format!("{all}\n"));
+        page.row("from the first one to the last", all);
+        page.line(format_args!(""));
     }
 
     fn memory(&self, page: &mut Page) {

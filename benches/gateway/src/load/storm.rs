@@ -40,6 +40,9 @@ struct Storm<'s> {
     subscribed: usize,
     /// Events that have come, and came when they should.
     came: usize,
+    /// How often one was told to come back later.
+    refused: usize,
+    random: Random,
 }
 
 struct Client {
@@ -62,7 +65,7 @@ struct Followed {
 }
 
 /// Lets so many be cut off, and come back within so many seconds. The answer: how long
-/// until the last was back, in nanoseconds, and how many events came to all together.
+/// until the last was back, in nanoseconds, and how many were told to come back later.
 pub(super) fn run(
     server: &Server,
     control: &mut Control,
@@ -76,6 +79,8 @@ pub(super) fn run(
         buffer: vec![0; 64 << 10],
         subscribed: 0,
         came: 0,
+        refused: 0,
+        random: Random(0x9E37_79B9_7F4A_7C15),
     };
     storm.gather()?;
     let back = Duration::from_secs(seconds as u64);
@@ -90,7 +95,7 @@ pub(super) fn run(
             .map_err(|_| "the publisher's order panicked")??;
         Outcome::Ok(took)
     })?;
-    Ok(format!("{} {}", took.as_nanos(), storm.came))
+    Ok(format!("{} {}", took.as_nanos(), storm.refused))
 }
 
 /// How many deliveries so many clients get of so many events.
@@ -135,10 +140,9 @@ impl Storm<'_> {
             self.turn(&mut ready, Duration::from_millis(1))?;
         }
         let cut = Instant::now();
-        let mut random = Random(0x9E37_79B9_7F4A_7C15);
         for client in &mut self.clients {
             client.link = None;
-            client.due = Some(cut + back.mul_f64(random.share()));
+            client.due = Some(cut + back.mul_f64(self.random.share()));
         }
         self.subscribed = 0;
         let deadline = cut + back + MARGIN + PATIENCE;
@@ -185,13 +189,31 @@ impl Storm<'_> {
         }
         for event in &*ready {
             let number = event.token().0;
-            let turn = self.clients[number].turn(event.is_readable(), &mut self.buffer);
-            let (subscribed, came) = turn.map_err(|error| format!("client {number}: {error}"))?;
-            self.subscribed += usize::from(subscribed);
-            self.came += came;
+            let client = &mut self.clients[number];
+            let turn = client.turn(event.is_readable(), &mut self.buffer);
+            match turn.map_err(|error| format!("client {number}: {error}"))? {
+                Turn::Came { subscribed, events } => {
+                    self.subscribed += usize::from(subscribed);
+                    self.came += events;
+                }
+                // As it was told, and a bit later, so that not all come at once again.
+                Turn::Refused(wait) => {
+                    client.link = None;
+                    client.due = Some(Instant::now() + wait + MARGIN.mul_f64(self.random.share()));
+                    self.refused += 1;
+                }
+            }
         }
         Ok(())
     }
+}
+
+/// What a client did when there was something to do.
+enum Turn {
+    /// Whether it has subscribed just now, and how many events came.
+    Came { subscribed: bool, events: usize },
+    /// It is to come back after this time.
+    Refused(Duration),
 }
 
 impl Client {
@@ -208,10 +230,10 @@ impl Client {
         }
     }
 
-    /// Whether it has subscribed just now, and how many events came.
-    fn turn(&mut self, readable: bool, buffer: &mut [u8]) -> Outcome<(bool, usize)> {
+    fn turn(&mut self, readable: bool, buffer: &mut [u8]) -> Outcome<Turn> {
+        let (mut subscribed, mut events) = (false, 0);
         let Some(link) = &mut self.link else {
-            return Ok((false, 0));
+            return Ok(Turn::Came { subscribed, events });
         };
         if !link.greeted {
             let hello = handshake("storm", Some(JSON_PROTOCOL));
@@ -222,8 +244,6 @@ impl Client {
             }
         }
         let mut said = Vec::new();
-        let mut subscribed = false;
-        let mut came = 0;
         while readable {
             let read = match link.stream.read(buffer) {
                 Ok(0) => return Err("the server has closed it".into()),
@@ -237,7 +257,7 @@ impl Client {
                 Item::Ready => said.extend(subscribe(follows)),
                 Item::Ping(payload) => said.extend(masked(0xA, payload)),
                 Item::Event(text) if heard.is_ok() => match hear(follows, text) {
-                    Ok(Heard::Event) => came += 1,
+                    Ok(Heard::Event) => events += 1,
                     Ok(Heard::Subscribed) => subscribed = true,
                     Ok(Heard::Other) => {}
                     Err(error) => heard = Err(error),
@@ -245,16 +265,17 @@ impl Client {
                 Item::Event(_) | Item::Pong => {}
                 Item::Close => heard = Err("the server says goodbye".into()),
             };
-            link.scanner
-                .scan(&buffer[..read], each)
-                .map_err(|error| error.0)?;
+            if let Err(unexpected) = link.scanner.scan(&buffer[..read], each) {
+                let wait = unexpected.retry_after();
+                return wait.map(Turn::Refused).ok_or_else(|| unexpected.0.into());
+            }
             heard?;
             if read < buffer.len() {
                 break;
             }
         }
         link.stream.write_all(&said)?;
-        Ok((subscribed, came))
+        Ok(Turn::Came { subscribed, events })
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) const ROW: Row = Row {
 const LEAVING: usize = 500;
 const BYTES: usize = 4_096;
 const EVENTS: usize = 10;
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 const MOST: f64 = 20e6;
 
 fn measure(fleet: &mut Fleet) -> Outcome<Vec<Line>> {

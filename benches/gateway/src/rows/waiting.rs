@@ -37,8 +37,8 @@ const ROUNDS: usize = 21;
 /// Between pings, in microseconds.
 const PING_EVERY: usize = 200;
 /// Goodbyes in an event, and the time between, in microseconds.
-const CLOSES: usize = 16;
-const CLOSE_EVERY: usize = 3_000;
+const CLOSES: usize = 24;
+const CLOSE_EVERY: usize = 4_000;
 /// As long as events take.
 const IDLE: Duration = Duration::from_millis(80);
 const MOST: f64 = 2e6;

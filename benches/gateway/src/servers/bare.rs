@@ -17,7 +17,7 @@ use mio::{
 };
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::orders::payload;
+use super::{listen, orders::payload};
 use crate::{
     Outcome,
     clock::now,
@@ -30,8 +30,8 @@ const ORDERS: Token = Token(1);
 const FIRST: usize = 2;
 
 pub(super) fn run() -> Outcome<()> {
-    let address = "127.0.0.1:0".parse()?;
-    let (mut clients, mut orders) = (TcpListener::bind(address)?, TcpListener::bind(address)?);
+    let mut clients = TcpListener::from_std(listen()?);
+    let mut orders = TcpListener::from_std(listen()?);
     let mut poll = Poll::new()?;
     let registry = poll.registry().try_clone()?;
     registry.register(&mut clients, CLIENTS, Interest::READABLE)?;

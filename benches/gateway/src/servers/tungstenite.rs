@@ -23,6 +23,7 @@ use tokio_tungstenite::{
 
 use super::{
     audience::Audience,
+    listen,
     orders::{self, Orders, payload},
 };
 use crate::{Outcome, wire::PROBE};
@@ -53,7 +54,7 @@ async fn serve() -> Outcome<()> {
     let (events, _) = broadcast::channel::<Utf8Bytes>(BEHIND);
     let (publish, mut published) = mpsc::unbounded_channel();
     let control = orders::take(Publisher(publish), Arc::clone(&audience))?;
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let listener = TcpListener::from_std(listen()?)?;
     println!("ready {} {control}", listener.local_addr()?.port());
     let sender = events.clone();
     // In a task, so that receivers are woken without a lock of the runtime.

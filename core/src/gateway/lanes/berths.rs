@@ -133,6 +133,10 @@ impl<T: Transport> Berths<T> {
         taken.map(|(place, _)| place as u32)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     pub(super) fn len(&self) -> usize {
         self.places.len() - self.free.len()
     }
@@ -170,7 +174,7 @@ impl<T: Transport> Sink for Berths<T> {
             self.meters.closed_writes.fetch_add(1, Ordering::Relaxed);
             return Flow::AlreadyClosed;
         };
-        if !connection.is_open() {
+        if !connection.is_open() || connection.leaving {
             return Flow::Close;
         }
         match connection.deliver(number, events, &mut self.recent, &self.meters, self.now) {

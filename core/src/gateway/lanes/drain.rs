@@ -88,7 +88,7 @@ impl<T: Transport> Shard<T> {
 
     /// Says so once nobody is left.
     pub(super) fn drained(&mut self) {
-        if self.len() == 0
+        if self.berths.is_empty()
             && let Some(drain) = self.drain.as_mut()
             && drain.left.is_empty()
         {

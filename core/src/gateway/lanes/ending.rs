@@ -138,9 +138,7 @@ impl<T: Transport> Shard<T> {
     fn remove(&mut self, place: u32) {
         if let Some(connection) = self.berths.remove(place) {
             self.inbox.count_out();
-            // The permit and the session are the application's and admission's: what
-            // their destructors do must not end the lane.
-            self.ask(|_| drop(connection));
+            self.bury(connection);
         }
         self.drained();
     }
@@ -184,14 +182,15 @@ impl<T: Transport> Shard<T> {
                 if now >= pinged + timeout {
                     return self.end(place, Ended::Silent, None);
                 }
-                due = due.min(pinged + timeout);
+                // Once it has answered, the next ping is not to wait for this timeout.
+                due = due.min(pinged + timeout).min(now + every);
             }
             (_, None) => {
                 let quiet = connection.heard + every;
                 if now >= quiet {
                     connection.pinged = Some(now);
                     connection.outbox.control(frame::control(Opcode::Ping, &[]));
-                    due = due.min(now + timeout);
+                    due = due.min(now + timeout.min(every));
                     self.flush(place);
                 } else {
                     due = due.min(quiet);

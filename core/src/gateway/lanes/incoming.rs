@@ -22,8 +22,7 @@ use crate::gateway::{
 
 impl<T: Transport> Shard<T> {
     /// Reads a socket once; what is left is read after the others have had their turn.
-    /// `over` when its other end has said that nothing more comes.
-    pub(super) fn read(&mut self, place: u32, over: bool) {
+    pub(super) fn read(&mut self, place: u32) {
         let now = self.berths.now;
         let mut buffer = std::mem::take(&mut self.buffer);
         let read = match self.berths.at(place) {
@@ -38,7 +37,8 @@ impl<T: Transport> Shard<T> {
                     connection.pinged = None;
                 }
                 self.take_in(place, &mut buffer[..n]);
-                if n == buffer.len() || over {
+                let leaving = self.berths.at(place).is_some_and(|it| it.leaving);
+                if n == buffer.len() || leaving {
                     self.read_again(place);
                 }
             }

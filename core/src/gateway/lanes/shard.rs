@@ -14,6 +14,7 @@ use std::{collections::VecDeque, sync::Arc};
 use super::{
     berths::Berths,
     command::{Command, Inbox, SocketId},
+    connection::Connection,
     drain::Drain,
     outbox::Flushed,
     stream::Transport,
@@ -35,7 +36,7 @@ use crate::{
 
 /// Bytes read from one socket before the others have their turn.
 const READ: usize = 16 << 10;
-/// Paused or unread sockets served between two slices.
+/// Paused, unread or leaving sockets served between two slices.
 const SOME: usize = 64;
 
 pub(in crate::gateway) struct Shard<T> {
@@ -50,6 +51,12 @@ pub(in crate::gateway) struct Shard<T> {
     hungry: VecDeque<u32>,
     /// Sockets that were left with something to read.
     unread: VecDeque<u32>,
+    /// Sockets whose clients have gone or are going. Thousands may go at once, and those
+    /// who stay do not wait for them.
+    leaving: VecDeque<u32>,
+    /// Connections that are over. To close a socket takes the system longer than all
+    /// else that there is to do about it.
+    over: VecDeque<Box<Connection<T>>>,
     pub(super) drain: Option<Drain>,
     /// Where every socket is read into.
     pub(super) buffer: Vec<u8>,
@@ -74,14 +81,17 @@ impl<T: Transport> Shard<T> {
             wheel: Wheel::new(0),
             hungry: VecDeque::new(),
             unread: VecDeque::new(),
+            leaving: VecDeque::new(),
+            over: VecDeque::new(),
             drain: None,
             buffer: vec![0; READ],
             due: Vec::new(),
         }
     }
 
+    /// Connections, and sockets that are still to be closed.
     pub(super) fn len(&self) -> usize {
-        self.berths.len()
+        self.berths.len() + self.over.len()
     }
 
     /// The place that the next connection takes.
@@ -110,7 +120,11 @@ impl<T: Transport> Shard<T> {
         if !turn.more {
             self.berths.recent.clear();
         }
-        turn.more || !self.hungry.is_empty() || !self.unread.is_empty()
+        turn.more
+            || !self.hungry.is_empty()
+            || !self.unread.is_empty()
+            || !self.leaving.is_empty()
+            || !self.over.is_empty()
     }
 
     /// Carries out what came up while the engine was being served.
@@ -135,26 +149,45 @@ impl<T: Transport> Shard<T> {
         writable: bool,
         over: bool,
     ) {
-        if writable && let Some(connection) = self.berths.at(place) {
-            if connection.outbox.is_blocked() {
-                connection.outbox.unblock();
-                self.flush(place);
-            }
+        if writable
+            && let Some(connection) = self.berths.at(place)
+            && connection.outbox.is_blocked()
+        {
+            connection.outbox.unblock();
+            self.flush(place);
         }
-        if readable || over {
-            self.read(place, over);
+        if over && let Some(connection) = self.berths.at(place) {
+            if !std::mem::replace(&mut connection.leaving, true) {
+                self.leaving.push_back(place);
+            }
+        } else if readable {
+            self.read(place);
         }
     }
 
-    /// Goes on with those that were left with something to read or to write, some of
-    /// each.
+    /// Goes on with those that were left with something to read or to write or are going,
+    /// some of each.
     pub(in crate::gateway) fn go_on(&mut self) {
+        for _ in 0..SOME.min(self.leaving.len()) {
+            if let Some(place) = self.leaving.pop_front()
+                && let Some(connection) = self.berths.at(place)
+                && connection.leaving
+            {
+                self.read(place);
+            }
+        }
+        for _ in 0..SOME.min(self.over.len()) {
+            let connection = self.over.pop_front();
+            // The permit and the session are the application's and admission's: what
+            // their destructors do must not end the lane.
+            self.ask(|_| drop(connection));
+        }
         for _ in 0..SOME.min(self.unread.len()) {
             if let Some(place) = self.unread.pop_front()
                 && let Some(connection) = self.berths.at(place)
             {
                 connection.unread = false;
-                self.read(place, false);
+                self.read(place);
             }
         }
         // A stretch of a large message takes long: few of them at a time.
@@ -166,6 +199,11 @@ impl<T: Transport> Shard<T> {
                 self.flush(place);
             }
         }
+    }
+
+    /// Closes a socket, soon.
+    pub(super) fn bury(&mut self, connection: Box<Connection<T>>) {
+        self.over.push_back(connection);
     }
 
     /// Has a socket read again although its poll will not say so.

@@ -191,7 +191,7 @@ fn a_close_cuts_a_large_message_between_fragments_and_ends_it() {
     let (before, close) = ends.sent.split_at(ends.sent.len() - 4);
     assert_eq!(close, [0x88, 2, 3, 232]);
     assert_eq!(before.len(), 2 * 1_028, "ends with a fragment");
-    assert_eq!((f.ended(Ended::Left), f.shard.len()), (1, 0));
+    assert_eq!((f.ended(Ended::Left), f.shard.berths.len()), (1, 0));
     assert_eq!(f.hub.stats().subscriptions, 0);
 }
 
@@ -327,7 +327,7 @@ fn who_does_not_answer_a_ping_is_closed_and_who_does_is_not() {
             f.say(alive, &masked(10, b""));
         }
     }
-    assert_eq!((f.ended(Ended::Silent), f.shard.len()), (1, 1));
+    assert_eq!((f.ended(Ended::Silent), f.shard.berths.len()), (1, 1));
     assert_eq!(f.got(silent), [Got::Control(9, vec![])]);
     f.hub.publish("a", "still here").unwrap();
     f.settle();
@@ -342,7 +342,7 @@ fn who_takes_nothing_is_closed_in_time() {
     f.hub.publish("a", "hello").unwrap();
     f.settle();
     let mut since = 0;
-    while f.shard.len() > 0 {
+    while !f.shard.berths.is_empty() {
         since += 500;
         f.say_alive(place);
         f.shard.tick(since);
@@ -392,6 +392,29 @@ fn a_drain_is_even_and_says_when_to_come_back() {
 }
 
 #[test]
+fn who_stays_does_not_wait_for_thousands_who_leave() {
+    let mut f = Fixture::new(Hub::new(), Limits::default());
+    let stays = f.plain("a");
+    let leavers: Vec<u32> = (0..5_000).map(|_| f.plain("a")).collect();
+    f.hub.publish("a", "hello").unwrap();
+    for place in leavers {
+        f.lines[place as usize].0.borrow_mut().over = true;
+        f.shard.ready(place, true, false, true);
+    }
+    f.say(stays, &masked(9, b"?"));
+    assert_eq!(f.got(stays), [Got::Control(10, b"?".to_vec())]);
+    f.settle();
+    assert_eq!((f.ended(Ended::Left), f.shard.len()), (5_000, 1));
+    // Whoever was known to leave got nothing more.
+    assert!(
+        f.lines[1..]
+            .iter()
+            .all(|line| line.0.borrow().sent.is_empty())
+    );
+    assert_eq!(f.texts(stays), ["hello"]);
+}
+
+#[test]
 fn formats_follow_the_payload_or_the_wish() {
     let mut f = Fixture::new(Hub::new(), Limits::default());
     let auto = f.plain("a");
@@ -430,7 +453,7 @@ fn one_who_never_reads_its_answers_is_let_go() {
     for _ in 0..10_000 {
         f.say(place, &masked(9, b"are you there?"));
     }
-    assert_eq!(f.shard.len(), 1, "answers to pings take no room");
+    assert_eq!(f.shard.berths.len(), 1, "answers to pings take no room");
     for _ in 0..10_000 {
         f.say(place, &masked(1, br#"{"type":"ping"}"#));
     }

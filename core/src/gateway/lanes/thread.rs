@@ -27,7 +27,10 @@ use crate::{
 };
 
 /// Sockets told of by one poll.
-const READY: usize = 256;
+const READY: usize = 1_024;
+/// Polls in one round: the system tells sockets in the order in which they became
+/// ready, and a ping may stand behind thousands that are leaving.
+const POLLS: usize = 32;
 /// Commands carried out in one round; an arrival costs about as much as a delivery.
 const COMMANDS: usize = 32;
 /// The poll's name for the waker; places of sockets are far below.
@@ -82,33 +85,53 @@ impl Round {
         let mut looked = Instant::now();
         while !self.is_over() {
             let wait = self.patience(busy);
-            match self.poll.poll(&mut events, wait) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
-                // The poll itself is broken: nobody could be served.
-                Err(_) => return,
-            }
-            let now = Instant::now();
-            if wait.is_some_and(|wait| wait.is_zero()) && !events.is_empty() {
-                let waited = now.duration_since(looked);
-                self.shared
-                    .meters
-                    .read_wait
-                    .record(waited.as_nanos() as u64);
-            }
-            looked = now;
-            self.shard
-                .tick(now.duration_since(self.began).as_millis() as u64);
-            for event in events.iter().filter(|event| event.token() != BELL) {
-                let over = event.is_read_closed() || event.is_error();
-                let place = event.token().0 as u32;
-                self.shard
-                    .ready(place, event.is_readable(), event.is_writable(), over);
+            if !self.listen(&mut events, wait, &mut looked) {
+                return;
             }
             self.shard.go_on();
             self.carry_out();
             busy = self.shard.turn() || !self.inbox.is_empty();
         }
+    }
+
+    /// Finds out what became ready and sees to it. False when the poll is broken: nobody
+    /// could be served.
+    fn listen(
+        &mut self,
+        events: &mut Events,
+        mut wait: Option<Duration>,
+        looked: &mut Instant,
+    ) -> bool {
+        for _ in 0..POLLS {
+            match self.poll.poll(events, wait) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => return true,
+                Err(_) => return false,
+            }
+            let now = Instant::now();
+            if wait == Some(Duration::ZERO) && !events.is_empty() {
+                let waited = now.duration_since(*looked).as_nanos() as u64;
+                self.shared.meters.read_wait.record(waited);
+            }
+            *looked = now;
+            self.shard
+                .tick(now.duration_since(self.began).as_millis() as u64);
+            let mut told = 0;
+            for event in events.iter() {
+                told += 1;
+                if event.token() != BELL {
+                    let over = event.is_read_closed() || event.is_error();
+                    let place = event.token().0 as u32;
+                    self.shard
+                        .ready(place, event.is_readable(), event.is_writable(), over);
+                }
+            }
+            if told < READY {
+                break;
+            }
+            wait = Some(Duration::ZERO);
+        }
+        true
     }
 
     fn patience(&self, busy: bool) -> Option<Duration> {

@@ -26,7 +26,7 @@ mod tests;
 
 use std::{mem, ops::ControlFlow};
 
-pub(in crate::gateway) use violation::Violation;
+pub(crate) use violation::Violation;
 
 /// The longest header: two bytes, a length of eight, a mask.
 const LONGEST_HEADER: usize = 14;

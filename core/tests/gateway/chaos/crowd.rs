@@ -171,7 +171,7 @@ impl Crowd {
         let from = [127, 0, 0, 1 + self.rng.below(ADDRESSES) as u8];
         socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
         if heavy {
-            socket.set_recv_buffer_size(8 << 10).unwrap();
+            socket.set_recv_buffer_size(64 << 10).unwrap();
         }
         socket.set_nonblocking(true).unwrap();
         // It goes on in the background.

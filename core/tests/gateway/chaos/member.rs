@@ -96,12 +96,13 @@ impl Member {
     }
 
     fn with(kind: Kind, tracks: Vec<Track>) -> Self {
-        let budget = "events=64";
+        let heavy = tracks.iter().any(|track| track.topic == HEAVY);
+        let budget = if heavy { 8 } else { 256 };
         let names: Vec<_> = tracks.iter().map(|track| track.topic.as_str()).collect();
         let names = names.join(",");
         let resumed = tracks.iter().find_map(|track| track.position.clone());
         let request = match kind {
-            Kind::Plain => upgrade_request(&format!("/?topics={names}&{budget}"), ""),
+            Kind::Plain => upgrade_request(&format!("/?topics={names}&events={budget}"), ""),
             Kind::Json => upgrade_request(
                 "/?allow=t.*",
                 "Sec-WebSocket-Protocol: distributary.v1.json\r\n",
@@ -111,7 +112,7 @@ impl Member {
                     .as_ref()
                     .map_or(String::new(), |id| format!("Last-Event-ID: {id}\r\n"));
                 format!(
-                    "GET /?topics={names}&{budget} HTTP/1.1\r\nHost: test\r\n\
+                    "GET /?topics={names}&events={budget} HTTP/1.1\r\nHost: test\r\n\
                      Accept: text/event-stream\r\n{last}\r\n"
                 )
             }
@@ -151,8 +152,9 @@ impl Member {
     fn subscribe(&mut self, track: Track) {
         let id = self.next_id;
         self.next_id += 1;
+        let budget = if track.topic == HEAVY { 8 } else { 256 };
         let mut wish = serde_json::json!({
-            "type": "subscribe", "id": id, "topics": [track.topic], "budget": {"events": 64},
+            "type": "subscribe", "id": id, "topics": [track.topic], "budget": {"events": budget},
         });
         if let Some(position) = &track.position {
             wish["from"] = serde_json::json!({ &track.topic: position });

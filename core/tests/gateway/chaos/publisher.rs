@@ -30,12 +30,15 @@ pub(super) struct Publisher<'a> {
 }
 
 impl<'a> Publisher<'a> {
+    /// Begins all topics.
     pub(super) fn new(hub: &'a Hub, seed: u64) -> Self {
-        Publisher {
+        let publisher = Publisher {
             hub,
             seed,
             last: Mutex::default(),
-        }
+        };
+        publisher.everywhere("");
+        publisher
     }
 
     /// Publishes from the beginning; a minute after everybody has come, the last events
@@ -77,7 +80,11 @@ impl<'a> Publisher<'a> {
 
     fn publish(&self, topic: &str, what: &str) {
         let mut last = self.last.lock().unwrap();
-        let number = last.entry(topic.to_owned()).or_default();
+        let number = last.entry(topic.to_owned()).or_insert_with(|| {
+            // Where a topic begins to count is not known before.
+            let first = self.hub.publish(topic, "the first").unwrap();
+            first.position.unwrap().offset
+        });
         *number += 1;
         let bytes = match (topic, what) {
             (HEAVY, "") => HEAVY_BYTES,
@@ -86,7 +93,7 @@ impl<'a> Publisher<'a> {
         let text = format!("{topic}={number} {what}");
         let payload = format!("{text:<bytes$}");
         let position = self.hub.publish(topic, payload).unwrap().position;
-        assert_eq!(position.unwrap().offset, *number, "numbers are offsets");
+        assert_eq!(position.unwrap().offset, *number, "somebody else publishes");
     }
 
     /// Leaves nothing but events of one size in the histories, and says what they weigh.

@@ -17,11 +17,17 @@ pub(crate) fn sockets_at(address: SocketAddr) -> usize {
         .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
         .filter_map(|link| Some(link.to_str()?.to_owned()))
         .collect();
-    let port = format!(":{:04X}", address.port());
-    let table = fs::read_to_string("/proc/self/net/tcp").unwrap();
-    let inodes = table.lines().skip(1).filter_map(|line| {
-        let columns: Vec<_> = line.split_whitespace().collect();
-        columns[1].ends_with(&port).then(|| columns[9].to_owned())
+    // The table has a line for every connection of the machine, so it is searched for
+    // the few that matter: `sl local_address rem_address ...`, the inode tenth.
+    let table = fs::read("/proc/self/net/tcp").unwrap();
+    let port = format!(":{:04X} ", address.port());
+    let inodes = memchr::memmem::find_iter(&table, &port).filter_map(|at| {
+        let start = memchr::memrchr(b'\n', &table[..at])? + 1;
+        let end = at + memchr::memchr(b'\n', &table[at..])?;
+        let line = std::str::from_utf8(&table[start..end]).ok()?;
+        let mut columns = line.split_whitespace();
+        let is_own_end = columns.nth(1)?.ends_with(port.trim_end());
+        is_own_end.then(|| columns.nth(7).map(str::to_owned))?
     });
     inodes
         .filter(|inode| own.contains(&format!("socket:[{inode}]")))

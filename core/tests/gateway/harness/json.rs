@@ -9,6 +9,8 @@ use super::raw::{Raw, TEXT};
 pub(crate) struct Json {
     pub(crate) raw: Raw,
     pub(crate) welcome: Value,
+    /// What was said first about the subscriptions that the server made.
+    pub(crate) subscribed: Value,
 }
 
 impl Json {
@@ -26,8 +28,16 @@ impl Json {
         let mut json = Json {
             raw,
             welcome: Value::Null,
+            subscribed: Value::Null,
         };
         json.welcome = json.expect("welcome");
+        if ["topics=", "pattern=", "?ticket="]
+            .iter()
+            .any(|own| target.contains(own))
+        {
+            json.subscribed = json.expect("subscribed");
+            assert_eq!(json.subscribed["id"], 0);
+        }
         json
     }
 

@@ -44,7 +44,9 @@ pub(crate) fn until(what: &str, mut so: impl FnMut() -> bool) {
 
 /// A payload that carries its number and is this long.
 pub(crate) fn numbered(number: u64, bytes: usize) -> String {
-    format!("{number:<bytes$}")
+    let number = number.to_string();
+    let rest = " ".repeat(bytes.saturating_sub(number.len()));
+    number + &rest
 }
 
 /// The number that a payload carries.

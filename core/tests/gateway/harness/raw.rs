@@ -24,6 +24,10 @@ pub(crate) const PONG: u8 = 10;
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
+/// Bytes of a small buffer; one much smaller than a packet of the loopback device makes
+/// the system wait all the time.
+const NARROW: usize = 128 << 10;
+
 /// A frame as it came from the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Frame {
@@ -61,11 +65,11 @@ impl Raw {
         Self::over(TcpStream::connect_timeout(&address, PATIENCE).unwrap())
     }
 
-    /// As `connect`, with room for this many bytes in the system's buffer of what was
-    /// received, so that a reader that stalls is noticed soon.
-    pub(crate) fn narrow(address: SocketAddr, bytes: usize) -> Self {
+    /// As `connect`, with little room in the system's buffer of what was received, so
+    /// that a reader that stalls is noticed soon.
+    pub(crate) fn narrow(address: SocketAddr) -> Self {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
-        socket.set_recv_buffer_size(bytes).unwrap();
+        socket.set_recv_buffer_size(NARROW).unwrap();
         socket.connect_timeout(&address.into(), PATIENCE).unwrap();
         Self::over(socket.into())
     }
@@ -202,6 +206,7 @@ impl Raw {
         loop {
             let next = self.frame();
             match (&mut message, next.opcode) {
+                (_, CLOSE) => panic!("closed in the middle of it: {:?}", code(&next)),
                 (_, 8..) => controls.push(next),
                 (None, TEXT | BINARY) => message = Some(next),
                 (Some(message), CONTINUATION) => {
@@ -224,7 +229,7 @@ impl Raw {
             match control.opcode {
                 PING => self.send(PONG, control.payload),
                 PONG => {}
-                _ => panic!("closed while a text was waited for: {:?}", code(&control)),
+                other => panic!("a control frame of an unknown kind: {other}"),
             }
         }
         assert_eq!(message.opcode, TEXT);

@@ -18,8 +18,7 @@ fn a_peer_that_answers_no_ping() {
         .start();
     let mut silent = Raw::open(server.address(), "/");
     assert_eq!(silent.frame().opcode, PING);
-    // It is told, in case it hears, but not waited for.
-    assert_eq!(silent.closed().0, Some(1008));
+    assert!(silent.hung_up());
     server.wait_ended(Ended::Silent, 1);
     server.assert_nothing_left(0);
 }
@@ -62,7 +61,7 @@ fn a_reset_while_a_large_message_goes() {
     let mut witness = Witness::at(&server);
     let readers: Vec<_> = (0..20)
         .map(|_| {
-            let mut raw = Raw::narrow(server.address(), 4 << 10);
+            let mut raw = Raw::narrow(server.address());
             raw.upgrade("/?topics=large", "");
             raw
         })
@@ -113,37 +112,34 @@ fn half_closed_sockets() {
 
 #[test]
 fn nothing_is_left_in_the_process() {
-    alone(
-        "hostile::vanishing::nothing_is_left_in_the_process",
-        PATIENCE,
-        || {
-            let misuse = || {
-                let server = Server::start();
-                let mut readers = Vec::new();
-                for client in 0..50 {
-                    let mut raw = Raw::open(server.address(), "/?topics=a,b");
-                    if client % 3 == 0 {
-                        raw.try_say(&frame(true, 3, b"bad"));
-                    }
-                    readers.push(raw);
+    let name = "hostile::vanishing::nothing_is_left_in_the_process";
+    alone(name, 2 * PATIENCE, || {
+        let misuse = || {
+            let server = Server::start();
+            let mut readers = Vec::new();
+            for client in 0..50 {
+                let mut raw = Raw::open(server.address(), "/?topics=a,b");
+                if client % 3 == 0 {
+                    raw.try_say(&frame(true, 3, b"bad"));
                 }
-                server.publish("a", vec![b'x'; LARGE]);
-                for (client, reader) in readers.into_iter().enumerate() {
-                    match client % 2 {
-                        0 => reader.reset(),
-                        _ => drop(reader),
-                    }
-                }
-                server.assert_nothing_left(0);
-                server.end();
-            };
-            // What is made once and stays is made by the first round.
-            misuse();
-            let before = all_descriptors();
-            for _ in 0..5 {
-                misuse();
+                readers.push(raw);
             }
-            crate::harness::until("all descriptors are closed", || all_descriptors() == before);
-        },
-    );
+            server.publish("a", vec![b'x'; LARGE]);
+            for (client, reader) in readers.into_iter().enumerate() {
+                match client % 2 {
+                    0 => reader.reset(),
+                    _ => drop(reader),
+                }
+            }
+            server.assert_nothing_left(0);
+            server.end();
+        };
+        // What is made once and stays is made by the first round.
+        misuse();
+        let before = all_descriptors();
+        for _ in 0..3 {
+            misuse();
+        }
+        crate::harness::until("all descriptors are closed", || all_descriptors() == before);
+    });
 }

@@ -3,10 +3,10 @@
 use std::{thread, time::Duration};
 
 use distributary::{Publication, gateway::Ended};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{HEAVY, MANY, stalled, stalled_json, wait_stalled};
-use crate::harness::{Json, Server, number, numbered};
+use crate::harness::{Json, Server, number, numbered, until};
 
 /// Reads events and `lagged` up to the last event; gives the sum of what was missed.
 /// Every event follows the one before, but for what it was told it missed.
@@ -23,8 +23,7 @@ fn read_to(client: &mut Json, last: u64) -> u64 {
                 next += now;
             }
             "event" => {
-                let payload = message["text"].as_str().map(|text| number(text.as_bytes()));
-                assert_eq!(payload.or(message["data"].as_u64()), Some(next));
+                assert_eq!(value(&message), next);
                 next += 1;
             }
             other => panic!("{other}"),
@@ -32,6 +31,12 @@ fn read_to(client: &mut Json, last: u64) -> u64 {
     }
     assert_eq!(next, last + 1);
     missed
+}
+
+/// The number of an event: its payload is JSON.
+#[track_caller]
+fn value(event: &Value) -> u64 {
+    event["data"].as_u64().expect("a number")
 }
 
 #[track_caller]
@@ -52,8 +57,7 @@ fn drop_oldest_tells_the_exact_number() {
     assert_eq!(healthy.expect("event")["data"], 1);
     let missed = read_to(&mut slow, MANY - 1);
     assert!(missed > 0, "nothing was missed, so nothing was tested");
-    let stats = server.hub.stats();
-    assert_eq!((stats.missed, stats.dropped_oldest), (missed, missed));
+    assert_eq!(server.hub.stats().missed, missed);
     assert!(server.stats().lag_told >= 1);
     drop((slow, healthy));
     server.assert_nothing_left(0);
@@ -66,7 +70,7 @@ fn drop_newest_tells_where_the_gap_is() {
     publish_heavy(&server);
     wait_stalled(&server, 1);
     // What was refused was the newest: this one comes behind the gap.
-    crate::harness::until("there is room for the last", || {
+    until("there is room for the last", || {
         slow.raw.buffer_some();
         server.publish("heavy", numbered(MANY, HEAVY));
         let stats = server.hub.stats();
@@ -82,8 +86,7 @@ fn drop_newest_tells_where_the_gap_is() {
             lagged += 1;
             next += message["missed"].as_u64().unwrap();
         } else {
-            let payload = number(message["text"].as_str().unwrap().as_bytes());
-            assert_eq!(payload, next.min(MANY));
+            assert_eq!(value(&message), next.min(MANY));
             next += 1;
         }
         if next == last {
@@ -148,29 +151,34 @@ fn keep_latest_keeps_the_latest_of_each_key() {
     while last != std::array::from_fn(|key| Some(MANY * 2 - KEYS + key as u64)) {
         // To be replaced by a newer one is no loss, and nobody is told.
         let message = slow.expect("event");
-        let value = number(message["text"].as_str().unwrap().as_bytes());
+        let value = value(&message);
         let key = (value % KEYS) as usize;
         assert_eq!(message["key"], key.to_string());
         assert!(last[key] < Some(value), "{last:?} and then {value}");
         last[key] = Some(value);
         read += 1;
     }
+    // One that is being written when it is replaced counts as both.
     let conflated = server.hub.stats().conflated;
     assert!(conflated > 0);
-    assert_eq!(read + conflated, MANY * 2);
+    assert!(read < MANY * 2 && read + conflated >= MANY * 2);
 }
 
 #[test]
 fn what_is_too_old_is_missed() {
     let server = Server::start();
     let mut slow = stalled_json(&server, "/?topics=heavy&age_ms=300");
-    publish_heavy(&server);
-    wait_stalled(&server, 1);
+    let mut last = 0;
+    until("it stalls, and more than one waits for it", || {
+        server.publish("heavy", numbered(last, HEAVY));
+        last += 1;
+        server.stats().stalled == 1 && last > 20
+    });
     thread::sleep(Duration::from_millis(400));
-    server.publish("heavy", numbered(MANY, HEAVY));
-    let missed = read_to(&mut slow, MANY);
+    server.publish("heavy", numbered(last, HEAVY));
+    let missed = read_to(&mut slow, last);
     assert!(missed > 0);
-    assert_eq!(server.hub.stats().dropped_stale, missed);
+    assert!(server.hub.stats().dropped_stale >= missed);
 }
 
 #[test]
