@@ -70,7 +70,9 @@ impl Line {
     }
 
     fn ratio(&self) -> Option<f64> {
-        self.peer.as_ref().map(|peer| self.ours.over(peer))
+        let peer = self.peer.as_ref()?;
+        let both = !self.ours.is_empty() && !peer.is_empty();
+        both.then(|| self.ours.over(peer))
     }
 
     fn is_reached(&self) -> Option<bool> {
