@@ -58,7 +58,7 @@ impl<T: Transport> Shard<T> {
                 marks: marks.then(Box::default),
                 grant: Arc::clone(&arrival.grant),
                 session: arrival.session,
-                stage: Stage::Open,
+                stage: Stage::Arriving,
                 heard: now,
                 progress: now,
                 pinged: None,
@@ -96,10 +96,15 @@ impl<T: Transport> Shard<T> {
         if !arrival.head.is_empty() {
             self.tell(place, arrival.head);
         }
-        match failed {
-            None => {}
-            Some(SubscribeError::Closed) => return self.end(place, Ended::Closed, None),
-            Some(error) => return self.end(place, Ended::Application, Some(error.to_string())),
+        let failed = match failed {
+            _ if !self.tell_application(place) => Some((Ended::Panicked, None)),
+            None => None,
+            Some(SubscribeError::Closed) => Some((Ended::Closed, None)),
+            Some(error) => Some((Ended::Application, Some(error.to_string()))),
+        };
+        if let Some((ended, reason)) = failed {
+            self.open(place);
+            return self.end(place, ended, reason);
         }
         if arrival.speech == Speech::Json {
             let every = self.shared.limits.ping_every;
@@ -112,12 +117,38 @@ impl<T: Transport> Shard<T> {
         if let Some(reason) = lost {
             self.tell_lost(place, OF_THE_SERVER, &reason);
         }
+        self.open(place);
         if !arrival.read_ahead.is_empty() {
             let mut bytes = arrival.read_ahead.to_vec();
             self.take_in(place, &mut bytes);
         }
-        // What came before the poll knew the socket is not told by it.
-        self.read_again(place);
+    }
+
+    /// Writes what a newcomer is told, all at once.
+    fn open(&mut self, place: u32) {
+        if let Some(connection) = self.berths.at(place)
+            && connection.stage == Stage::Arriving
+        {
+            connection.stage = Stage::Open;
+            self.flush(place);
+        }
+    }
+
+    /// Tells the application that a connection is here. False when it panicked.
+    fn tell_application(&mut self, place: u32) -> bool {
+        if self.shared.hooks.opened.is_none() {
+            return true;
+        }
+        let handle = self.handle(place);
+        let Some(connection) = self.berths.at(place) else {
+            return true;
+        };
+        let session = Arc::clone(&connection.session);
+        self.ask(|shared| {
+            if let Some(hook) = &shared.hooks.opened {
+                hook(&handle, &session);
+            }
+        })
     }
 
     /// Subscribes a connection. Where it cannot resume it begins now: then the reason is

@@ -4,7 +4,7 @@ use std::{
     any::Any,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -21,6 +21,7 @@ use crate::{
     hub::Hub,
     lane::Remote,
     sync::{Queue, StdArc},
+    wake::contained,
 };
 
 /// Names a socket of one lane: its place, and how often the place was taken before.
@@ -115,6 +116,8 @@ struct Letters {
     clock: Hub,
     /// Connections that the lane has, or that are on their way to it.
     load: AtomicUsize,
+    /// Cleared when the thread ends, for whatever reason.
+    alive: AtomicBool,
 }
 
 impl Inbox {
@@ -124,14 +127,36 @@ impl Inbox {
             remote,
             clock: hub.clone(),
             load: AtomicUsize::new(0),
+            alive: AtomicBool::new(true),
         }))
     }
 
-    /// Never waits. A command to a lane that has ended is dropped with the inbox.
+    /// Never waits. A command to a lane that has ended is dropped: its connection closes,
+    /// and who waits for an answer sees that none will come.
     pub(in crate::gateway) fn post(&self, command: Command) {
         let posted = self.0.clock.core().clock.now();
         self.0.commands.push((posted, command));
-        self.0.remote.call();
+        match self.is_alive() {
+            true => self.0.remote.call(),
+            false => self.abandon(),
+        }
+    }
+
+    pub(super) fn is_alive(&self) -> bool {
+        self.0.alive.load(Ordering::SeqCst)
+    }
+
+    /// The thread has ended. Whoever posts after this abandons it itself.
+    pub(super) fn end(&self) {
+        self.0.alive.store(false, Ordering::SeqCst);
+        self.abandon();
+    }
+
+    fn abandon(&self) {
+        while let Some((_, command)) = self.take() {
+            // What an arrival carries is the application's.
+            contained(|| drop(command));
+        }
     }
 
     /// The oldest command, and when it was posted.

@@ -67,6 +67,8 @@ pub(super) struct Connection<T> {
 /// How far its end has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
+    /// It is being taken in; nothing is written until that is done.
+    Arriving,
     Open,
     /// It is out of the index, and its goodbye is being written or answered.
     Closing {
@@ -92,7 +94,7 @@ pub(super) enum Delivered {
 
 impl<T: Transport> Connection<T> {
     pub(super) fn is_open(&self) -> bool {
-        self.stage == Stage::Open
+        matches!(self.stage, Stage::Arriving | Stage::Open)
     }
 
     /// In which form it gets the events of a subscription.

@@ -74,7 +74,8 @@ impl Lanes {
 
     /// Hands a connection to the lane with the fewest. It is counted from here on.
     pub(super) fn place(&self, arrival: Arrival) {
-        if let Some(inbox) = self.inboxes.iter().min_by_key(|inbox| inbox.load()) {
+        let alive = self.inboxes.iter().filter(|inbox| inbox.is_alive());
+        if let Some(inbox) = alive.min_by_key(|inbox| inbox.load()) {
             inbox.count_in();
             inbox.post(Command::Arrive(Box::new(arrival)));
         }

@@ -14,7 +14,7 @@ use std::{collections::VecDeque, sync::Arc};
 use super::{
     berths::Berths,
     command::{Command, Inbox, SocketId},
-    connection::Connection,
+    connection::{Connection, Stage},
     drain::Drain,
     outbox::Flushed,
     stream::Transport,
@@ -360,7 +360,10 @@ impl<T: Transport> Shard<T> {
         if !connection.is_open() {
             return;
         }
+        // Notes of a connection that is being taken in go out together, behind the answer
+        // to its request.
         match connection.outbox.note(note) {
+            true if connection.stage == Stage::Arriving => {}
             true => self.flush(place),
             false => self.end(place, Ended::Slow, None),
         }
