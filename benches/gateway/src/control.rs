@@ -78,7 +78,7 @@ impl Control {
         };
         if kind == Kind::WebSocket {
             control.write(handshake("control", None).as_bytes())?;
-            while control.line()? != "" {}
+            while !control.line()?.is_empty() {}
         }
         Ok(control)
     }

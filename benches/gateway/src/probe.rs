@@ -133,7 +133,7 @@ impl Plan {
             scanners.push(&mut probe.scanner);
             asked.push(&probe.asked);
         }
-        let asking = AtomicBool::new(true);
+        let (asking, hearing) = (AtomicBool::new(true), AtomicBool::new(true));
         let (heard, lateness) = thread::scope(|scope| {
             let asker = Asker {
                 protocol,
@@ -142,15 +142,20 @@ impl Plan {
                 pings: ping_count,
                 plan: self,
             };
-            let asking = &asking;
-            let asker = scope.spawn(move || asker.ask(asking));
+            let (asking, hearing) = (&asking, &hearing);
+            let asker = scope.spawn(move || {
+                let asked = asker.ask(asking);
+                // Not before the last one was asked: its answer is heard, too.
+                hearing.store(false, SeqCst);
+                asked
+            });
             let hearer = Hearer {
                 streams: &streams,
                 scanners,
                 asked: &asked,
                 pings: ping_count,
             };
-            let hearer = scope.spawn(move || hearer.hear(&mut poll, asking));
+            let hearer = scope.spawn(move || hearer.hear(&mut poll, hearing));
             println!("ok");
             let mut line = String::new();
             // Whatever it says, or when it ends: it is over.
@@ -222,13 +227,13 @@ struct Hearer<'p> {
 
 impl Hearer<'_> {
     /// Takes answers until nothing is asked or awaited any more.
-    fn hear(mut self, poll: &mut Poll, asking: &AtomicBool) -> Outcome<Worst> {
+    fn hear(mut self, poll: &mut Poll, hearing: &AtomicBool) -> Outcome<Worst> {
         let mut worst = Worst::default();
         let mut ready = Events::with_capacity(256);
         let mut buffer = vec![0; 64 << 10];
         let mut deadline = None;
         loop {
-            if !asking.load(SeqCst) {
+            if !hearing.load(SeqCst) {
                 if self.asked.iter().all(|asked| asked.load(SeqCst) == 0) {
                     return Ok(worst);
                 }

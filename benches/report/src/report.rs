@@ -70,7 +70,9 @@ impl Line {
     }
 
     fn ratio(&self) -> Option<f64> {
-        self.peer.as_ref().map(|peer| self.ours.over(peer))
+        let peer = self.peer.as_ref()?;
+        let both = !self.ours.is_empty() && !peer.is_empty();
+        both.then(|| self.ours.over(peer))
     }
 
     fn is_reached(&self) -> Option<bool> {
@@ -213,6 +215,7 @@ fn figure(value: f64, unit: Unit) -> String {
         Unit::Nanos => (&["ns", "µs", "ms", "s"], 1_000.0),
         Unit::Bytes => (&["B", "KiB", "MiB", "GiB"], 1_024.0),
         Unit::PerSecond => (&["/s", " k/s", " M/s"], 1_000.0),
+        Unit::Count => (&[""], 1_000.0),
     };
     let mut value = value;
     let mut scale = 0;
@@ -220,7 +223,8 @@ fn figure(value: f64, unit: Unit) -> String {
         value /= step;
         scale += 1;
     }
-    format!("{} {}", plain(value), scales[scale].trim_start())
+    let text = format!("{} {}", plain(value), scales[scale].trim_start());
+    text.trim_end().to_owned()
 }
 
 /// A number with three significant digits.

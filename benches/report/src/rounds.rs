@@ -16,6 +16,8 @@ pub enum Unit {
     Bytes,
     /// Rate.
     PerSecond,
+    /// Things.
+    Count,
 }
 
 /// The values of one figure, one per round.

@@ -46,10 +46,11 @@ impl<S: Any + Send + Sync> Client<S> {
     }
 
     /// Sends a message to this client alone, before any event that waits for it. In the
-    /// JSON protocol a text has to be JSON: it becomes the `data` of a `message`.
+    /// JSON protocol it becomes a `message`, a text that is JSON as its `data`; a client of
+    /// Server-Sent Events gets none.
     ///
-    /// It is not an event: a client that has gone, or whose outbox is full, does not get
-    /// it. Never blocks.
+    /// It is not an event: nobody keeps it for a client that has gone. One that lets more
+    /// than 64 KiB of such messages wait is closed as too slow. Never blocks.
     pub fn send(&self, message: Message) {
         self.handle.post(Command::Send(self.handle.id, message));
     }

@@ -35,12 +35,16 @@ pub enum Message {
 pub(super) struct Hooks {
     /// The type of the sessions that they expect.
     pub(super) session: TypeId,
-    pub(super) authorize:
-        Box<dyn Fn(Request) -> Answer<Result<Accept<Session>, Reject>> + Send + Sync>,
+    pub(super) authorize: AuthorizeHook,
     pub(super) wish: Option<WishHook>,
-    pub(super) message: Option<Box<dyn Fn(&Handle, &Session, Message) + Send + Sync>>,
-    pub(super) ended: Option<Box<dyn Fn(&Session, Ended) + Send + Sync>>,
+    pub(super) message: Option<MessageHook>,
+    pub(super) ended: Option<EndedHook>,
 }
 
+pub(super) type Admitted = Result<Accept<Session>, Reject>;
 pub(super) type Granted = Result<Wish, Denied>;
+
+type AuthorizeHook = Box<dyn Fn(Request) -> Answer<Admitted> + Send + Sync>;
+type MessageHook = Box<dyn Fn(&Handle, &Session, Message) + Send + Sync>;
+type EndedHook = Box<dyn Fn(&Session, Ended) + Send + Sync>;
 type WishHook = Box<dyn Fn(Handle, Session, Wish) -> Answer<Granted> + Send + Sync>;

@@ -235,6 +235,8 @@ impl Hub {
             let mut feeds = |feeds: &node::Feeds| {
                 for outlet in feeds.as_slice() {
                     match outlet.places() {
+                        // Off its list already, and being unhooked by somebody.
+                        0 => {}
                         1 => stats.feeds += 1,
                         // Seen once per name: its parts add up to one.
                         places => several += 1.0 / places as f64,

@@ -87,7 +87,11 @@ fn serve() {
         .hub(hub.build().unwrap())
         .limits(|limits| {
             let second = Duration::from_secs(1);
-            limits.fragment(8 << 10).ping(5 * second, 30 * second)
+            limits
+                .fragment(8 << 10)
+                .ping(5 * second, PATIENCE)
+                // On a busy machine it takes long until all have had their turn.
+                .handshake_timeout(PATIENCE)
         })
         .start();
     let publisher = Publisher::new(&server.hub, seed);

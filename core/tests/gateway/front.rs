@@ -35,6 +35,8 @@ fn news<S: Send + Sync + 'static>(session: S) -> Accept<S> {
 async fn open_to_all(limits: Limits) -> (Hub, Gateway) {
     let hub = Hub::new();
     let builder = Gateway::builder(&hub).authorize(async |_| Ok(news(())));
+    // Nobody here answers a goodbye.
+    let limits = limits.close_timeout(Duration::from_millis(200));
     let gateway = listening(builder.limits(limits)).await;
     (hub, gateway)
 }

@@ -33,13 +33,15 @@ pub(super) struct Clients {
     stalled: Vec<TcpStream>,
     /// Clients that are open.
     open: usize,
-    /// Events that have come whole, to all of them together.
+    /// Events that have come whole, to all that are open together.
     events: usize,
 }
 
 struct Client {
     stream: TcpStream,
     scanner: Scanner,
+    /// Events that it has had of those that are counted.
+    events: usize,
     /// What is said when the connection stands.
     hello: Option<Vec<u8>>,
 }
@@ -100,6 +102,7 @@ impl Clients {
                 self.places[free] = Some(Client {
                     stream,
                     scanner: self.protocol.scanner(),
+                    events: 0,
                     hello: Some(self.protocol.hello(&path(begun))),
                 });
                 begun += 1;
@@ -127,52 +130,60 @@ impl Clients {
         Ok(())
     }
 
-    /// Publishes, and waits until everybody has so many events. How long it took.
+    /// Publishes so many events, and waits until everybody has them. How long it took.
     pub(super) fn receive(
         &mut self,
         times: usize,
         publish: impl FnOnce() -> Outcome<()>,
     ) -> Outcome<u64> {
-        self.events = 0;
-        let deadline = Instant::now() + PATIENCE;
+        self.forget_events();
         let started = now();
         publish()?;
-        while self.events < self.open * times {
-            self.turn(deadline)?;
-        }
-        let took = now() - started;
-        self.all_came(self.open * times)?;
-        Ok(took)
+        self.receive_rest(times)?;
+        Ok(now() - started)
     }
 
-    /// As [`receive`](Self::receive), but so many leave as soon as half of the others
-    /// have the first event. When the last of them had left.
+    /// As [`receive`](Self::receive), but so many leave as soon as half of all have the
+    /// first event. When the last of them had left.
     pub(super) fn receive_and_leave(
         &mut self,
         leaving: usize,
         times: usize,
         publish: impl FnOnce() -> Outcome<()>,
     ) -> Outcome<u64> {
-        self.events = 0;
+        self.forget_events();
         let deadline = Instant::now() + PATIENCE;
         publish()?;
         while self.events < self.open / 2 {
             self.turn(deadline)?;
         }
-        let apart = self.open / leaving.max(1);
+        let apart = (self.open / leaving.max(1)).max(1);
         let open = self.places.iter_mut().filter(|place| place.is_some());
-        open.step_by(apart.max(1))
-            .take(leaving)
-            .for_each(|place| *place = None);
+        let left = open.step_by(apart).take(leaving).filter_map(Option::take);
+        let had: usize = left.map(|client| client.events).sum();
         let left_at = now();
+        self.events -= had;
         self.open -= leaving;
-        // Those who left may have had some of them: wait until nothing more comes.
-        let quiet = Duration::from_millis(300);
-        while self.turn_within(quiet, deadline)? {}
-        if self.events < self.open * times {
-            return Err(self.lost(self.open * times));
-        }
+        self.receive_rest(times)?;
         Ok(left_at)
+    }
+
+    fn forget_events(&mut self) {
+        self.events = 0;
+        let open = self.places.iter_mut().flatten();
+        open.for_each(|client| client.events = 0);
+    }
+
+    fn receive_rest(&mut self, times: usize) -> Outcome<()> {
+        let deadline = Instant::now() + PATIENCE;
+        let awaited = self.open * times;
+        while self.events < awaited {
+            self.turn(deadline)?;
+        }
+        match self.events == awaited {
+            true => Ok(()),
+            false => Err(format!("{} events came, {awaited} were awaited", self.events).into()),
+        }
     }
 
     /// Everybody leaves, without a farewell: nothing of them stays in the system.
@@ -186,37 +197,15 @@ impl Clients {
         self.open = 0;
     }
 
-    fn all_came(&self, wanted: usize) -> Outcome<()> {
-        match self.events == wanted {
-            true => Ok(()),
-            false => Err(self.lost(wanted)),
-        }
-    }
-
-    fn lost(&self, wanted: usize) -> Box<dyn std::error::Error + Send + Sync> {
-        format!("{} events came, {wanted} were awaited", self.events).into()
-    }
-
+    /// Reads from everybody for whom there is something.
     fn turn(&mut self, deadline: Instant) -> Outcome<()> {
-        match self.turn_within(SILENCE, deadline)? {
-            true => Ok(()),
-            false => Err(format!(
-                "nothing came for {SILENCE:?}: {} open, {} events",
-                self.open, self.events
-            )
-            .into()),
-        }
-    }
-
-    /// Reads from everybody for whom there is something. False when there was nothing
-    /// for so long.
-    fn turn_within(&mut self, silence: Duration, deadline: Instant) -> Outcome<bool> {
-        if Instant::now() > deadline {
-            return Err(self.lost(0));
-        }
-        match self.poll.poll(&mut self.ready, Some(silence)) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(true),
+        match self.poll.poll(&mut self.ready, Some(SILENCE)) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             other => other?,
+        }
+        if self.ready.is_empty() || Instant::now() > deadline {
+            let (open, events) = (self.open, self.events);
+            return Err(format!("too slow: {open} are open, {events} events came").into());
         }
         for event in &self.ready {
             let Some(Some(client)) = self.places.get_mut(event.token().0) else {
@@ -231,7 +220,7 @@ impl Clients {
                 self.events += events;
             }
         }
-        Ok(!self.ready.is_empty())
+        Ok(())
     }
 }
 
@@ -280,6 +269,7 @@ impl Client {
                 break;
             }
         }
+        self.events += events;
         if !answers.is_empty() {
             self.stream.write_all(&answers)?;
         }

@@ -7,6 +7,7 @@
 //! with `error REASON`.
 
 mod clients;
+mod returning;
 mod storm;
 
 use std::{

@@ -6,20 +6,22 @@
 //! is lost, comes twice or comes out of order is seen when it happens.
 
 use std::{
-    io::{ErrorKind, Read, Write},
+    io::ErrorKind,
     thread,
     time::{Duration, Instant},
 };
 
-use mio::{Events, Interest, Poll, Token, net::TcpStream};
-use serde_json::{Value, json};
+use mio::{Events, Interest, Poll, Token};
 
-use super::{Server, clients::connecting};
+use super::{
+    Server,
+    clients::connecting,
+    returning::{Client, Link, Turn},
+};
 use crate::{
     Outcome,
     control::Control,
     servers::{GROUPS, storm_event, storm_topic},
-    wire::{Item, JSON_PROTOCOL, WebSocketScanner, handshake, masked},
 };
 
 /// Events while the storm lasts.
@@ -40,29 +42,13 @@ struct Storm<'s> {
     subscribed: usize,
     /// Events that have come, and came when they should.
     came: usize,
-}
-
-struct Client {
-    link: Option<Link>,
-    /// When to connect next.
-    due: Option<Instant>,
-    follows: [Followed; 2],
-}
-
-struct Link {
-    stream: TcpStream,
-    scanner: WebSocketScanner,
-    greeted: bool,
-}
-
-struct Followed {
-    topic: String,
-    next: usize,
-    position: Option<Value>,
+    /// How often one was told to come back later.
+    refused: usize,
+    random: Random,
 }
 
 /// Lets so many be cut off, and come back within so many seconds. The answer: how long
-/// until the last was back, in nanoseconds, and how many events came to all together.
+/// until the last was back, in nanoseconds, and how many were told to come back later.
 pub(super) fn run(
     server: &Server,
     control: &mut Control,
@@ -76,6 +62,8 @@ pub(super) fn run(
         buffer: vec![0; 64 << 10],
         subscribed: 0,
         came: 0,
+        refused: 0,
+        random: Random(0x9E37_79B9_7F4A_7C15),
     };
     storm.gather()?;
     let back = Duration::from_secs(seconds as u64);
@@ -90,7 +78,7 @@ pub(super) fn run(
             .map_err(|_| "the publisher's order panicked")??;
         Outcome::Ok(took)
     })?;
-    Ok(format!("{} {}", took.as_nanos(), storm.came))
+    Ok(format!("{} {}", took.as_nanos(), storm.refused))
 }
 
 /// How many deliveries so many clients get of so many events.
@@ -135,10 +123,9 @@ impl Storm<'_> {
             self.turn(&mut ready, Duration::from_millis(1))?;
         }
         let cut = Instant::now();
-        let mut random = Random(0x9E37_79B9_7F4A_7C15);
         for client in &mut self.clients {
             client.link = None;
-            client.due = Some(cut + back.mul_f64(random.share()));
+            client.due = Some(cut + back.mul_f64(self.random.share()));
         }
         self.subscribed = 0;
         let deadline = cut + back + MARGIN + PATIENCE;
@@ -170,11 +157,7 @@ impl Storm<'_> {
             .register(&mut stream, Token(number), interest)?;
         let client = &mut self.clients[number];
         client.due = None;
-        client.link = Some(Link {
-            stream,
-            scanner: WebSocketScanner::keeping_client(),
-            greeted: false,
-        });
+        client.link = Some(Link::new(stream));
         Ok(())
     }
 
@@ -185,125 +168,22 @@ impl Storm<'_> {
         }
         for event in &*ready {
             let number = event.token().0;
-            let turn = self.clients[number].turn(event.is_readable(), &mut self.buffer);
-            let (subscribed, came) = turn.map_err(|error| format!("client {number}: {error}"))?;
-            self.subscribed += usize::from(subscribed);
-            self.came += came;
-        }
-        Ok(())
-    }
-}
-
-impl Client {
-    fn new(number: usize) -> Self {
-        let followed = |group| Followed {
-            topic: storm_topic(group),
-            next: 0,
-            position: None,
-        };
-        Client {
-            link: None,
-            due: None,
-            follows: [followed(None), followed(Some(number % GROUPS))],
-        }
-    }
-
-    /// Whether it has subscribed just now, and how many events came.
-    fn turn(&mut self, readable: bool, buffer: &mut [u8]) -> Outcome<(bool, usize)> {
-        let Some(link) = &mut self.link else {
-            return Ok((false, 0));
-        };
-        if !link.greeted {
-            let hello = handshake("storm", Some(JSON_PROTOCOL));
-            match link.stream.write(hello.as_bytes()) {
-                Ok(_) => link.greeted = true,
-                Err(error) if error.kind() == ErrorKind::NotConnected => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let mut said = Vec::new();
-        let mut subscribed = false;
-        let mut came = 0;
-        while readable {
-            let read = match link.stream.read(buffer) {
-                Ok(0) => return Err("the server has closed it".into()),
-                Ok(read) => read,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error.into()),
-            };
-            let follows = &mut self.follows;
-            let mut heard = Ok(());
-            let each = |item: Item<'_>| match item {
-                Item::Ready => said.extend(subscribe(follows)),
-                Item::Ping(payload) => said.extend(masked(0xA, payload)),
-                Item::Event(text) if heard.is_ok() => match hear(follows, text) {
-                    Ok(Heard::Event) => came += 1,
-                    Ok(Heard::Subscribed) => subscribed = true,
-                    Ok(Heard::Other) => {}
-                    Err(error) => heard = Err(error),
-                },
-                Item::Event(_) | Item::Pong => {}
-                Item::Close => heard = Err("the server says goodbye".into()),
-            };
-            link.scanner
-                .scan(&buffer[..read], each)
-                .map_err(|error| error.0)?;
-            heard?;
-            if read < buffer.len() {
-                break;
-            }
-        }
-        link.stream.write_all(&said)?;
-        Ok((subscribed, came))
-    }
-}
-
-enum Heard {
-    Event,
-    Subscribed,
-    Other,
-}
-
-fn subscribe(follows: &[Followed; 2]) -> Vec<u8> {
-    let topics = follows.each_ref().map(|followed| &followed.topic);
-    let positions = follows
-        .iter()
-        .filter_map(|followed| Some((followed.topic.clone(), followed.position.clone()?)));
-    let from: serde_json::Map<String, Value> = positions.collect();
-    let mut wish = json!({"type": "subscribe", "id": 1, "topics": topics});
-    if !from.is_empty() {
-        wish["from"] = Value::Object(from);
-    }
-    masked(0x1, wish.to_string().as_bytes())
-}
-
-fn hear(follows: &mut [Followed; 2], text: &[u8]) -> Outcome<Heard> {
-    let message: Value = serde_json::from_slice(text)?;
-    let unexpected = || String::from_utf8_lossy(text).into_owned();
-    match message["type"].as_str() {
-        Some("event") => {
-            let followed = follows
-                .iter_mut()
-                .find(|followed| message["topic"] == followed.topic[..]);
-            let followed = followed.ok_or_else(unexpected)?;
-            if message["data"]["n"] != followed.next {
-                return Err(format!("{} was due, {} came", followed.next, unexpected()).into());
-            }
-            followed.next += 1;
-            followed.position = Some(message["position"].clone());
-            Ok(Heard::Event)
-        }
-        Some("subscribed") => {
-            // Where a topic stands, for those of which nothing has come yet.
-            for followed in follows {
-                if followed.position.is_none() {
-                    followed.position = message["at"].get(&followed.topic).cloned();
+            let client = &mut self.clients[number];
+            let turn = client.turn(event.is_readable(), &mut self.buffer);
+            match turn.map_err(|error| format!("client {number}: {error}"))? {
+                Turn::Came { subscribed, events } => {
+                    self.subscribed += usize::from(subscribed);
+                    self.came += events;
+                }
+                // As it was told, and a bit later, so that not all come at once again.
+                Turn::Refused(wait) => {
+                    client.link = None;
+                    client.due = Some(Instant::now() + wait + MARGIN.mul_f64(self.random.share()));
+                    self.refused += 1;
                 }
             }
-            Ok(Heard::Subscribed)
         }
-        Some("welcome" | "pong") => Ok(Heard::Other),
-        _ => Err(unexpected().into()),
+        Ok(())
     }
 }
 
@@ -335,18 +215,5 @@ mod tests {
             }
         }
         assert_eq!(awaited(clients, events), count);
-    }
-
-    #[test]
-    fn an_event_that_is_lost_is_noticed() {
-        let mut follows = Client::new(7).follows;
-        let event = |n: usize| {
-            json!({"type": "event", "topic": "storm.7", "position": "1-5", "data": {"n": n}})
-                .to_string()
-        };
-        assert!(hear(&mut follows, event(0).as_bytes()).is_ok());
-        assert!(hear(&mut follows, event(2).as_bytes()).is_err());
-        let wish = String::from_utf8_lossy(&subscribe(&follows)).into_owned();
-        assert!(wish.contains(r#""from":{"storm.7":"1-5"}"#), "{wish}");
     }
 }

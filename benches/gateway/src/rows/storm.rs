@@ -29,17 +29,19 @@ const MOST: f64 = 20e6;
 
 fn measure(fleet: &mut Fleet) -> Outcome<Vec<Line>> {
     fleet.end();
-    let units = [Unit::Nanos, Unit::Nanos, Unit::Nanos];
+    let units = [Unit::Nanos, Unit::Nanos, Unit::Nanos, Unit::Count];
     let figures = fleet.alternate(&[Name::Distributary], 1, &units, rage);
     fleet.end();
     let ping = Line::new("a ping of 100 that stayed, at worst", figures.ours(0));
     let back = Line::new("from the cut until the last is back", figures.ours(1));
     let timer = Line::new("a timer of the probe, at worst", figures.ours(2));
+    let refused = Line::new("told to come back later", figures.ours(3));
     Ok(vec![
         ping.target(Target::AtMost(MOST)),
         back.note(
             "the last one draws nearly 5 s; none has lost an event, or this would be an error",
         ),
+        refused.note("503 with `Retry-After`, which the client obeys"),
         timer.note("what a probe that asks nothing waits on this machine"),
     ])
 }
@@ -53,5 +55,5 @@ fn rage(contender: &mut Contender) -> Outcome<Vec<f64>> {
         .figures(&format!("storm {CLIENTS} {SECONDS}"));
     let probed = contender.probe()?.figures("stop")?;
     let stormed = stormed?;
-    Ok(vec![probed[0], stormed[0], probed[3]])
+    Ok(vec![probed[0], stormed[0], probed[3], stormed[1]])
 }

@@ -81,6 +81,7 @@ async fn connection(
 ) -> Result<(), Error> {
     stream.set_nodelay(true)?;
     let mut is_probe = false;
+    #[expect(clippy::result_large_err, reason = "the library asks for this type")]
     let look = |request: &Request, response: Response| {
         is_probe = request.uri().path().trim_start_matches('/') == PROBE;
         Ok(response)

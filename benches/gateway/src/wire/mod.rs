@@ -4,6 +4,8 @@
 mod resp;
 mod websocket;
 
+use std::time::Duration;
+
 pub(crate) use websocket::{Scanner as WebSocketScanner, frame, handshake, masked};
 
 /// What a server speaks.
@@ -30,6 +32,20 @@ pub(crate) enum Item<'b> {
 /// The server said something that it should not have said.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Unexpected(pub(crate) String);
+
+impl Unexpected {
+    /// When the server wants the client to come back, if this is a refusal that says so.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        let mut lines = self.0.lines();
+        let refused = lines
+            .next()
+            .is_some_and(|line| line.starts_with("HTTP/1.1 503"));
+        let mut headers = lines.filter_map(|line| line.split_once(':'));
+        let (_, seconds) = headers.find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))?;
+        let seconds = seconds.trim().parse().ok()?;
+        refused.then(|| Duration::from_secs(seconds))
+    }
+}
 
 /// Where on a connection the next byte stands.
 #[derive(Debug)]

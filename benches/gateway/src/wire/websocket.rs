@@ -176,10 +176,9 @@ fn answer(head: &mut Vec<u8>, bytes: &[u8]) -> Result<Option<usize>, Unexpected>
     match end {
         Some(end) if head.starts_with(b"HTTP/1.1 101 ") => Ok(Some(from + end + 4 - before)),
         None if head.len() < LONGEST_HEAD => Ok(None),
-        _ => {
-            let first = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
-            Err(Unexpected(String::from_utf8_lossy(first).into_owned()))
-        }
+        _ => Err(Unexpected(
+            String::from_utf8_lossy(head).trim_end().to_owned(),
+        )),
     }
 }
 
@@ -292,7 +291,8 @@ mod tests {
 
     #[test]
     fn a_refusal_is_told_with_its_status() {
-        let refused = Scanner::client().scan(b"HTTP/1.1 503 No\r\n\r\n", |_| {});
-        assert_eq!(refused, Err(Unexpected("HTTP/1.1 503 No".to_owned())));
+        let refused = Scanner::client().scan(b"HTTP/1.1 503 No\r\nRetry-After: 3\r\n\r\n", |_| {});
+        let refusal = Unexpected("HTTP/1.1 503 No\r\nRetry-After: 3".to_owned());
+        assert_eq!(refused, Err(refusal));
     }
 }

@@ -14,15 +14,21 @@ use http::{StatusCode, header};
 use super::{addresses::Origin, admission::Admission, memory::Memory, refused::Refused};
 use crate::{
     gateway::{Shared, verdict::Reject},
-    sync::Mutex,
+    sync::{Mutex, MutexGuard, Queue},
 };
 
 /// Where newcomers are counted in. Everything counted is counted out again by the drop
 /// of a [`Seat`], on whatever thread that happens.
+///
+/// That may be a lane, which does not wait for those who come in: while the lock is
+/// taken it leaves a note instead, and whoever has the lock next carries it out before
+/// anything else.
 pub(super) struct Door {
     shared: Arc<Shared>,
     opened: Instant,
     admission: Mutex<Admission>,
+    /// Those who left while the lock was taken.
+    left: Queue<Departure>,
     /// Only where a limit asks for it.
     memory: Option<Mutex<Memory>>,
     /// What jitter is drawn with: a hash of a running number under random keys.
@@ -37,6 +43,7 @@ impl Door {
             shared: Arc::clone(shared),
             opened: Instant::now(),
             admission: Mutex::new(Admission::new(limits)),
+            left: Queue::new(),
             memory: limits.memory.map(|_| Mutex::new(Memory::new())),
             chance: ahash::RandomState::new(),
             drawn: AtomicU64::new(0),
@@ -47,7 +54,7 @@ impl Door {
     pub(super) fn enter(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Seat, Refused> {
         let origin = address.map(Origin::from);
         let (now, memory) = self.look();
-        self.admission.lock().enter(now, memory, origin)?;
+        self.admission().enter(now, memory, origin)?;
         let handshaking = &self.shared.meters.front.handshaking;
         handshaking.fetch_add(1, Ordering::Relaxed);
         Ok(self.seat(origin, true))
@@ -56,7 +63,7 @@ impl Door {
     /// Counts a connection in whose handshake was seen to elsewhere.
     pub(super) fn join(self: &Arc<Self>) -> Result<Seat, Refused> {
         let (now, memory) = self.look();
-        self.admission.lock().join(now, memory, None)?;
+        self.admission().join(now, memory, None)?;
         Ok(self.seat(None, false))
     }
 
@@ -65,6 +72,19 @@ impl Door {
             door: Arc::clone(self),
             origin,
             shaking,
+        }
+    }
+
+    /// With everybody counted out who has left.
+    fn admission(&self) -> MutexGuard<'_, Admission> {
+        let mut admission = self.admission.lock();
+        self.see_off(&mut admission);
+        admission
+    }
+
+    fn see_off(&self, admission: &mut Admission) {
+        while let Some(departure) = self.left.pop() {
+            departure.carry_out(admission);
         }
     }
 
@@ -83,11 +103,11 @@ impl Door {
 
     /// From now on nobody comes in.
     pub(super) fn drain(&self) {
-        self.admission.lock().drain();
+        self.admission().drain();
     }
 
     pub(super) fn is_draining(&self) -> bool {
-        self.admission.lock().is_draining()
+        self.admission().is_draining()
     }
 
     /// What somebody is told who was turned away here.
@@ -131,7 +151,7 @@ impl Seat {
     pub(super) fn place(&mut self, address: IpAddr) -> Result<(), Refused> {
         let origin = Origin::from(address);
         let now = self.door.now();
-        self.door.admission.lock().place(now, origin)?;
+        self.door.admission().place(now, origin)?;
         self.origin = Some(origin);
         Ok(())
     }
@@ -139,7 +159,7 @@ impl Seat {
     /// The handshake is over; the connection goes on.
     pub(super) fn shaken(&mut self) {
         if std::mem::take(&mut self.shaking) {
-            self.door.admission.lock().shaken();
+            self.door.admission().shaken();
             self.count_out();
         }
     }
@@ -152,16 +172,35 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let now = self.door.now();
-        let mut admission = self.door.admission.lock();
-        if self.shaking {
-            admission.shaken();
+        let door = &self.door;
+        door.left.push(Departure {
+            at: door.now(),
+            origin: self.origin,
+            shaking: self.shaking,
+        });
+        if let Some(mut admission) = door.admission.try_lock() {
+            door.see_off(&mut admission);
         }
-        admission.leave(now, self.origin);
-        drop(admission);
         if self.shaking {
             self.count_out();
         }
+    }
+}
+
+/// Somebody who has left.
+struct Departure {
+    at: u64,
+    origin: Option<Origin>,
+    /// In the middle of the handshake.
+    shaking: bool,
+}
+
+impl Departure {
+    fn carry_out(self, admission: &mut Admission) {
+        if self.shaking {
+            admission.shaken();
+        }
+        admission.leave(self.at, self.origin);
     }
 }
 

@@ -276,7 +276,7 @@ fn accepts_events(headers: &HeaderMap) -> bool {
                 b"*/*" => 0,
                 _ => continue,
             };
-            let refused = parts.any(|part| is_zero_weight(part));
+            let refused = parts.any(is_zero_weight);
             best = best.max(Some((exactness, !refused)));
         }
     }

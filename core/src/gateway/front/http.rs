@@ -14,6 +14,7 @@
 use std::{
     convert::Infallible,
     future::{Future, poll_fn},
+    io,
     net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
@@ -80,26 +81,11 @@ pub(super) async fn serve(
         admitted.map_err(Away::Refused)
     };
     let away = match bounded(&front, handshake).await {
-        Ok(admitted) => {
-            let parts = connection.into_parts();
-            if let Ok(stream) = parts.io.into_inner().into_std() {
-                let Admitted {
-                    asked,
-                    entry,
-                    resume,
-                } = admitted;
-                let (speech, protocol) = asked.speech(&entry.grant, front.shared.json);
-                let connected = Connected {
-                    stream: Stream::Tcp(stream),
-                    head: asked.head(protocol.as_ref(), &entry.grant),
-                    read_ahead: parts.read_buf,
-                    speech,
-                    resume,
-                };
-                front.place(connected, entry, seat);
-            }
-            return;
-        }
+        Ok(admitted) => match hand_over(&front, connection, admitted, seat) {
+            Ok(()) => return,
+            // The runtime does not let go of the socket, which is then closed.
+            Err(_) => return front.shared.meters.front.refused(Refused::Broken),
+        },
         Err(away) => away,
     };
     let meters = &front.shared.meters.front;
@@ -127,6 +113,32 @@ pub(super) async fn serve(
             let _ = farewell::linger(stream).await;
         }
     }
+}
+
+/// Takes the socket from hyper and gives it to a lane.
+fn hand_over(
+    front: &Inner,
+    connection: Connection,
+    admitted: Admitted,
+    seat: Seat,
+) -> io::Result<()> {
+    let parts = connection.into_parts();
+    let stream = parts.io.into_inner().into_std()?;
+    let Admitted {
+        asked,
+        entry,
+        resume,
+    } = admitted;
+    let (speech, protocol) = asked.speech(&entry.grant, front.shared.json);
+    let connected = Connected {
+        stream: Stream::Tcp(stream),
+        head: asked.head(protocol.as_ref(), &entry.grant),
+        read_ahead: parts.read_buf,
+        speech,
+        resume,
+    };
+    front.place(connected, entry, seat);
+    Ok(())
 }
 
 /// Why a connection goes to no lane.

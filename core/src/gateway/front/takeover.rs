@@ -4,7 +4,7 @@
 //! The application has authorised the client in its own handler. The gateway checks the
 //! handshake and makes the answer, that server writes it, and then the socket is taken
 //! out of it and goes to a lane like any other. What is no plain TCP socket (TLS, above
-//! all) cannot be a lane's: [`bridge`](super::bridge) copies for it.
+//! all) cannot be a lane's: [`bridge`] copies for it.
 
 use std::{
     any::{Any, TypeId},

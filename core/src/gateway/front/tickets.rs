@@ -5,9 +5,11 @@
 //! made, lives, and for a time of its own after the last of these has ended. It names a
 //! session and what that may see; it is 128 random bits and nothing can be read from it.
 //!
-//! What has run out is forgotten when the table is used next. Tickets without a
-//! connection are bounded in number; beyond that the one that would run out first is
-//! forgotten, and its client asks the application like anybody else.
+//! What has run out is forgotten when the table is used next, a few at a time: it may be
+//! a lane that uses it, and the sessions of a crowd that did not come back take a while
+//! to be dropped. Tickets without a connection are bounded in number; beyond that the
+//! one that would run out first is forgotten, and its client asks the application like
+//! anybody else.
 
 use std::{
     collections::BTreeSet,
@@ -26,6 +28,10 @@ use crate::{
 
 /// The most tickets kept for clients that are not connected.
 const MOST_WAITING: usize = 1 << 18;
+
+/// The most tickets forgotten at a time. More than one, so that it is never behind for
+/// long: no use of the table adds more than that.
+const AT_A_TIME: usize = 16;
 
 /// As long as anybody waits, where the time asked for is beyond what a clock can say.
 const LONG: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
@@ -114,7 +120,9 @@ impl Tickets {
         let mut table = self.0.lock();
         let gone = table.forget(now);
         let Table { known, waiting } = &mut *table;
-        let found = known.get_mut(&ticket).map(|known| {
+        let found = known.get_mut(&ticket);
+        let valid = found.filter(|known| known.until.is_none_or(|until| until > now));
+        let found = valid.map(|known| {
             if let Some(until) = known.until.take() {
                 waiting.remove(&(until, ticket));
             }
@@ -152,15 +160,18 @@ impl Tickets {
 }
 
 impl Table {
-    /// Takes out what has run out by now, and what is too much.
+    /// Takes out some of what has run out by now, and what is too much.
     fn forget(&mut self, now: Instant) -> Gone {
         let mut gone = Gone::new();
-        while let Some((until, ticket)) = self.waiting.first().copied() {
-            if until > now && self.waiting.len() <= MOST_WAITING {
-                break;
+        for _ in 0..AT_A_TIME {
+            let too_many = self.waiting.len() > MOST_WAITING;
+            match self.waiting.first() {
+                Some((until, ticket)) if *until <= now || too_many => {
+                    gone.extend(self.known.remove(ticket));
+                }
+                _ => break,
             }
             self.waiting.pop_first();
-            gone.extend(self.known.remove(&ticket));
         }
         gone
     }
@@ -212,6 +223,19 @@ mod tests {
         drop(second);
         let after = Instant::now() + VALID;
         assert!(tickets.show(ticket, after).is_none());
+        assert!(tickets.0.lock().known.is_empty());
+    }
+
+    #[test]
+    fn a_crowd_that_ran_out_is_forgotten_bit_by_bit_and_not_let_in() {
+        let tickets = Arc::new(Tickets::default());
+        let held: Vec<_> = (0..100).map(|_| issue(&tickets)).collect();
+        let shown: Vec<_> = held.iter().map(Held::ticket).collect();
+        drop(held);
+        let after = Instant::now() + VALID;
+        for ticket in &shown {
+            assert!(tickets.show(*ticket, after).is_none());
+        }
         assert!(tickets.0.lock().known.is_empty());
     }
 

@@ -149,11 +149,12 @@ impl<T: Transport> Shard<T> {
         writable: bool,
         over: bool,
     ) {
-        if writable && let Some(connection) = self.berths.at(place) {
-            if connection.outbox.is_blocked() {
-                connection.outbox.unblock();
-                self.flush(place);
-            }
+        if writable
+            && let Some(connection) = self.berths.at(place)
+            && connection.outbox.is_blocked()
+        {
+            connection.outbox.unblock();
+            self.flush(place);
         }
         if over && let Some(connection) = self.berths.at(place) {
             if !std::mem::replace(&mut connection.leaving, true) {

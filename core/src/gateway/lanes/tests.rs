@@ -342,7 +342,7 @@ fn who_takes_nothing_is_closed_in_time() {
     f.hub.publish("a", "hello").unwrap();
     f.settle();
     let mut since = 0;
-    while f.shard.berths.len() > 0 {
+    while !f.shard.berths.is_empty() {
         since += 500;
         f.say_alive(place);
         f.shard.tick(since);
@@ -406,7 +406,11 @@ fn who_stays_does_not_wait_for_thousands_who_leave() {
     f.settle();
     assert_eq!((f.ended(Ended::Left), f.shard.len()), (5_000, 1));
     // Whoever was known to leave got nothing more.
-    assert!(f.lines[1..].iter().all(|line| line.0.borrow().sent.is_empty()));
+    assert!(
+        f.lines[1..]
+            .iter()
+            .all(|line| line.0.borrow().sent.is_empty())
+    );
     assert_eq!(f.texts(stays), ["hello"]);
 }
 

@@ -81,13 +81,21 @@ pub struct Tolled {
     pub requests: usize,
 }
 
+/// A client's end of a line.
+struct Client {
+    place: u32,
+    input: Rc<Cell<&'static [u8]>>,
+    written: Rc<Cell<Instant>>,
+}
+
 /// A lane and its sinks.
 pub struct Lane {
     hub: Hub,
     shard: Shard<Toll>,
     cost: Duration,
     began: Instant,
-    bystander: (u32, Rc<Cell<&'static [u8]>>, Rc<Cell<Instant>>),
+    /// Follows nothing.
+    bystander: Option<Client>,
 }
 
 impl Lane {
@@ -99,21 +107,21 @@ impl Lane {
             hub,
             cost,
             began: Instant::now(),
-            bystander: (0, Rc::default(), Rc::new(Cell::new(Instant::now()))),
+            bystander: None,
         };
-        lane.bystander = lane.connect(Accept::new(()));
+        lane.bystander = Some(lane.connect(Accept::new(())));
         for _ in 0..sinks {
             lane.join();
         }
         lane
     }
 
-    fn join(&mut self) -> (u32, Rc<Cell<&'static [u8]>>, Rc<Cell<Instant>>) {
+    fn join(&mut self) -> Client {
         let accept = Selector::topic("t").map(|topic| Accept::new(()).subscribe(topic));
         self.connect(accept.unwrap_or_else(|_| unreachable!("a plain name")))
     }
 
-    fn connect(&mut self, accept: Accept<()>) -> (u32, Rc<Cell<&'static [u8]>>, Rc<Cell<Instant>>) {
+    fn connect(&mut self, accept: Accept<()>) -> Client {
         let input = Rc::<Cell<&'static [u8]>>::default();
         let written = Rc::new(Cell::new(self.began));
         let line = Toll {
@@ -125,7 +133,11 @@ impl Lane {
         self.shard.inbox.count_in();
         self.shard
             .arrive(place, arrival(line, Speech::Plain, accept));
-        (place, input, written)
+        Client {
+            place,
+            input,
+            written,
+        }
     }
 
     /// Publishes one event and serves it, while a ping and a close become due every so
@@ -154,14 +166,13 @@ impl Lane {
                 .tick(now.duration_since(self.began).as_millis() as u64);
             // What has become due since the last look, oldest first.
             while due <= Instant::now() {
-                let (place, input, written) = &self.bystander;
-                input.set(&PING);
-                self.shard.ready(*place, true, false, false);
-                tolled.ping = tolled.ping.max(written.get().duration_since(due));
-                if let Some((place, input, written)) = leavers.get(tolled.requests) {
-                    input.set(&CLOSE);
-                    self.shard.ready(*place, true, false, false);
-                    tolled.close = tolled.close.max(written.get().duration_since(due));
+                if let Some(client) = &self.bystander {
+                    client.say(&PING, &mut self.shard);
+                    tolled.ping = tolled.ping.max(client.waited(due));
+                }
+                if let Some(client) = leavers.get(tolled.requests) {
+                    client.say(&CLOSE, &mut self.shard);
+                    tolled.close = tolled.close.max(client.waited(due));
                 }
                 tolled.requests += 1;
                 due += every;
@@ -171,10 +182,21 @@ impl Lane {
         }
         tolled.total = published.elapsed();
         let left = tolled.requests.min(leavers.len());
-        for (place, input, _) in &leavers[left..] {
-            input.set(&CLOSE);
-            self.shard.ready(*place, true, false, false);
+        for client in &leavers[left..] {
+            client.say(&CLOSE, &mut self.shard);
         }
         tolled
+    }
+}
+
+impl Client {
+    fn say(&self, frame: &'static [u8], shard: &mut Shard<Toll>) {
+        self.input.set(frame);
+        shard.ready(self.place, true, false, false);
+    }
+
+    /// From when it had something to say until it was answered.
+    fn waited(&self, since: Instant) -> Duration {
+        self.written.get().duration_since(since)
     }
 }

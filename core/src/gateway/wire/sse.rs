@@ -82,11 +82,10 @@ mod tests {
         let (mut data, mut id, mut read) = (String::new(), String::new(), Vec::new());
         for line in text.split('\n') {
             match line.split_once(": ") {
+                _ if line.is_empty() && data.is_empty() => {}
                 _ if line.is_empty() => {
-                    if !data.is_empty() {
-                        data.pop();
-                        read.push((id.clone(), std::mem::take(&mut data)));
-                    }
+                    data.pop();
+                    read.push((id.clone(), std::mem::take(&mut data)));
                 }
                 Some(("data", value)) => {
                     data.push_str(value);

@@ -145,6 +145,8 @@ await run({
     assert.ok(first.welcome.ticket);
     first.talk.socket.terminate();
     const back = await open(`/?ticket=${encodeURIComponent(first.welcome.ticket)}`);
+    const { type, id } = await hear(back.talk);
+    assert.deepEqual([type, id], ["subscribed", 0]);
     tell(back.talk, "!publish node.t 1");
     assert.equal((await event(back.talk, 0)).data, 1);
     await back.talk.close();

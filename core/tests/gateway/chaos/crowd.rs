@@ -24,6 +24,7 @@ const ADDRESSES: u64 = 8;
 /// Of so many clients, one may stall.
 const STALLS: u64 = 10;
 
+#[derive(Debug)]
 struct Client {
     stream: TcpStream,
     member: Member,
@@ -219,6 +220,7 @@ impl Crowd {
                     Kind::Sse => self.gone(place, None),
                     _ => {
                         client.member.close();
+                        client.stalled = None;
                         self.serve(place);
                     }
                 }
@@ -240,7 +242,7 @@ impl Crowd {
                 // One that can stall is worth a search.
                 let stalls = (place..self.clients.len()).find(|place| {
                     let client = self.clients[*place].as_ref();
-                    client.is_some_and(|client| client.heavy && client.member.is_open)
+                    client.is_some_and(Client::may_stall)
                 });
                 if let Some(client) = stalls.and_then(|place| self.clients[place].as_mut()) {
                     let millis = 2_000 + self.rng.below(18_000);
@@ -276,26 +278,36 @@ impl Crowd {
             self.opening -= 1;
         }
         self.ending |= client.member.is_done();
-        let fate = fate.unwrap_or_else(|wrong| {
-            panic!(
-                "{:?} {:?}: {wrong}",
-                client.member.kind, client.member.tracks
-            )
-        });
+        let fate = fate.unwrap_or_else(|wrong| panic!("{client:?}: {wrong}"));
         match fate {
             None => {}
             Some(Fate::Closed(Some(4_000))) if client.member.goodbye => self.gone(place, None),
-            Some(Fate::Closed(Some(1_013))) if client.member.kind == Kind::Plain => {
+            // Who does not read is not told for long why it is sent away, or that its
+            // goodbye was heard.
+            Some(Fate::Reset) if client.has_stalled && client.member.goodbye => {
+                self.gone(place, None);
+            }
+            Some(Fate::Closed(Some(1_013)) | Fate::Reset) if client.may_be_sent_away() => {
                 self.tally.sent_away += 1;
                 self.tally.sent_away_busy += u64::from(!client.has_stalled);
                 self.gone(place, None);
             }
-            Some(other) => panic!("{:?} ended: {other:?}", client.member.kind),
+            Some(other) => panic!("{client:?} ended: {other:?}"),
         }
     }
 }
 
 impl Client {
+    fn may_stall(&self) -> bool {
+        let free = self.member.is_open && !self.member.goodbye;
+        self.heavy && free && self.stalled.is_none()
+    }
+
+    /// Whether it speaks nothing in which it could be told that it missed something.
+    fn may_be_sent_away(&self) -> bool {
+        self.member.kind == Kind::Plain
+    }
+
     fn exchange(&mut self) -> Result<Option<Fate>, String> {
         let mut chunk = [0; 16 << 10];
         loop {
@@ -318,7 +330,7 @@ impl Client {
                 }
                 // What was answered while reading has gone out, or waits for the poll.
                 Err(error) if waits(&error) => return Ok(None),
-                Err(error) => return Err(error.to_string()),
+                Err(_) => return Ok(Some(Fate::Reset)),
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use memchr::memmem;
 use serde_json::Value;
 
 use super::{ALL, END, HEAVY, TOPICS};
@@ -41,8 +42,11 @@ pub(super) enum Fate {
     Closed(Option<u16>),
     /// The stream ended.
     Over,
+    /// The connection was reset.
+    Reset,
 }
 
+#[derive(Debug)]
 pub(super) struct Member {
     pub(super) kind: Kind,
     /// By the id of the subscription; 0 where the server made it.
@@ -196,7 +200,7 @@ impl Member {
         self.read.extend_from_slice(bytes);
         let mut at = 0;
         if !self.is_open {
-            let Some(end) = self.read.windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
+            let Some(end) = memmem::find(&self.read, b"\r\n\r\n") else {
                 return Ok(None);
             };
             let expected: &[u8] = match self.kind {
@@ -213,13 +217,10 @@ impl Member {
         while fate.is_none() {
             let rest = &self.read[at..];
             let taken = match self.kind {
-                Kind::Sse => rest
-                    .windows(2)
-                    .position(|bytes| bytes == b"\n\n")
-                    .map(|end| {
-                        let block = String::from_utf8_lossy(&rest[..end]).into_owned();
-                        (end + 2, Taken::Block(block))
-                    }),
+                Kind::Sse => memmem::find(rest, b"\n\n").map(|end| {
+                    let block = String::from_utf8_lossy(&rest[..end]).into_owned();
+                    (end + 2, Taken::Block(block))
+                }),
                 _ => split_frame(rest),
             };
             let Some((bytes, taken)) = taken else {
@@ -241,7 +242,9 @@ impl Member {
 
     fn frame(&mut self, head: u8, payload: Vec<u8>) -> Result<Option<Fate>, String> {
         match head & 0x0f {
-            PING => self.out.extend(frame(true, PONG, &payload)),
+            PING if !self.goodbye => self.out.extend(frame(true, PONG, &payload)),
+            // Nothing may follow a goodbye.
+            PING => {}
             PONG => {}
             CLOSE => {
                 let code = payload
@@ -399,7 +402,7 @@ impl Track {
             return Err(format!("{number} of {topic} came after {last}"));
         }
         self.last = Some(number);
-        self.ended |= what.trim_end() == END;
+        self.ended |= what.starts_with(END);
         Ok(())
     }
 

@@ -2,7 +2,10 @@
 
 use std::ops::RangeInclusive;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use super::*;
+use crate::harness::{PATIENCE, all_descriptors, alone};
 
 /// Turned away with this status, and told to come back in so many seconds.
 fn turned_away(answer: &Answer, status: u16, seconds: RangeInclusive<u64>) {
@@ -175,5 +178,38 @@ fn those_who_leave_in_the_handshake_are_counted_out() {
         });
         assert_eq!(gateway.stats().opened, 0);
         gateway.close().await;
+    });
+}
+
+#[test]
+fn without_a_descriptor_newcomers_wait_and_nobody_spins() {
+    let name = "front::limits::without_a_descriptor_newcomers_wait_and_nobody_spins";
+    alone(name, 4 * PATIENCE, || {
+        run(async {
+            let (hub, gateway) = open_to_all(Limits::default()).await;
+            let mut first = Peer::at(&gateway);
+            assert_eq!(first.upgrade("/", "").status, 101);
+            let before = getrlimit(Resource::Nofile);
+            let most = |current| Rlimit {
+                current,
+                maximum: before.maximum,
+            };
+            // One more for the client's own end, and none for the gateway's.
+            let used = all_descriptors() as u64;
+            setrlimit(Resource::Nofile, most(Some(used + 1))).unwrap();
+            let mut second = Peer::at(&gateway);
+            second.say(handshake("/", ""));
+            until("it has tried", || gateway.stats().accept_errors > 0);
+            let began = Instant::now();
+            std::thread::sleep(Duration::from_millis(500));
+            let tenths = began.elapsed().as_millis() as u64 / 100;
+            let errors = gateway.stats().accept_errors;
+            assert!(errors <= tenths + 2, "{errors} times in {tenths} tenths");
+            hub.publish("news", "one").unwrap();
+            assert_eq!(first.text(), "one");
+            setrlimit(Resource::Nofile, most(before.current)).unwrap();
+            assert_eq!(second.answer().status, 101);
+            gateway.close().await;
+        });
     });
 }

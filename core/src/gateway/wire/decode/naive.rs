@@ -86,7 +86,7 @@ fn frames(
         for byte in &mut mask {
             *byte = rest.next().ok_or(None)?;
         }
-        let mut unmasked = (0..length).map(|at| Some(rest.next()? ^ mask[at as usize % 4]));
+        let unmasked = (0..length).map(|at| Some(rest.next()? ^ mask[at as usize % 4]));
 
         if is_control {
             let payload: Option<Vec<u8>> = unmasked.collect();
@@ -94,7 +94,7 @@ fn frames(
             continue;
         }
         let (is_text, bytes) = open.get_or_insert((opcode == 1, Vec::new()));
-        while let Some(byte) = unmasked.next() {
+        for byte in unmasked {
             bytes.push(byte.ok_or(None)?);
             if *is_text && !may_become_utf8(bytes) {
                 return Err(Some(Violation::NotText));
@@ -119,7 +119,7 @@ fn control(opcode: u8, payload: Vec<u8>, said: &mut Vec<Said>) -> Result<(), Opt
         _ => {
             let code = u16::from(payload[0]) * 256 + u16::from(payload[1]);
             let is_reserved = (1004..1007).contains(&code) || (1015..3000).contains(&code);
-            if code < 1000 || code > 4999 || is_reserved {
+            if !(1000..=4999).contains(&code) || is_reserved {
                 return Err(Some(Violation::CloseCode(code)));
             }
             let reason = text(payload[2..].to_owned()).ok_or(Violation::CloseReason)?;
