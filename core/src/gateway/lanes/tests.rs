@@ -392,6 +392,20 @@ fn a_drain_is_even_and_says_when_to_come_back() {
 }
 
 #[test]
+fn a_drain_is_over_when_all_have_left_by_themselves() {
+    let mut f = Fixture::new(Hub::new(), Limits::default());
+    let places: Vec<u32> = (0..10).map(|_| f.plain("a")).collect();
+    let (done, mut waiting) = tokio::sync::oneshot::channel();
+    let over = std::time::Duration::from_secs(600);
+    f.shard.command(Command::Drain(over, done));
+    for place in places {
+        assert!(waiting.try_recv().is_err());
+        f.say(place, &masked(8, b""));
+    }
+    assert_eq!(waiting.try_recv(), Ok(()));
+}
+
+#[test]
 fn who_stays_does_not_wait_for_thousands_who_leave() {
     let mut f = Fixture::new(Hub::new(), Limits::default());
     let stays = f.plain("a");
