@@ -19,6 +19,7 @@ mod load;
 mod probe;
 mod rows;
 mod servers;
+mod sinks;
 mod wire;
 
 use std::{env, fs, path::Path, process::ExitCode, time::Instant};
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         ["--server", name] => raise_limit().and_then(|()| servers::run(name)),
         ["--load", protocol, address, control] => load(protocol, address, control),
         ["--probe", protocol, address] => probe(protocol, address),
+        ["--sinks", sinks] => sinks.parse().map_err(Into::into).and_then(sinks::run),
         _ => Err(USAGE.into()),
     };
     match ended {

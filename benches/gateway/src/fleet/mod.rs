@@ -8,8 +8,9 @@ mod child;
 mod contender;
 mod kit;
 
-use contender::{CLIENT_CORE, SERVER_CORE, is_real_time_allowed};
-pub(crate) use contender::{Contender, Name};
+pub(crate) use child::Child;
+use contender::{CLIENT_CORE, is_real_time_allowed};
+pub(crate) use contender::{Contender, Name, SERVER_CORE, pinned};
 use distributary_bench_report::rounds::{Samples, Unit};
 use kit::Kit;
 
