@@ -20,7 +20,7 @@ use crate::{
         verdict::Wish,
         wire::{decode::Decoder, json, sse},
     },
-    hub::{SubscribeError, SubscribeOptions},
+    hub::{Resume, SubscribeError, SubscribeOptions},
     selector::Selector,
     topic::Topic,
 };
@@ -66,6 +66,7 @@ impl<T: Transport> Shard<T> {
                 stalled: false,
                 hungry: false,
                 unread: false,
+                corked: false,
                 leaving: false,
                 _permit: arrival.permit,
             },
@@ -162,8 +163,8 @@ impl<T: Transport> Shard<T> {
         mut options: SubscribeOptions,
         at: &mut Vec<(Topic, Position)>,
     ) -> Result<Option<String>, SubscribeError> {
-        // Before it is in force: what comes in between is then delivered and can be had
-        // again as well.
+        // Before it is in force: later it could be beyond an event that the client is
+        // still to get.
         let here = self.positions(selector);
         let token = token(place, number);
         let lane = &mut self.lane;
@@ -172,13 +173,27 @@ impl<T: Transport> Shard<T> {
         let resumes = options.take_resume().is_some();
         if let Err(SubscribeError::Resume(error)) = entered {
             lost = Some(error.to_string());
-            entered = lane.subscribe_with(selector.clone(), token, options);
+            entered = lane.subscribe_with(selector.clone(), token, options.clone());
         }
-        let member = entered?;
+        let mut member = entered?;
+        let begins_now = !resumes || lost.is_some();
+        if begins_now && self.positions(selector) != here {
+            // Something was published in between, behind what the client will be told
+            // and before what it would get.
+            let positions = here.iter().cloned();
+            let from_here = positions.fold(Resume::new(), |from, (topic, position)| {
+                from.topic(topic, position)
+            });
+            let options = options.resume(from_here);
+            let exact = self.lane.subscribe_with(selector.clone(), token, options);
+            if let Ok(exact) = exact {
+                self.lane.unsubscribe(std::mem::replace(&mut member, exact));
+            }
+        }
         if let Some(connection) = self.berths.at(place) {
             connection.members.push((number, member));
         }
-        if !resumes || lost.is_some() {
+        if begins_now {
             at.extend(here);
         }
         Ok(lost)
