@@ -220,7 +220,7 @@ impl Token {
 }
 
 fn bad_request(why: &str) -> Reject {
-    let refusal = Reject::new(400).expect("400 refuses");
+    let refusal = Reject::bad_request();
     refusal.body(format!("{why}\n"))
 }
 

@@ -66,6 +66,7 @@ impl<T: Transport> Shard<T> {
                 stalled: false,
                 hungry: false,
                 unread: false,
+                corked: false,
                 leaving: false,
                 _permit: arrival.permit,
             },

@@ -58,6 +58,8 @@ pub(super) struct Connection<T> {
     pub(super) hungry: bool,
     /// Stands in the queue of those that have more to read.
     pub(super) unread: bool,
+    /// What it has sent is being taken in; answers are written together afterwards.
+    pub(super) corked: bool,
     /// Its client has ended the stream: nothing is written to it any more.
     pub(super) leaving: bool,
     /// Dropped last: counts the connection down.

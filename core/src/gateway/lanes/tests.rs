@@ -392,6 +392,57 @@ fn a_drain_is_even_and_says_when_to_come_back() {
 }
 
 #[test]
+fn a_flood_of_pings_is_answered_by_one_write_a_read() {
+    let mut f = Fixture::new(Hub::new(), Limits::default());
+    let place = f.plain("a");
+    let flood: Vec<u8> = (0..10_000u32)
+        .flat_map(|i| masked(9, &i.to_be_bytes()))
+        .collect();
+    f.say(place, &flood);
+    f.settle();
+    let writes = f.shard.shared.meters.snapshot().writes;
+    let reads = flood.len().div_ceil(16 << 10) as u64;
+    // Three answers at most are kept, each written by itself.
+    assert!(writes <= 3 * reads, "{writes} writes for {reads} reads");
+    let last = f.got(place).pop();
+    assert_eq!(
+        last,
+        Some(Got::Control(10, 9_999u32.to_be_bytes().to_vec()))
+    );
+}
+
+#[test]
+fn a_flood_of_one_holds_nobody_else_up() {
+    let mut f = Fixture::new(Hub::new(), Limits::default());
+    let (flooder, other) = (f.plain("a"), f.plain("a"));
+    let flood: Vec<u8> = (0..100_000).flat_map(|_| masked(10, b"")).collect();
+    let reads = flood.len() / (16 << 10);
+    f.say(flooder, &flood);
+    f.say(other, &masked(9, b"?"));
+    f.hub.publish("a", "event").unwrap();
+    f.shard.go_on();
+    assert!(f.shard.turn());
+    assert_eq!(f.texts(other), ["event"]);
+    assert_eq!(f.got(other).len(), 2, "the ping has been answered");
+    let left = f.lines[flooder as usize].0.borrow().input.len();
+    assert!(left > flood.len() / 2, "{left} bytes left of {reads} reads");
+}
+
+#[test]
+fn a_drain_is_over_when_all_have_left_by_themselves() {
+    let mut f = Fixture::new(Hub::new(), Limits::default());
+    let places: Vec<u32> = (0..10).map(|_| f.plain("a")).collect();
+    let (done, mut waiting) = tokio::sync::oneshot::channel();
+    let over = std::time::Duration::from_secs(600);
+    f.shard.command(Command::Drain(over, done));
+    for place in places {
+        assert!(waiting.try_recv().is_err());
+        f.say(place, &masked(8, b""));
+    }
+    assert_eq!(waiting.try_recv(), Ok(()));
+}
+
+#[test]
 fn who_stays_does_not_wait_for_thousands_who_leave() {
     let mut f = Fixture::new(Hub::new(), Limits::default());
     let stays = f.plain("a");
@@ -452,10 +503,12 @@ fn one_who_never_reads_its_answers_is_let_go() {
     f.room(place, Some(0));
     for _ in 0..10_000 {
         f.say(place, &masked(9, b"are you there?"));
+        f.settle();
     }
     assert_eq!(f.shard.berths.len(), 1, "answers to pings take no room");
     for _ in 0..10_000 {
         f.say(place, &masked(1, br#"{"type":"ping"}"#));
+        f.settle();
     }
     assert_eq!(f.ended(Ended::Slow), 1);
 }
