@@ -1,12 +1,13 @@
 //! How a connection is taken in, and subscribed.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     berths::token,
     command::{Arrival, Speech},
     connection::{Connection, Stage},
     marks::Stood,
+    numbers,
     outbox::Outbox,
     shard::Shard,
     stream::Transport,
@@ -25,15 +26,17 @@ use crate::{
     topic::Topic,
 };
 
-/// The number of subscriptions that the application made.
-const OF_THE_SERVER: u32 = 0;
-
 /// What a client is told when its positions do not say where it stood.
 const UNKNOWN: &str =
     "the position shown does not cover everything that is followed: load the current state";
 
-fn pairs(at: &[(Topic, Position)]) -> impl Iterator<Item = (&Topic, Position)> {
-    at.iter().map(|(topic, position)| (topic, *position))
+/// Where a subscription begins.
+struct Begun {
+    /// In each topic that keeps history: where it was resumed, or now. From there it can
+    /// be resumed again.
+    at: BTreeMap<Topic, Position>,
+    /// Why the client may have missed something, and has to be told.
+    lost: Option<String>,
 }
 
 impl<T: Transport> Shard<T> {
@@ -76,17 +79,21 @@ impl<T: Transport> Shard<T> {
             now + self.shared.limits.ping_every.as_millis() as u64,
         );
         let stood = arrival.resume.as_deref().map(Stood::parse);
-        let (mut at, mut lost, mut failed) = (Vec::new(), None, None);
-        for (selector, options) in &arrival.grant.selectors {
-            let mut options = options.clone();
-            if let Some(stood) = &stood
-                && !stood.apply(selector, &mut options)
-            {
-                lost = Some(UNKNOWN.to_owned());
-            }
-            match self.enter(place, OF_THE_SERVER, selector, options, &mut at) {
-                Ok(None) => {}
-                Ok(Some(reason)) => lost = Some(reason),
+        let selectors = &arrival.grant.selectors;
+        let (mut begun, mut failed) = (Vec::with_capacity(selectors.len()), None);
+        for (nth, (selector, options)) in selectors.iter().enumerate() {
+            let (number, mut options) = (numbers::of_the_server(nth), options.clone());
+            let known = match &stood {
+                Some(stood) => stood.apply(selector, &mut options),
+                None => true,
+            };
+            match self.enter(place, number, selector, options) {
+                Ok(mut here) => {
+                    if !known && here.lost.is_none() {
+                        here.lost = Some(UNKNOWN.to_owned());
+                    }
+                    begun.push((number, here));
+                }
                 Err(error) => {
                     failed = Some(error);
                     break;
@@ -108,16 +115,13 @@ impl<T: Transport> Shard<T> {
             return self.end(place, ended, reason);
         }
         if arrival.speech == Speech::Json {
-            let every = self.shared.limits.ping_every;
-            self.say(
-                place,
-                json::welcome(every.as_millis() as u64, arrival.ticket.as_deref()),
-            );
+            let every = self.shared.limits.ping_every.as_millis() as u64;
+            let name = numbers::name(selectors);
+            let granted = (!selectors.is_empty()).then_some((selectors.len(), &name[..]));
+            let ticket = arrival.ticket.as_deref();
+            self.say(place, json::welcome(every, granted, ticket));
         }
-        self.say_where_it_stands(place, stood, at);
-        if let Some(reason) = lost {
-            self.tell_lost(place, OF_THE_SERVER, &reason);
-        }
+        self.say_where_it_begins(place, begun);
         self.open(place);
         if !arrival.read_ahead.is_empty() {
             let mut bytes = arrival.read_ahead.to_vec();
@@ -152,38 +156,35 @@ impl<T: Transport> Shard<T> {
         })
     }
 
-    /// Subscribes a connection. Where it cannot resume it begins now: then the reason is
-    /// returned, for the client to be told. `at` is given the positions from which the
-    /// client can resume later.
+    /// Subscribes a connection. Where it cannot resume it begins now.
     fn enter(
         &mut self,
         place: u32,
         number: u32,
         selector: &Selector,
         mut options: SubscribeOptions,
-        at: &mut Vec<(Topic, Position)>,
-    ) -> Result<Option<String>, SubscribeError> {
+    ) -> Result<Begun, SubscribeError> {
         // Before it is in force: later it could be beyond an event that the client is
         // still to get.
-        let here = self.positions(selector);
+        let mut at = self.positions(selector);
         let token = token(place, number);
         let lane = &mut self.lane;
         let mut lost = None;
         let mut entered = lane.subscribe_with(selector.clone(), token, options.clone());
-        let resumes = options.take_resume().is_some();
+        let resume = options.take_resume();
         if let Err(SubscribeError::Resume(error)) = entered {
             lost = Some(error.to_string());
             entered = lane.subscribe_with(selector.clone(), token, options.clone());
         }
         let mut member = entered?;
-        let begins_now = !resumes || lost.is_some();
-        if begins_now && self.positions(selector) != here {
+        let resume = resume.filter(|_| lost.is_none());
+        if resume.is_none() && self.positions(selector) != at {
             // Something was published in between, behind what the client will be told
             // and before what it would get.
-            let positions = here.iter().cloned();
-            let from_here = positions.fold(Resume::new(), |from, (topic, position)| {
-                from.topic(topic, position)
-            });
+            let mut from_here = Resume::new();
+            for (topic, position) in &at {
+                from_here = from_here.topic(topic.clone(), *position);
+            }
             let options = options.resume(from_here);
             let exact = self.lane.subscribe_with(selector.clone(), token, options);
             if let Ok(exact) = exact {
@@ -193,14 +194,15 @@ impl<T: Transport> Shard<T> {
         if let Some(connection) = self.berths.at(place) {
             connection.members.push((number, member));
         }
-        if begins_now {
-            at.extend(here);
+        if let Some(resume) = resume {
+            let only = selector.topics.iter().cloned().zip(resume.only);
+            at.extend(resume.topics.into_iter().chain(only));
         }
-        Ok(lost)
+        Ok(Begun { at, lost })
     }
 
     /// Where the topics of a selector that keep history stand.
-    fn positions(&self, selector: &Selector) -> Vec<(Topic, Position)> {
+    fn positions(&self, selector: &Selector) -> BTreeMap<Topic, Position> {
         let hub = &self.shared.hub;
         let position = |topic: &Topic| Some((topic.clone(), hub.position(topic)?));
         selector.topics.iter().filter_map(position).collect()
@@ -217,43 +219,42 @@ impl<T: Transport> Shard<T> {
         }
     }
 
-    /// Gives a client what it can resume from before its first event. One that has
-    /// resumed stands where it said, until it has caught up.
-    fn say_where_it_stands(
-        &mut self,
-        place: u32,
-        stood: Option<Stood>,
-        at: Vec<(Topic, Position)>,
-    ) {
+    /// Gives a client what it can resume from before its first event, and tells it what
+    /// it may have missed.
+    fn say_where_it_begins(&mut self, place: u32, begun: Vec<(u32, Begun)>) {
         let Some(connection) = self.berths.at(place) else {
             return;
         };
-        match (connection.speech, &mut connection.marks) {
-            (Speech::Json, _) => {
-                let subscribed = !connection.members.is_empty();
-                if subscribed {
-                    self.say(place, json::subscribed(OF_THE_SERVER, pairs(&at)));
+        if connection.speech == Speech::Json {
+            for (number, Begun { at, lost }) in begun {
+                self.say(place, json::subscribed(number, &at));
+                if let Some(reason) = lost {
+                    self.tell_lost(place, number, &reason);
                 }
             }
-            (Speech::Sse, None) => {
-                if let Some((_, position)) = at.first() {
-                    self.tell(place, sse::id(&position.to_string()));
+            return;
+        }
+        if connection.speech == Speech::Sse {
+            let mut all = begun
+                .iter()
+                .flat_map(|(number, begun)| begun.at.iter().map(move |at| (*number, at)));
+            let id = match &mut connection.marks {
+                None => all.next().map(|(_, (_, position))| position.to_string()),
+                Some(marks) => {
+                    for (number, (topic, position)) in all {
+                        marks.set(number, topic, *position);
+                    }
+                    marks.id()
                 }
+            };
+            if let Some(id) = id {
+                self.tell(place, sse::id(&id));
             }
-            (Speech::Sse, Some(marks)) => {
-                let stood = match stood {
-                    Some(Stood::Topics(stood)) => stood,
-                    _ => Vec::new(),
-                };
-                for (topic, position) in stood.iter().chain(&at) {
-                    marks.set(topic, *position);
-                }
-                if !at.is_empty() {
-                    let id = marks.id();
-                    self.tell(place, sse::id(&id));
-                }
-            }
-            (Speech::Plain, _) => {}
+        }
+        // Whatever it was of: here they have no numbers.
+        let mut lost = begun.into_iter().filter_map(|(_, begun)| begun.lost);
+        if let Some(reason) = lost.next() {
+            self.tell_lost(place, numbers::of_the_server(0), &reason);
         }
     }
 
@@ -266,7 +267,7 @@ impl<T: Transport> Shard<T> {
         let own = connection
             .members
             .iter()
-            .filter(|(n, _)| *n != OF_THE_SERVER);
+            .filter(|(n, _)| !numbers::is_of_the_server(*n));
         if own.count() + connection.wishes.len() >= most {
             let message = format!("{most} subscriptions are all that a client may have: end one");
             let note = json::error(Some(number), json::Code::TooMany, &message);
@@ -328,11 +329,10 @@ impl<T: Transport> Shard<T> {
     }
 
     fn grant(&mut self, place: u32, number: u32, wish: Wish) {
-        let mut at = Vec::new();
         let Wish { selector, options } = wish;
-        match self.enter(place, number, &selector, options, &mut at) {
-            Ok(lost) => {
-                self.say(place, json::subscribed(number, pairs(&at)));
+        match self.enter(place, number, &selector, options) {
+            Ok(Begun { at, lost }) => {
+                self.say(place, json::subscribed(number, &at));
                 if let Some(reason) = lost {
                     self.tell_lost(place, number, &reason);
                 }

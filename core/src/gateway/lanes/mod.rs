@@ -15,7 +15,10 @@ mod drain;
 mod ending;
 mod incoming;
 mod marks;
+mod numbers;
 mod outbox;
+#[cfg(test)]
+mod resume_tests;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) mod rig;
 mod shard;

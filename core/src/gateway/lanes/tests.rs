@@ -21,13 +21,13 @@ use crate::{
 
 /// A message or control frame that a client got.
 #[derive(Debug, Clone, PartialEq)]
-enum Got {
+pub(super) enum Got {
     Message(Vec<u8>),
     Control(u8, Vec<u8>),
 }
 
 /// Reads what a server wrote: frames without masks. What is cut off is left.
-fn read(wire: &[u8]) -> Vec<Got> {
+pub(super) fn read(wire: &[u8]) -> Vec<Got> {
     let (mut got, mut message, mut at) = (Vec::new(), Vec::new(), 0);
     while at + 2 <= wire.len() {
         let (first, short) = (wire[at], usize::from(wire[at + 1]));
