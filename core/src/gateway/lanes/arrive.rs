@@ -14,11 +14,8 @@ use super::{
 };
 use crate::{
     event::Position,
-    gateway::lanes::command::SocketId,
     gateway::{
         ended::Ended,
-        hooks::Granted,
-        verdict::Wish,
         wire::{decode::Decoder, json, sse},
     },
     hub::{Resume, SubscribeError, SubscribeOptions},
@@ -31,12 +28,12 @@ const UNKNOWN: &str =
     "the position shown does not cover everything that is followed: load the current state";
 
 /// Where a subscription begins.
-struct Begun {
+pub(super) struct Begun {
     /// In each topic that keeps history: where it was resumed, or now. From there it can
     /// be resumed again.
-    at: BTreeMap<Topic, Position>,
+    pub(super) at: BTreeMap<Topic, Position>,
     /// Why the client may have missed something, and has to be told.
-    lost: Option<String>,
+    pub(super) lost: Option<String>,
 }
 
 impl<T: Transport> Shard<T> {
@@ -157,7 +154,7 @@ impl<T: Transport> Shard<T> {
     }
 
     /// Subscribes a connection. Where it cannot resume it begins now.
-    fn enter(
+    pub(super) fn enter(
         &mut self,
         place: u32,
         number: u32,
@@ -209,7 +206,7 @@ impl<T: Transport> Shard<T> {
     }
 
     /// Tells a client that it may have missed something.
-    fn tell_lost(&mut self, place: u32, number: u32, reason: &str) {
+    pub(super) fn tell_lost(&mut self, place: u32, number: u32, reason: &str) {
         self.berths.meters.told_lag();
         let speech = self.berths.at(place).map(|connection| connection.speech);
         match speech {
@@ -221,7 +218,7 @@ impl<T: Transport> Shard<T> {
 
     /// Gives a client what it can resume from before its first event, and tells it what
     /// it may have missed.
-    fn say_where_it_begins(&mut self, place: u32, begun: Vec<(u32, Begun)>) {
+    pub(super) fn say_where_it_begins(&mut self, place: u32, begun: Vec<(u32, Begun)>) {
         let Some(connection) = self.berths.at(place) else {
             return;
         };
@@ -256,117 +253,5 @@ impl<T: Transport> Shard<T> {
         if let Some(reason) = lost.next() {
             self.tell_lost(place, numbers::of_the_server(0), &reason);
         }
-    }
-
-    /// A client of the JSON protocol wishes to subscribe.
-    pub(super) fn wish(&mut self, place: u32, number: u32, wish: Wish) {
-        let most = self.shared.limits.max_subscriptions;
-        let Some(connection) = self.berths.at(place) else {
-            return;
-        };
-        let own = connection
-            .members
-            .iter()
-            .filter(|(n, _)| !numbers::is_of_the_server(*n));
-        if own.count() + connection.wishes.len() >= most {
-            let message = format!("{most} subscriptions are all that a client may have: end one");
-            let note = json::error(Some(number), json::Code::TooMany, &message);
-            return self.say(place, note);
-        }
-        let known = |n: &u32| *n == number;
-        if connection.members.iter().any(|(n, _)| known(n)) || connection.wishes.iter().any(known) {
-            let message = "this id is in use: choose another, or unsubscribe it first";
-            let note = json::error(Some(number), json::Code::BadRequest, message);
-            return self.say(place, note);
-        }
-        if connection.grant.allows(&wish.selector) {
-            return self.grant(place, number, wish);
-        }
-        let shared = Arc::clone(&self.shared);
-        let Some(hook) = &shared.hooks.wish else {
-            let message = "this may not be subscribed to";
-            let note = json::error(Some(number), json::Code::Denied, message);
-            return self.say(place, note);
-        };
-        connection.wishes.push(number);
-        let session = Arc::clone(&connection.session);
-        let handle = self.handle(place);
-        let (id, inbox) = (handle.id, self.inbox.clone());
-        let mut answer = None;
-        let asked = self.ask(|_| answer = Some(hook(handle, session, wish)));
-        let Some(answer) = answer.filter(|_| asked) else {
-            return self.end(place, Ended::Panicked, None);
-        };
-        self.shared
-            .runtime
-            .spawn(super::answered(answer, id, number, inbox));
-    }
-
-    /// The application has answered a wish.
-    pub(super) fn granted(&mut self, id: SocketId, number: u32, granted: Option<Granted>) {
-        let Some(place) = self.place_of(id) else {
-            return;
-        };
-        let Some(connection) = self.berths.at(place) else {
-            return;
-        };
-        let Some(at) = connection.wishes.iter().position(|n| *n == number) else {
-            // Taken back meanwhile.
-            return;
-        };
-        connection.wishes.swap_remove(at);
-        if !connection.is_open() {
-            return;
-        }
-        match granted {
-            None => self.end(place, Ended::Panicked, None),
-            Some(Ok(wish)) => self.grant(place, number, wish),
-            Some(Err(denied)) => {
-                let note = json::error(Some(number), json::Code::Denied, &denied.message);
-                self.say(place, note);
-            }
-        }
-    }
-
-    fn grant(&mut self, place: u32, number: u32, wish: Wish) {
-        let Wish { selector, options } = wish;
-        match self.enter(place, number, &selector, options) {
-            Ok(Begun { at, lost }) => {
-                self.say(place, json::subscribed(number, &at));
-                if let Some(reason) = lost {
-                    self.tell_lost(place, number, &reason);
-                }
-            }
-            Err(error) => {
-                let note = json::error(Some(number), json::Code::BadRequest, &error.to_string());
-                self.say(place, note);
-            }
-        }
-    }
-
-    /// A client of the JSON protocol ends a subscription: when it is told so, nothing
-    /// more of it comes.
-    pub(super) fn unwish(&mut self, place: u32, number: u32) {
-        let Some(connection) = self.berths.at(place) else {
-            return;
-        };
-        let wished = connection.wishes.iter().position(|n| *n == number);
-        let entered = connection.members.iter().position(|(n, _)| *n == number);
-        let note = match (wished, entered) {
-            (Some(at), _) => {
-                connection.wishes.swap_remove(at);
-                json::unsubscribed(number)
-            }
-            (None, Some(at)) => {
-                let (_, member) = connection.members.swap_remove(at);
-                self.lane.unsubscribe(member);
-                json::unsubscribed(number)
-            }
-            (None, None) => {
-                let message = "there is no subscription of this id";
-                json::error(Some(number), json::Code::Unknown, message)
-            }
-        };
-        self.say(place, note);
     }
 }
