@@ -30,7 +30,9 @@ const TOO_MANY: &str = "*";
 /// Where an SSE client of several topics, or with several subscriptions, stands: in each
 /// topic its subscriptions by their numbers.
 #[derive(Debug, Default)]
-pub(super) struct Marks(Vec<(Topic, SmallVec<[(u32, Position); 1]>)>);
+pub(super) struct Marks(Vec<(Topic, ByNumber)>);
+
+type ByNumber = SmallVec<[(u32, Position); 1]>;
 
 impl Marks {
     /// A subscription stands here in a topic. Returns where it stood before.
@@ -65,7 +67,7 @@ impl Marks {
         }
     }
 
-    fn of(&mut self, topic: &Topic) -> Option<&mut SmallVec<[(u32, Position); 1]>> {
+    fn of(&mut self, topic: &Topic) -> Option<&mut ByNumber> {
         let found = self.0.iter_mut().find(|(known, _)| known == topic);
         found.map(|(_, marks)| marks)
     }

@@ -1,8 +1,9 @@
 //! The threads that own sockets.
 //!
 //! A connection comes in by [`command`] and is taken in by [`arrive`]; from then on it
-//! is a [`connection`] at one of the [`berths`], which are the engine's sink. What the
-//! client sends is [`incoming`]; what is written goes through its [`outbox`];
+//! is a [`connection`] at one of the [`berths`], which are the engine's sink. Its
+//! subscriptions have [`numbers`], and [`marks`] say where they stand. What the client
+//! sends is [`incoming`]; what is written goes through its [`outbox`];
 //! [`ending`] is how it goes, [`drain`] how all go. The [`shard`] holds all of it and
 //! is pure: the [`thread`] has the poll and the clock, [`stream`] the sockets, [`wheel`]
 //! the due times.
