@@ -37,7 +37,7 @@ use std::{
 };
 
 pub(super) use command::{Arrival, Command, Inbox, Permit, SocketId, Speech};
-pub(super) use stream::{Stream, Transport};
+pub(super) use stream::{NO_SIGNAL, Stream, Transport};
 use tokio::sync::oneshot;
 
 use super::{
