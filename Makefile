@@ -3,7 +3,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test lint docs unit fuzz loom bench bench-gateway clean compiler clients
+.PHONY: demo test lint docs unit fuzz loom bench bench-gateway clean compiler clients autobahn
 
 ## The main job on real input, with a table and a picture at the end.
 demo:
@@ -28,6 +28,10 @@ docs:
 ## What the gateway is tested with: a browser, curl, and clients from npm and PyPI.
 clients:
 	./core/tests/clients/install.sh
+
+## A WebSocket conformance suite of others, where there is a Python 2.7 to run it.
+autobahn:
+	./core/tests/clients/autobahn.sh
 
 ## Unit tests, the integration tests, the examples, and the examples in the docs.
 unit: compiler clients
