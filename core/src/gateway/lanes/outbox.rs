@@ -22,8 +22,9 @@ pub(super) const STRETCH: usize = 256 << 10;
 /// Notes that may wait, in bytes: a client that does not read its answers is not owed
 /// more.
 const NOTES: usize = 64 << 10;
-/// Control frames that may wait: an answer to a ping, a ping, a close.
-const CONTROLS: usize = 3;
+/// Control frames that may wait: answers to pings, a ping, a close. Pings that come
+/// together are all answered, as some clients expect, unless there are more.
+const CONTROLS: usize = 16;
 
 #[derive(Default)]
 pub(super) struct Outbox {
