@@ -21,17 +21,15 @@ export function connect(url, options = {}) {
 
   const listeners = {};
   const subscriptions = new Map();
+  // What the application subscribed this client to: it has ids of its own.
+  const granted = new Map();
   let state, socket, timer, ticket, pingMs, openSince;
+  // What the granted ids stand for, how many there are, and the last that was shown of
+  // where they stood.
+  let grant, awaited = 0, shown;
   let [lastId, attempt, tries] = [0, 0, 0];
   // What the server said about when to come back.
   let hint;
-
-  // What the application subscribed this client to: all of it has the id 0.
-  const server = subscription(0, {}, {
-    onEvent: (event) => emit("event", event),
-    onLagged: (lagged) => emit("lagged", lagged),
-    onSubscribed: (subscribed) => emit("subscribed", subscribed),
-  });
 
   // Errors go to those who listen for them, and else to whoever hears what nobody caught.
   function fail(error) {
@@ -95,12 +93,22 @@ export function connect(url, options = {}) {
     return to.href;
   }
 
-  // Where the server's own subscriptions stood.
+  // Where the granted subscriptions stood: in each topic the one furthest behind, so that
+  // none misses anything. Each drops by itself what it had already.
   function from() {
-    if (!server.known) return;
-    const pairs = [...server.positions].map(([topic, at]) => `${encodeURIComponent(topic)}=${at}`);
-    const text = pairs.join();
-    return text && text.length < LONGEST_FROM && !server.forgot ? text : "*";
+    // The connection was lost before each had said where it begins.
+    if (granted.size < awaited) return shown || (granted.size && "*");
+    const least = new Map();
+    let [text, isAll] = ["", true];
+    for (const { positions, forgot } of granted.values()) {
+      isAll &&= !forgot;
+      for (const [topic, at] of positions) {
+        if (!least.has(topic) || isSeen(at, least.get(topic))) least.set(topic, at);
+      }
+    }
+    for (const [topic, at] of least) text += `${text && ","}${encodeURIComponent(topic)}=${at}`;
+    isAll &&= text && text.length < LONGEST_FROM;
+    return (shown = granted.size && (isAll ? text : "*"));
   }
 
   function start(to) {
@@ -188,12 +196,22 @@ export function connect(url, options = {}) {
 
   function hear(message) {
     const { type, id, base64, ...rest } = message;
-    const of = id ? subscriptions.get(id) : server;
+    if (type == "subscribed" && !isOwn(id) && !granted.has(id)) {
+      granted.set(id, subscription(id, {}, {
+        onEvent: (event) => emit("event", event),
+        onLagged: (lagged) => emit("lagged", lagged),
+        onSubscribed: (subscribed) => emit("subscribed", subscribed),
+      }));
+    }
+    const of = (isOwn(id) ? subscriptions : granted).get(id);
     if (base64 != null) rest.bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt());
 
     if (type == "welcome") {
       ({ ping_ms: pingMs, ticket } = rest);
       openSince = Date.now();
+      // Ids that stand for something else now begin where they are told.
+      if (rest.grant != grant) granted.clear();
+      ({ grant, subscriptions: awaited = 0 } = rest);
       after(pingMs, probe);
       become("open");
       for (const wanted of subscriptions.values()) {
@@ -214,14 +232,15 @@ export function connect(url, options = {}) {
     } else if (!of) {
       // What was on its way when it was unsubscribed.
     } else if (type == "event") {
-      // The server's own subscriptions each have an order of their own.
-      if (id && isSeen(rest.position, of.positions.get(rest.topic))) return;
+      if (isSeen(rest.position, of.positions.get(rest.topic))) return;
       remember(of, rest.topic, rest.position);
       call(of.callbacks.onEvent, rest);
     } else if (type == "subscribed") {
       of.known = true;
       of.fresh = Object.entries(rest.at);
-      for (const [topic, position] of of.fresh) remember(of, topic, position);
+      for (const [topic, position] of of.fresh) {
+        if (!isSeen(position, of.positions.get(topic))) remember(of, topic, position);
+      }
       call(of.callbacks.onSubscribed, rest);
       if (of.gap) call(of.callbacks.onLagged, { missed: null, reason: "not every position was known" });
     } else if (type == "lagged") {
@@ -270,6 +289,11 @@ export function connect(url, options = {}) {
 
 function subscription(id, spec, callbacks) {
   return { id, spec, callbacks, positions: new Map(Object.entries(spec.from ?? {})) };
+}
+
+// Whether this client chose the id.
+function isOwn(id) {
+  return id > 0 && id < 2 ** 31;
 }
 
 // Keeps the position, behind those that were kept before.

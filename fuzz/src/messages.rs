@@ -123,8 +123,8 @@ fn depth(value: &Value) -> usize {
 }
 
 fn id(value: &Value) -> Option<u32> {
-    let id = u32::try_from(value.get("id")?.as_u64()?).ok()?;
-    (id > 0).then_some(id)
+    let id = i32::try_from(value.get("id")?.as_u64()?).ok()?;
+    (id > 0).then_some(id.unsigned_abs())
 }
 
 fn selector(value: &Value, fields: &BTreeMap<String, Box<RawValue>>) -> Option<Selector> {

@@ -82,6 +82,12 @@ impl<S> Accept<S> {
     }
 
     /// Subscribes the client. Events come once per selector that admits them.
+    ///
+    /// Each selector has an order, a budget and positions of its own; one selector of
+    /// several topics has one order over all of them. A client that comes back misses
+    /// nothing either way. Where selectors share a topic, a client of server-sent events,
+    /// which has a single position per topic, may get again what one of them had before
+    /// the other; in the JSON protocol it comes once.
     pub fn subscribe(self, selector: Selector) -> Self {
         self.subscribe_with(selector, SubscribeOptions::new())
     }

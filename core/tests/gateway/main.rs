@@ -8,6 +8,7 @@ mod clients;
 mod conformance;
 mod drain;
 mod front;
+mod granted;
 mod harness;
 mod hostile;
 mod slow;

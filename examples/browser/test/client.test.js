@@ -420,34 +420,100 @@ for (const file of ["distributary.js", "distributary.min.js"]) {
     });
 
     describe("what the application subscribed it to", () => {
-      const fromServer = (topic, position) => ({ type: "event", id: 0, topic, position, data: 1 });
+      const fromServer = (topic, position, id = 0) => ({ type: "event", id, topic, position, data: 1 });
+      const told = (id, at) => ({ type: "subscribed", id, at });
+      const second = 4294967295;
+      const granted = { subscriptions: 1, grant: "1" };
+      const two = { subscriptions: 2, grant: "2" };
+      const shown = async (welcome) => (await reconnect(welcome)).url.searchParams.get("from");
 
-      test("comes to the client itself, in any order", async () => {
-        const { socket, log } = await start();
-        socket.welcome();
+      /** Two subscriptions to "a", the first of which is behind. */
+      async function skewed() {
+        const started = await start();
+        const { socket, log } = started;
+        socket.welcome(two);
+        socket.say(told(0, { a: "1-1" }));
+        socket.say(told(second, { a: "1-1", b: "1-1" }));
         log.length = 0;
-        for (const position of ["1-5", "1-3", "1-5"]) socket.say(fromServer("a", position));
-        socket.say({ type: "lagged", id: 0, missed: 3 });
-        assert.deepEqual(log.map(([name, { position }]) => position ?? name), ["1-5", "1-3", "1-5", "lagged"]);
+        for (const [position, id] of [["1-2", 0], ["1-3", second], ["1-9", second], ["1-a", second]]) {
+          socket.say(fromServer("a", position, id));
+        }
+        return { ...started, heard: () => log.splice(0).map(([name, { position }]) => position ?? name) };
+      }
+
+      test("comes to the client itself, each event once for each of them", async () => {
+        const { socket, heard } = await skewed();
+        socket.say(fromServer("a", "1-3"));
+        socket.say(fromServer("a", "1-3"));
+        socket.say({ type: "lagged", id: second, missed: 3 });
+        assert.deepEqual(heard(), ["1-2", "1-3", "1-9", "1-a", "1-3", "lagged"]);
       });
 
       test("is resumed by the URL", async () => {
         const { socket } = await start();
-        socket.welcome();
-        socket.say({ type: "subscribed", id: 0, at: { "a,b=c&é": "1-1", d: "1-2" } });
+        socket.welcome(granted);
+        socket.say(told(0, { "a,b=c&é": "1-1", d: "1-2" }));
         socket.say(fromServer("d", "1-3"));
-        const { url } = await reconnect();
-        assert.equal(url.searchParams.get("from"), "a%2Cb%3Dc%26%C3%A9=1-1,d=1-3");
+        assert.equal(await shown(granted), "a%2Cb%3Dc%26%C3%A9=1-1,d=1-3");
+      });
+
+      test("is resumed where the one furthest behind stood, and the others drop what they had", async () => {
+        const { heard } = await skewed();
+        assert.equal(await shown(two), "a=1-2,b=1-1");
+        const { last } = FakeWebSocket;
+        last.say(told(0, { a: "1-2" }));
+        last.say(told(second, { a: "1-2", b: "1-1" }));
+        heard();
+        for (const id of [0, second]) {
+          for (const position of ["1-3", "1-a", "1-b"]) last.say(fromServer("a", position, id));
+        }
+        assert.deepEqual(heard(), ["1-3", "1-a", "1-b", "1-b"]);
+        assert.equal(await shown(two), "a=1-b,b=1-1");
+      });
+
+      test("drops nothing when the ids stand for something else", async () => {
+        const { heard } = await skewed();
+        await reconnect({ subscriptions: 2, grant: "other" });
+        const { last } = FakeWebSocket;
+        last.say(told(0, { a: "1-2", b: "1-1" }));
+        last.say(told(second, { a: "1-2" }));
+        heard();
+        last.say(fromServer("a", "1-3", second));
+        assert.deepEqual(heard(), ["1-3"]);
+        assert.equal(await shown(two), "a=1-2,b=1-1");
+      });
+
+      test("is not taken for known before all of it was told where it begins", async () => {
+        const { socket } = await start();
+        socket.welcome(two);
+        assert.equal(await shown(two), null, "nothing was promised");
+        FakeWebSocket.last.say(told(0, { a: "1-5" }));
+        assert.equal(await shown(two), "*", "the other one may have missed something");
+        FakeWebSocket.last.say(told(0, { a: "1-5" }));
+        FakeWebSocket.last.say(told(second, { a: "1-4" }));
+        assert.equal(await shown({ ...two, grant: "3" }), "a=1-4");
+        FakeWebSocket.last.say(told(0, { a: "1-4" }));
+        FakeWebSocket.last.say(fromServer("a", "1-7"));
+        assert.equal(await shown(two), "a=1-4");
       });
 
       test("says so when it cannot be resumed", async () => {
         const { socket } = await start();
         socket.welcome();
-        assert.equal((await reconnect()).url.searchParams.get("from"), null, "there is nothing to resume");
-        FakeWebSocket.last.say({ type: "subscribed", id: 0, at: {} });
-        assert.equal((await reconnect()).url.searchParams.get("from"), "*");
+        assert.equal(await shown(granted), null, "there is nothing to resume");
+        FakeWebSocket.last.say(told(0, {}));
+        assert.equal(await shown(granted), "*");
         for (let i = 0; i < 500; i++) FakeWebSocket.last.say(fromServer(`topic${i}`, "1-1"));
-        assert.equal((await reconnect()).url.searchParams.get("from"), "*", "too much for a URL");
+        assert.equal(await shown(granted), "*", "too much for a URL");
+        FakeWebSocket.last.say({ type: "lagged", id: 0, missed: null });
+        FakeWebSocket.last.say(fromServer("a", "1-1"));
+        assert.equal(await shown(granted), "a=1-1");
+      });
+
+      test("is gone when the application grants nothing any more", async () => {
+        await skewed();
+        await reconnect();
+        assert.equal(await shown(), null);
       });
     });
 

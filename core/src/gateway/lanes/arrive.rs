@@ -1,23 +1,21 @@
 //! How a connection is taken in, and subscribed.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     berths::token,
     command::{Arrival, Speech},
     connection::{Connection, Stage},
     marks::Stood,
+    numbers,
     outbox::Outbox,
     shard::Shard,
     stream::Transport,
 };
 use crate::{
     event::Position,
-    gateway::lanes::command::SocketId,
     gateway::{
         ended::Ended,
-        hooks::Granted,
-        verdict::Wish,
         wire::{decode::Decoder, json, sse},
     },
     hub::{Resume, SubscribeError, SubscribeOptions},
@@ -25,15 +23,17 @@ use crate::{
     topic::Topic,
 };
 
-/// The number of subscriptions that the application made.
-const OF_THE_SERVER: u32 = 0;
-
 /// What a client is told when its positions do not say where it stood.
 const UNKNOWN: &str =
     "the position shown does not cover everything that is followed: load the current state";
 
-fn pairs(at: &[(Topic, Position)]) -> impl Iterator<Item = (&Topic, Position)> {
-    at.iter().map(|(topic, position)| (topic, *position))
+/// Where a subscription begins.
+pub(super) struct Begun {
+    /// In each topic that keeps history: where it was resumed, or now. From there it can
+    /// be resumed again.
+    pub(super) at: BTreeMap<Topic, Position>,
+    /// Why the client may have missed something, and has to be told.
+    pub(super) lost: Option<String>,
 }
 
 impl<T: Transport> Shard<T> {
@@ -76,17 +76,21 @@ impl<T: Transport> Shard<T> {
             now + self.shared.limits.ping_every.as_millis() as u64,
         );
         let stood = arrival.resume.as_deref().map(Stood::parse);
-        let (mut at, mut lost, mut failed) = (Vec::new(), None, None);
-        for (selector, options) in &arrival.grant.selectors {
-            let mut options = options.clone();
-            if let Some(stood) = &stood
-                && !stood.apply(selector, &mut options)
-            {
-                lost = Some(UNKNOWN.to_owned());
-            }
-            match self.enter(place, OF_THE_SERVER, selector, options, &mut at) {
-                Ok(None) => {}
-                Ok(Some(reason)) => lost = Some(reason),
+        let selectors = &arrival.grant.selectors;
+        let (mut begun, mut failed) = (Vec::with_capacity(selectors.len()), None);
+        for (nth, (selector, options)) in selectors.iter().enumerate() {
+            let (number, mut options) = (numbers::of_the_server(nth), options.clone());
+            let known = match &stood {
+                Some(stood) => stood.apply(selector, &mut options),
+                None => true,
+            };
+            match self.enter(place, number, selector, options) {
+                Ok(mut here) => {
+                    if !known && here.lost.is_none() {
+                        here.lost = Some(UNKNOWN.to_owned());
+                    }
+                    begun.push((number, here));
+                }
                 Err(error) => {
                     failed = Some(error);
                     break;
@@ -108,16 +112,13 @@ impl<T: Transport> Shard<T> {
             return self.end(place, ended, reason);
         }
         if arrival.speech == Speech::Json {
-            let every = self.shared.limits.ping_every;
-            self.say(
-                place,
-                json::welcome(every.as_millis() as u64, arrival.ticket.as_deref()),
-            );
+            let every = self.shared.limits.ping_every.as_millis() as u64;
+            let name = numbers::name(selectors);
+            let granted = (!selectors.is_empty()).then_some((selectors.len(), &name[..]));
+            let ticket = arrival.ticket.as_deref();
+            self.say(place, json::welcome(every, granted, ticket));
         }
-        self.say_where_it_stands(place, stood, at);
-        if let Some(reason) = lost {
-            self.tell_lost(place, OF_THE_SERVER, &reason);
-        }
+        self.say_where_it_begins(place, begun);
         self.open(place);
         if !arrival.read_ahead.is_empty() {
             let mut bytes = arrival.read_ahead.to_vec();
@@ -152,38 +153,35 @@ impl<T: Transport> Shard<T> {
         })
     }
 
-    /// Subscribes a connection. Where it cannot resume it begins now: then the reason is
-    /// returned, for the client to be told. `at` is given the positions from which the
-    /// client can resume later.
-    fn enter(
+    /// Subscribes a connection. Where it cannot resume it begins now.
+    pub(super) fn enter(
         &mut self,
         place: u32,
         number: u32,
         selector: &Selector,
         mut options: SubscribeOptions,
-        at: &mut Vec<(Topic, Position)>,
-    ) -> Result<Option<String>, SubscribeError> {
+    ) -> Result<Begun, SubscribeError> {
         // Before it is in force: later it could be beyond an event that the client is
         // still to get.
-        let here = self.positions(selector);
+        let mut at = self.positions(selector);
         let token = token(place, number);
         let lane = &mut self.lane;
         let mut lost = None;
         let mut entered = lane.subscribe_with(selector.clone(), token, options.clone());
-        let resumes = options.take_resume().is_some();
+        let resume = options.take_resume();
         if let Err(SubscribeError::Resume(error)) = entered {
             lost = Some(error.to_string());
             entered = lane.subscribe_with(selector.clone(), token, options.clone());
         }
         let mut member = entered?;
-        let begins_now = !resumes || lost.is_some();
-        if begins_now && self.positions(selector) != here {
+        let resume = resume.filter(|_| lost.is_none());
+        if resume.is_none() && self.positions(selector) != at {
             // Something was published in between, behind what the client will be told
             // and before what it would get.
-            let positions = here.iter().cloned();
-            let from_here = positions.fold(Resume::new(), |from, (topic, position)| {
-                from.topic(topic, position)
-            });
+            let mut from_here = Resume::new();
+            for (topic, position) in &at {
+                from_here = from_here.topic(topic.clone(), *position);
+            }
             let options = options.resume(from_here);
             let exact = self.lane.subscribe_with(selector.clone(), token, options);
             if let Ok(exact) = exact {
@@ -193,21 +191,22 @@ impl<T: Transport> Shard<T> {
         if let Some(connection) = self.berths.at(place) {
             connection.members.push((number, member));
         }
-        if begins_now {
-            at.extend(here);
+        if let Some(resume) = resume {
+            let only = selector.topics.iter().cloned().zip(resume.only);
+            at.extend(resume.topics.into_iter().chain(only));
         }
-        Ok(lost)
+        Ok(Begun { at, lost })
     }
 
     /// Where the topics of a selector that keep history stand.
-    fn positions(&self, selector: &Selector) -> Vec<(Topic, Position)> {
+    fn positions(&self, selector: &Selector) -> BTreeMap<Topic, Position> {
         let hub = &self.shared.hub;
         let position = |topic: &Topic| Some((topic.clone(), hub.position(topic)?));
         selector.topics.iter().filter_map(position).collect()
     }
 
     /// Tells a client that it may have missed something.
-    fn tell_lost(&mut self, place: u32, number: u32, reason: &str) {
+    pub(super) fn tell_lost(&mut self, place: u32, number: u32, reason: &str) {
         self.berths.meters.told_lag();
         let speech = self.berths.at(place).map(|connection| connection.speech);
         match speech {
@@ -217,156 +216,42 @@ impl<T: Transport> Shard<T> {
         }
     }
 
-    /// Gives a client what it can resume from before its first event. One that has
-    /// resumed stands where it said, until it has caught up.
-    fn say_where_it_stands(
-        &mut self,
-        place: u32,
-        stood: Option<Stood>,
-        at: Vec<(Topic, Position)>,
-    ) {
+    /// Gives a client what it can resume from before its first event, and tells it what
+    /// it may have missed.
+    pub(super) fn say_where_it_begins(&mut self, place: u32, begun: Vec<(u32, Begun)>) {
         let Some(connection) = self.berths.at(place) else {
             return;
         };
-        match (connection.speech, &mut connection.marks) {
-            (Speech::Json, _) => {
-                let subscribed = !connection.members.is_empty();
-                if subscribed {
-                    self.say(place, json::subscribed(OF_THE_SERVER, pairs(&at)));
-                }
-            }
-            (Speech::Sse, None) => {
-                if let Some((_, position)) = at.first() {
-                    self.tell(place, sse::id(&position.to_string()));
-                }
-            }
-            (Speech::Sse, Some(marks)) => {
-                let stood = match stood {
-                    Some(Stood::Topics(stood)) => stood,
-                    _ => Vec::new(),
-                };
-                for (topic, position) in stood.iter().chain(&at) {
-                    marks.set(topic, *position);
-                }
-                if !at.is_empty() {
-                    let id = marks.id();
-                    self.tell(place, sse::id(&id));
-                }
-            }
-            (Speech::Plain, _) => {}
-        }
-    }
-
-    /// A client of the JSON protocol wishes to subscribe.
-    pub(super) fn wish(&mut self, place: u32, number: u32, wish: Wish) {
-        let most = self.shared.limits.max_subscriptions;
-        let Some(connection) = self.berths.at(place) else {
-            return;
-        };
-        let own = connection
-            .members
-            .iter()
-            .filter(|(n, _)| *n != OF_THE_SERVER);
-        if own.count() + connection.wishes.len() >= most {
-            let message = format!("{most} subscriptions are all that a client may have: end one");
-            let note = json::error(Some(number), json::Code::TooMany, &message);
-            return self.say(place, note);
-        }
-        let known = |n: &u32| *n == number;
-        if connection.members.iter().any(|(n, _)| known(n)) || connection.wishes.iter().any(known) {
-            let message = "this id is in use: choose another, or unsubscribe it first";
-            let note = json::error(Some(number), json::Code::BadRequest, message);
-            return self.say(place, note);
-        }
-        if connection.grant.allows(&wish.selector) {
-            return self.grant(place, number, wish);
-        }
-        let shared = Arc::clone(&self.shared);
-        let Some(hook) = &shared.hooks.wish else {
-            let message = "this may not be subscribed to";
-            let note = json::error(Some(number), json::Code::Denied, message);
-            return self.say(place, note);
-        };
-        connection.wishes.push(number);
-        let session = Arc::clone(&connection.session);
-        let handle = self.handle(place);
-        let (id, inbox) = (handle.id, self.inbox.clone());
-        let mut answer = None;
-        let asked = self.ask(|_| answer = Some(hook(handle, session, wish)));
-        let Some(answer) = answer.filter(|_| asked) else {
-            return self.end(place, Ended::Panicked, None);
-        };
-        self.shared
-            .runtime
-            .spawn(super::answered(answer, id, number, inbox));
-    }
-
-    /// The application has answered a wish.
-    pub(super) fn granted(&mut self, id: SocketId, number: u32, granted: Option<Granted>) {
-        let Some(place) = self.place_of(id) else {
-            return;
-        };
-        let Some(connection) = self.berths.at(place) else {
-            return;
-        };
-        let Some(at) = connection.wishes.iter().position(|n| *n == number) else {
-            // Taken back meanwhile.
-            return;
-        };
-        connection.wishes.swap_remove(at);
-        if !connection.is_open() {
-            return;
-        }
-        match granted {
-            None => self.end(place, Ended::Panicked, None),
-            Some(Ok(wish)) => self.grant(place, number, wish),
-            Some(Err(denied)) => {
-                let note = json::error(Some(number), json::Code::Denied, &denied.message);
-                self.say(place, note);
-            }
-        }
-    }
-
-    fn grant(&mut self, place: u32, number: u32, wish: Wish) {
-        let mut at = Vec::new();
-        let Wish { selector, options } = wish;
-        match self.enter(place, number, &selector, options, &mut at) {
-            Ok(lost) => {
-                self.say(place, json::subscribed(number, pairs(&at)));
+        if connection.speech == Speech::Json {
+            for (number, Begun { at, lost }) in begun {
+                self.say(place, json::subscribed(number, &at));
                 if let Some(reason) = lost {
                     self.tell_lost(place, number, &reason);
                 }
             }
-            Err(error) => {
-                let note = json::error(Some(number), json::Code::BadRequest, &error.to_string());
-                self.say(place, note);
+            return;
+        }
+        if connection.speech == Speech::Sse {
+            let mut all = begun
+                .iter()
+                .flat_map(|(number, begun)| begun.at.iter().map(move |at| (*number, at)));
+            let id = match &mut connection.marks {
+                None => all.next().map(|(_, (_, position))| position.to_string()),
+                Some(marks) => {
+                    for (number, (topic, position)) in all {
+                        marks.set(number, topic, *position);
+                    }
+                    marks.id()
+                }
+            };
+            if let Some(id) = id {
+                self.tell(place, sse::id(&id));
             }
         }
-    }
-
-    /// A client of the JSON protocol ends a subscription: when it is told so, nothing
-    /// more of it comes.
-    pub(super) fn unwish(&mut self, place: u32, number: u32) {
-        let Some(connection) = self.berths.at(place) else {
-            return;
-        };
-        let wished = connection.wishes.iter().position(|n| *n == number);
-        let entered = connection.members.iter().position(|(n, _)| *n == number);
-        let note = match (wished, entered) {
-            (Some(at), _) => {
-                connection.wishes.swap_remove(at);
-                json::unsubscribed(number)
-            }
-            (None, Some(at)) => {
-                let (_, member) = connection.members.swap_remove(at);
-                self.lane.unsubscribe(member);
-                json::unsubscribed(number)
-            }
-            (None, None) => {
-                let message = "there is no subscription of this id";
-                json::error(Some(number), json::Code::Unknown, message)
-            }
-        };
-        self.say(place, note);
+        // Whatever it was of: here they have no numbers.
+        let mut lost = begun.into_iter().filter_map(|(_, begun)| begun.lost);
+        if let Some(reason) = lost.next() {
+            self.tell_lost(place, numbers::of_the_server(0), &reason);
+        }
     }
 }

@@ -10,6 +10,7 @@ use std::sync::{Arc, atomic::Ordering};
 use super::{
     command::Speech,
     connection::{Connection, Delivered},
+    numbers,
     stream::Transport,
 };
 use crate::{
@@ -219,7 +220,7 @@ impl<T: Transport> Sink for Berths<T> {
         let Some(connection) = self.at(place) else {
             return;
         };
-        if connection.speech == Speech::Json && number != 0 && reason == CloseReason::SlowConsumer {
+        if !numbers::is_of_the_server(number) && reason == CloseReason::SlowConsumer {
             connection.members.retain(|(known, _)| *known != number);
             let _ = self.tell(place, frame::text(json::closed(number, reason)));
             return;

@@ -4,7 +4,7 @@ use std::{
     any::Any,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -12,11 +12,11 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::Stream;
+use super::{Stream, numbers};
 use crate::{
     gateway::{
         hooks::{Granted, Message, Session},
-        verdict::Grant,
+        verdict::{Grant, Wish},
     },
     hub::Hub,
     lane::Remote,
@@ -95,6 +95,10 @@ pub(in crate::gateway) enum Command {
     Arrive(Box<Arrival>),
     /// A message of the application for one client.
     Send(SocketId, Message),
+    /// The application subscribes one client to more, under this number.
+    Subscribe(SocketId, u32, Box<Wish>),
+    /// The application ends a subscription that it made for one client.
+    Unsubscribe(SocketId, u32),
     /// The application closes one client.
     Close(SocketId, String),
     /// The application's answer to the wish of this number; none when it panicked.
@@ -116,6 +120,8 @@ struct Letters {
     clock: Hub,
     /// Connections that the lane has, or that are on their way to it.
     load: AtomicUsize,
+    /// Subscriptions that the application has made for clients.
+    made: AtomicU32,
     /// Cleared when the thread ends, for whatever reason.
     alive: AtomicBool,
 }
@@ -127,6 +133,7 @@ impl Inbox {
             remote,
             clock: hub.clone(),
             load: AtomicUsize::new(0),
+            made: AtomicU32::new(0),
             alive: AtomicBool::new(true),
         }))
     }
@@ -157,6 +164,12 @@ impl Inbox {
             // What an arrival carries is the application's.
             contained(|| drop(command));
         }
+    }
+
+    /// A number for a subscription that the application makes for a client.
+    pub(in crate::gateway) fn number(&self) -> u32 {
+        let nth = self.0.made.fetch_add(1, Ordering::Relaxed);
+        numbers::of_the_application(nth)
     }
 
     /// The oldest command, and when it was posted.

@@ -11,7 +11,7 @@ use super::{
     stream::Transport,
 };
 use crate::{
-    event::Event,
+    event::{Event, Position},
     gateway::{
         hooks::Session,
         meters::Meters,
@@ -34,8 +34,7 @@ pub(super) struct Connection<T> {
     pub(super) speech: Speech,
     pub(super) outbox: Outbox,
     pub(super) decoder: Decoder,
-    /// Its subscriptions, by the numbers that the client knows; those that the server
-    /// made have number 0.
+    /// Its subscriptions, by their [numbers](super::numbers).
     pub(super) members: SmallVec<[(u32, MemberId); 1]>,
     /// Numbers of subscriptions that the application is being asked about.
     pub(super) wishes: SmallVec<[u32; 2]>,
@@ -127,9 +126,8 @@ impl<T: Transport> Connection<T> {
                 paused: false,
             };
         }
-        let kind = self.kind(number);
         let (mut taken, mut written) = (0, 0);
-        let result = self.write(kind, events, recent, &mut taken, &mut written);
+        let result = self.write(number, events, recent, &mut taken, &mut written);
         meters.wrote(written);
         if written > 0 {
             self.progress = now;
@@ -146,12 +144,13 @@ impl<T: Transport> Connection<T> {
 
     fn write(
         &mut self,
-        kind: Kind,
+        number: u32,
         events: &[Event],
         recent: &mut Recent,
         taken: &mut usize,
         written: &mut u64,
     ) -> io::Result<()> {
+        let kind = self.kind(number);
         if let ([event], None) = (events, &self.marks) {
             let frame = std::slice::from_ref(recent.frame(event, kind));
             *taken = self.outbox.write(&self.transport, frame, written)?;
@@ -160,17 +159,25 @@ impl<T: Transport> Connection<T> {
         while *taken < events.len() && self.outbox.is_empty() && *written < STRETCH as u64 {
             let together = &events[*taken..events.len().min(*taken + TOGETHER)];
             let mut frames = SmallVec::<[Frame; TOGETHER]>::new();
+            let mut stood = SmallVec::<[Option<Position>; TOGETHER]>::new();
             for event in together {
                 let frame = recent.frame(event, kind).clone();
                 frames.push(match &mut self.marks {
                     None => frame,
                     Some(marks) => {
-                        marks.see(event);
-                        frame.with_tail(sse::id(&marks.id()))
+                        stood.push(marks.set(number, event.topic(), event.position()));
+                        frame.with_tail(sse::id(&marks.id().unwrap_or_default()))
                     }
                 });
             }
-            *taken += self.outbox.write(&self.transport, &frames, written)?;
+            let sent = self.outbox.write(&self.transport, &frames, written)?;
+            if let Some(marks) = &mut self.marks {
+                // What was not sent must not be in the ids of other subscriptions.
+                for (event, stood) in together.iter().zip(stood).skip(sent).rev() {
+                    marks.set_back(number, event.topic(), stood);
+                }
+            }
+            *taken += sent;
         }
         Ok(())
     }

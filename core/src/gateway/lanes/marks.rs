@@ -5,11 +5,17 @@
 //! of several shows `topic=position` pairs joined by commas, with the topics
 //! percent-encoded. The JSON protocol keeps this with the client; an SSE client can
 //! keep one id only, so for it the lane keeps the marks and sends them along.
+//!
+//! Several subscriptions of one client may cover a topic, and stand at different places
+//! in it. The text speaks of the one furthest behind, so that a client that comes back
+//! misses nothing; what others of them had beyond it comes again.
 
 use std::fmt::Write;
 
+use smallvec::{SmallVec, smallvec};
+
 use crate::{
-    event::{Event, Position},
+    event::Position,
     hub::{Resume, SubscribeOptions},
     selector::Selector,
     topic::Topic,
@@ -21,31 +27,61 @@ const MOST: usize = 64;
 /// have missed something.
 const TOO_MANY: &str = "*";
 
-/// Where an SSE client of several topics stands.
+/// Where an SSE client of several topics, or with several subscriptions, stands: in each
+/// topic its subscriptions by their numbers.
 #[derive(Debug, Default)]
-pub(super) struct Marks(Vec<(Topic, Position)>);
+pub(super) struct Marks(Vec<(Topic, SmallVec<[(u32, Position); 1]>)>);
 
 impl Marks {
-    pub(super) fn set(&mut self, topic: &Topic, position: Position) {
-        if let Some((_, at)) = self.0.iter_mut().find(|(known, _)| known == topic) {
-            *at = position;
-        } else if self.0.len() <= MOST {
+    /// A subscription stands here in a topic. Returns where it stood before.
+    pub(super) fn set(
+        &mut self,
+        number: u32,
+        topic: &Topic,
+        position: Position,
+    ) -> Option<Position> {
+        let Some(marks) = self.of(topic) else {
             // One more than an id can speak of is enough to know that it cannot.
-            self.0.push((topic.clone(), position));
+            if self.0.len() <= MOST {
+                self.0.push((topic.clone(), smallvec![(number, position)]));
+            }
+            return None;
+        };
+        match marks.iter_mut().find(|(known, _)| *known == number) {
+            Some((_, at)) => Some(std::mem::replace(at, position)),
+            None => {
+                marks.push((number, position));
+                None
+            }
         }
     }
 
-    pub(super) fn see(&mut self, event: &Event) {
-        self.set(event.topic(), event.position());
+    /// A subscription has not come as far as it was set, but stands where it stood before.
+    pub(super) fn set_back(&mut self, number: u32, topic: &Topic, before: Option<Position>) {
+        match (before, self.of(topic)) {
+            (Some(position), _) => _ = self.set(number, topic, position),
+            (None, Some(marks)) => marks.retain(|(known, _)| *known != number),
+            (None, None) => {}
+        }
     }
 
-    /// What the client shows when it comes back.
-    pub(super) fn id(&self) -> String {
+    fn of(&mut self, topic: &Topic) -> Option<&mut SmallVec<[(u32, Position); 1]>> {
+        let found = self.0.iter_mut().find(|(known, _)| known == topic);
+        found.map(|(_, marks)| marks)
+    }
+
+    /// What the client shows when it comes back, if there is anything.
+    pub(super) fn id(&self) -> Option<String> {
         if self.0.len() > MOST {
-            return TOO_MANY.to_owned();
+            return Some(TOO_MANY.to_owned());
         }
         let mut id = String::new();
-        for (topic, position) in &self.0 {
+        for (topic, marks) in &self.0 {
+            // All are of this hub, and so of one epoch.
+            let marks = marks.iter().map(|(_, position)| position);
+            let Some(position) = marks.min_by_key(|position| position.offset) else {
+                continue;
+            };
             if !id.is_empty() {
                 id.push(',');
             }
@@ -53,7 +89,7 @@ impl Marks {
             // Writing to a string does not fail.
             let _ = write!(id, "={position}");
         }
-        id
+        (!id.is_empty()).then_some(id)
     }
 }
 
@@ -159,11 +195,12 @@ mod tests {
             let mut expected = Vec::new();
             for (topic, offset) in topics {
                 let topic = Topic::new(topic).unwrap();
-                marks.set(&topic, position(offset / 2));
-                marks.set(&topic, position(offset));
+                marks.set(0, &topic, position(offset / 2));
+                marks.set(0, &topic, position(offset));
+                marks.set(u32::MAX, &topic, position(offset + 1));
                 expected.push((topic, position(offset)));
             }
-            let id = marks.id();
+            let id = marks.id().unwrap();
             prop_assert!(id.bytes().all(|byte| byte.is_ascii_graphic()), "{id}");
             prop_assert_eq!(Stood::parse(&id), Stood::Topics(expected));
         }
@@ -173,9 +210,9 @@ mod tests {
     fn an_id_that_cannot_say_says_so() {
         let mut marks = Marks::default();
         for i in 0..=MOST {
-            marks.set(&Topic::new(format!("t{i}")).unwrap(), position(1));
+            marks.set(0, &Topic::new(format!("t{i}")).unwrap(), position(1));
         }
-        assert_eq!(Stood::parse(&marks.id()), Stood::Unknown);
+        assert_eq!(Stood::parse(&marks.id().unwrap()), Stood::Unknown);
         for text in [
             "", "a", "a=", "a=1", "a=1-1,", "%=1-1", "%f=1-1", "%ff=1-1", "\u{80}",
         ] {

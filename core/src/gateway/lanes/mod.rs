@@ -2,7 +2,7 @@
 //!
 //! A connection comes in by [`command`] and is taken in by [`arrive`]; from then on it
 //! is a [`connection`] at one of the [`berths`], which are the engine's sink. What the
-//! client sends is [`incoming`]; what is written goes through its [`outbox`];
+//! client sends is [`incoming`], its [`wishes`] among it; what is written goes through its [`outbox`];
 //! [`ending`] is how it goes, [`drain`] how all go. The [`shard`] holds all of it and
 //! is pure: the [`thread`] has the poll and the clock, [`stream`] the sockets, [`wheel`]
 //! the due times.
@@ -15,7 +15,10 @@ mod drain;
 mod ending;
 mod incoming;
 mod marks;
+mod numbers;
 mod outbox;
+#[cfg(test)]
+mod resume_tests;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) mod rig;
 mod shard;
@@ -26,6 +29,7 @@ mod thread;
 #[cfg(feature = "fuzzing")]
 pub mod toll;
 mod wheel;
+mod wishes;
 
 use std::{
     future::poll_fn,

@@ -330,6 +330,8 @@ impl<T: Transport> Shard<T> {
     pub(in crate::gateway) fn command(&mut self, command: Command) {
         match command {
             Command::Send(id, message) => self.send(id, message),
+            Command::Subscribe(id, number, wish) => self.follow(id, number, *wish),
+            Command::Unsubscribe(id, number) => self.unfollow(id, number),
             Command::Close(id, reason) => {
                 if let Some(place) = self.place_of(id) {
                     self.end(place, Ended::Application, Some(reason));

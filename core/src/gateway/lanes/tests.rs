@@ -13,7 +13,7 @@ use crate::{
         ended::Ended,
         hooks::Message,
         limits::Limits,
-        verdict::{Accept, Format, OnLag},
+        verdict::{Accept, Format, OnLag, Wish},
     },
     hub::{Hub, SubscribeOptions},
     selector::Selector,
@@ -21,13 +21,13 @@ use crate::{
 
 /// A message or control frame that a client got.
 #[derive(Debug, Clone, PartialEq)]
-enum Got {
+pub(super) enum Got {
     Message(Vec<u8>),
     Control(u8, Vec<u8>),
 }
 
 /// Reads what a server wrote: frames without masks. What is cut off is left.
-fn read(wire: &[u8]) -> Vec<Got> {
+pub(super) fn read(wire: &[u8]) -> Vec<Got> {
     let (mut got, mut message, mut at) = (Vec::new(), Vec::new(), 0);
     while at + 2 <= wire.len() {
         let (first, short) = (wire[at], usize::from(wire[at + 1]));
@@ -494,6 +494,34 @@ fn a_message_of_the_application_reaches_its_client_alone() {
     f.say(one, &masked(8, b""));
     f.shard.command(Command::Send(handle.id, text));
     assert_eq!(f.texts(one).len(), 1);
+}
+
+#[test]
+fn the_application_subscribes_a_client_to_more() {
+    for speech in [Speech::Plain, Speech::Json, Speech::Sse] {
+        let mut f = Fixture::new(Hub::new(), Limits::default());
+        let selector = Selector::topic("a").unwrap();
+        let place = f.connect(speech, Accept::new(()).subscribe(selector));
+        let id = f.shard.handle(place).id;
+        let number = f.shard.inbox.number();
+        let wish = |topic: &str| {
+            Box::new(Wish {
+                selector: Selector::topic(topic).unwrap(),
+                options: SubscribeOptions::new(),
+            })
+        };
+        f.shard.command(Command::Subscribe(id, number, wish("b")));
+        f.hub.publish("b", "\"of b\"").unwrap();
+        f.settle();
+        f.shard.command(Command::Unsubscribe(id, number));
+        f.hub.publish("b", "\"no more\"").unwrap();
+        f.hub.publish("a", "\"of a\"").unwrap();
+        f.settle();
+        let sent = f.lines[place as usize].0.borrow().sent.clone();
+        let sent = String::from_utf8_lossy(&sent);
+        assert!(sent.contains("of b") && sent.contains("of a"), "{sent}");
+        assert!(!sent.contains("no more"), "{sent}");
+    }
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub(crate) use parse::{Asked, parse};
 pub(crate) const NAME: &str = "distributary.v1.json";
 /// What a `welcome` says of it.
 const VERSION: u32 = 1;
+/// The largest id that a client may choose. Those beyond it, and 0, are the server's.
+pub(crate) const LARGEST_ID: u32 = i32::MAX as u32;
 /// How deep objects and lists may be nested in what is passed on as JSON: what the
 /// parsers of most languages take.
 const MAX_DEPTH: usize = 100;

@@ -29,21 +29,26 @@ impl Code {
     }
 }
 
-/// The first message: what the client has to know of this connection.
-pub(crate) fn welcome(ping_ms: u64, ticket: Option<&str>) -> Bytes {
-    let object = Object::new("welcome")
+/// The first message: what the client has to know of this connection. `granted` is how
+/// many subscriptions the server makes, and a name for all of them.
+pub(crate) fn welcome(ping_ms: u64, granted: Option<(usize, &str)>, ticket: Option<&str>) -> Bytes {
+    let mut object = Object::new("welcome")
         .number("version", VERSION.into())
         .number("ping_ms", ping_ms);
-    match ticket {
-        Some(ticket) => object.text("ticket", ticket).done(),
-        None => object.done(),
+    if let Some((subscriptions, grant)) = granted {
+        object = object.number("subscriptions", subscriptions as u64);
+        object = object.text("grant", grant);
     }
+    if let Some(ticket) = ticket {
+        object = object.text("ticket", ticket);
+    }
+    object.done()
 }
 
-/// A subscription has been made. `at` is where its topics stand that keep history.
+/// A subscription has been made. `at` is where it begins in its topics that keep history.
 pub(crate) fn subscribed<'t>(
     id: u32,
-    at: impl IntoIterator<Item = (&'t Topic, Position)>,
+    at: impl IntoIterator<Item = (&'t Topic, &'t Position)>,
 ) -> Bytes {
     let mut positions = Vec::from(b"{");
     for (topic, position) in at {

@@ -12,7 +12,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{Code, MAX_DEPTH, depth, malformed::Malformed};
+use super::{Code, LARGEST_ID, MAX_DEPTH, depth, malformed::Malformed};
 use crate::{
     event::Position,
     feed::{Budget, Overflow},
@@ -33,8 +33,7 @@ const MAX_VARIABLES: usize = 100;
 #[derive(Debug)]
 pub(crate) enum Asked {
     Subscribe {
-        /// Chosen by the client; never 0, which stands for what the application
-        /// subscribed it to.
+        /// Chosen by the client, from 1 to [`LARGEST_ID`].
         id: u32,
         wish: Wish,
     },
@@ -100,10 +99,10 @@ fn asked(text: &str, most: Budget, known_id: &mut Option<u32>) -> Result<Asked, 
 }
 
 fn id(raw: &RawValue) -> Result<u32, Malformed> {
-    let (field, expected) = ("id", "a whole number from 1 to 4294967295");
+    let (field, expected) = ("id", "a whole number from 1 to 2147483647");
     match read(field, expected, raw)? {
-        0 => Err(Malformed::Wrong { field, expected }),
-        id => Ok(id),
+        id @ 1..=LARGEST_ID => Ok(id),
+        _ => Err(Malformed::Wrong { field, expected }),
     }
 }
 

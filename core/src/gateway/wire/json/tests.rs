@@ -107,8 +107,8 @@ fn options_are_read_and_never_beyond_the_most() {
 #[test]
 fn other_messages_are_read() {
     let asked = |text: &str| parse(text, MOST()).unwrap();
-    let unsubscribe = asked(r#" {"type":"unsubscribe","id":4294967295} "#);
-    assert!(matches!(unsubscribe, Asked::Unsubscribe { id: u32::MAX }));
+    let unsubscribe = asked(r#" {"type":"unsubscribe","id":2147483647} "#);
+    assert!(matches!(unsubscribe, Asked::Unsubscribe { id: LARGEST_ID }));
     assert!(matches!(asked(r#"{"type":"ping"}"#), Asked::Ping));
     for data in ["null", r#"{"a": [1.50, "é"]}"#, "\"\\ud83d\\ude00\""] {
         let text = format!(r#"{{"type":"message","data":  {data} }}"#);
@@ -146,8 +146,8 @@ fn what_is_wrong_is_told() {
             r#""id" has to be a whole number from 1"#,
         ),
         (
-            r#"{"type":"unsubscribe","id":4294967296}"#,
-            r#""id" has to be"#,
+            r#"{"type":"unsubscribe","id":2147483648}"#,
+            r#""id" has to be a whole number from 1 to 2147483647"#,
         ),
         (r#"{"type":"unsubscribe","id":"1"}"#, r#""id" has to be"#),
         (
@@ -293,19 +293,20 @@ fn server_messages_are_what_they_say() {
     let other = Topic::new("b").unwrap();
     for (message, expected) in [
         (
-            welcome(25_000, None),
+            welcome(25_000, None, None),
             json!({"type": "welcome", "version": 1, "ping_ms": 25_000}),
         ),
         (
-            welcome(1, Some(odd)),
-            json!({"type": "welcome", "version": 1, "ping_ms": 1, "ticket": odd}),
+            welcome(1, Some((2, "5f")), Some(odd)),
+            json!({"type": "welcome", "version": 1, "ping_ms": 1,
+                "subscriptions": 2, "grant": "5f", "ticket": odd}),
         ),
         (
             subscribed(0, []),
             json!({"type": "subscribed", "id": 0, "at": {}}),
         ),
         (
-            subscribed(u32::MAX, [(&topic, at), (&other, at)]),
+            subscribed(u32::MAX, [(&topic, &at), (&other, &at)]),
             json!({"type": "subscribed", "id": u32::MAX, "at": {odd: "ab-1", "b": "ab-1"}}),
         ),
         (unsubscribed(3), json!({"type": "unsubscribed", "id": 3})),
