@@ -3,7 +3,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test lint docs unit fuzz loom bench bench-gateway browser clean compiler clients
+.PHONY: demo test lint docs unit fuzz loom bench bench-gateway browser clean compiler clients autobahn
 
 ## The main job on real input, with a table and a picture at the end.
 demo:
@@ -29,6 +29,10 @@ docs:
 ## npm and PyPI.
 clients:
 	./core/tests/clients/install.sh
+
+## A WebSocket conformance suite of others, where there is a Python 2.7 to run it.
+autobahn:
+	./core/tests/clients/autobahn.sh
 
 ## Unit tests, the integration tests, the examples, and the examples in the docs.
 unit: compiler clients

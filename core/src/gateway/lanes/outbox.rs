@@ -22,8 +22,9 @@ pub(super) const STRETCH: usize = 256 << 10;
 /// Notes that may wait, in bytes: a client that does not read its answers is not owed
 /// more.
 const NOTES: usize = 64 << 10;
-/// Control frames that may wait: an answer to a ping, a ping, a close.
-const CONTROLS: usize = 3;
+/// Control frames that may wait: answers to pings, a ping, a close. Pings that come
+/// together are all answered, as some clients expect, unless there are more.
+const CONTROLS: usize = 16;
 
 #[derive(Default)]
 pub(super) struct Outbox {
@@ -48,6 +49,14 @@ struct Own {
 }
 
 impl Own {
+    /// Makes one of all control frames, unless the first has begun.
+    fn join_controls(&mut self) {
+        if self.written == 0 && self.controls.len() > 1 {
+            let all: Vec<u8> = self.controls.drain(..).flatten().collect();
+            self.controls.push_back(all.into());
+        }
+    }
+
     /// All notes, to be written as one.
     fn take_notes(&mut self) -> Option<Bytes> {
         self.bytes = 0;
@@ -187,6 +196,7 @@ impl Outbox {
         let Some(own) = &mut self.own else {
             return Ok(0);
         };
+        own.join_controls();
         let Some(frame) = own.controls.front() else {
             return Ok(0);
         };

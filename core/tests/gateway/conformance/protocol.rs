@@ -3,7 +3,7 @@
 use distributary::{Budget, Hub, Publication, gateway::Ended};
 use serde_json::{Value, json};
 
-use crate::harness::{BINARY, Json, Raw, Server, Setup};
+use crate::harness::{BINARY, Json, Raw, Server, Setup, TEXT};
 
 /// Keeps what is published to `kept.*`.
 fn server() -> Server {
@@ -84,21 +84,21 @@ fn subscriptions_come_and_go_by_their_ids() {
     let server = server();
     let mut client = Json::open(server.address(), "/?allow=a.*");
     client.subscribe(7, json!({"topics": ["a.1", "a.2"]}));
-    client.subscribe(4_294_967_295, json!({"patterns": ["a.*"]}));
+    client.subscribe(2_147_483_647, json!({"patterns": ["a.*"]}));
     server.publish("a.1", "1");
     let mut ids = [client.expect("event"), client.expect("event")].map(|event| event["id"].clone());
     ids.sort_by_key(|id| id.as_u64());
-    assert_eq!(ids, [json!(7), json!(4_294_967_295_u32)]);
+    assert_eq!(ids, [json!(7), json!(2_147_483_647)]);
     client.say(json!({"type": "unsubscribe", "id": 7}));
     assert_eq!(client.expect("unsubscribed")["id"], 7);
     server.publish("a.2", "2");
-    assert_eq!(client.expect("event")["id"], 4_294_967_295_u32);
+    assert_eq!(client.expect("event")["id"], 2_147_483_647);
     // The id is free again, for something else.
     client.subscribe(7, json!({"topics": ["a.3"]}));
     server.publish("a.3", "3");
     let mut ids = [client.expect("event"), client.expect("event")].map(|event| event["id"].clone());
     ids.sort_by_key(|id| id.as_u64());
-    assert_eq!(ids, [json!(7), json!(4_294_967_295_u32)]);
+    assert_eq!(ids, [json!(7), json!(2_147_483_647)]);
     assert_eq!(server.hub.stats().subscriptions, 2);
 }
 
@@ -201,6 +201,69 @@ fn what_is_not_allowed_is_denied() {
 }
 
 #[test]
+fn the_application_decides() {
+    let server = server();
+    let mut client = Json::open(server.address(), "/?allow=a.*");
+    client.subscribe(1, json!({"topics": ["ask.yes"]}));
+    server.publish("ask.yes", "1");
+    assert_eq!(client.expect("event")["id"], 1);
+    // It gets less than it asked for.
+    client.subscribe(2, json!({"topics": ["ask.some"]}));
+    server.publish("ask.some", r#"{"mine": false}"#);
+    server.publish("ask.some", r#"{"mine": true}"#);
+    assert_eq!(client.expect("event")["data"]["mine"], true);
+    let no = json!({"type": "subscribe", "id": 3, "topics": ["ask.no"]});
+    client.say(no);
+    let error = client.expect("error");
+    assert_eq!(
+        (&error["id"], &error["code"]),
+        (&json!(3), &json!("denied"))
+    );
+    assert_eq!(error["message"], "not for you");
+}
+
+#[test]
+fn nobody_waits_while_the_application_thinks() {
+    let server = server();
+    let mut client = Json::open(server.address(), "/?topics=a");
+    let slow = |id: u32| json!({"type": "subscribe", "id": id, "topics": ["ask.slow"]});
+    client.say(slow(1));
+    client.say(slow(2));
+    // An id is taken from when it was asked for, and may be given up before.
+    assert_error(&mut client, slow(1), "bad_request");
+    client.say(json!({"type": "unsubscribe", "id": 2}));
+    assert_eq!(client.expect("unsubscribed")["id"], 2);
+    server.publish("a", "1");
+    assert_eq!(client.expect("event")["data"], 1);
+    assert_eq!(client.expect("subscribed")["id"], 1);
+    assert_eq!(server.hub.stats().subscriptions, 2);
+    // One that leaves meanwhile leaves nothing behind.
+    client.say(slow(5));
+    drop(client);
+    server.assert_nothing_left(0);
+}
+
+#[test]
+fn a_panic_of_the_application_ends_the_one_it_was_about() {
+    let server = server();
+    let mut witness = Json::open(server.address(), "/?topics=a");
+    let mut asks = Json::open(server.address(), "/");
+    asks.say(json!({"type": "subscribe", "id": 1, "topics": ["ask.panic"]}));
+    assert_eq!(asks.raw.closed().0, Some(1011));
+    let mut tells = Json::open(server.address(), "/");
+    tells.tell("!panic");
+    assert_eq!(tells.raw.closed().0, Some(1011));
+    let mut plain = Raw::open(server.address(), "/");
+    plain.send(TEXT, "!panic");
+    assert_eq!(plain.closed().0, Some(1011));
+    server.wait_ended(Ended::Panicked, 3);
+    server.publish("a", "1");
+    assert_eq!(witness.expect("event")["data"], 1);
+    drop(witness);
+    server.assert_nothing_left(0);
+}
+
+#[test]
 fn what_is_wrong_is_told() {
     let server = server();
     let mut client = Json::open(server.address(), "/?allow=*");
@@ -228,7 +291,7 @@ fn what_is_wrong_is_told() {
         subscribe(json!(-1), a.clone()),
         subscribe(json!(1.5), a.clone()),
         subscribe(json!("1"), a.clone()),
-        subscribe(json!(4_294_967_296_u64), a.clone()),
+        subscribe(json!(2_147_483_648_u64), a.clone()),
         subscribe(json!(1), json!({"topics": []})),
         subscribe(json!(1), json!({"topics": "a"})),
         subscribe(json!(1), json!({"topics": [1]})),

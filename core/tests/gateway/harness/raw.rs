@@ -279,18 +279,6 @@ impl Raw {
         false
     }
 
-    /// Whether the server says nothing for this long.
-    pub(crate) fn silent(&mut self, how_long: Duration) -> bool {
-        if self.start < self.buffer.len() {
-            return false;
-        }
-        self.stream.set_read_timeout(Some(how_long)).unwrap();
-        match self.stream.peek(&mut [0]) {
-            Ok(_) => false,
-            Err(error) => would_wait(&error),
-        }
-    }
-
     /// Goes in the rudest way: what comes next at the other end is a reset.
     pub(crate) fn reset(self) {
         let socket = SockRef::from(&self.stream);

@@ -27,10 +27,10 @@ use std::{
 };
 
 use distributary::{
-    Budget, Hub, Overflow, Pattern, Selector, SubscribeOptions,
+    Budget, Filter, Hub, Overflow, Pattern, Selector, SubscribeOptions, Topic,
     gateway::{
-        Accept, Client, Ended, Format, Gateway, GatewayStats, Limits, Message, OnLag, Reject,
-        Request,
+        Accept, Client, Denied, Ended, Format, Gateway, GatewayStats, Limits, Message, OnLag,
+        Reject, Request, Wish,
     },
 };
 use parking_lot::Mutex;
@@ -109,6 +109,7 @@ impl Setup {
             .on_end(move |visitor: &Visitor, why| {
                 ended.ended.lock().push((visitor.name.clone(), why));
             })
+            .on_subscribe(|_, wish| decide(wish))
             .limits(self.limits)
             .address("127.0.0.1:0")
             .unwrap()
@@ -281,6 +282,25 @@ async fn answer(request: Request) -> Result<Accept<Visitor>, Reject> {
     Ok(accept.header(http::header::ACCESS_CONTROL_ALLOW_ORIGIN, any))
 }
 
+/// What a client may have beyond what it was allowed, by the name of the topic.
+async fn decide(mut wish: Wish) -> Result<Wish, Denied> {
+    let topic = wish.selector.named_topics().next().cloned();
+    match topic.as_ref().map(Topic::as_str) {
+        Some("ask.yes") => Ok(wish),
+        Some("ask.some") => {
+            let mine = Filter::parse(r#"{"mine": [true]}"#).unwrap();
+            wish.selector = wish.selector.filter(mine);
+            Ok(wish)
+        }
+        Some("ask.slow") => {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            Ok(wish)
+        }
+        Some("ask.panic") => panic!("the application is at its wits' end"),
+        _ => Err(Denied::new("not for you")),
+    }
+}
+
 fn listen(hub: &Hub, client: &Client<Visitor>, said: Message) {
     let Message::Text(text) = &said else {
         return client.send(said);
@@ -295,7 +315,7 @@ fn listen(hub: &Hub, client: &Client<Visitor>, said: Message) {
 
 /// What a client may tell the application to do:
 /// `publish TOPIC PAYLOAD`, `bytes TOPIC HEX`, `flood TOPIC COUNT BYTES` (numbered from
-/// 0), `close REASON`.
+/// 0), `close REASON`, `panic`.
 fn obey(hub: &Hub, client: &Client<Visitor>, command: &str) {
     let mut words = command.splitn(3, ' ');
     let mut word = || words.next().unwrap_or_default();
@@ -314,6 +334,7 @@ fn obey(hub: &Hub, client: &Client<Visitor>, command: &str) {
             }
         }
         ("close", reason, _) => client.close(reason),
+        ("panic", ..) => panic!("told to"),
         other => panic!("no command: {other:?}"),
     }
 }
