@@ -69,7 +69,7 @@ async fn run(address: &str, rate: u32) -> Result<(), Failure> {
         .authorize(async |request: Request| {
             let symbols = request.query_value("symbols");
             let selector = selector(symbols.as_deref()).map_err(|error| {
-                let refusal = Reject::new(400).expect("400 refuses");
+                let refusal = Reject::bad_request();
                 refusal.body(format!("{error}\n"))
             })?;
             let budget = Budget::default().events(SYMBOLS.len());

@@ -20,7 +20,9 @@
 //!   See `poster.rs` for the two ways of fan-out.
 //! - SIGTERM drains: clients leave spread over some seconds instead of all at once.
 //!
-//! A message of an SSE stream is the same JSON as on a WebSocket, in one `data:`.
+//! A message of an SSE stream is the same JSON as on a WebSocket, in one `data:`. What a
+//! connection sees is said by its URL alone: messages that subscribe to further streams
+//! on the same connection are not taken here.
 
 #[path = "../arguments.rs"]
 mod arguments;
@@ -218,7 +220,7 @@ impl Token {
 }
 
 fn bad_request(why: &str) -> Reject {
-    let refusal = Reject::new(400).expect("400 refuses");
+    let refusal = Reject::bad_request();
     refusal.body(format!("{why}\n"))
 }
 

@@ -19,6 +19,7 @@ mod load;
 mod probe;
 mod rows;
 mod servers;
+mod sinks;
 mod wire;
 
 use std::{env, fs, path::Path, process::ExitCode, time::Instant};
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         ["--server", name] => raise_limit().and_then(|()| servers::run(name)),
         ["--load", protocol, address, control] => load(protocol, address, control),
         ["--probe", protocol, address] => probe(protocol, address),
+        ["--sinks", sinks] => sinks.parse().map_err(Into::into).and_then(sinks::run),
         _ => Err(USAGE.into()),
     };
     match ended {
@@ -75,7 +77,7 @@ fn probe(protocol: &str, address: &str) -> Outcome<()> {
     probe::run(protocol, address.parse()?)
 }
 
-/// As many descriptors as this process may have. The number.
+/// Takes as many descriptors as this process may have.
 fn raise_limit() -> Outcome<()> {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
@@ -88,6 +90,7 @@ fn only(names: &[&str]) -> Outcome<()> {
     for name in names {
         let row = rows::ROWS.iter().find(|row| row.name == *name);
         let row = row.ok_or_else(|| format!("there is no row {name:?}: --list names them"))?;
+        fleet.begin(row.name);
         let lines = (row.measure)(&mut fleet)?;
         println!("{}", Section::new(row.name, row.question, &lines).markdown);
     }
@@ -101,6 +104,7 @@ fn all() -> Outcome<()> {
     let mut sections = Vec::new();
     for row in rows::ROWS {
         eprintln!("{:>4} s  {}", started.elapsed().as_secs(), row.name);
+        fleet.begin(row.name);
         let lines = (row.measure)(&mut fleet)?;
         sections.push(Section::new(row.name, row.question, &lines));
     }

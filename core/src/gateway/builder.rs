@@ -52,6 +52,7 @@ impl GatewayBuilder<()> {
                     session: TypeId::of::<()>(),
                     // Nobody has said who may come in.
                     authorize: Box::new(|_| Box::pin(async { Err(Reject::forbidden()) })),
+                    opened: None,
                     wish: None,
                     message: None,
                     ended: None,
@@ -157,6 +158,21 @@ impl<S: Any + Send + Sync> GatewayBuilder<S> {
         self
     }
 
+    /// Called once for each connection when it is served and subscribed, before anything
+    /// is written to it; [`on_end`](Self::on_end) is its counterpart. On the thread that
+    /// serves its socket: it must not block.
+    pub fn on_open<F>(mut self, hook: F) -> Self
+    where
+        F: Fn(&Client<S>) + Send + Sync + 'static,
+    {
+        self.hooks.hooks.opened = Some(Box::new(move |handle, session| {
+            if let Some(client) = Client::new(handle.clone(), Arc::clone(session)) {
+                hook(&client);
+            }
+        }));
+        self
+    }
+
     /// May this client of the JSON protocol subscribe to this, beyond what
     /// [`Accept::allow`] lets it? Called in a task on the runtime. Grants what it
     /// returns, which may be narrower than what was wished for. Without it, the answer
@@ -190,8 +206,9 @@ impl<S: Any + Send + Sync> GatewayBuilder<S> {
         self
     }
 
-    /// Called once for each client that was let in, when it has gone and why. On the
-    /// thread that served its socket: it must not block.
+    /// Called once for each connection that was served, when it has gone and why. On the
+    /// thread that served its socket: it must not block. A client that vanishes between
+    /// `authorize` and [`on_open`](Self::on_open) was never served.
     pub fn on_end<F>(mut self, hook: F) -> Self
     where
         F: Fn(&S, Ended) + Send + Sync + 'static,

@@ -5,7 +5,9 @@ use std::{any::Any, fmt, marker::PhantomData, sync::Arc};
 use super::{
     hooks::{Message, Session},
     lanes::{Command, Inbox, SocketId},
+    verdict::Wish,
 };
+use crate::{hub::SubscribeOptions, selector::Selector};
 
 /// A client without the type of its session.
 #[derive(Clone)]
@@ -55,6 +57,27 @@ impl<S: Any + Send + Sync> Client<S> {
         self.handle.post(Command::Send(self.handle.id, message));
     }
 
+    /// Subscribes the client to more, whatever it speaks. Never blocks: it is in force
+    /// once the thread that serves the socket has carried it out, before its next slice.
+    ///
+    /// Where a position cannot be resumed from, it begins now and the client is told. Any
+    /// other fault (a filter that the hub does not take, say) closes the connection with
+    /// its text as the reason, or in the JSON protocol is told as an `error`.
+    pub fn subscribe(&self, selector: Selector, options: SubscribeOptions) -> SubscriptionId {
+        let number = self.handle.inbox.number();
+        let wish = Box::new(Wish { selector, options });
+        let id = self.handle.id;
+        self.handle.post(Command::Subscribe(id, number, wish));
+        SubscriptionId(number)
+    }
+
+    /// Ends a subscription that [`subscribe`](Self::subscribe) made for this client. Never
+    /// blocks; one that has ended is ignored.
+    pub fn unsubscribe(&self, subscription: SubscriptionId) {
+        let id = self.handle.id;
+        self.handle.post(Command::Unsubscribe(id, subscription.0));
+    }
+
     /// Closes the connection, with a reason of at most 123 bytes that the client is
     /// told. Never blocks.
     pub fn close(&self, reason: impl Into<String>) {
@@ -62,6 +85,10 @@ impl<S: Any + Send + Sync> Client<S> {
         self.handle.post(Command::Close(id, reason.into()));
     }
 }
+
+/// Names a subscription that the application made for a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SubscriptionId(u32);
 
 impl Handle {
     pub(super) fn post(&self, command: Command) {

@@ -36,6 +36,7 @@ pub(super) struct Hooks {
     /// The type of the sessions that they expect.
     pub(super) session: TypeId,
     pub(super) authorize: AuthorizeHook,
+    pub(super) opened: Option<OpenedHook>,
     pub(super) wish: Option<WishHook>,
     pub(super) message: Option<MessageHook>,
     pub(super) ended: Option<EndedHook>,
@@ -45,6 +46,7 @@ pub(super) type Admitted = Result<Accept<Session>, Reject>;
 pub(super) type Granted = Result<Wish, Denied>;
 
 type AuthorizeHook = Box<dyn Fn(Request) -> Answer<Admitted> + Send + Sync>;
+type OpenedHook = Box<dyn Fn(&Handle, &Session) + Send + Sync>;
 type MessageHook = Box<dyn Fn(&Handle, &Session, Message) + Send + Sync>;
 type EndedHook = Box<dyn Fn(&Session, Ended) + Send + Sync>;
 type WishHook = Box<dyn Fn(Handle, Session, Wish) -> Answer<Granted> + Send + Sync>;

@@ -120,6 +120,9 @@ impl Meters {
     }
 
     pub(super) fn wrote(&self, bytes: u64) {
+        if bytes == 0 {
+            return;
+        }
         self.writes.fetch_add(1, Ordering::Relaxed);
         self.bytes_written.fetch_add(bytes, Ordering::Relaxed);
     }

@@ -31,7 +31,7 @@ pub mod protocol {}
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 pub use builder::{GatewayBuilder, StartError};
-pub use client::Client;
+pub use client::{Client, SubscriptionId};
 pub use ended::Ended;
 pub use front::{AdoptError, Refused, UpgradeError};
 pub use hooks::Message;

@@ -191,6 +191,11 @@ impl Reject {
         }
     }
 
+    /// 400: this cannot be understood.
+    pub fn bad_request() -> Self {
+        Reject::with(StatusCode::BAD_REQUEST)
+    }
+
     /// 401: who is this?
     pub fn unauthorized() -> Self {
         Reject::with(StatusCode::UNAUTHORIZED)

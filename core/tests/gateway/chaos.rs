@@ -23,7 +23,7 @@ use distributary::{Budget, Hub};
 
 use self::publisher::Publisher;
 use crate::harness::{
-    PATIENCE, Setup, all_descriptors, alone, child_of, part, raise_descriptors, until,
+    PATIENCE, Server, Setup, all_descriptors, alone, child_of, part, raise_descriptors, until,
 };
 
 const TEST: &str = "chaos::ten_thousand_sockets_for_a_minute";
@@ -82,6 +82,8 @@ fn serve() {
     println!("{SEED}={seed}");
     let keep = Budget::default().events(KEPT as usize).unwrap();
     let hub = Hub::builder().history("t.*", keep).unwrap();
+    // What a runtime opens once and keeps is opened by this one.
+    Server::start().end();
     let descriptors = all_descriptors();
     let server = Setup::new()
         .hub(hub.build().unwrap())

@@ -2,6 +2,7 @@
 
 #![cfg(unix)]
 
+mod browser;
 mod chaos;
 mod clients;
 mod conformance;

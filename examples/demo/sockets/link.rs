@@ -145,8 +145,8 @@ impl Clients {
     pub(crate) fn tell(&mut self, order: &Order) -> Result<(), Failure> {
         let mut line = serde_json::to_vec(order)?;
         line.push(b'\n');
-        self.orders.write_all(&line)?;
-        Ok(())
+        let told = self.orders.write_all(&line);
+        Ok(told.map_err(|error| format!("the clients' process has ended: {error}"))?)
     }
 
     /// The next report, if one comes in bounded time.

@@ -96,7 +96,7 @@ impl Sockets {
             );
             page.row(
                 "with everybody connected",
-                format!("{}, {} a delivery", bytes(connected.now), bytes(each)),
+                format!("{}, {} a connection", bytes(connected.now), bytes(each)),
             );
             page.row("after all posts", bytes(end.now));
         }

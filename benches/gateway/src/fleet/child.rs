@@ -20,8 +20,7 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Starts it on this core; at real-time priority if so wished.
-    pub(super) fn start(mut command: Command) -> Outcome<Self> {
+    pub(crate) fn start(mut command: Command) -> Outcome<Self> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let name = command.get_program().to_string_lossy().into_owned();
         let started = command.spawn();

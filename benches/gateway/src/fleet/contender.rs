@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The core of servers, and the core of everything that measures.
-pub(super) const SERVER_CORE: &str = "0";
+pub(crate) const SERVER_CORE: &str = "0";
 pub(super) const CLIENT_CORE: &str = "1";
 /// How long Redis may take to listen.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -211,7 +211,7 @@ fn own(
 }
 
 /// On this core, and ended by the system when this process is gone.
-fn pinned(core: &str, command: Vec<OsString>) -> Command {
+pub(crate) fn pinned(core: &str, command: Vec<OsString>) -> Command {
     let mut pinned = Command::new("setpriv");
     pinned
         .args(["--pdeathsig", "KILL", "taskset", "-c", core])

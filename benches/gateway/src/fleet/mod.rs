@@ -1,14 +1,16 @@
 //! All servers that are compared, alive at the same time: an idle one costs the others
 //! nothing, and so they can take turns event by event.
 //!
-//! One that cannot be had or breaks is left out from then on, and the report says why.
+//! One that cannot be had is left out, one that breaks is left out of the rest of its
+//! row, and the report says why.
 
 mod child;
 mod contender;
 mod kit;
 
-use contender::{CLIENT_CORE, SERVER_CORE, is_real_time_allowed};
-pub(crate) use contender::{Contender, Name};
+pub(crate) use child::Child;
+use contender::{CLIENT_CORE, is_real_time_allowed};
+pub(crate) use contender::{Contender, Name, SERVER_CORE, pinned};
 use distributary_bench_report::rounds::{Samples, Unit};
 use kit::Kit;
 
@@ -17,7 +19,11 @@ use crate::Outcome;
 pub(crate) struct Fleet {
     kit: Kit,
     running: Vec<Contender>,
-    not_run: Vec<(Name, String)>,
+    row: &'static str,
+    /// Left out of the rest of this row.
+    out: Vec<Name>,
+    /// Who was left out of which row, and why.
+    told: Vec<String>,
 }
 
 impl Fleet {
@@ -25,20 +31,28 @@ impl Fleet {
         Ok(Fleet {
             kit: Kit::new()?,
             running: Vec::new(),
-            not_run: Vec::new(),
+            row: "",
+            out: Vec::new(),
+            told: Vec::new(),
         })
     }
 
+    /// From now on it is about this row.
+    pub(crate) fn begin(&mut self, row: &'static str) {
+        self.row = row;
+        self.out.clear();
+    }
+
     /// Starts those that do not run yet.
-    pub(crate) fn start(&mut self, names: &[Name]) {
+    fn start(&mut self, names: &[Name]) {
         for &name in names {
-            let known = self.running.iter().any(|contender| contender.name == name);
-            if known || self.not_run.iter().any(|(lacking, _)| *lacking == name) {
+            let runs = self.running.iter().any(|contender| contender.name == name);
+            if runs || self.out.contains(&name) {
                 continue;
             }
             match Contender::start(name, &self.kit) {
                 Ok(contender) => self.running.push(contender),
-                Err(error) => self.give_up(name, error.to_string()),
+                Err(error) => self.leave_out(name, &error.to_string()),
             }
         }
     }
@@ -73,7 +87,7 @@ impl Fleet {
                             .zip(row)
                             .for_each(|(column, value)| column.push(value));
                     }
-                    Some(Err(error)) => self.give_up(name, error.to_string()),
+                    Some(Err(error)) => self.leave_out(name, &error.to_string()),
                 }
             }
         }
@@ -83,15 +97,6 @@ impl Fleet {
             (*name, samples.collect())
         };
         Figures(names.iter().zip(values).map(of_name).collect())
-    }
-
-    /// Who was not run, and why.
-    pub(crate) fn not_run(&self) -> String {
-        let told = self
-            .not_run
-            .iter()
-            .map(|(name, why)| format!("{}: {why}", name.told()));
-        told.collect::<Vec<_>>().join("; ")
     }
 
     /// What the figures depend on, for the head of the report.
@@ -106,16 +111,18 @@ impl Fleet {
             ("load generator, probe", format!("core {CLIENT_CORE}")),
             ("priority of the probe", priority.to_owned()),
         ];
-        if !self.not_run.is_empty() {
-            more.push(("not run", self.not_run()));
+        if !self.told.is_empty() {
+            more.push(("not run", self.told.join("; ")));
         }
         more
     }
 
-    fn give_up(&mut self, name: Name, why: String) {
-        eprintln!("{} is left out: {why}", name.told());
+    fn leave_out(&mut self, name: Name, why: &str) {
+        let told = format!("{}: {}: {why}", self.row, name.told());
+        eprintln!("left out of {told}");
         self.running.retain(|running| running.name != name);
-        self.not_run.push((name, why));
+        self.out.push(name);
+        self.told.push(told);
     }
 }
 

@@ -7,6 +7,7 @@ mod fanout;
 mod handshakes;
 mod idle;
 mod leave;
+mod sinks;
 mod stalled;
 mod storm;
 mod waiting;
@@ -35,6 +36,7 @@ pub(crate) const ROWS: &[Row] = &[
     idle::ROW,
     handshakes::ROW,
     storm::ROW,
+    sinks::ROW,
 ];
 
 /// Sockets of most rows.

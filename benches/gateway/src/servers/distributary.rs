@@ -44,12 +44,11 @@ async fn serve() -> Outcome<()> {
     let audience = Arc::new(Audience::default());
     let (joining, leaving) = (Arc::clone(&audience), Arc::clone(&audience));
     let gateway = Gateway::builder(&hub)
-        .authorize(move |request| {
-            let accept = accept(&request);
-            if matches!(&accept, Ok((_, true))) {
+        .authorize(async |request| accept(&request))
+        .on_open(move |client| {
+            if *client.session() {
                 joining.join();
             }
-            async move { accept.map(|(accept, _)| accept) }
         })
         .on_end(move |subscribed: &bool, _| {
             if *subscribed {
@@ -66,17 +65,18 @@ async fn serve() -> Outcome<()> {
     std::future::pending().await
 }
 
-/// The path is the topic. Who speaks the JSON protocol subscribes by itself.
-fn accept(request: &Request) -> Result<(Accept<bool>, bool), Reject> {
+/// The path is the topic. Who speaks the JSON protocol subscribes by itself. The session
+/// is whether a client is one of those that are counted.
+fn accept(request: &Request) -> Result<Accept<bool>, Reject> {
     if request.protocols().any(|name| name == JSON_PROTOCOL) {
         let all = "*".try_into().map_err(|_| Reject::forbidden())?;
-        return Ok((Accept::new(false).allow(all), false));
+        return Ok(Accept::new(false).allow(all));
     }
     match request.path().trim_start_matches('/') {
-        PROBE => Ok((Accept::new(false), false)),
+        PROBE => Ok(Accept::new(false)),
         topic => {
             let selector = Selector::topic(topic).map_err(|_| Reject::forbidden())?;
-            Ok((Accept::new(true).subscribe(selector), true))
+            Ok(Accept::new(true).subscribe(selector))
         }
     }
 }

@@ -11,7 +11,10 @@ use std::{
     task::{Context, Poll},
 };
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::gateway::lanes::NO_SIGNAL;
 
 /// How much is read at a time: more than the head of most requests.
 const READ: usize = 2_048;
@@ -96,9 +99,16 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match self.at_once(|mut stream| stream.write(bytes)) {
-            Some(done) => Poll::Ready(done),
-            None => self.waiting()?.poll_write(cx, bytes),
+        if let Some(done) = self.at_once(|mut stream| stream.write(bytes)) {
+            return Poll::Ready(done);
+        }
+        let stream = self.waiting()?;
+        // The runtime may not know yet that a socket it was just given takes bytes. hyper
+        // does not always wait for that: of a request whose body it gave up it takes the
+        // answer for written once it holds it.
+        match SockRef::from(&*stream).send_with_flags(bytes, NO_SIGNAL) {
+            Ok(sent) => Poll::Ready(Ok(sent)),
+            Err(_) => stream.poll_write(cx, bytes),
         }
     }
 

@@ -14,14 +14,11 @@ use super::{
 };
 use crate::{
     event::Position,
-    gateway::lanes::command::SocketId,
     gateway::{
         ended::Ended,
-        hooks::Granted,
-        verdict::Wish,
         wire::{decode::Decoder, json, sse},
     },
-    hub::{SubscribeError, SubscribeOptions},
+    hub::{Resume, SubscribeError, SubscribeOptions},
     selector::Selector,
     topic::Topic,
 };
@@ -31,12 +28,12 @@ const UNKNOWN: &str =
     "the position shown does not cover everything that is followed: load the current state";
 
 /// Where a subscription begins.
-struct Begun {
+pub(super) struct Begun {
     /// In each topic that keeps history: where it was resumed, or now. From there it can
     /// be resumed again.
-    at: BTreeMap<Topic, Position>,
+    pub(super) at: BTreeMap<Topic, Position>,
     /// Why the client may have missed something, and has to be told.
-    lost: Option<String>,
+    pub(super) lost: Option<String>,
 }
 
 impl<T: Transport> Shard<T> {
@@ -61,7 +58,7 @@ impl<T: Transport> Shard<T> {
                 marks: marks.then(Box::default),
                 grant: Arc::clone(&arrival.grant),
                 session: arrival.session,
-                stage: Stage::Open,
+                stage: Stage::Arriving,
                 heard: now,
                 progress: now,
                 pinged: None,
@@ -69,6 +66,7 @@ impl<T: Transport> Shard<T> {
                 stalled: false,
                 hungry: false,
                 unread: false,
+                corked: false,
                 leaving: false,
                 _permit: arrival.permit,
             },
@@ -103,10 +101,15 @@ impl<T: Transport> Shard<T> {
         if !arrival.head.is_empty() {
             self.tell(place, arrival.head);
         }
-        match failed {
-            None => {}
-            Some(SubscribeError::Closed) => return self.end(place, Ended::Closed, None),
-            Some(error) => return self.end(place, Ended::Application, Some(error.to_string())),
+        let failed = match failed {
+            _ if !self.tell_application(place) => Some((Ended::Panicked, None)),
+            None => None,
+            Some(SubscribeError::Closed) => Some((Ended::Closed, None)),
+            Some(error) => Some((Ended::Application, Some(error.to_string()))),
+        };
+        if let Some((ended, reason)) = failed {
+            self.open(place);
+            return self.end(place, ended, reason);
         }
         if arrival.speech == Speech::Json {
             let every = self.shared.limits.ping_every.as_millis() as u64;
@@ -116,24 +119,50 @@ impl<T: Transport> Shard<T> {
             self.say(place, json::welcome(every, granted, ticket));
         }
         self.say_where_it_begins(place, begun);
+        self.open(place);
         if !arrival.read_ahead.is_empty() {
             let mut bytes = arrival.read_ahead.to_vec();
             self.take_in(place, &mut bytes);
         }
-        // What came before the poll knew the socket is not told by it.
-        self.read_again(place);
+    }
+
+    /// Writes what a newcomer is told, all at once.
+    fn open(&mut self, place: u32) {
+        if let Some(connection) = self.berths.at(place)
+            && connection.stage == Stage::Arriving
+        {
+            connection.stage = Stage::Open;
+            self.flush(place);
+        }
+    }
+
+    /// Tells the application that a connection is here. False when it panicked.
+    fn tell_application(&mut self, place: u32) -> bool {
+        if self.shared.hooks.opened.is_none() {
+            return true;
+        }
+        let handle = self.handle(place);
+        let Some(connection) = self.berths.at(place) else {
+            return true;
+        };
+        let session = Arc::clone(&connection.session);
+        self.ask(|shared| {
+            if let Some(hook) = &shared.hooks.opened {
+                hook(&handle, &session);
+            }
+        })
     }
 
     /// Subscribes a connection. Where it cannot resume it begins now.
-    fn enter(
+    pub(super) fn enter(
         &mut self,
         place: u32,
         number: u32,
         selector: &Selector,
         mut options: SubscribeOptions,
     ) -> Result<Begun, SubscribeError> {
-        // Before it is in force: what comes in between is then delivered and can be had
-        // again as well.
+        // Before it is in force: later it could be beyond an event that the client is
+        // still to get.
         let mut at = self.positions(selector);
         let token = token(place, number);
         let lane = &mut self.lane;
@@ -142,13 +171,27 @@ impl<T: Transport> Shard<T> {
         let resume = options.take_resume();
         if let Err(SubscribeError::Resume(error)) = entered {
             lost = Some(error.to_string());
-            entered = lane.subscribe_with(selector.clone(), token, options);
+            entered = lane.subscribe_with(selector.clone(), token, options.clone());
         }
-        let member = entered?;
+        let mut member = entered?;
+        let resume = resume.filter(|_| lost.is_none());
+        if resume.is_none() && self.positions(selector) != at {
+            // Something was published in between, behind what the client will be told
+            // and before what it would get.
+            let mut from_here = Resume::new();
+            for (topic, position) in &at {
+                from_here = from_here.topic(topic.clone(), *position);
+            }
+            let options = options.resume(from_here);
+            let exact = self.lane.subscribe_with(selector.clone(), token, options);
+            if let Ok(exact) = exact {
+                self.lane.unsubscribe(std::mem::replace(&mut member, exact));
+            }
+        }
         if let Some(connection) = self.berths.at(place) {
             connection.members.push((number, member));
         }
-        if let Some(resume) = resume.filter(|_| lost.is_none()) {
+        if let Some(resume) = resume {
             let only = selector.topics.iter().cloned().zip(resume.only);
             at.extend(resume.topics.into_iter().chain(only));
         }
@@ -163,7 +206,7 @@ impl<T: Transport> Shard<T> {
     }
 
     /// Tells a client that it may have missed something.
-    fn tell_lost(&mut self, place: u32, number: u32, reason: &str) {
+    pub(super) fn tell_lost(&mut self, place: u32, number: u32, reason: &str) {
         self.berths.meters.told_lag();
         let speech = self.berths.at(place).map(|connection| connection.speech);
         match speech {
@@ -175,7 +218,7 @@ impl<T: Transport> Shard<T> {
 
     /// Gives a client what it can resume from before its first event, and tells it what
     /// it may have missed.
-    fn say_where_it_begins(&mut self, place: u32, begun: Vec<(u32, Begun)>) {
+    pub(super) fn say_where_it_begins(&mut self, place: u32, begun: Vec<(u32, Begun)>) {
         let Some(connection) = self.berths.at(place) else {
             return;
         };
@@ -210,117 +253,5 @@ impl<T: Transport> Shard<T> {
         if let Some(reason) = lost.next() {
             self.tell_lost(place, numbers::of_the_server(0), &reason);
         }
-    }
-
-    /// A client of the JSON protocol wishes to subscribe.
-    pub(super) fn wish(&mut self, place: u32, number: u32, wish: Wish) {
-        let most = self.shared.limits.max_subscriptions;
-        let Some(connection) = self.berths.at(place) else {
-            return;
-        };
-        let own = connection
-            .members
-            .iter()
-            .filter(|(n, _)| !numbers::is_of_the_server(*n));
-        if own.count() + connection.wishes.len() >= most {
-            let message = format!("{most} subscriptions are all that a client may have: end one");
-            let note = json::error(Some(number), json::Code::TooMany, &message);
-            return self.say(place, note);
-        }
-        let known = |n: &u32| *n == number;
-        if connection.members.iter().any(|(n, _)| known(n)) || connection.wishes.iter().any(known) {
-            let message = "this id is in use: choose another, or unsubscribe it first";
-            let note = json::error(Some(number), json::Code::BadRequest, message);
-            return self.say(place, note);
-        }
-        if connection.grant.allows(&wish.selector) {
-            return self.grant(place, number, wish);
-        }
-        let shared = Arc::clone(&self.shared);
-        let Some(hook) = &shared.hooks.wish else {
-            let message = "this may not be subscribed to";
-            let note = json::error(Some(number), json::Code::Denied, message);
-            return self.say(place, note);
-        };
-        connection.wishes.push(number);
-        let session = Arc::clone(&connection.session);
-        let handle = self.handle(place);
-        let (id, inbox) = (handle.id, self.inbox.clone());
-        let mut answer = None;
-        let asked = self.ask(|_| answer = Some(hook(handle, session, wish)));
-        let Some(answer) = answer.filter(|_| asked) else {
-            return self.end(place, Ended::Panicked, None);
-        };
-        self.shared
-            .runtime
-            .spawn(super::answered(answer, id, number, inbox));
-    }
-
-    /// The application has answered a wish.
-    pub(super) fn granted(&mut self, id: SocketId, number: u32, granted: Option<Granted>) {
-        let Some(place) = self.place_of(id) else {
-            return;
-        };
-        let Some(connection) = self.berths.at(place) else {
-            return;
-        };
-        let Some(at) = connection.wishes.iter().position(|n| *n == number) else {
-            // Taken back meanwhile.
-            return;
-        };
-        connection.wishes.swap_remove(at);
-        if !connection.is_open() {
-            return;
-        }
-        match granted {
-            None => self.end(place, Ended::Panicked, None),
-            Some(Ok(wish)) => self.grant(place, number, wish),
-            Some(Err(denied)) => {
-                let note = json::error(Some(number), json::Code::Denied, &denied.message);
-                self.say(place, note);
-            }
-        }
-    }
-
-    fn grant(&mut self, place: u32, number: u32, wish: Wish) {
-        let Wish { selector, options } = wish;
-        match self.enter(place, number, &selector, options) {
-            Ok(Begun { at, lost }) => {
-                self.say(place, json::subscribed(number, &at));
-                if let Some(reason) = lost {
-                    self.tell_lost(place, number, &reason);
-                }
-            }
-            Err(error) => {
-                let note = json::error(Some(number), json::Code::BadRequest, &error.to_string());
-                self.say(place, note);
-            }
-        }
-    }
-
-    /// A client of the JSON protocol ends a subscription: when it is told so, nothing
-    /// more of it comes.
-    pub(super) fn unwish(&mut self, place: u32, number: u32) {
-        let Some(connection) = self.berths.at(place) else {
-            return;
-        };
-        let wished = connection.wishes.iter().position(|n| *n == number);
-        let entered = connection.members.iter().position(|(n, _)| *n == number);
-        let note = match (wished, entered) {
-            (Some(at), _) => {
-                connection.wishes.swap_remove(at);
-                json::unsubscribed(number)
-            }
-            (None, Some(at)) => {
-                let (_, member) = connection.members.swap_remove(at);
-                self.lane.unsubscribe(member);
-                json::unsubscribed(number)
-            }
-            (None, None) => {
-                let message = "there is no subscription of this id";
-                json::error(Some(number), json::Code::Unknown, message)
-            }
-        };
-        self.say(place, note);
     }
 }

@@ -4,7 +4,7 @@ use std::{
     any::Any,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -12,15 +12,16 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::Stream;
+use super::{Stream, numbers};
 use crate::{
     gateway::{
         hooks::{Granted, Message, Session},
-        verdict::Grant,
+        verdict::{Grant, Wish},
     },
     hub::Hub,
     lane::Remote,
     sync::{Queue, StdArc},
+    wake::contained,
 };
 
 /// Names a socket of one lane: its place, and how often the place was taken before.
@@ -94,6 +95,10 @@ pub(in crate::gateway) enum Command {
     Arrive(Box<Arrival>),
     /// A message of the application for one client.
     Send(SocketId, Message),
+    /// The application subscribes one client to more, under this number.
+    Subscribe(SocketId, u32, Box<Wish>),
+    /// The application ends a subscription that it made for one client.
+    Unsubscribe(SocketId, u32),
     /// The application closes one client.
     Close(SocketId, String),
     /// The application's answer to the wish of this number; none when it panicked.
@@ -115,6 +120,10 @@ struct Letters {
     clock: Hub,
     /// Connections that the lane has, or that are on their way to it.
     load: AtomicUsize,
+    /// Subscriptions that the application has made for clients.
+    made: AtomicU32,
+    /// Cleared when the thread ends, for whatever reason.
+    alive: AtomicBool,
 }
 
 impl Inbox {
@@ -124,14 +133,43 @@ impl Inbox {
             remote,
             clock: hub.clone(),
             load: AtomicUsize::new(0),
+            made: AtomicU32::new(0),
+            alive: AtomicBool::new(true),
         }))
     }
 
-    /// Never waits. A command to a lane that has ended is dropped with the inbox.
+    /// Never waits. A command to a lane that has ended is dropped: its connection closes,
+    /// and who waits for an answer sees that none will come.
     pub(in crate::gateway) fn post(&self, command: Command) {
         let posted = self.0.clock.core().clock.now();
         self.0.commands.push((posted, command));
-        self.0.remote.call();
+        match self.is_alive() {
+            true => self.0.remote.call(),
+            false => self.abandon(),
+        }
+    }
+
+    pub(super) fn is_alive(&self) -> bool {
+        self.0.alive.load(Ordering::SeqCst)
+    }
+
+    /// The thread has ended. Whoever posts after this abandons it itself.
+    pub(super) fn end(&self) {
+        self.0.alive.store(false, Ordering::SeqCst);
+        self.abandon();
+    }
+
+    fn abandon(&self) {
+        while let Some((_, command)) = self.take() {
+            // What an arrival carries is the application's.
+            contained(|| drop(command));
+        }
+    }
+
+    /// A number for a subscription that the application makes for a client.
+    pub(in crate::gateway) fn number(&self) -> u32 {
+        let nth = self.0.made.fetch_add(1, Ordering::Relaxed);
+        numbers::of_the_application(nth)
     }
 
     /// The oldest command, and when it was posted.

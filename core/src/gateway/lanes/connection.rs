@@ -57,6 +57,8 @@ pub(super) struct Connection<T> {
     pub(super) hungry: bool,
     /// Stands in the queue of those that have more to read.
     pub(super) unread: bool,
+    /// What it has sent is being taken in; answers are written together afterwards.
+    pub(super) corked: bool,
     /// Its client has ended the stream: nothing is written to it any more.
     pub(super) leaving: bool,
     /// Dropped last: counts the connection down.
@@ -66,6 +68,8 @@ pub(super) struct Connection<T> {
 /// How far its end has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
+    /// It is being taken in; nothing is written until that is done.
+    Arriving,
     Open,
     /// It is out of the index, and its goodbye is being written or answered.
     Closing {
@@ -91,7 +95,7 @@ pub(super) enum Delivered {
 
 impl<T: Transport> Connection<T> {
     pub(super) fn is_open(&self) -> bool {
-        self.stage == Stage::Open
+        matches!(self.stage, Stage::Arriving | Stage::Open)
     }
 
     /// In which form it gets the events of a subscription.

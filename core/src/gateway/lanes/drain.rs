@@ -82,16 +82,16 @@ impl<T: Transport> Shard<T> {
             for place in late {
                 self.send_away(place);
             }
-            self.drained();
         }
+        self.drained();
     }
 
-    /// Says so once nobody is left.
+    /// Says so once nobody is left, be it because they left by themselves.
     pub(super) fn drained(&mut self) {
         if self.berths.is_empty()
             && let Some(drain) = self.drain.as_mut()
-            && drain.left.is_empty()
         {
+            drain.left.clear();
             for done in drain.done.drain(..) {
                 // Whoever waited may have given up.
                 let _ = done.send(());

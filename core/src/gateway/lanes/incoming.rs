@@ -32,6 +32,7 @@ impl<T: Transport> Shard<T> {
         match read {
             Ok(0) => self.read_to_the_end(place),
             Ok(n) => {
+                self.intake = self.intake.saturating_sub(n);
                 if let Some(connection) = self.berths.at(place) {
                     connection.heard = now;
                     connection.pinged = None;
@@ -77,6 +78,8 @@ impl<T: Transport> Shard<T> {
         let Some(connection) = self.berths.at(place) else {
             return;
         };
+        // A thousand pings in one read are answered by one write.
+        connection.corked = true;
         let mut decoder = std::mem::take(&mut connection.decoder);
         let fed = decoder.feed(bytes, most, &mut |incoming| {
             self.incoming(place, incoming);
@@ -85,11 +88,16 @@ impl<T: Transport> Shard<T> {
                 None => ControlFlow::Break(()),
             }
         });
-        if let Some(connection) = self.berths.find(place, generation) {
-            connection.decoder = decoder;
-            if let Err(violation) = fed {
-                self.end(place, violation.ended(), Some(violation.to_string()));
-            }
+        let Some(connection) = self.berths.find(place, generation) else {
+            return;
+        };
+        connection.decoder = decoder;
+        connection.corked = false;
+        if let Err(violation) = fed {
+            return self.end(place, violation.ended(), Some(violation.to_string()));
+        }
+        if !connection.outbox.is_empty() || !connection.is_open() {
+            self.flush(place);
         }
     }
 

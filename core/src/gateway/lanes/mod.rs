@@ -3,10 +3,10 @@
 //! A connection comes in by [`command`] and is taken in by [`arrive`]; from then on it
 //! is a [`connection`] at one of the [`berths`], which are the engine's sink. Its
 //! subscriptions have [`numbers`], and [`marks`] say where they stand. What the client
-//! sends is [`incoming`]; what is written goes through its [`outbox`];
-//! [`ending`] is how it goes, [`drain`] how all go. The [`shard`] holds all of it and
-//! is pure: the [`thread`] has the poll and the clock, [`stream`] the sockets, [`wheel`]
-//! the due times.
+//! sends is [`incoming`], its [`wishes`] among it; what is written goes through its
+//! [`outbox`]; [`ending`] is how it goes, [`drain`] how all go. The [`shard`] holds all
+//! of it and is pure: the [`thread`] has the poll and the clock, [`stream`] the sockets,
+//! [`wheel`] the due times.
 
 mod arrive;
 mod berths;
@@ -30,6 +30,7 @@ mod thread;
 #[cfg(feature = "fuzzing")]
 pub mod toll;
 mod wheel;
+mod wishes;
 
 use std::{
     future::poll_fn,
@@ -78,7 +79,8 @@ impl Lanes {
 
     /// Hands a connection to the lane with the fewest. It is counted from here on.
     pub(super) fn place(&self, arrival: Arrival) {
-        if let Some(inbox) = self.inboxes.iter().min_by_key(|inbox| inbox.load()) {
+        let alive = self.inboxes.iter().filter(|inbox| inbox.is_alive());
+        if let Some(inbox) = alive.min_by_key(|inbox| inbox.load()) {
             inbox.count_in();
             inbox.post(Command::Arrive(Box::new(arrival)));
         }

@@ -47,6 +47,22 @@ struct Own {
     ending: bool,
 }
 
+impl Own {
+    /// All notes, to be written as one.
+    fn take_notes(&mut self) -> Option<Bytes> {
+        self.bytes = 0;
+        let first = self.notes.pop_front()?;
+        if self.notes.is_empty() {
+            return Some(first);
+        }
+        let mut all = first.to_vec();
+        self.notes
+            .drain(..)
+            .for_each(|note| all.extend_from_slice(&note));
+        Some(all.into())
+    }
+}
+
 /// How a flush ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flushed {
@@ -153,11 +169,7 @@ impl Outbox {
             }
             return Ok(ControlFlow::Continue(sent));
         }
-        let note = self.own.as_mut().and_then(|own| {
-            let note = own.notes.pop_front()?;
-            own.bytes -= note.len();
-            Some(note)
-        });
+        let note = self.own.as_mut().and_then(|own| own.take_notes());
         match note {
             Some(note) => {
                 let body = SmallVec::from_iter([note]);

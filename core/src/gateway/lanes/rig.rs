@@ -103,6 +103,7 @@ pub(in crate::gateway) fn silent() -> Hooks {
     Hooks {
         session: std::any::TypeId::of::<()>(),
         authorize: Box::new(|_| Box::pin(async { Err(Reject::forbidden()) })),
+        opened: None,
         wish: None,
         message: None,
         ended: None,

@@ -14,7 +14,7 @@ use std::{collections::VecDeque, sync::Arc};
 use super::{
     berths::Berths,
     command::{Command, Inbox, SocketId},
-    connection::Connection,
+    connection::{Connection, Stage},
     drain::Drain,
     outbox::Flushed,
     stream::Transport,
@@ -36,6 +36,9 @@ use crate::{
 
 /// Bytes read from one socket before the others have their turn.
 const READ: usize = 16 << 10;
+/// Bytes read from all sockets between two slices; who would go over it is read later.
+/// The most laborious messages are a few milliseconds of work for so many bytes.
+const INTAKE: usize = 64 << 10;
 /// Paused, unread or leaving sockets served between two slices.
 const SOME: usize = 64;
 
@@ -58,6 +61,8 @@ pub(in crate::gateway) struct Shard<T> {
     /// else that there is to do about it.
     over: VecDeque<Box<Connection<T>>>,
     pub(super) drain: Option<Drain>,
+    /// How much may still be read before the next slice.
+    pub(super) intake: usize,
     /// Where every socket is read into.
     pub(super) buffer: Vec<u8>,
     due: Vec<(u32, u16, u64)>,
@@ -84,6 +89,7 @@ impl<T: Transport> Shard<T> {
             leaving: VecDeque::new(),
             over: VecDeque::new(),
             drain: None,
+            intake: INTAKE,
             buffer: vec![0; READ],
             due: Vec::new(),
         }
@@ -115,6 +121,7 @@ impl<T: Transport> Shard<T> {
 
     /// Serves one slice. True when there is more to do now.
     pub(in crate::gateway) fn turn(&mut self) -> bool {
+        self.intake = INTAKE;
         let turn = self.lane.turn(&mut self.berths);
         self.settle();
         if !turn.more {
@@ -160,8 +167,10 @@ impl<T: Transport> Shard<T> {
             if !std::mem::replace(&mut connection.leaving, true) {
                 self.leaving.push_back(place);
             }
-        } else if readable {
+        } else if readable && self.intake > 0 {
             self.read(place);
+        } else if readable {
+            self.read_again(place);
         }
     }
 
@@ -183,7 +192,8 @@ impl<T: Transport> Shard<T> {
             self.ask(|_| drop(connection));
         }
         for _ in 0..SOME.min(self.unread.len()) {
-            if let Some(place) = self.unread.pop_front()
+            if self.intake > 0
+                && let Some(place) = self.unread.pop_front()
                 && let Some(connection) = self.berths.at(place)
             {
                 connection.unread = false;
@@ -232,6 +242,9 @@ impl<T: Transport> Shard<T> {
         let Some(connection) = self.berths.at(place) else {
             return;
         };
+        if connection.corked {
+            return;
+        }
         match connection.flush(&meters, now) {
             Err(_) => self.end(place, Ended::Broken, None),
             Ok(Flushed::Blocked) => self.note_blocked(place),
@@ -317,6 +330,8 @@ impl<T: Transport> Shard<T> {
     pub(in crate::gateway) fn command(&mut self, command: Command) {
         match command {
             Command::Send(id, message) => self.send(id, message),
+            Command::Subscribe(id, number, wish) => self.follow(id, number, *wish),
+            Command::Unsubscribe(id, number) => self.unfollow(id, number),
             Command::Close(id, reason) => {
                 if let Some(place) = self.place_of(id) {
                     self.end(place, Ended::Application, Some(reason));
@@ -360,7 +375,10 @@ impl<T: Transport> Shard<T> {
         if !connection.is_open() {
             return;
         }
+        // Notes of a connection that is being taken in go out together, behind the answer
+        // to its request.
         match connection.outbox.note(note) {
+            true if connection.stage == Stage::Arriving => {}
             true => self.flush(place),
             false => self.end(place, Ended::Slow, None),
         }

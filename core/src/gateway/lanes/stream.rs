@@ -44,9 +44,9 @@ pub(super) enum Socket {
 
 /// A write to a socket that was reset must be an error and nothing else.
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
-const FLAGS: i32 = libc::MSG_NOSIGNAL;
+pub(in crate::gateway) const NO_SIGNAL: i32 = libc::MSG_NOSIGNAL;
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
-const FLAGS: i32 = 0;
+pub(in crate::gateway) const NO_SIGNAL: i32 = 0;
 
 impl Socket {
     /// Takes a socket in: sets its options and has its readiness told as `token`.
@@ -86,8 +86,8 @@ impl Transport for Socket {
 
     fn send_slices(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
-            Socket::Tcp(stream) => SockRef::from(stream).send_vectored_with_flags(slices, FLAGS),
-            Socket::Pipe(stream) => SockRef::from(stream).send_vectored_with_flags(slices, FLAGS),
+            Socket::Tcp(stream) => SockRef::from(stream).send_vectored_with_flags(slices, NO_SIGNAL),
+            Socket::Pipe(stream) => SockRef::from(stream).send_vectored_with_flags(slices, NO_SIGNAL),
         }
     }
 

@@ -13,7 +13,7 @@ use crate::{
         ended::Ended,
         hooks::Message,
         limits::Limits,
-        verdict::{Accept, Format, OnLag},
+        verdict::{Accept, Format, OnLag, Wish},
     },
     hub::{Hub, SubscribeOptions},
     selector::Selector,
@@ -392,6 +392,57 @@ fn a_drain_is_even_and_says_when_to_come_back() {
 }
 
 #[test]
+fn a_flood_of_pings_is_answered_by_one_write_a_read() {
+    let mut f = Fixture::new(Hub::new(), Limits::default());
+    let place = f.plain("a");
+    let flood: Vec<u8> = (0..10_000u32)
+        .flat_map(|i| masked(9, &i.to_be_bytes()))
+        .collect();
+    f.say(place, &flood);
+    f.settle();
+    let writes = f.shard.shared.meters.snapshot().writes;
+    let reads = flood.len().div_ceil(16 << 10) as u64;
+    // Three answers at most are kept, each written by itself.
+    assert!(writes <= 3 * reads, "{writes} writes for {reads} reads");
+    let last = f.got(place).pop();
+    assert_eq!(
+        last,
+        Some(Got::Control(10, 9_999u32.to_be_bytes().to_vec()))
+    );
+}
+
+#[test]
+fn a_flood_of_one_holds_nobody_else_up() {
+    let mut f = Fixture::new(Hub::new(), Limits::default());
+    let (flooder, other) = (f.plain("a"), f.plain("a"));
+    let flood: Vec<u8> = (0..100_000).flat_map(|_| masked(10, b"")).collect();
+    let reads = flood.len() / (16 << 10);
+    f.say(flooder, &flood);
+    f.say(other, &masked(9, b"?"));
+    f.hub.publish("a", "event").unwrap();
+    f.shard.go_on();
+    assert!(f.shard.turn());
+    assert_eq!(f.texts(other), ["event"]);
+    assert_eq!(f.got(other).len(), 2, "the ping has been answered");
+    let left = f.lines[flooder as usize].0.borrow().input.len();
+    assert!(left > flood.len() / 2, "{left} bytes left of {reads} reads");
+}
+
+#[test]
+fn a_drain_is_over_when_all_have_left_by_themselves() {
+    let mut f = Fixture::new(Hub::new(), Limits::default());
+    let places: Vec<u32> = (0..10).map(|_| f.plain("a")).collect();
+    let (done, mut waiting) = tokio::sync::oneshot::channel();
+    let over = std::time::Duration::from_secs(600);
+    f.shard.command(Command::Drain(over, done));
+    for place in places {
+        assert!(waiting.try_recv().is_err());
+        f.say(place, &masked(8, b""));
+    }
+    assert_eq!(waiting.try_recv(), Ok(()));
+}
+
+#[test]
 fn who_stays_does_not_wait_for_thousands_who_leave() {
     let mut f = Fixture::new(Hub::new(), Limits::default());
     let stays = f.plain("a");
@@ -446,16 +497,46 @@ fn a_message_of_the_application_reaches_its_client_alone() {
 }
 
 #[test]
+fn the_application_subscribes_a_client_to_more() {
+    for speech in [Speech::Plain, Speech::Json, Speech::Sse] {
+        let mut f = Fixture::new(Hub::new(), Limits::default());
+        let selector = Selector::topic("a").unwrap();
+        let place = f.connect(speech, Accept::new(()).subscribe(selector));
+        let id = f.shard.handle(place).id;
+        let number = f.shard.inbox.number();
+        let wish = |topic: &str| {
+            Box::new(Wish {
+                selector: Selector::topic(topic).unwrap(),
+                options: SubscribeOptions::new(),
+            })
+        };
+        f.shard.command(Command::Subscribe(id, number, wish("b")));
+        f.hub.publish("b", "\"of b\"").unwrap();
+        f.settle();
+        f.shard.command(Command::Unsubscribe(id, number));
+        f.hub.publish("b", "\"no more\"").unwrap();
+        f.hub.publish("a", "\"of a\"").unwrap();
+        f.settle();
+        let sent = f.lines[place as usize].0.borrow().sent.clone();
+        let sent = String::from_utf8_lossy(&sent);
+        assert!(sent.contains("of b") && sent.contains("of a"), "{sent}");
+        assert!(!sent.contains("no more"), "{sent}");
+    }
+}
+
+#[test]
 fn one_who_never_reads_its_answers_is_let_go() {
     let mut f = Fixture::new(Hub::new(), Limits::default());
     let place = f.connect(Speech::Json, Accept::new(()));
     f.room(place, Some(0));
     for _ in 0..10_000 {
         f.say(place, &masked(9, b"are you there?"));
+        f.settle();
     }
     assert_eq!(f.shard.berths.len(), 1, "answers to pings take no room");
     for _ in 0..10_000 {
         f.say(place, &masked(1, br#"{"type":"ping"}"#));
+        f.settle();
     }
     assert_eq!(f.ended(Ended::Slow), 1);
 }

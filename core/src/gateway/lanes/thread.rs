@@ -73,7 +73,10 @@ pub(super) fn start(
         .spawn(move || {
             // Nothing in here should panic; if it does, its sockets close, and those who
             // wait for its end are told by their channels.
+            let inbox = round.inbox.clone();
             let _ = catch_unwind(AssertUnwindSafe(|| round.run()));
+            drop(round);
+            inbox.end();
         })?;
     Ok(inbox)
 }

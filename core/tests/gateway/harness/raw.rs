@@ -149,20 +149,29 @@ impl Raw {
     /// The head of the answer to a request.
     #[track_caller]
     pub(crate) fn head(&mut self) -> Head {
+        let head = self.try_head();
+        head.expect("the server hung up before it answered")
+    }
+
+    /// As `head`; `None` when the server hangs up instead.
+    #[track_caller]
+    pub(crate) fn try_head(&mut self) -> Option<Head> {
         let end = loop {
             let unread = &self.buffer[self.start..];
             if let Some(end) = unread.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
                 break self.start + end + 4;
             }
-            assert!(self.fill(), "the server hung up before it answered");
+            if !self.fill() {
+                return None;
+            }
         };
         let text = String::from_utf8(self.buffer[self.start..end].to_vec()).unwrap();
         self.start = end;
         let status = text.split(' ').nth(1).and_then(|code| code.parse().ok());
-        Head {
+        Some(Head {
             status: status.unwrap_or_else(|| panic!("no status in {text:?}")),
             text,
-        }
+        })
     }
 
     /// The next frame.

@@ -1,0 +1,167 @@
+//! Subscriptions that are made and ended while a connection lives: by its client, in the
+//! JSON protocol, or by the application.
+//!
+//! A wish within what was allowed is granted at once. About any other the application
+//! is asked in a task, and its answer comes back as a command; until then the wish
+//! stands with its connection, and can be taken back.
+
+use std::sync::Arc;
+
+use super::{
+    command::{SocketId, Speech},
+    numbers,
+    shard::Shard,
+    stream::Transport,
+};
+use crate::{
+    gateway::{ended::Ended, hooks::Granted, verdict::Wish, wire::json},
+    lane::MemberId,
+};
+
+impl<T: Transport> Shard<T> {
+    /// A client of the JSON protocol wishes to subscribe.
+    pub(super) fn wish(&mut self, place: u32, number: u32, wish: Wish) {
+        let most = self.shared.limits.max_subscriptions;
+        let Some(connection) = self.berths.at(place) else {
+            return;
+        };
+        let own = connection
+            .members
+            .iter()
+            .filter(|(n, _)| !numbers::is_of_the_server(*n));
+        if own.count() + connection.wishes.len() >= most {
+            let message = format!("{most} subscriptions are all that a client may have: end one");
+            let note = json::error(Some(number), json::Code::TooMany, &message);
+            return self.say(place, note);
+        }
+        let known = |n: &u32| *n == number;
+        if connection.members.iter().any(|(n, _)| known(n)) || connection.wishes.iter().any(known) {
+            let message = "this id is in use: choose another, or unsubscribe it first";
+            let note = json::error(Some(number), json::Code::BadRequest, message);
+            return self.say(place, note);
+        }
+        if connection.grant.allows(&wish.selector) {
+            return self.grant(place, number, wish);
+        }
+        let shared = Arc::clone(&self.shared);
+        let Some(hook) = &shared.hooks.wish else {
+            let message = "this may not be subscribed to";
+            let note = json::error(Some(number), json::Code::Denied, message);
+            return self.say(place, note);
+        };
+        connection.wishes.push(number);
+        let session = Arc::clone(&connection.session);
+        let handle = self.handle(place);
+        let (id, inbox) = (handle.id, self.inbox.clone());
+        let mut answer = None;
+        let asked = self.ask(|_| answer = Some(hook(handle, session, wish)));
+        let Some(answer) = answer.filter(|_| asked) else {
+            return self.end(place, Ended::Panicked, None);
+        };
+        self.shared
+            .runtime
+            .spawn(super::answered(answer, id, number, inbox));
+    }
+
+    /// The application has answered a wish.
+    pub(super) fn granted(&mut self, id: SocketId, number: u32, granted: Option<Granted>) {
+        let Some(place) = self.place_of(id) else {
+            return;
+        };
+        let Some(connection) = self.berths.at(place) else {
+            return;
+        };
+        let Some(at) = connection.wishes.iter().position(|n| *n == number) else {
+            // Taken back meanwhile.
+            return;
+        };
+        connection.wishes.swap_remove(at);
+        if !connection.is_open() {
+            return;
+        }
+        match granted {
+            None => self.end(place, Ended::Panicked, None),
+            Some(Ok(wish)) => self.grant(place, number, wish),
+            Some(Err(denied)) => {
+                let note = json::error(Some(number), json::Code::Denied, &denied.message);
+                self.say(place, note);
+            }
+        }
+    }
+
+    fn grant(&mut self, place: u32, number: u32, wish: Wish) {
+        let Wish { selector, options } = wish;
+        match self.enter(place, number, &selector, options) {
+            Ok(begun) => self.say_where_it_begins(place, vec![(number, begun)]),
+            Err(error) => {
+                let note = json::error(Some(number), json::Code::BadRequest, &error.to_string());
+                self.say(place, note);
+            }
+        }
+    }
+
+    /// A client of the JSON protocol ends a subscription: when it is told so, nothing
+    /// more of it comes.
+    pub(super) fn unwish(&mut self, place: u32, number: u32) {
+        let Some(connection) = self.berths.at(place) else {
+            return;
+        };
+        let wished = connection.wishes.iter().position(|n| *n == number);
+        let note = match wished {
+            Some(at) => {
+                connection.wishes.swap_remove(at);
+                json::unsubscribed(number)
+            }
+            None if self.leave(place, number).is_some() => json::unsubscribed(number),
+            None => {
+                let message = "there is no subscription of this id";
+                json::error(Some(number), json::Code::Unknown, message)
+            }
+        };
+        self.say(place, note);
+    }
+
+    /// The application subscribes a client to more.
+    pub(super) fn follow(&mut self, id: SocketId, number: u32, wish: Wish) {
+        let Some(place) = self.place_of(id) else {
+            return;
+        };
+        let Some(connection) = self.berths.at(place).filter(|it| it.is_open()) else {
+            return;
+        };
+        match connection.speech {
+            Speech::Json => return self.grant(place, number, wish),
+            // From here on an id has to speak of more than one topic.
+            Speech::Sse => _ = connection.marks.get_or_insert_default(),
+            Speech::Plain => {}
+        }
+        match self.enter(place, number, &wish.selector, wish.options) {
+            Ok(begun) => self.say_where_it_begins(place, vec![(number, begun)]),
+            Err(error) => self.end(place, Ended::Application, Some(error.to_string())),
+        }
+    }
+
+    /// The application ends a subscription that it made.
+    pub(super) fn unfollow(&mut self, id: SocketId, number: u32) {
+        let Some(place) = self.place_of(id) else {
+            return;
+        };
+        if self.leave(place, number).is_some()
+            && self
+                .berths
+                .at(place)
+                .is_some_and(|it| it.speech == Speech::Json)
+        {
+            self.say(place, json::unsubscribed(number));
+        }
+    }
+
+    /// Takes a subscription out of the index.
+    fn leave(&mut self, place: u32, number: u32) -> Option<MemberId> {
+        let connection = self.berths.at(place)?;
+        let at = connection.members.iter().position(|(n, _)| *n == number)?;
+        let (_, member) = connection.members.swap_remove(at);
+        self.lane.unsubscribe(member);
+        Some(member)
+    }
+}
