@@ -21,8 +21,10 @@ use crate::{
     topic::Topic,
 };
 
-/// Topics of which one id can speak. An id of more would be longer than a header may be.
+/// Topics of which one id can speak.
 const MOST: usize = 64;
+/// The longest id, in bytes: it comes back in a header, and proxies take some thousand.
+const LONGEST: usize = 2_048;
 /// The id of a client that follows more: coming back with it, it is told that it may
 /// have missed something.
 const TOO_MANY: &str = "*";
@@ -98,6 +100,9 @@ impl Marks {
             encode(topic.as_str(), &mut id);
             // Writing to a string does not fail.
             let _ = write!(id, "={position}");
+        }
+        if id.len() > LONGEST {
+            return Some(TOO_MANY.to_owned());
         }
         (!id.is_empty()).then_some(id)
     }

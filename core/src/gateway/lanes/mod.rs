@@ -42,7 +42,7 @@ use std::{
 };
 
 pub(super) use command::{Arrival, Command, Inbox, Permit, SocketId, Speech};
-pub(super) use stream::{Stream, Transport};
+pub(super) use stream::{NO_SIGNAL, Stream, Transport};
 use tokio::sync::oneshot;
 
 use super::{
@@ -117,8 +117,19 @@ impl Lanes {
     }
 }
 
+impl Drop for Lanes {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Whole milliseconds; what is longer than those can say is for ever.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Waits for the application's answer to a wish and posts it. A panic is an answer too.
-async fn answered(mut answer: Answer<Granted>, id: SocketId, number: u32, inbox: Inbox) {
+async fn answered(mut answer: Answer<Granted>, id: SocketId, serial: u32, inbox: Inbox) {
     let granted = poll_fn(|cx| {
         let polled = catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx)));
         match polled {
@@ -130,5 +141,5 @@ async fn answered(mut answer: Answer<Granted>, id: SocketId, number: u32, inbox:
     let granted = granted.await;
     // What it owns may panic when dropped.
     let _ = catch_unwind(AssertUnwindSafe(|| drop(answer)));
-    inbox.post(Command::Granted(id, number, Box::new(granted)));
+    inbox.post(Command::Granted(id, serial, Box::new(granted)));
 }

@@ -86,8 +86,12 @@ impl Transport for Socket {
 
     fn send_slices(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
-            Socket::Tcp(stream) => SockRef::from(stream).send_vectored_with_flags(slices, NO_SIGNAL),
-            Socket::Pipe(stream) => SockRef::from(stream).send_vectored_with_flags(slices, NO_SIGNAL),
+            Socket::Tcp(stream) => {
+                SockRef::from(stream).send_vectored_with_flags(slices, NO_SIGNAL)
+            }
+            Socket::Pipe(stream) => {
+                SockRef::from(stream).send_vectored_with_flags(slices, NO_SIGNAL)
+            }
         }
     }
 
