@@ -69,6 +69,14 @@ impl Marks {
         }
     }
 
+    /// A subscription has ended: it holds nothing back any more.
+    pub(super) fn forget(&mut self, number: u32) {
+        self.0.retain_mut(|(_, marks)| {
+            marks.retain(|(known, _)| *known != number);
+            !marks.is_empty()
+        });
+    }
+
     fn of(&mut self, topic: &Topic) -> Option<&mut ByNumber> {
         let found = self.0.iter_mut().find(|(known, _)| known == topic);
         found.map(|(_, marks)| marks)
@@ -211,6 +219,20 @@ mod tests {
             prop_assert!(id.bytes().all(|byte| byte.is_ascii_graphic()), "{id}");
             prop_assert_eq!(Stood::parse(&id), Stood::Topics(expected));
         }
+    }
+
+    #[test]
+    fn what_has_ended_holds_nothing_back() {
+        let mut marks = Marks::default();
+        let [a, b] = ["a", "b"].map(|name| Topic::new(name).unwrap());
+        for (number, topic, offset) in [(0, &a, 5), (7, &a, 1), (7, &b, 1)] {
+            marks.set(number, topic, position(offset));
+        }
+        assert_eq!(marks.id().unwrap(), "a=7-1,b=7-1");
+        marks.forget(7);
+        assert_eq!(marks.id().unwrap(), "a=7-5");
+        marks.forget(0);
+        assert_eq!(marks.id(), None);
     }
 
     #[test]

@@ -181,6 +181,9 @@ impl<T: Transport> Shard<T> {
         let connection = self.berths.at(place)?;
         let at = connection.members.iter().position(|(n, _)| *n == number)?;
         let (_, member) = connection.members.swap_remove(at);
+        if let Some(marks) = &mut connection.marks {
+            marks.forget(number);
+        }
         self.lane.unsubscribe(member);
         Some(member)
     }
