@@ -3,14 +3,14 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test lint docs unit fuzz loom bench bench-gateway clean compiler clients autobahn
+.PHONY: demo test lint docs unit fuzz loom bench bench-gateway browser clean compiler clients autobahn
 
 ## The main job on real input, with a table and a picture at the end.
 demo:
 	$(CARGO) run --release --locked -p distributary --example demo --features gateway
 
 ## All tests.
-test: lint docs unit loom fuzz
+test: lint docs unit browser loom fuzz
 
 # The fuzz targets link libFuzzer, which is C++.
 compiler:
@@ -25,7 +25,8 @@ lint: compiler
 docs:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc -p distributary --features gateway --no-deps --locked
 
-## What the gateway is tested with: a browser, curl, and clients from npm and PyPI.
+## What the gateway and its clients are tested with: a browser, curl, and packages from
+## npm and PyPI.
 clients:
 	./core/tests/clients/install.sh
 
@@ -36,6 +37,10 @@ autobahn:
 ## Unit tests, the integration tests, the examples, and the examples in the docs.
 unit: compiler clients
 	$(CARGO) test --locked -p distributary -p distributary-fuzz --features distributary/gateway
+
+## The client for browsers: its source, its build and its types.
+browser: clients
+	cd examples/browser && npm test
 
 ## Every interleaving of park, publish and unsubscribe, as far as loom goes.
 loom:

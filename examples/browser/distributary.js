@@ -21,8 +21,10 @@ export function connect(url, options = {}) {
 
   const listeners = {};
   const subscriptions = new Map();
-  // What the application subscribed this client to: it has ids of its own.
+  // What the application subscribed this client to has ids of its own: when it let the
+  // client in, and later, as long as the connection lasts.
   const granted = new Map();
+  const later = new Map();
   let state, socket, timer, ticket, pingMs, openSince;
   // What the granted ids stand for, how many there are, and the last that was shown of
   // where they stood.
@@ -196,14 +198,16 @@ export function connect(url, options = {}) {
 
   function hear(message) {
     const { type, id, base64, ...rest } = message;
-    if (type == "subscribed" && !isOwn(id) && !granted.has(id)) {
-      granted.set(id, subscription(id, {}, {
+    // Granted ones count from 0 down, around the end of 32 bits.
+    const kept = id > 0 && id < 2 ** 31 ? subscriptions : -id >>> 0 < awaited ? granted : later;
+    if (type == "subscribed" && kept != subscriptions && !kept.has(id)) {
+      kept.set(id, subscription(id, {}, {
         onEvent: (event) => emit("event", event),
         onLagged: (lagged) => emit("lagged", lagged),
         onSubscribed: (subscribed) => emit("subscribed", subscribed),
       }));
     }
-    const of = (isOwn(id) ? subscriptions : granted).get(id);
+    const of = kept.get(id);
     if (base64 != null) rest.bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt());
 
     if (type == "welcome") {
@@ -211,6 +215,7 @@ export function connect(url, options = {}) {
       openSince = Date.now();
       // Ids that stand for something else now begin where they are told.
       if (rest.grant != grant) granted.clear();
+      later.clear();
       ({ grant, subscriptions: awaited = 0 } = rest);
       after(pingMs, probe);
       become("open");
@@ -289,11 +294,6 @@ export function connect(url, options = {}) {
 
 function subscription(id, spec, callbacks) {
   return { id, spec, callbacks, positions: new Map(Object.entries(spec.from ?? {})) };
-}
-
-// Whether this client chose the id.
-function isOwn(id) {
-  return id > 0 && id < 2 ** 31;
 }
 
 // Keeps the position, behind those that were kept before.

@@ -1,10 +1,12 @@
 //! The gateway: a WebSocket and SSE endpoint whose sinks are sockets.
 //!
-//! The way of a connection, in order: [`front`] accepts it, asks the application
-//! ([`request`], [`verdict`]) and hands the socket to one of the [`lanes`], the threads
-//! that own sockets from then on and read, write, ping and close them. [`wire`] is what
-//! the bytes mean. An event's way ends here: its frame is made once per kind and the
-//! same bytes go to every socket.
+//! Begin with [`Gateway::builder`]; [`protocol`] is for the authors of clients.
+//!
+//! The way of a connection, in order: `front` accepts it, asks the application
+//! (`request`, `verdict`) and hands the socket to one of the `lanes`, the threads that
+//! own sockets from then on and read, write, ping and close them. `wire` is what the
+//! bytes mean. An event's way ends here: its frame is made once per kind and the same
+//! bytes go to every socket.
 //!
 //! The front runs on the application's tokio runtime. The lanes do not: each is a
 //! thread with a poll of its own, because a task per socket costs three times as much

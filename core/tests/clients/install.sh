@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Installs the clients that the gateway is tested with: a browser, curl, and the packages
-# that the scripts beside this one use, in the versions of their lock files. Does nothing
-# where all is there.
+# that the scripts beside this one and the tests of examples/browser use, in the versions
+# of their lock files. Does nothing where all is there.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 target="$here/../../../target/clients"
+browser="$here/../../../examples/browser"
 
 # need WHAT PACKAGES COMMAND...: one of the commands is there, or is installed.
 need() {
@@ -43,12 +44,13 @@ python_packages() {
 }
 
 node_packages() {
-    (cd "$here/node" && npm ci --no-audit --no-fund --loglevel=error)
+    (cd "$1" && npm ci --no-audit --no-fund --loglevel=error)
 }
 
 need "curl" curl curl
 need "Node 20 or later" "nodejs npm" node
 need "Python 3.9 or later" "python3 python3-venv" python3
 need "a Chromium" chromium chromium chromium-browser google-chrome google-chrome-stable
-unless "$here/node/node_modules/.installed" "$here/node/package-lock.json" node_packages
+unless "$here/node/node_modules/.installed" "$here/node/package-lock.json" node_packages "$here/node"
+unless "$browser/node_modules/.installed" "$browser/package-lock.json" node_packages "$browser"
 unless "$target/python/.installed" "$here/python/requirements.txt" python_packages

@@ -510,6 +510,22 @@ for (const file of ["distributary.js", "distributary.min.js"]) {
         assert.equal(await shown(granted), "a=1-1");
       });
 
+      test("may be made later, and is not resumed then", async () => {
+        const { socket, heard } = await skewed();
+        heard();
+        const later = 2147483648;
+        socket.say(told(later, { a: "1-0", c: "1-1" }));
+        socket.say(fromServer("c", "1-2", later));
+        socket.say(fromServer("c", "1-2", later));
+        socket.say({ type: "unsubscribed", id: later });
+        assert.deepEqual(heard(), ["1-2"]);
+        assert.equal(await shown(two), "a=1-2,b=1-1");
+        FakeWebSocket.last.say(told(later, { c: "1-1" }));
+        heard();
+        FakeWebSocket.last.say(fromServer("c", "1-2", later));
+        assert.deepEqual(heard(), ["1-2"], "of another subscription with the same id");
+      });
+
       test("is gone when the application grants nothing any more", async () => {
         await skewed();
         await reconnect();

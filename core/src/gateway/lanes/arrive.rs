@@ -7,7 +7,7 @@ use super::{
     command::{Arrival, Speech},
     connection::{Connection, Stage},
     marks::Stood,
-    numbers,
+    millis, numbers,
     outbox::Outbox,
     shard::Shard,
     stream::Transport,
@@ -67,13 +67,14 @@ impl<T: Transport> Shard<T> {
                 hungry: false,
                 unread: false,
                 corked: false,
+                doomed: false,
                 leaving: false,
                 _permit: arrival.permit,
             },
         );
         self.arm(
             place,
-            now + self.shared.limits.ping_every.as_millis() as u64,
+            now.saturating_add(millis(self.shared.limits.ping_every)),
         );
         let stood = arrival.resume.as_deref().map(Stood::parse);
         let selectors = &arrival.grant.selectors;
@@ -112,7 +113,7 @@ impl<T: Transport> Shard<T> {
             return self.end(place, ended, reason);
         }
         if arrival.speech == Speech::Json {
-            let every = self.shared.limits.ping_every.as_millis() as u64;
+            let every = millis(self.shared.limits.ping_every);
             let name = numbers::name(selectors);
             let granted = (!selectors.is_empty()).then_some((selectors.len(), &name[..]));
             let ticket = arrival.ticket.as_deref();

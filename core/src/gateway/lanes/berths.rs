@@ -5,7 +5,10 @@
 //! token never names another connection than it was made for; if it did name an empty
 //! place, that is counted as a write to a closed sink.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, atomic::Ordering},
+};
 
 use super::{
     command::Speech,
@@ -28,12 +31,15 @@ use crate::{
 pub(super) struct Berths<T> {
     places: Vec<Berth<T>>,
     free: Vec<u32>,
+    /// Connections.
+    count: usize,
     pub(super) recent: Recent,
     pub(super) meters: Arc<Meters>,
     /// Milliseconds on the lane's clock.
     pub(super) now: u64,
-    /// Connections whose end came up while the engine was being served.
-    pub(super) doomed: Vec<(u32, Ended)>,
+    /// Connections whose end came up while the engine was being served, with their
+    /// generations. Nothing is written to them any more.
+    pub(super) doomed: VecDeque<(u32, u32, Ended)>,
     /// Connections that may be written to, once the others have had their turn.
     pub(super) paused: Vec<u32>,
     /// Connections that the system has stopped taking bytes for.
@@ -42,7 +48,7 @@ pub(super) struct Berths<T> {
 
 struct Berth<T> {
     /// How many connections this place has seen.
-    generation: u16,
+    generation: u32,
     connection: Option<Box<Connection<T>>>,
 }
 
@@ -60,10 +66,11 @@ impl<T: Transport> Berths<T> {
         Berths {
             places: Vec::new(),
             free: Vec::new(),
+            count: 0,
             recent,
             meters,
             now: 0,
-            doomed: Vec::new(),
+            doomed: VecDeque::new(),
             paused: Vec::new(),
             blocked: Vec::new(),
         }
@@ -80,13 +87,14 @@ impl<T: Transport> Berths<T> {
         })
     }
 
-    /// Gives a reserved place back unused.
+    /// Gives a place back: its socket is closed, so the poll tells nothing of it any more.
     pub(super) fn release(&mut self, place: u32) {
         self.free.push(place);
     }
 
     pub(super) fn moor(&mut self, place: u32, connection: Connection<T>) {
         self.places[place as usize].connection = Some(Box::new(connection));
+        self.count += 1;
         self.meters.open.fetch_add(1, Ordering::Relaxed);
         self.meters.opened.fetch_add(1, Ordering::Relaxed);
     }
@@ -98,12 +106,12 @@ impl<T: Transport> Berths<T> {
             .as_deref_mut()
     }
 
-    pub(super) fn generation(&self, place: u32) -> u16 {
+    pub(super) fn generation(&self, place: u32) -> u32 {
         self.places[place as usize].generation
     }
 
     /// The connection of this generation.
-    pub(super) fn find(&mut self, place: u32, generation: u16) -> Option<&mut Connection<T>> {
+    pub(super) fn find(&mut self, place: u32, generation: u32) -> Option<&mut Connection<T>> {
         let berth = self.places.get_mut(place as usize)?;
         match berth.generation == generation {
             true => berth.connection.as_deref_mut(),
@@ -111,12 +119,13 @@ impl<T: Transport> Berths<T> {
         }
     }
 
-    /// Takes a connection out, for good.
+    /// Takes a connection out, for good. Its place is still taken: the poll knows its
+    /// socket by it.
     pub(super) fn remove(&mut self, place: u32) -> Option<Box<Connection<T>>> {
         let berth = self.places.get_mut(place as usize)?;
         let connection = berth.connection.take()?;
         berth.generation = berth.generation.wrapping_add(1);
-        self.free.push(place);
+        self.count -= 1;
         self.meters.open.fetch_sub(1, Ordering::Relaxed);
         if connection.stalled {
             self.meters.stalled.fetch_sub(1, Ordering::Relaxed);
@@ -135,11 +144,22 @@ impl<T: Transport> Berths<T> {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.count == 0
     }
 
     pub(super) fn len(&self) -> usize {
-        self.places.len() - self.free.len()
+        self.count
+    }
+
+    /// Has a connection ended once the slice is over.
+    fn doom(&mut self, place: u32, ended: Ended) -> Flow {
+        let generation = self.generation(place);
+        if let Some(connection) = self.at(place)
+            && !std::mem::replace(&mut connection.doomed, true)
+        {
+            self.doomed.push_back((place, generation, ended));
+        }
+        Flow::Close
     }
 
     /// Has a connection of the engine's own messages told something: now if it can be,
@@ -150,14 +170,10 @@ impl<T: Transport> Berths<T> {
             return Flow::AlreadyClosed;
         };
         if !connection.outbox.note(note) {
-            self.doomed.push((place, Ended::Slow));
-            return Flow::Close;
+            return self.doom(place, Ended::Slow);
         }
         match connection.flush(&meters, now) {
-            Err(_) => {
-                self.doomed.push((place, Ended::Broken));
-                Flow::Close
-            }
+            Err(_) => self.doom(place, Ended::Broken),
             Ok(_) if connection.outbox.is_empty() => Flow::Taken,
             Ok(_) => {
                 self.blocked.push(place);
@@ -175,7 +191,7 @@ impl<T: Transport> Sink for Berths<T> {
             self.meters.closed_writes.fetch_add(1, Ordering::Relaxed);
             return Flow::AlreadyClosed;
         };
-        if !connection.is_open() || connection.leaving {
+        if !connection.is_served() {
             return Flow::Close;
         }
         match connection.deliver(number, events, &mut self.recent, &self.meters, self.now) {
@@ -187,10 +203,7 @@ impl<T: Transport> Sink for Berths<T> {
                 }
                 Flow::Stalled { taken }
             }
-            Delivered::Broken => {
-                self.doomed.push((place, Ended::Broken));
-                Flow::Close
-            }
+            Delivered::Broken => self.doom(place, Ended::Broken),
         }
     }
 
@@ -201,17 +214,14 @@ impl<T: Transport> Sink for Berths<T> {
             self.meters.closed_writes.fetch_add(1, Ordering::Relaxed);
             return Flow::AlreadyClosed;
         };
-        if !connection.is_open() {
+        if !connection.is_served() {
             return Flow::Close;
         }
         match connection.speech {
             Speech::Json => self.tell(place, frame::text(json::lagged(number, Ok(missed)))),
             Speech::Sse => self.tell(place, sse::lagged(Some(missed), None)),
             Speech::Plain if connection.grant.on_lag == OnLag::Continue => Flow::Taken,
-            Speech::Plain => {
-                self.doomed.push((place, Ended::Lagged));
-                Flow::Close
-            }
+            Speech::Plain => self.doom(place, Ended::Lagged),
         }
     }
 
@@ -230,6 +240,6 @@ impl<T: Transport> Sink for Berths<T> {
             CloseReason::SlowConsumer => Ended::Slow,
             CloseReason::Panicked => Ended::Panicked,
         };
-        self.doomed.push((place, ended));
+        let _ = self.doom(place, ended);
     }
 }

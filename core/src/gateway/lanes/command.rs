@@ -30,12 +30,14 @@ pub(in crate::gateway) struct SocketId {
     /// Which lane of the gateway.
     pub(super) lane: u16,
     pub(super) place: u32,
-    pub(super) generation: u16,
+    pub(super) generation: u32,
 }
 
 impl SocketId {
     pub(in crate::gateway) fn to_u64(self) -> u64 {
-        u64::from(self.generation) << 48 | u64::from(self.lane) << 32 | u64::from(self.place)
+        u64::from(self.generation & 0xffff) << 48
+            | u64::from(self.lane) << 32
+            | u64::from(self.place)
     }
 }
 
@@ -101,7 +103,7 @@ pub(in crate::gateway) enum Command {
     Unsubscribe(SocketId, u32),
     /// The application closes one client.
     Close(SocketId, String),
-    /// The application's answer to the wish of this number; none when it panicked.
+    /// The application's answer to the wish of this serial number; none when it panicked.
     Granted(SocketId, u32, Box<Option<Granted>>),
     /// Everybody goes, spread over this time. Answered when nobody is left.
     Drain(Duration, oneshot::Sender<()>),

@@ -36,8 +36,8 @@ pub(super) struct Connection<T> {
     pub(super) decoder: Decoder,
     /// Its subscriptions, by their [numbers](super::numbers).
     pub(super) members: SmallVec<[(u32, MemberId); 1]>,
-    /// Numbers of subscriptions that the application is being asked about.
-    pub(super) wishes: SmallVec<[u32; 2]>,
+    /// Subscriptions that the application is being asked about.
+    pub(super) wishes: SmallVec<[Wished; 1]>,
     /// Where an SSE client of several topics stands.
     pub(super) marks: Option<Box<Marks>>,
     pub(super) grant: Arc<Grant>,
@@ -59,10 +59,23 @@ pub(super) struct Connection<T> {
     pub(super) unread: bool,
     /// What it has sent is being taken in; answers are written together afterwards.
     pub(super) corked: bool,
+    /// Its end has come up, and follows soon.
+    pub(super) doomed: bool,
     /// Its client has ended the stream: nothing is written to it any more.
     pub(super) leaving: bool,
     /// Dropped last: counts the connection down.
     pub(super) _permit: Permit,
+}
+
+/// A wish that has not been answered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wished {
+    /// The number that the client chose; it may choose it again once it has withdrawn.
+    pub(super) number: u32,
+    /// Tells wishes of one number apart.
+    pub(super) serial: u32,
+    /// It still counts: the application is at work on it.
+    pub(super) withdrawn: bool,
 }
 
 /// How far its end has come.
@@ -96,6 +109,11 @@ pub(super) enum Delivered {
 impl<T: Transport> Connection<T> {
     pub(super) fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Arriving | Stage::Open)
+    }
+
+    /// Whether events are written to it.
+    pub(super) fn is_served(&self) -> bool {
+        self.is_open() && !self.leaving && !self.doomed
     }
 
     /// In which form it gets the events of a subscription.

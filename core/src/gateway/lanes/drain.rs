@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::{shard::Shard, stream::Transport};
+use super::{millis, shard::Shard, stream::Transport};
 
 /// A drain that is under way.
 pub(super) struct Drain {
     /// Places and generations of those who have not been sent away yet.
-    left: Vec<(u32, u16)>,
+    left: Vec<(u32, u32)>,
     total: usize,
     began: u64,
     over: u64,
@@ -34,7 +34,7 @@ impl Drain {
         }
         let gone = (self.total - self.left.len() + 1) as u128;
         let due = (gone * u128::from(self.over)).div_ceil(self.total as u128) as u64;
-        Some((self.began + due).saturating_sub(now))
+        Some(self.began.saturating_add(due).saturating_sub(now))
     }
 }
 
@@ -53,7 +53,7 @@ impl<T: Transport> Shard<T> {
             total: left.len(),
             left,
             began: now,
-            over: over.as_millis() as u64,
+            over: millis(over),
             done: waiting,
         });
         self.go_on_draining();

@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use super::{command::Speech, connection::Stage, shard::Shard, stream::Transport};
+use super::{command::Speech, connection::Stage, millis, shard::Shard, stream::Transport};
 use crate::gateway::{
     ended::Ended,
     wire::{
@@ -44,7 +44,10 @@ impl<T: Transport> Shard<T> {
     }
 
     fn begin_goodbye(&mut self, place: u32, ended: Ended, last: bytes::Bytes, answered: bool) {
-        let until = self.berths.now + self.shared.limits.close_timeout.as_millis() as u64;
+        let until = self
+            .berths
+            .now
+            .saturating_add(millis(self.shared.limits.close_timeout));
         let Some(connection) = self.berths.at(place) else {
             return;
         };
@@ -137,8 +140,7 @@ impl<T: Transport> Shard<T> {
     /// Closes the socket and gives its place back.
     fn remove(&mut self, place: u32) {
         if let Some(connection) = self.berths.remove(place) {
-            self.inbox.count_out();
-            self.bury(connection);
+            self.bury(place, connection);
         }
         self.drained();
     }
@@ -147,7 +149,6 @@ impl<T: Transport> Shard<T> {
     pub(super) fn look_after(&mut self, place: u32) {
         let now = self.berths.now;
         let limits = &self.shared.limits;
-        let millis = |duration: std::time::Duration| duration.as_millis() as u64;
         let (every, timeout) = (millis(limits.ping_every), millis(limits.ping_timeout));
         let write_timeout = millis(limits.write_timeout);
         let Some(connection) = self.berths.at(place) else {
@@ -162,7 +163,7 @@ impl<T: Transport> Shard<T> {
         }
         let mut due = u64::MAX;
         if connection.outbox.is_blocked() {
-            let late = connection.progress + write_timeout;
+            let late = connection.progress.saturating_add(write_timeout);
             if now >= late {
                 return self.end(place, Ended::WriteTimeout, None);
             }
@@ -170,27 +171,29 @@ impl<T: Transport> Shard<T> {
         }
         match (connection.speech, connection.pinged) {
             (Speech::Sse, _) => {
-                let quiet = connection.progress + every;
+                let quiet = connection.progress.saturating_add(every);
                 if now >= quiet && connection.outbox.is_empty() {
-                    due = due.min(now + every);
+                    due = due.min(now.saturating_add(every));
                     self.tell(place, sse::KEEP_ALIVE);
                 } else {
-                    due = due.min(quiet.max(now + every / 4));
+                    due = due.min(quiet.max(now.saturating_add(every / 4)));
                 }
             }
             (_, Some(pinged)) => {
-                if now >= pinged + timeout {
+                if now >= pinged.saturating_add(timeout) {
                     return self.end(place, Ended::Silent, None);
                 }
                 // Once it has answered, the next ping is not to wait for this timeout.
-                due = due.min(pinged + timeout).min(now + every);
+                due = due
+                    .min(pinged.saturating_add(timeout))
+                    .min(now.saturating_add(every));
             }
             (_, None) => {
-                let quiet = connection.heard + every;
+                let quiet = connection.heard.saturating_add(every);
                 if now >= quiet {
                     connection.pinged = Some(now);
                     connection.outbox.control(frame::control(Opcode::Ping, &[]));
-                    due = due.min(now + timeout.min(every));
+                    due = due.min(now.saturating_add(timeout.min(every)));
                     self.flush(place);
                 } else {
                     due = due.min(quiet);
@@ -203,7 +206,7 @@ impl<T: Transport> Shard<T> {
     /// Sends a connection away for a deploy, with a hint when to come back.
     pub(super) fn send_away(&mut self, place: u32) {
         let wait = self.shared.limits.come_back();
-        let millis = wait.as_millis() as u64;
+        let millis = millis(wait);
         match self.berths.at(place).map(|connection| connection.speech) {
             Some(Speech::Json) => self.say(place, json::reconnect(millis)),
             Some(Speech::Sse) => self.tell(place, sse::retry(millis)),

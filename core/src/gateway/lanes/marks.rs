@@ -21,8 +21,10 @@ use crate::{
     topic::Topic,
 };
 
-/// Topics of which one id can speak. An id of more would be longer than a header may be.
+/// Topics of which one id can speak.
 const MOST: usize = 64;
+/// The longest id, in bytes: it comes back in a header, and proxies take some thousand.
+const LONGEST: usize = 2_048;
 /// The id of a client that follows more: coming back with it, it is told that it may
 /// have missed something.
 const TOO_MANY: &str = "*";
@@ -30,7 +32,9 @@ const TOO_MANY: &str = "*";
 /// Where an SSE client of several topics, or with several subscriptions, stands: in each
 /// topic its subscriptions by their numbers.
 #[derive(Debug, Default)]
-pub(super) struct Marks(Vec<(Topic, SmallVec<[(u32, Position); 1]>)>);
+pub(super) struct Marks(Vec<(Topic, ByNumber)>);
+
+type ByNumber = SmallVec<[(u32, Position); 1]>;
 
 impl Marks {
     /// A subscription stands here in a topic. Returns where it stood before.
@@ -65,7 +69,15 @@ impl Marks {
         }
     }
 
-    fn of(&mut self, topic: &Topic) -> Option<&mut SmallVec<[(u32, Position); 1]>> {
+    /// A subscription has ended: it holds nothing back any more.
+    pub(super) fn forget(&mut self, number: u32) {
+        self.0.retain_mut(|(_, marks)| {
+            marks.retain(|(known, _)| *known != number);
+            !marks.is_empty()
+        });
+    }
+
+    fn of(&mut self, topic: &Topic) -> Option<&mut ByNumber> {
         let found = self.0.iter_mut().find(|(known, _)| known == topic);
         found.map(|(_, marks)| marks)
     }
@@ -88,6 +100,9 @@ impl Marks {
             encode(topic.as_str(), &mut id);
             // Writing to a string does not fail.
             let _ = write!(id, "={position}");
+        }
+        if id.len() > LONGEST {
+            return Some(TOO_MANY.to_owned());
         }
         (!id.is_empty()).then_some(id)
     }
@@ -204,6 +219,20 @@ mod tests {
             prop_assert!(id.bytes().all(|byte| byte.is_ascii_graphic()), "{id}");
             prop_assert_eq!(Stood::parse(&id), Stood::Topics(expected));
         }
+    }
+
+    #[test]
+    fn what_has_ended_holds_nothing_back() {
+        let mut marks = Marks::default();
+        let [a, b] = ["a", "b"].map(|name| Topic::new(name).unwrap());
+        for (number, topic, offset) in [(0, &a, 5), (7, &a, 1), (7, &b, 1)] {
+            marks.set(number, topic, position(offset));
+        }
+        assert_eq!(marks.id().unwrap(), "a=7-1,b=7-1");
+        marks.forget(7);
+        assert_eq!(marks.id().unwrap(), "a=7-5");
+        marks.forget(0);
+        assert_eq!(marks.id(), None);
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! The threads that own sockets.
 //!
 //! A connection comes in by [`command`] and is taken in by [`arrive`]; from then on it
-//! is a [`connection`] at one of the [`berths`], which are the engine's sink. What the
-//! client sends is [`incoming`], its [`wishes`] among it; what is written goes through its [`outbox`];
-//! [`ending`] is how it goes, [`drain`] how all go. The [`shard`] holds all of it and
-//! is pure: the [`thread`] has the poll and the clock, [`stream`] the sockets, [`wheel`]
-//! the due times.
+//! is a [`connection`] at one of the [`berths`], which are the engine's sink. Its
+//! subscriptions have [`numbers`], and [`marks`] say where they stand. What the client
+//! sends is [`incoming`], its [`wishes`] among it; what is written goes through its
+//! [`outbox`]; [`ending`] is how it goes, [`drain`] how all go. The [`shard`] holds all
+//! of it and is pure: the [`thread`] has the poll and the clock, [`stream`] the sockets,
+//! [`wheel`] the due times.
 
 mod arrive;
 mod berths;
@@ -116,8 +117,19 @@ impl Lanes {
     }
 }
 
+impl Drop for Lanes {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Whole milliseconds; what is longer than those can say is for ever.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Waits for the application's answer to a wish and posts it. A panic is an answer too.
-async fn answered(mut answer: Answer<Granted>, id: SocketId, number: u32, inbox: Inbox) {
+async fn answered(mut answer: Answer<Granted>, id: SocketId, serial: u32, inbox: Inbox) {
     let granted = poll_fn(|cx| {
         let polled = catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx)));
         match polled {
@@ -129,5 +141,5 @@ async fn answered(mut answer: Answer<Granted>, id: SocketId, number: u32, inbox:
     let granted = granted.await;
     // What it owns may panic when dropped.
     let _ = catch_unwind(AssertUnwindSafe(|| drop(answer)));
-    inbox.post(Command::Granted(id, number, Box::new(granted)));
+    inbox.post(Command::Granted(id, serial, Box::new(granted)));
 }

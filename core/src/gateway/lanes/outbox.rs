@@ -49,6 +49,14 @@ struct Own {
 }
 
 impl Own {
+    /// Makes one of all control frames, unless the first has begun.
+    fn join_controls(&mut self) {
+        if self.written == 0 && self.controls.len() > 1 {
+            let all: Vec<u8> = self.controls.drain(..).flatten().collect();
+            self.controls.push_back(all.into());
+        }
+    }
+
     /// All notes, to be written as one.
     fn take_notes(&mut self) -> Option<Bytes> {
         self.bytes = 0;
@@ -188,6 +196,7 @@ impl Outbox {
         let Some(own) = &mut self.own else {
             return Ok(0);
         };
+        own.join_controls();
         let Some(frame) = own.controls.front() else {
             return Ok(0);
         };

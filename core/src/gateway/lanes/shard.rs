@@ -16,6 +16,7 @@ use super::{
     command::{Command, Inbox, SocketId},
     connection::{Connection, Stage},
     drain::Drain,
+    millis,
     outbox::Flushed,
     stream::Transport,
     wheel::Wheel,
@@ -49,7 +50,7 @@ pub(in crate::gateway) struct Shard<T> {
     pub(super) lane: Lane,
     pub(super) berths: Berths<T>,
     /// By place, generation and due time.
-    pub(super) wheel: Wheel<(u32, u16, u64)>,
+    pub(super) wheel: Wheel<(u32, u32, u64)>,
     /// Sockets that were paused while the system would take more.
     hungry: VecDeque<u32>,
     /// Sockets that were left with something to read.
@@ -59,13 +60,16 @@ pub(in crate::gateway) struct Shard<T> {
     leaving: VecDeque<u32>,
     /// Connections that are over. To close a socket takes the system longer than all
     /// else that there is to do about it.
-    over: VecDeque<Box<Connection<T>>>,
+    over: VecDeque<(u32, Box<Connection<T>>)>,
     pub(super) drain: Option<Drain>,
     /// How much may still be read before the next slice.
     pub(super) intake: usize,
     /// Where every socket is read into.
     pub(super) buffer: Vec<u8>,
-    due: Vec<(u32, u16, u64)>,
+    /// Connections whose time has come.
+    due: VecDeque<(u32, u32, u64)>,
+    /// Counts the wishes about which the application was asked.
+    pub(super) serial: u32,
 }
 
 impl<T: Transport> Shard<T> {
@@ -91,7 +95,8 @@ impl<T: Transport> Shard<T> {
             drain: None,
             intake: INTAKE,
             buffer: vec![0; READ],
-            due: Vec::new(),
+            due: VecDeque::new(),
+            serial: 0,
         }
     }
 
@@ -132,12 +137,18 @@ impl<T: Transport> Shard<T> {
             || !self.unread.is_empty()
             || !self.leaving.is_empty()
             || !self.over.is_empty()
+            || !self.due.is_empty()
+            || !self.berths.doomed.is_empty()
     }
 
     /// Carries out what came up while the engine was being served.
     fn settle(&mut self) {
-        while let Some((place, ended)) = self.berths.doomed.pop() {
-            self.end(place, ended, None);
+        for _ in 0..SOME.min(self.berths.doomed.len()) {
+            if let Some((place, generation, ended)) = self.berths.doomed.pop_front()
+                && self.berths.find(place, generation).is_some()
+            {
+                self.end(place, ended, None);
+            }
         }
         while let Some(place) = self.berths.blocked.pop() {
             self.note_blocked(place);
@@ -186,10 +197,10 @@ impl<T: Transport> Shard<T> {
             }
         }
         for _ in 0..SOME.min(self.over.len()) {
-            let connection = self.over.pop_front();
-            // The permit and the session are the application's and admission's: what
-            // their destructors do must not end the lane.
-            self.ask(|_| drop(connection));
+            self.close_one();
+        }
+        for _ in 0..SOME.min(self.due.len()) {
+            self.look_after_one();
         }
         for _ in 0..SOME.min(self.unread.len()) {
             if self.intake > 0
@@ -212,8 +223,41 @@ impl<T: Transport> Shard<T> {
     }
 
     /// Closes a socket, soon.
-    pub(super) fn bury(&mut self, connection: Box<Connection<T>>) {
-        self.over.push_back(connection);
+    pub(super) fn bury(&mut self, place: u32, connection: Box<Connection<T>>) {
+        self.over.push_back((place, connection));
+    }
+
+    fn close_one(&mut self) {
+        if let Some((place, connection)) = self.over.pop_front() {
+            // The permit and the session are the application's and admission's: what their
+            // destructors do must not end the lane.
+            self.ask(|_| drop(connection));
+            self.release(place);
+        }
+    }
+
+    /// Closes every socket, without a word.
+    pub(super) fn abandon(&mut self) {
+        let taken: Vec<u32> = self.berths.taken().collect();
+        for place in taken {
+            self.gone(place, Ended::Closed);
+        }
+        while !self.over.is_empty() {
+            self.close_one();
+        }
+    }
+
+    /// Looks after one whose time has come.
+    fn look_after_one(&mut self) {
+        let Some((place, generation, at)) = self.due.pop_front() else {
+            return;
+        };
+        match self.berths.find(place, generation) {
+            Some(connection) if connection.armed == at => connection.armed = u64::MAX,
+            // It was armed for an earlier time since.
+            _ => return,
+        }
+        self.look_after(place);
     }
 
     /// Has a socket read again although its poll will not say so.
@@ -279,12 +323,15 @@ impl<T: Transport> Shard<T> {
 
     /// The system has stopped taking bytes for this socket.
     fn note_blocked(&mut self, place: u32) {
-        let due = self.berths.now + self.shared.limits.write_timeout.as_millis() as u64;
+        let now = self.berths.now;
+        let due = now.saturating_add(millis(self.shared.limits.write_timeout));
         let Some(connection) = self.berths.at(place) else {
             return;
         };
         if connection.outbox.is_blocked() && !connection.stalled {
             connection.stalled = true;
+            // Before, it had nothing to take.
+            connection.progress = now;
             self.berths.meters.stalled_one();
         }
         self.arm(place, due);
@@ -301,21 +348,13 @@ impl<T: Transport> Shard<T> {
         }
     }
 
-    /// Says what time it is, in milliseconds since the lane began, and looks after those
-    /// that are due.
+    /// Says what time it is, in milliseconds since the lane began. Those who are due are
+    /// looked after as the shard [goes on](Shard::go_on): after a large event thousands
+    /// may be due at once.
     pub(in crate::gateway) fn tick(&mut self, now: u64) {
         self.berths.now = now;
-        let mut due = std::mem::take(&mut self.due);
-        self.wheel.advance(now, &mut due);
-        for (place, generation, at) in due.drain(..) {
-            match self.berths.find(place, generation) {
-                Some(connection) if connection.armed == at => connection.armed = u64::MAX,
-                // It was armed for an earlier time since.
-                _ => continue,
-            }
-            self.look_after(place);
-        }
-        self.due = due;
+        let due = &mut self.due;
+        self.wheel.advance(now, |key| due.push_back(key));
         self.go_on_draining();
     }
 
@@ -337,7 +376,7 @@ impl<T: Transport> Shard<T> {
                     self.end(place, Ended::Application, Some(reason));
                 }
             }
-            Command::Granted(id, number, granted) => self.granted(id, number, *granted),
+            Command::Granted(id, serial, granted) => self.granted(id, serial, *granted),
             Command::Drain(over, done) => self.begin_drain(over, done),
             // Whoever turns the shard makes streams of arrivals, and ends.
             Command::Arrive(_) | Command::End(_) => {}
@@ -377,10 +416,11 @@ impl<T: Transport> Shard<T> {
         }
         // Notes of a connection that is being taken in go out together, behind the answer
         // to its request.
-        match connection.outbox.note(note) {
-            true if connection.stage == Stage::Arriving => {}
-            true => self.flush(place),
-            false => self.end(place, Ended::Slow, None),
+        let fits = connection.outbox.note(note);
+        match connection.stage {
+            Stage::Arriving => {}
+            _ if fits => self.flush(place),
+            _ => self.end(place, Ended::Slow, None),
         }
     }
 

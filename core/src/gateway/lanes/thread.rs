@@ -42,8 +42,8 @@ struct Round {
     shared: Arc<Shared>,
     inbox: Inbox,
     began: Instant,
-    /// Told to end, by when everybody has to be gone, and who waits for it.
-    ending: Option<(Instant, Vec<oneshot::Sender<()>>)>,
+    /// Told to end: by when everybody has to be gone, if ever, and who waits for it.
+    ending: Option<(Option<Instant>, Vec<oneshot::Sender<()>>)>,
 }
 
 /// Starts a lane's thread. Where commands to it are posted.
@@ -75,8 +75,10 @@ pub(super) fn start(
             // wait for its end are told by their channels.
             let inbox = round.inbox.clone();
             let _ = catch_unwind(AssertUnwindSafe(|| round.run()));
-            drop(round);
             inbox.end();
+            // Those who are left are dropped one by one: what each owns may panic.
+            let _ = catch_unwind(AssertUnwindSafe(|| round.shard.abandon()));
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(round)));
         })?;
     Ok(inbox)
 }
@@ -142,7 +144,8 @@ impl Round {
             return Some(Duration::ZERO);
         }
         let ending = self.ending.as_ref();
-        let ending = ending.map(|(by, _)| by.saturating_duration_since(Instant::now()));
+        let ending = ending.and_then(|(by, _)| *by);
+        let ending = ending.map(|by| by.saturating_duration_since(Instant::now()));
         let due = self.shard.patience().map(Duration::from_millis);
         // A poll takes whole milliseconds: one that is up a little early is up in vain.
         let due = due.map(|due| due.max(Duration::from_millis(1)));
@@ -158,7 +161,7 @@ impl Round {
             match command {
                 Command::Arrive(arrival) => self.arrive(*arrival),
                 Command::End(done) => {
-                    let by = Instant::now() + self.shared.limits.close_timeout;
+                    let by = Instant::now().checked_add(self.shared.limits.close_timeout);
                     let (_, waiting) = self.ending.get_or_insert((by, Vec::new()));
                     waiting.extend(done);
                     self.shard.end_all(Ended::Closed);
@@ -189,7 +192,8 @@ impl Round {
 
     fn is_over(&mut self) -> bool {
         let over = self.ending.as_ref().is_some_and(|(by, _)| {
-            self.shard.len() == 0 && self.inbox.is_empty() || Instant::now() >= *by
+            let late = by.is_some_and(|by| Instant::now() >= by);
+            late || self.shard.len() == 0 && self.inbox.is_empty()
         });
         if over && let Some((_, waiting)) = self.ending.take() {
             for done in waiting {

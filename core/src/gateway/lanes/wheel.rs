@@ -34,11 +34,12 @@ impl<K: Copy> Wheel<K> {
     }
 
     /// Tells those that have become due.
-    pub(super) fn advance(&mut self, now_ms: u64, due: &mut Vec<K>) {
+    pub(super) fn advance(&mut self, now_ms: u64, mut tell: impl FnMut(K)) {
         let until = now_ms / TICK;
         if until <= self.now {
             return;
         }
+        let mut told = 0;
         // After a round every slot has been looked at.
         let first = (self.now + 1).max(until.saturating_sub(SLOTS as u64 - 1));
         for tick in first..=until {
@@ -46,7 +47,8 @@ impl<K: Copy> Wheel<K> {
             slot.retain(|(at, key)| {
                 let waits = *at > until;
                 if !waits {
-                    due.push(*key);
+                    told += 1;
+                    tell(*key);
                 }
                 waits
             });
@@ -55,7 +57,7 @@ impl<K: Copy> Wheel<K> {
             }
         }
         self.now = until;
-        self.len -= due.len().min(self.len);
+        self.len -= told;
     }
 
     /// How many milliseconds until something may become due. `None` when nothing waits.
@@ -93,7 +95,7 @@ mod tests {
                 }
                 now += step;
                 let mut told = Vec::new();
-                wheel.advance(now, &mut told);
+                wheel.advance(now, |name| told.push(name));
                 for name in &told {
                     let at = waiting.iter().position(|(_, n)| n == name);
                     let (due, _) = waiting.swap_remove(at.expect("told twice"));

@@ -3,12 +3,14 @@
 //!
 //! A wish within what was allowed is granted at once. About any other the application
 //! is asked in a task, and its answer comes back as a command; until then the wish
-//! stands with its connection, and can be taken back.
+//! stands with its connection and can be taken back, though it counts until the
+//! application is through with it.
 
 use std::sync::Arc;
 
 use super::{
     command::{SocketId, Speech},
+    connection::Wished,
     numbers,
     shard::Shard,
     stream::Transport,
@@ -35,7 +37,10 @@ impl<T: Transport> Shard<T> {
             return self.say(place, note);
         }
         let known = |n: &u32| *n == number;
-        if connection.members.iter().any(|(n, _)| known(n)) || connection.wishes.iter().any(known) {
+        let mut wished = connection.wishes.iter().filter(|wished| !wished.withdrawn);
+        if connection.members.iter().any(|(n, _)| known(n))
+            || wished.any(|wished| known(&wished.number))
+        {
             let message = "this id is in use: choose another, or unsubscribe it first";
             let note = json::error(Some(number), json::Code::BadRequest, message);
             return self.say(place, note);
@@ -49,7 +54,13 @@ impl<T: Transport> Shard<T> {
             let note = json::error(Some(number), json::Code::Denied, message);
             return self.say(place, note);
         };
-        connection.wishes.push(number);
+        self.serial = self.serial.wrapping_add(1);
+        let serial = self.serial;
+        connection.wishes.push(Wished {
+            number,
+            serial,
+            withdrawn: false,
+        });
         let session = Arc::clone(&connection.session);
         let handle = self.handle(place);
         let (id, inbox) = (handle.id, self.inbox.clone());
@@ -60,23 +71,28 @@ impl<T: Transport> Shard<T> {
         };
         self.shared
             .runtime
-            .spawn(super::answered(answer, id, number, inbox));
+            .spawn(super::answered(answer, id, serial, inbox));
     }
 
     /// The application has answered a wish.
-    pub(super) fn granted(&mut self, id: SocketId, number: u32, granted: Option<Granted>) {
+    pub(super) fn granted(&mut self, id: SocketId, serial: u32, granted: Option<Granted>) {
         let Some(place) = self.place_of(id) else {
             return;
         };
         let Some(connection) = self.berths.at(place) else {
             return;
         };
-        let Some(at) = connection.wishes.iter().position(|n| *n == number) else {
-            // Taken back meanwhile.
+        let at = connection
+            .wishes
+            .iter()
+            .position(|wished| wished.serial == serial);
+        let Some(at) = at else {
             return;
         };
-        connection.wishes.swap_remove(at);
-        if !connection.is_open() {
+        let Wished {
+            number, withdrawn, ..
+        } = connection.wishes.swap_remove(at);
+        if withdrawn || !connection.is_open() {
             return;
         }
         match granted {
@@ -106,14 +122,18 @@ impl<T: Transport> Shard<T> {
         let Some(connection) = self.berths.at(place) else {
             return;
         };
-        let wished = connection.wishes.iter().position(|n| *n == number);
-        let note = match wished {
-            Some(at) => {
-                connection.wishes.swap_remove(at);
-                json::unsubscribed(number)
+        let mut wishes = connection.wishes.iter_mut();
+        let wished = wishes.find(|wished| wished.number == number && !wished.withdrawn);
+        let known = match wished {
+            Some(wished) => {
+                wished.withdrawn = true;
+                true
             }
-            None if self.leave(place, number).is_some() => json::unsubscribed(number),
-            None => {
+            None => self.leave(place, number).is_some(),
+        };
+        let note = match known {
+            true => json::unsubscribed(number),
+            false => {
                 let message = "there is no subscription of this id";
                 json::error(Some(number), json::Code::Unknown, message)
             }
@@ -161,6 +181,9 @@ impl<T: Transport> Shard<T> {
         let connection = self.berths.at(place)?;
         let at = connection.members.iter().position(|(n, _)| *n == number)?;
         let (_, member) = connection.members.swap_remove(at);
+        if let Some(marks) = &mut connection.marks {
+            marks.forget(number);
+        }
         self.lane.unsubscribe(member);
         Some(member)
     }

@@ -24,7 +24,7 @@ use super::{
     json::{self, EventBody},
     sse,
 };
-use crate::{event::Event, gateway::meters::Meters};
+use crate::{event::Event, gateway::meters::Meters, wake::contained};
 
 /// In which form an event goes out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,9 +48,14 @@ pub(in crate::gateway) struct Encoder {
     table: Mutex<HashMap<usize, Weak<Forms>, ahash::RandomState>>,
 }
 
+/// Frames of one event that are kept for others to find.
+const KEPT: usize = 16;
+
 /// The frames of one event.
 pub(in crate::gateway) struct Forms {
-    event: Event,
+    /// Named by the address of this event, which nobody else has while it is held.
+    event: Option<Event>,
+    address: usize,
     encoder: Arc<Encoder>,
     made: Mutex<SmallVec<[(Kind, Frame); 1]>>,
     /// What all `event` messages of the JSON protocol have in common.
@@ -77,7 +82,8 @@ impl Encoder {
             return forms;
         }
         let forms = Arc::new(Forms {
-            event: event.clone(),
+            event: Some(event.clone()),
+            address: event.address(),
             encoder: Arc::clone(self),
             made: Mutex::default(),
             json: OnceLock::new(),
@@ -89,19 +95,23 @@ impl Encoder {
 }
 
 impl Forms {
-    fn frame(&self, kind: Kind) -> Frame {
+    fn frame(&self, event: &Event, kind: Kind) -> Frame {
         let mut made = self.made.lock();
         if let Some((_, frame)) = made.iter().find(|(known, _)| *known == kind) {
             return frame.clone();
         }
-        let frame = self.encode(kind);
+        let frame = self.encode(event, kind);
         self.encoder.meters.frame_made();
-        made.push((kind, frame.clone()));
+        // Clients choose the numbers of their subscriptions: those who all choose another
+        // one get frames of their own, which are not kept.
+        if made.len() < KEPT {
+            made.push((kind, frame.clone()));
+        }
         frame
     }
 
-    fn encode(&self, kind: Kind) -> Frame {
-        let (event, fragment) = (&self.event, self.encoder.fragment);
+    fn encode(&self, event: &Event, kind: Kind) -> Frame {
+        let fragment = self.encoder.fragment;
         let payload = event.payload();
         let message =
             |opcode, body: SmallVec<_>| Frame::message(opcode, body, fragment, Some(event));
@@ -131,7 +141,7 @@ impl Forms {
 
 impl Drop for Forms {
     fn drop(&mut self) {
-        let address = self.event.address();
+        let address = self.address;
         let mut table = self.encoder.table.lock();
         // Somebody may have made it anew in between: that one is alive.
         if table.get(&address).is_some_and(|w| w.strong_count() == 0) {
@@ -139,6 +149,9 @@ impl Drop for Forms {
         }
         drop(table);
         self.encoder.meters.event_sent(*self.hits.get_mut());
+        // Perhaps the last holder of the event, whose buffers are anybody's.
+        let (event, json) = (self.event.take(), self.json.take());
+        contained(|| drop((event, json)));
     }
 }
 
@@ -190,7 +203,7 @@ impl Recent {
                 self.clear();
             }
             let forms = self.encoder.forms(event);
-            let frame = forms.frame(kind);
+            let frame = forms.frame(event, kind);
             self.bytes += frame.len();
             let place = Place {
                 address,

@@ -15,7 +15,7 @@ use std::io::IoSlice;
 use bytes::{BufMut, Bytes, BytesMut};
 use smallvec::{SmallVec, smallvec};
 
-use crate::{event::Event, sync::Arc};
+use crate::{event::Event, sync::Arc, wake::contained};
 
 /// The slices of one write.
 pub(in crate::gateway) type Slices<'a> = SmallVec<[IoSlice<'a>; 16]>;
@@ -45,6 +45,16 @@ struct Inner {
     fragments: Option<Fragments>,
     /// Keeps the weight of what is still to be sent in the hub's gauge.
     event: Option<Event>,
+}
+
+impl Drop for Inner {
+    /// Perhaps the last holder of an event, whose buffers are anybody's: what their
+    /// destructors do must not end a lane.
+    fn drop(&mut self) {
+        let (body, event) = (std::mem::take(&mut self.body), self.event.take());
+        contained(|| drop(body));
+        contained(|| drop(event));
+    }
 }
 
 impl Frame {

@@ -13,6 +13,8 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
+use memchr::memchr2_iter;
+
 pub(crate) use build::{
     Code, closed, error, lagged, message, pong, reconnect, subscribed, unsubscribed, welcome,
 };
@@ -29,15 +31,23 @@ pub(crate) const LARGEST_ID: u32 = i32::MAX as u32;
 /// parsers of most languages take.
 const MAX_DEPTH: usize = 100;
 
-/// How many objects and lists are open at a time at most, in a text that is valid JSON.
-fn depth(json: &[u8]) -> usize {
-    let (mut open, mut deepest) = (0_usize, 0);
+/// Whether more than [`MAX_DEPTH`] objects and lists are open at a time, in a text that is
+/// valid JSON.
+fn is_too_deep(json: &[u8]) -> bool {
+    // Long texts often hold few brackets, and to count those is much faster than to look
+    // at every byte.
+    if memchr2_iter(b'{', b'[', json).nth(MAX_DEPTH).is_none() {
+        return false;
+    }
+    let mut open = 0_usize;
     let mut bytes = json.iter();
     while let Some(byte) = bytes.next() {
         match byte {
             b'{' | b'[' => {
                 open += 1;
-                deepest = deepest.max(open);
+                if open > MAX_DEPTH {
+                    return true;
+                }
             }
             b'}' | b']' => open = open.saturating_sub(1),
             b'"' => {
@@ -52,5 +62,5 @@ fn depth(json: &[u8]) -> usize {
             _ => {}
         }
     }
-    deepest
+    false
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use data_encoding::BASE64;
 use serde::de::IgnoredAny;
 
-use super::{MAX_DEPTH, build::push_text, depth};
+use super::{build::push_text, is_too_deep};
 use crate::event::Event;
 
 /// What stands behind the value of every event.
@@ -74,6 +74,9 @@ pub(super) fn encode(payload: &Bytes) -> (&'static str, Bytes) {
 }
 
 /// Whether it is JSON, and no deeper than parsers take.
+///
+/// Two passes: a visitor that counts the depth on its way has to ask for values of any
+/// type, whose numbers and texts are then read in full, and takes longer than both.
 fn is_json(text: &str) -> bool {
-    serde_json::from_str::<IgnoredAny>(text).is_ok() && depth(text.as_bytes()) <= MAX_DEPTH
+    serde_json::from_str::<IgnoredAny>(text).is_ok() && !is_too_deep(text.as_bytes())
 }

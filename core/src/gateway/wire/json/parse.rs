@@ -12,7 +12,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{Code, LARGEST_ID, MAX_DEPTH, depth, malformed::Malformed};
+use super::{Code, LARGEST_ID, is_too_deep, malformed::Malformed};
 use crate::{
     event::Position,
     feed::{Budget, Overflow},
@@ -67,7 +67,7 @@ pub(crate) fn parse(text: &str, most: Budget) -> Result<Asked, Refused> {
 
 fn asked(text: &str, most: Budget, known_id: &mut Option<u32>) -> Result<Asked, Malformed> {
     let mut fields = Fields::read(text).map_err(Malformed::NotAnObject)?;
-    if depth(text.as_bytes()) > MAX_DEPTH {
+    if is_too_deep(text.as_bytes()) {
         return Err(Malformed::TooDeep);
     }
     *known_id = fields.left.get("id").and_then(|raw| id(raw).ok());
