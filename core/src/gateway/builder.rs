@@ -7,7 +7,10 @@ use std::{
     io,
     net::{SocketAddr, ToSocketAddrs},
     sync::Arc,
+    time::Duration,
 };
+
+use http::uri::PathAndQuery;
 
 use super::{
     Gateway,
@@ -120,8 +123,8 @@ impl<S: Any + Send + Sync> GatewayBuilder<S> {
     ///
     /// # Errors
     /// When the text is no address.
-    pub fn address(mut self, address: impl ToSocketAddrs) -> Result<Self, StartError> {
-        self.address = Some(first(address)?);
+    pub fn address(mut self, address: impl ToSocketAddrs + fmt::Debug) -> Result<Self, StartError> {
+        self.address = Some(first("address", address)?);
         Ok(self)
     }
 
@@ -130,12 +133,13 @@ impl<S: Any + Send + Sync> GatewayBuilder<S> {
     ///
     /// # Errors
     /// When the text is no address.
-    pub fn admin(mut self, address: impl ToSocketAddrs) -> Result<Self, StartError> {
-        self.admin = Some(first(address)?);
+    pub fn admin(mut self, address: impl ToSocketAddrs + fmt::Debug) -> Result<Self, StartError> {
+        self.admin = Some(first("admin", address)?);
         Ok(self)
     }
 
-    /// Adds a path that is served; others get 404. Without any, all are.
+    /// Adds a path that is served; others get 404. Without any, all are. It is compared
+    /// with what clients send, which is percent-encoded.
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.paths.push(path.into());
         self
@@ -225,12 +229,17 @@ impl<S: Any + Send + Sync> GatewayBuilder<S> {
     /// the asynchronous hooks run on the tokio runtime that this is called in.
     ///
     /// # Errors
-    /// [`StartError`]: a limit admits nothing, an address is taken, or a thread cannot
-    /// be started.
+    /// [`StartError`]: a limit admits nothing, no client can ask for a path, an address
+    /// is taken, or a thread cannot be started.
     ///
     /// # Panics
     /// Outside a tokio runtime with I/O and time enabled.
     pub async fn start(self) -> Result<Gateway, StartError> {
+        if let Some(path) = self.paths.iter().find(|path| !can_be_asked_for(path)) {
+            return Err(StartError::Path(path.clone()));
+        }
+        // Panics where time is not enabled: here, and not in the first handshake.
+        drop(tokio::time::sleep(Duration::ZERO));
         let (hooks, hub) = (self.hooks.hooks, self.hub);
         Gateway::start(super::Plan {
             hub,
@@ -245,14 +254,29 @@ impl<S: Any + Send + Sync> GatewayBuilder<S> {
     }
 }
 
-fn first(address: impl ToSocketAddrs) -> Result<SocketAddr, StartError> {
-    let mut found = address.to_socket_addrs().map_err(StartError::Address)?;
-    found.next().ok_or_else(|| {
-        StartError::Address(io::Error::new(
-            io::ErrorKind::AddrNotAvailable,
-            "the name has no address",
-        ))
+/// The address that the builder's method of this name was given.
+fn first(
+    name: &'static str,
+    given: impl ToSocketAddrs + fmt::Debug,
+) -> Result<SocketAddr, StartError> {
+    let found = given.to_socket_addrs().and_then(|mut found| {
+        found.next().ok_or_else(|| {
+            let none = "the name has no address";
+            io::Error::new(io::ErrorKind::AddrNotAvailable, none)
+        })
+    });
+    found.map_err(|error| StartError::Address {
+        name,
+        given: format!("{given:?}"),
+        error,
     })
+}
+
+/// Whether a request can have this path: it stands in a URL as it is, and no query
+/// begins in it.
+fn can_be_asked_for(path: &str) -> bool {
+    let parsed = path.parse::<PathAndQuery>();
+    path.starts_with('/') && path.is_ascii() && parsed.is_ok_and(|parsed| parsed.path() == path)
 }
 
 impl<S> fmt::Debug for GatewayBuilder<S> {
@@ -271,8 +295,15 @@ pub enum StartError {
     /// A limit admits nothing.
     Limit(LimitError),
     /// An address cannot be listened on.
-    Address(io::Error),
-    /// A path does not begin with a slash.
+    Address {
+        /// The method of the builder that it was given to: `address` or `admin`.
+        name: &'static str,
+        /// What was given, or what it stands for.
+        given: String,
+        /// What is wrong with it.
+        error: io::Error,
+    },
+    /// No client can ask for this path.
     Path(String),
     /// The system gave no thread, or no poll.
     System(io::Error),
@@ -282,14 +313,19 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StartError::Limit(error) => error.fmt(f),
-            StartError::Address(error) => {
+            StartError::Address { name, given, error } => {
                 write!(
                     f,
-                    "cannot listen there: {error}; give another address or port"
+                    "cannot listen on {given}, which was given to `{name}`: {error}; give another \
+                     address or port, as in \"127.0.0.1:8080\""
                 )
             }
             StartError::Path(path) => {
-                write!(f, "{path:?} is no path: it has to begin with '/'")
+                write!(
+                    f,
+                    "no client can ask for the path {path:?}: begin it with '/', write what a URL \
+                     cannot hold percent-encoded, and leave '?' and '#' out"
+                )
             }
             StartError::System(error) => {
                 write!(f, "the system gave no thread or poll for a lane: {error}")
@@ -302,7 +338,7 @@ impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             StartError::Limit(_) | StartError::Path(_) => None,
-            StartError::Address(error) | StartError::System(error) => Some(error),
+            StartError::Address { error, .. } | StartError::System(error) => Some(error),
         }
     }
 }
@@ -310,5 +346,33 @@ impl std::error::Error for StartError {
 impl From<LimitError> for StartError {
     fn from(error: LimitError) -> Self {
         StartError::Limit(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_one_that_a_request_can_have() {
+        for path in ["/", "/a/b.c", "/%C3%BC", "/*", "/a:b@c;d=e,f+~", "//"] {
+            assert!(can_be_asked_for(path), "{path:?}");
+        }
+        for path in [
+            "",
+            "stream",
+            "*",
+            "?",
+            "/with space",
+            "/q?x=1",
+            "/?",
+            "/#",
+            "/ünï",
+            "/\n",
+            "/\0",
+            "/\x7f",
+        ] {
+            assert!(!can_be_asked_for(path), "{path:?}");
+        }
     }
 }

@@ -8,8 +8,12 @@ use std::{
 
 use crate::lane::SliceLimits;
 
+/// What every time is cut down to: a century. [`Duration::MAX`] for "never" would be more
+/// than a clock can be set forward by.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 /// The limits of a [`Gateway`](super::Gateway). The defaults suit a server of a few
-/// ten thousand connections.
+/// ten thousand connections. For a time that never ends give [`Duration::MAX`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -109,7 +113,7 @@ impl Limits {
     /// How long a handshake may take, `authorize` included, before the connection is
     /// dropped. Default: 10 s.
     pub fn handshake_timeout(mut self, most: Duration) -> Self {
-        self.handshake_timeout = most;
+        self.handshake_timeout = most.min(FOREVER);
         self
     }
 
@@ -132,7 +136,7 @@ impl Limits {
     /// Between which times a refused client is told to come back; each draws its own.
     /// Default: 1 to 10 s.
     pub fn retry_after(mut self, least: Duration, most: Duration) -> Self {
-        self.retry_after = (least, most);
+        self.retry_after = (least.min(FOREVER), most.min(FOREVER));
         self
     }
 
@@ -179,21 +183,21 @@ impl Limits {
     /// How often a client from which nothing was heard is pinged, and how long it may
     /// take to answer before it is closed. Default: 25 s, 20 s.
     pub fn ping(mut self, every: Duration, timeout: Duration) -> Self {
-        self.ping_every = every;
-        self.ping_timeout = timeout;
+        self.ping_every = every.min(FOREVER);
+        self.ping_timeout = timeout.min(FOREVER);
         self
     }
 
     /// How long a socket may take no byte of what waits for it before it is closed.
     /// Default: 30 s.
     pub fn write_timeout(mut self, most: Duration) -> Self {
-        self.write_timeout = most;
+        self.write_timeout = most.min(FOREVER);
         self
     }
 
     /// How long the answer to a close frame is waited for. Default: 5 s.
     pub fn close_timeout(mut self, most: Duration) -> Self {
-        self.close_timeout = most;
+        self.close_timeout = most.min(FOREVER);
         self
     }
 
@@ -226,6 +230,9 @@ impl Limits {
             ("handshakes", self.handshakes),
             ("max_message", self.max_message),
         ];
+        if self.memory == Some(0) {
+            return zero("memory");
+        }
         for (name, duration) in durations {
             if duration.is_zero() {
                 return zero(name);
@@ -281,3 +288,60 @@ impl fmt::Display for LimitError {
 }
 
 impl std::error::Error for LimitError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_of_zero_is_refused_by_its_name() {
+        let zero = Duration::ZERO;
+        let second = Duration::from_secs(1);
+        let cases = [
+            ("connections", Limits::default().connections(0)),
+            ("per_second", Limits::default().per_second(0)),
+            ("per_address", Limits::default().per_address(0)),
+            (
+                "per_address_per_second",
+                Limits::default().per_address_per_second(0),
+            ),
+            ("handshakes", Limits::default().handshakes(0)),
+            ("memory", Limits::default().memory(0)),
+            ("max_message", Limits::default().max_message(0)),
+            (
+                "handshake_timeout",
+                Limits::default().handshake_timeout(zero),
+            ),
+            ("ping (every)", Limits::default().ping(zero, second)),
+            ("ping (timeout)", Limits::default().ping(second, zero)),
+            ("write_timeout", Limits::default().write_timeout(zero)),
+            ("close_timeout", Limits::default().close_timeout(zero)),
+        ];
+        for (name, limits) in cases {
+            assert_eq!(limits.check(), Err(LimitError::Zero { name }));
+        }
+        assert_eq!(Limits::default().memory(1).check(), Ok(()));
+    }
+
+    #[test]
+    fn a_clock_can_be_set_forward_by_every_time() {
+        let never = Duration::MAX;
+        let limits = Limits::default()
+            .handshake_timeout(never)
+            .ping(never, never)
+            .write_timeout(never)
+            .close_timeout(never)
+            .retry_after(Duration::ZERO, never);
+        assert_eq!(limits.check(), Ok(()));
+        let now = std::time::Instant::now();
+        for time in [
+            limits.handshake_timeout,
+            limits.ping_every + limits.ping_timeout,
+            limits.write_timeout,
+            limits.close_timeout,
+            limits.come_back(),
+        ] {
+            assert!(now.checked_add(time).is_some(), "{time:?}");
+        }
+    }
+}

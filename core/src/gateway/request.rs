@@ -4,6 +4,8 @@ use std::{borrow::Cow, net::IpAddr};
 
 use http::{HeaderMap, Uri, header};
 
+const LAST_EVENT_ID: &str = "last-event-id";
+
 /// How a client wants its events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -38,11 +40,15 @@ impl Request {
     /// The first value of a query parameter, decoded. `None` when it is not there, or
     /// is not UTF-8.
     pub fn query_value(&self, name: &str) -> Option<Cow<'_, str>> {
+        decoded(self.raw_query_value(name)?)
+    }
+
+    fn raw_query_value(&self, name: &str) -> Option<&str> {
         self.query()?
             .split('&')
             .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
             .find(|(key, _)| decoded(key).as_deref() == Some(name))
-            .and_then(|(_, value)| decoded(value))
+            .map(|(_, value)| value)
     }
 
     /// A header's value, if it is there and is text.
@@ -84,9 +90,20 @@ impl Request {
             .filter(|name| !name.is_empty())
     }
 
-    /// Where a returning SSE client stopped.
+    /// Where a returning SSE client stopped. `None` also when that is not text; the client
+    /// is then told that it may have missed something.
     pub fn last_event_id(&self) -> Option<&str> {
-        self.header("last-event-id").filter(|id| !id.is_empty())
+        self.header(LAST_EVENT_ID).filter(|id| !id.is_empty())
+    }
+
+    /// Where a client that comes back says it stood: `Last-Event-ID`, else `from` of the
+    /// URL. `Some(None)` when it says so in what is not text.
+    pub(super) fn position(&self) -> Option<Option<Cow<'_, str>>> {
+        let header = self.headers.get(LAST_EVENT_ID);
+        match header.filter(|id| !id.is_empty()) {
+            Some(id) => Some(id.to_str().ok().map(Cow::Borrowed)),
+            None => self.raw_query_value("from").map(decoded),
+        }
     }
 }
 
@@ -138,6 +155,28 @@ mod tests {
         assert_eq!(request.query_value("empty").as_deref(), Some(""));
         for name in ["bad", "cut", "none"] {
             assert_eq!(request.query_value(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_position_that_is_no_text_is_one_all_the_same() {
+        let mut bare = request("/");
+        assert_eq!(bare.position(), None);
+        let mut asked = request("/?from=1-2");
+        assert_eq!(asked.position(), Some(Some("1-2".into())));
+        assert_eq!(request("/?from=%ff").position(), Some(None));
+        for (id, of_bare, of_asked) in [
+            (&b""[..], None, Some(Some("1-2"))),
+            (b"3-4", Some(Some("3-4")), Some(Some("3-4"))),
+            (b"\xff", Some(None), Some(None)),
+            ("ü".as_bytes(), Some(None), Some(None)),
+        ] {
+            for (request, expected) in [(&mut bare, of_bare), (&mut asked, of_asked)] {
+                let id = http::HeaderValue::from_bytes(id).unwrap();
+                request.headers.insert(LAST_EVENT_ID, id);
+                let expected = expected.map(|text| text.map(Cow::from));
+                assert_eq!(request.position(), expected, "{request:?}");
+            }
         }
     }
 

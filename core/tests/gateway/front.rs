@@ -1,9 +1,10 @@
-//! Coming in: who is let in, who is turned away and what they are told, tickets,
+//! Starting, and coming in: who is let in, who is turned away and what they are told, tickets,
 //! takeovers from other servers, and what is counted.
 
 mod admin;
 mod entry;
 mod limits;
+mod start;
 mod takeover;
 mod tickets;
 

@@ -215,6 +215,20 @@ fn push(head: &mut BytesMut, name: &HeaderName, value: &HeaderValue) {
     head.extend_from_slice(b"\r\n");
 }
 
+/// Checks that a request names the host it is for: once, and in HTTP/1.0 perhaps not at
+/// all (RFC 9112, section 3.2). Whatever stands before the gateway may otherwise have
+/// taken it for another one.
+pub(super) fn check_host(version: Version, headers: &HeaderMap) -> Result<(), Unfit> {
+    let text = match headers.get_all(header::HOST).iter().count() {
+        1 => return Ok(()),
+        0 if version == Version::HTTP_10 => return Ok(()),
+        0 => "no `Host`: HTTP/1.1 asks for one",
+        _ => "more than one `Host`: send one",
+    };
+    let reject = Reject::with(StatusCode::BAD_REQUEST).body(text);
+    Err((Refused::BadRequest, reject))
+}
+
 /// Checks a WebSocket handshake (RFC 6455, section 4.2.1).
 fn websocket_key(version: Version, headers: &HeaderMap) -> Result<Key, Reject> {
     let bad = |text: &str| Err(Reject::with(StatusCode::BAD_REQUEST).body(text));
@@ -382,6 +396,23 @@ mod tests {
             .unwrap();
         assert_eq!(reject.headers["sec-websocket-version"], "13");
         assert_eq!(reject.headers["upgrade"], "websocket");
+    }
+
+    #[test]
+    fn a_host_is_named_once() {
+        let cases = [
+            (Version::HTTP_11, 0, false),
+            (Version::HTTP_11, 1, true),
+            (Version::HTTP_11, 2, false),
+            (Version::HTTP_10, 0, true),
+            (Version::HTTP_10, 1, true),
+            (Version::HTTP_10, 2, false),
+        ];
+        for (version, hosts, fits) in cases {
+            let head = parts(&vec![("host", "a"); hosts]);
+            let found = check_host(version, &head.headers);
+            assert_eq!(found.is_ok(), fits, "{version:?}, {hosts}");
+        }
     }
 
     #[test]

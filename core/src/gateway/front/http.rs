@@ -12,6 +12,7 @@
 //! and whose application answers at once.
 
 use std::{
+    borrow::Cow,
     convert::Infallible,
     future::{Future, poll_fn},
     io,
@@ -37,7 +38,7 @@ use super::{
     Connected, Entry, Inner,
     door::Seat,
     farewell, forwarded,
-    handshake::{Asked, Unfit, is_framing},
+    handshake::{Asked, Unfit, check_host, is_framing},
     refused::Refused,
     socket::Socket,
 };
@@ -201,6 +202,7 @@ async fn admit(
     seat: &mut Seat,
 ) -> Result<Admitted, Unfit> {
     let (head, body) = request.into_parts();
+    check_host(head.version, &head.headers)?;
     let shared = &front.shared;
     let path = head.uri.path();
     if !shared.paths.is_empty() && shared.paths.iter().all(|served| served != path) {
@@ -245,9 +247,13 @@ async fn admit(
 
 /// Where a client that comes back wants to go on.
 pub(super) fn resume(request: &Request) -> Option<String> {
-    let last = request.last_event_id().map(str::to_owned);
-    last.or_else(|| Some(request.query_value("from")?.into_owned()))
+    let position = request.position()?;
+    Some(position.map_or_else(|| UNREADABLE.to_owned(), Cow::into_owned))
 }
+
+/// Stands for a position that is no text, and is none itself: from there nothing can be
+/// resumed, and the client is told so.
+const UNREADABLE: &str = "*";
 
 /// Asks the application, and survives it.
 async fn authorize(front: &Inner, request: Request) -> Result<Entry, Unfit> {

@@ -105,16 +105,15 @@ impl Front {
             tasks: Vec::new(),
         };
         // Both are bound before either serves: a start that fails leaves nothing.
-        let listen = |address: Option<SocketAddr>| address.map(Listener::bind).transpose();
-        let clients = listen(address).map_err(StartError::Address)?;
-        let admin = listen(admin).map_err(StartError::Address)?;
-        if let Some(listener) = clients {
-            front.address = Some(listener.address().map_err(StartError::Address)?);
+        let clients = listen("address", address)?;
+        let admin = listen("admin", admin)?;
+        if let Some((listener, address)) = clients {
+            front.address = Some(address);
             let serving = listener.run(Arc::clone(&front.inner), Inner::arrived);
             front.tasks.push(tokio::spawn(serving));
         }
-        if let Some(listener) = admin {
-            front.admin_address = Some(listener.address().map_err(StartError::Address)?);
+        if let Some((listener, address)) = admin {
+            front.admin_address = Some(address);
             let desk = admin::Desk::new();
             let serving = listener.run(Arc::clone(&front.inner), move |inner, stream, _| {
                 desk.arrived(inner, stream);
@@ -143,6 +142,27 @@ impl Front {
         self.inner.ending.begin();
         self.tasks.iter().for_each(JoinHandle::abort);
     }
+}
+
+/// Listens on what the builder's method of this name was given, if anything. Says where
+/// that is: the system may have chosen the port.
+fn listen(
+    name: &'static str,
+    given: Option<SocketAddr>,
+) -> Result<Option<(Listener, SocketAddr)>, StartError> {
+    let Some(given) = given else {
+        return Ok(None);
+    };
+    let bound = Listener::bind(given).and_then(|listener| {
+        let address = listener.address()?;
+        Ok((listener, address))
+    });
+    let failed = |error| StartError::Address {
+        name,
+        given: given.to_string(),
+        error,
+    };
+    bound.map(Some).map_err(failed)
 }
 
 impl Inner {

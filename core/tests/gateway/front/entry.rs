@@ -86,6 +86,29 @@ fn events_are_streamed_to_whoever_asks_plainly() {
 }
 
 #[test]
+fn a_position_that_is_no_text_is_answered_as_lost() {
+    run(async {
+        let (hub, gateway) = open_to_all(Limits::default()).await;
+        let in_a_header: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\nlast-event-id: \xff\xfe\r\n\r\n";
+        let in_the_url: &[u8] = b"GET /?from=%ff HTTP/1.1\r\nhost: a\r\n\r\n";
+        for request in [in_a_header, in_the_url] {
+            let mut peer = Peer::at(&gateway);
+            assert_eq!(peer.say(request).answer().status, 200);
+            hub.publish("news", "one").unwrap();
+            let mut seen = String::new();
+            while !seen.contains("data: one\n") {
+                let mut some = [0; 64];
+                let read = peer.0.read(&mut some).unwrap();
+                assert_ne!(read, 0, "{seen}");
+                seen.push_str(std::str::from_utf8(&some[..read]).unwrap());
+            }
+            assert!(seen.contains("event: lagged\n"), "{seen}");
+        }
+        gateway.close().await;
+    });
+}
+
+#[test]
 fn what_cannot_be_served_is_told_why() {
     run(async {
         let hub = Hub::new();
@@ -98,6 +121,8 @@ fn what_cannot_be_served_is_told_why() {
         let version = handshake("/stream", "").replace("version: 13", "version: 12");
         let elsewhere = handshake("/else", "");
         let html = "GET /stream HTTP/1.1\r\nhost: a\r\naccept: text/html\r\n\r\n";
+        let for_nobody = "GET /stream HTTP/1.1\r\naccept: */*\r\n\r\n";
+        let for_two = handshake("/stream", "host: other\r\n");
         let long = format!("GET /stream HTTP/1.1\r\na: {}\r\n\r\n", "x".repeat(40_000));
         let cases = [
             (post, 405, Some(("allow", "GET"))),
@@ -105,6 +130,8 @@ fn what_cannot_be_served_is_told_why() {
             (version.as_str(), 426, Some(("sec-websocket-version", "13"))),
             (elsewhere.as_str(), 404, None),
             (html, 406, None),
+            (for_nobody, 400, None),
+            (for_two.as_str(), 400, None),
             (long.as_str(), 431, None),
             ("no http at all\r\n\r\n", 400, None),
         ];
@@ -123,7 +150,7 @@ fn what_cannot_be_served_is_told_why() {
         let stats = gateway.stats();
         assert_eq!(refused(&stats, Refused::Method), 1);
         assert_eq!(refused(&stats, Refused::NotFound), 1);
-        assert_eq!(refused(&stats, Refused::BadRequest), 5);
+        assert_eq!(refused(&stats, Refused::BadRequest), 7);
         assert_eq!((stats.opened, stats.handshaking), (0, 0));
         gateway.close().await;
     });
