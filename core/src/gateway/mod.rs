@@ -175,3 +175,29 @@ impl fmt::Debug for Gateway {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_start_that_fails_leaves_no_thread() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let hooks = Arc::new(());
+        let seen = Arc::clone(&hooks);
+        let builder = Gateway::builder(&Hub::new()).authorize(move |_| {
+            let _ = &seen;
+            async { Ok(Accept::new(())) }
+        });
+        let started = builder.address(address).unwrap().start().await;
+        assert!(matches!(started, Err(StartError::Address { .. })));
+        for _ in 0..500 {
+            if Arc::strong_count(&hooks) == 1 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("its threads still run");
+    }
+}

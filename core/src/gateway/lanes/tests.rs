@@ -1,5 +1,7 @@
 //! A lane's connections over lines in memory, with a clock that is told.
 
+mod faults;
+
 use proptest::prelude::*;
 
 use super::{
