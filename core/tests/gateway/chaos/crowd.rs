@@ -344,6 +344,5 @@ fn waits(error: &std::io::Error) -> bool {
 }
 
 fn is_under_way(error: &std::io::Error) -> bool {
-    let in_progress = rustix::io::Errno::INPROGRESS.raw_os_error();
-    waits(error) || error.raw_os_error() == Some(in_progress)
+    waits(error) || error.raw_os_error() == Some(libc::EINPROGRESS)
 }

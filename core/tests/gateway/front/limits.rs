@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rlimit::{Resource, getrlimit, setrlimit};
 
 use super::*;
 use crate::harness::{PATIENCE, all_descriptors, alone};
@@ -189,14 +189,10 @@ fn without_a_descriptor_newcomers_wait_and_nobody_spins() {
             let (hub, gateway) = open_to_all(Limits::default()).await;
             let mut first = Peer::at(&gateway);
             assert_eq!(first.upgrade("/", "").status, 101);
-            let before = getrlimit(Resource::Nofile);
-            let most = |current| Rlimit {
-                current,
-                maximum: before.maximum,
-            };
+            let (before, most) = getrlimit(Resource::NOFILE).unwrap();
             // One more for the client's own end, and none for the gateway's.
             let used = all_descriptors() as u64;
-            setrlimit(Resource::Nofile, most(Some(used + 1))).unwrap();
+            setrlimit(Resource::NOFILE, used + 1, most).unwrap();
             let mut second = Peer::at(&gateway);
             second.say(handshake("/", ""));
             until("it has tried", || gateway.stats().accept_errors > 0);
@@ -207,7 +203,7 @@ fn without_a_descriptor_newcomers_wait_and_nobody_spins() {
             assert!(errors <= tenths + 2, "{errors} times in {tenths} tenths");
             hub.publish("news", "one").unwrap();
             assert_eq!(first.text(), "one");
-            setrlimit(Resource::Nofile, most(before.current)).unwrap();
+            setrlimit(Resource::NOFILE, before, most).unwrap();
             assert_eq!(second.answer().status, 101);
             gateway.close().await;
         });

@@ -11,8 +11,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
 use super::program::Ends;
 
 /// Which part this process plays.
@@ -60,12 +58,5 @@ pub(crate) fn part() -> Option<String> {
 
 /// Lets this process open as many descriptors as it may, and says how many.
 pub(crate) fn raise_descriptors() -> u64 {
-    let now = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: now.maximum,
-        maximum: now.maximum,
-    };
-    // Where it is refused, what was allowed before still is.
-    let _ = setrlimit(Resource::Nofile, raised);
-    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+    rlimit::increase_nofile_limit(u64::MAX).unwrap()
 }
