@@ -79,7 +79,7 @@ impl<S: Any + Send + Sync> Client<S> {
     }
 
     /// Closes the connection, with a reason of at most 123 bytes that the client is
-    /// told. Never blocks.
+    /// told. Its [ticket](super::Accept::ticket) is worthless from then on. Never blocks.
     pub fn close(&self, reason: impl Into<String>) {
         let id = self.handle.id;
         self.handle.post(Command::Close(id, reason.into()));

@@ -135,8 +135,10 @@ impl<S> Accept<S> {
     /// of `authorize`: it shows the ticket that it was given, and gets the same session
     /// and selectors. A mass reconnect then costs the application nothing.
     ///
-    /// The time counts from when the connection ended. What is withdrawn from a user
-    /// meanwhile is not noticed before: keep it short, a minute or so.
+    /// The time counts from when its last connection ended, so a client that stays or
+    /// comes back in time is never asked about again; what is withdrawn from a user
+    /// meanwhile is not noticed. Whoever has the ticket is that client: it belongs over TLS
+    /// only. [`Client::close`](super::Client::close) makes it worthless.
     pub fn ticket(mut self, valid: Duration) -> Self {
         self.grant.ticket = Some(valid);
         self

@@ -287,7 +287,7 @@ impl Core {
 
     pub(crate) fn topic_node(&self, topic: &Topic) -> Arc<Node> {
         self.table
-            .find_or_insert(topic, false, || self.new_topic(topic.clone()))
+            .find_or_insert(topic, false, |count| self.new_topic(topic.clone(), count))
     }
 
     /// A selector of one name: equal ones find each other in the node itself.

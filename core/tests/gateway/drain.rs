@@ -140,6 +140,7 @@ fn the_end_of_a_gateway_is_told() {
     let closing = thread::spawn(move || server.end());
     assert_eq!(plain.closed().0, Some(1001));
     assert!(sse.raw.hung_up());
+    drop(sse);
     closing.join().unwrap();
     let mut ended = book.ended.lock().clone();
     ended.sort_by(|a, b| a.0.cmp(&b.0));

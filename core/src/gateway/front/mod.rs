@@ -59,7 +59,7 @@ use self::{
 use super::{
     Shared, StartError,
     hooks::Session,
-    lanes::{Arrival, Lanes, Permit, Speech, Stream},
+    lanes::{Arrival, Lanes, Leave, Permit, Speech, Stream},
     verdict::Grant,
 };
 
@@ -208,7 +208,7 @@ impl Inner {
         };
         let ticket = held.as_ref().map(|held| held.ticket().to_string());
         seat.shaken();
-        let permit: Permit = Box::new((seat, held));
+        let permit: Permit = Box::new(Entered { _seat: seat, held });
         self.lanes.place(Arrival {
             stream: connected.stream,
             head: connected.head,
@@ -220,6 +220,20 @@ impl Inner {
             ticket,
             permit,
         });
+    }
+}
+
+/// What goes with a connection to its lane.
+struct Entered {
+    _seat: Seat,
+    held: Option<Held>,
+}
+
+impl Leave for Entered {
+    fn forbid(&mut self) {
+        if let Some(held) = self.held.take() {
+            held.revoke();
+        }
     }
 }
 

@@ -187,6 +187,17 @@ impl Held {
     pub(super) fn ticket(&self) -> Ticket {
         self.ticket
     }
+
+    /// Makes the ticket worthless, whoever else holds it.
+    pub(super) fn revoke(self) {
+        let mut table = self.tickets.0.lock();
+        let gone = table.known.remove(&self.ticket);
+        if let Some(until) = gone.as_ref().and_then(|known| known.until) {
+            table.waiting.remove(&(until, self.ticket));
+        }
+        drop(table);
+        drop(gone);
+    }
 }
 
 impl Drop for Held {
@@ -208,6 +219,20 @@ mod tests {
         });
         let session: Session = Arc::new(7_u32);
         tickets.issue(&grant, &session, Instant::now()).unwrap()
+    }
+
+    #[test]
+    fn a_ticket_that_was_revoked_is_worthless() {
+        let tickets = Arc::new(Tickets::default());
+        let held = issue(&tickets);
+        let ticket = held.ticket();
+        let now = Instant::now();
+        let (other, ..) = tickets.show(ticket, now).unwrap();
+        held.revoke();
+        assert!(tickets.show(ticket, now).is_none());
+        drop(other);
+        assert!(tickets.show(ticket, now).is_none());
+        assert!(tickets.0.lock().waiting.is_empty());
     }
 
     #[test]

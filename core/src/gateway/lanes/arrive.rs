@@ -69,7 +69,7 @@ impl<T: Transport> Shard<T> {
                 corked: false,
                 doomed: false,
                 leaving: false,
-                _permit: arrival.permit,
+                permit: arrival.permit,
             },
         );
         self.arm(

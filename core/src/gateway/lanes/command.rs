@@ -1,7 +1,6 @@
 //! What a lane is told from other threads.
 
 use std::{
-    any::Any,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
@@ -52,7 +51,14 @@ pub(in crate::gateway) enum Speech {
 }
 
 /// What admission counted for a connection, counted down when it is dropped.
-pub(in crate::gateway) type Permit = Box<dyn Any + Send>;
+pub(in crate::gateway) type Permit = Box<dyn Leave + Send>;
+
+/// What becomes of a permit.
+pub(in crate::gateway) trait Leave {
+    /// The client is not to come back by what it was given: the application has closed
+    /// it.
+    fn forbid(&mut self);
+}
 
 /// A connection that was let in.
 pub(in crate::gateway) struct Arrival<T = Stream> {

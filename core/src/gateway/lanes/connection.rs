@@ -64,7 +64,7 @@ pub(super) struct Connection<T> {
     /// Its client has ended the stream: nothing is written to it any more.
     pub(super) leaving: bool,
     /// Dropped last: counts the connection down.
-    pub(super) _permit: Permit,
+    pub(super) permit: Permit,
 }
 
 /// A wish that has not been answered.
@@ -92,6 +92,8 @@ pub(super) enum Stage {
         answered: bool,
         /// Whether the end of what is sent has been said.
         finished: bool,
+        /// Bytes that are still read for the sake of an answer.
+        left: usize,
     },
 }
 
@@ -114,6 +116,11 @@ impl<T: Transport> Connection<T> {
     /// Whether events are written to it.
     pub(super) fn is_served(&self) -> bool {
         self.is_open() && !self.leaving && !self.doomed
+    }
+
+    /// Whether it is read any more: one that is being closed is not read for ever.
+    pub(super) fn is_heard(&self) -> bool {
+        !matches!(self.stage, Stage::Closing { left: 0, .. })
     }
 
     /// In which form it gets the events of a subscription.

@@ -7,6 +7,8 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use super::{command::Speech, connection::Stage, millis, shard::Shard, stream::Transport};
+use bytes::Bytes;
+
 use crate::gateway::{
     ended::Ended,
     wire::{
@@ -14,6 +16,9 @@ use crate::gateway::{
         json, sse,
     },
 };
+
+/// Bytes that a client may send behind our goodbye before its own: what was on its way.
+const AWAITED: usize = 256 << 10;
 
 impl<T: Transport> Shard<T> {
     /// Ends a connection from this side.
@@ -29,7 +34,7 @@ impl<T: Transport> Shard<T> {
             _ => {
                 let reason = reason.unwrap_or_else(|| ended.to_string());
                 let last = frame::close(ended.close_code(), &reason);
-                self.begin_goodbye(place, ended, last, false);
+                self.begin_goodbye(place, ended, None, last, false);
             }
         }
     }
@@ -40,10 +45,17 @@ impl<T: Transport> Shard<T> {
             Some(code) => frame::close(code, ""),
             None => frame::control(Opcode::Close, &[]),
         };
-        self.begin_goodbye(place, Ended::Left, last, true);
+        self.begin_goodbye(place, Ended::Left, None, last, true);
     }
 
-    fn begin_goodbye(&mut self, place: u32, ended: Ended, last: bytes::Bytes, answered: bool) {
+    fn begin_goodbye(
+        &mut self,
+        place: u32,
+        ended: Ended,
+        farewell: Option<Bytes>,
+        last: Bytes,
+        answered: bool,
+    ) {
         let until = self
             .berths
             .now
@@ -58,9 +70,10 @@ impl<T: Transport> Shard<T> {
             until,
             answered,
             finished: false,
+            left: AWAITED,
         };
         let last = (connection.speech != Speech::Sse).then_some(last);
-        connection.outbox.end_with(last);
+        connection.outbox.end_with(farewell, last);
         self.berths.meters.closing.fetch_add(1, Ordering::Relaxed);
         self.take_leave(place, ended);
         self.arm(place, until);
@@ -73,6 +86,9 @@ impl<T: Transport> Shard<T> {
             return;
         };
         connection.wishes.clear();
+        if matches!(ended, Ended::Application | Ended::Panicked) {
+            connection.permit.forbid();
+        }
         for (_, member) in std::mem::take(&mut connection.members) {
             self.lane.unsubscribe(member);
         }
@@ -207,12 +223,13 @@ impl<T: Transport> Shard<T> {
     pub(super) fn send_away(&mut self, place: u32) {
         let wait = self.shared.limits.come_back();
         let millis = millis(wait);
-        match self.berths.at(place).map(|connection| connection.speech) {
-            Some(Speech::Json) => self.say(place, json::reconnect(millis)),
-            Some(Speech::Sse) => self.tell(place, sse::retry(millis)),
-            Some(Speech::Plain) | None => {}
-        }
+        let farewell = match self.berths.at(place).map(|connection| connection.speech) {
+            Some(Speech::Json) => Some(frame::text(json::reconnect(millis))),
+            Some(Speech::Sse) => Some(sse::retry(millis)),
+            Some(Speech::Plain) | None => None,
+        };
         let reason = format!("service restart: reconnect after {millis} ms");
-        self.end(place, Ended::Drained, Some(reason));
+        let last = frame::close(Ended::Drained.close_code(), &reason);
+        self.begin_goodbye(place, Ended::Drained, farewell, last, false);
     }
 }

@@ -26,8 +26,8 @@ impl<T: Transport> Shard<T> {
         let now = self.berths.now;
         let mut buffer = std::mem::take(&mut self.buffer);
         let read = match self.berths.at(place) {
-            Some(connection) => connection.transport.receive(&mut buffer),
-            None => Err(io::ErrorKind::WouldBlock.into()),
+            Some(connection) if connection.is_heard() => connection.transport.receive(&mut buffer),
+            _ => Err(io::ErrorKind::WouldBlock.into()),
         };
         match read {
             Ok(0) => self.read_to_the_end(place),
@@ -36,6 +36,9 @@ impl<T: Transport> Shard<T> {
                 if let Some(connection) = self.berths.at(place) {
                     connection.heard = now;
                     connection.pinged = None;
+                    if let Stage::Closing { left, .. } = &mut connection.stage {
+                        *left = left.saturating_sub(n);
+                    }
                 }
                 self.take_in(place, &mut buffer[..n]);
                 let leaving = self.berths.at(place).is_some_and(|it| it.leaving);

@@ -41,7 +41,7 @@ use std::{
     time::Duration,
 };
 
-pub(super) use command::{Arrival, Command, Inbox, Permit, SocketId, Speech};
+pub(super) use command::{Arrival, Command, Inbox, Leave, Permit, SocketId, Speech};
 pub(super) use stream::{NO_SIGNAL, Stream, Transport};
 use tokio::sync::oneshot;
 

@@ -46,6 +46,9 @@ struct Own {
     bytes: usize,
     /// The message under way is given up once its fragment is through.
     ending: bool,
+    /// A last message, unless one is given up in the middle: it would be taken for its
+    /// continuation.
+    farewell: Option<Bytes>,
 }
 
 impl Own {
@@ -117,10 +120,12 @@ impl Outbox {
         own.notes.len() == 1 || own.bytes <= NOTES
     }
 
-    /// Nothing is sent any more but what is under way and this last control frame.
-    pub(super) fn end_with(&mut self, last: Option<Bytes>) {
+    /// Nothing is sent any more but what is under way, this last message if it may follow,
+    /// and this last control frame.
+    pub(super) fn end_with(&mut self, farewell: Option<Bytes>, last: Option<Bytes>) {
         let own = self.own.get_or_insert_default();
         own.notes.clear();
+        own.farewell = farewell;
         // One that has begun must be finished.
         own.controls.truncate(usize::from(own.written > 0));
         own.controls.extend(last);
@@ -149,7 +154,7 @@ impl Outbox {
     fn step(&mut self, to: &impl Transport, most: usize) -> io::Result<ControlFlow<(), usize>> {
         let ending = self.own.as_ref().is_some_and(|own| own.ending);
         if ending {
-            self.current.take_if(|(frame, at)| frame.is_boundary(*at));
+            self.cut();
         }
         let controls = self
             .own
@@ -189,6 +194,23 @@ impl Outbox {
                 self.own = None;
                 Ok(ControlFlow::Break(()))
             }
+        }
+    }
+
+    /// Gives up the message under way if it stands between two fragments, and has the last
+    /// one follow if it may.
+    fn cut(&mut self) {
+        let cut = self.current.take_if(|(frame, at)| frame.is_boundary(*at));
+        let Some(own) = &mut self.own else {
+            return;
+        };
+        if cut.is_some_and(|(_, at)| at > 0) {
+            own.farewell = None;
+        }
+        if self.current.is_none()
+            && let Some(farewell) = own.farewell.take()
+        {
+            own.controls.insert(usize::from(own.written > 0), farewell);
         }
     }
 

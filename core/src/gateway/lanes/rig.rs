@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    command::{Arrival, Inbox, Speech},
+    command::{Arrival, Inbox, Leave, Speech},
     shard::Shard,
     stream::Transport,
 };
@@ -130,6 +130,13 @@ pub(in crate::gateway) fn shard<T: Transport>(hub: &Hub, hooks: Hooks, limits: L
     Shard::new(&shared, &encoder, lane, inbox, 0)
 }
 
+/// A permit of a place where nobody counts.
+struct Anybody;
+
+impl Leave for Anybody {
+    fn forbid(&mut self) {}
+}
+
 /// A connection that is let in.
 pub(in crate::gateway) fn arrival<T>(stream: T, speech: Speech, accept: Accept<()>) -> Arrival<T> {
     Arrival {
@@ -141,6 +148,6 @@ pub(in crate::gateway) fn arrival<T>(stream: T, speech: Speech, accept: Accept<(
         session: Arc::new(()),
         resume: None,
         ticket: None,
-        permit: Box::new(()),
+        permit: Box::new(Anybody),
     }
 }

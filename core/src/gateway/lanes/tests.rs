@@ -435,6 +435,65 @@ fn a_flood_of_one_holds_nobody_else_up() {
 }
 
 #[test]
+fn a_drain_says_when_to_come_back_to_those_who_lag_too() {
+    for speech in [Speech::Json, Speech::Sse] {
+        let mut f = Fixture::new(Hub::new(), Limits::default());
+        let selector = Selector::topic("a").unwrap();
+        let place = f.connect(speech, Accept::new(()).subscribe(selector));
+        f.room(place, Some(100));
+        for _ in 0..50 {
+            f.hub.publish("a", "x".repeat(1_000)).unwrap();
+        }
+        f.settle();
+        let (done, _waiting) = tokio::sync::oneshot::channel();
+        f.shard
+            .command(Command::Drain(std::time::Duration::ZERO, done));
+        f.room(place, None);
+        f.settle();
+        let sent = f.lines[place as usize].0.borrow().sent.clone();
+        let sent = String::from_utf8_lossy(&sent);
+        let hint = match speech {
+            Speech::Json => "\"type\":\"reconnect\"",
+            _ => "\n\nretry: ",
+        };
+        assert_eq!(sent.matches(hint).count(), 1, "{sent}");
+        let events = sent.matches("xxx").count();
+        assert!(events > 0, "what was under way is finished");
+    }
+}
+
+#[test]
+fn a_message_in_pieces_that_is_cut_is_not_followed_by_another() {
+    let mut f = Fixture::new(Hub::new(), Limits::default().fragment(1_024));
+    let selector = Selector::topic("a").unwrap();
+    let place = f.connect(Speech::Json, Accept::new(()).subscribe(selector));
+    f.room(place, Some(1_500));
+    f.hub.publish("a", vec![b'x'; 10_000]).unwrap();
+    f.settle();
+    let (done, _waiting) = tokio::sync::oneshot::channel();
+    f.shard
+        .command(Command::Drain(std::time::Duration::ZERO, done));
+    f.room(place, None);
+    f.settle();
+    // Reading it asserts that nothing but control frames came in between.
+    let got = f.got(place);
+    assert!(matches!(got.last(), Some(Got::Control(8, _))), "{got:?}");
+}
+
+#[test]
+fn one_who_is_being_closed_is_not_read_for_ever() {
+    let mut f = Fixture::new(Hub::new(), Limits::default());
+    let place = f.plain("a");
+    f.say(place, &masked(1, b"nobody listens"));
+    assert_eq!(f.ended(Ended::Unwanted), 1);
+    let flood = masked(1, &[b'x'; 120]).repeat(10_000);
+    f.say(place, &flood);
+    f.settle();
+    let left = f.lines[place as usize].0.borrow().input.len();
+    assert!(left > flood.len() / 2, "{left} of {}", flood.len());
+}
+
+#[test]
 fn a_drain_is_over_when_all_have_left_by_themselves() {
     let mut f = Fixture::new(Hub::new(), Limits::default());
     let places: Vec<u32> = (0..10).map(|_| f.plain("a")).collect();

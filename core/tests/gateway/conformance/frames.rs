@@ -34,7 +34,7 @@ enum Step {
 struct Out {
     op: Op,
     #[serde(flatten)]
-    data: Option<Data>,
+    data: Option<Content>,
     #[serde(default = "yes")]
     fin: bool,
     #[serde(default)]
@@ -54,7 +54,7 @@ enum Op {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Data {
+enum Content {
     Data(String),
     Hex(String),
     /// A character, so many times.
@@ -109,13 +109,13 @@ impl Out {
             },
         };
         let payload = match &self.data {
-            None | Some(Data::Claim(_)) => Vec::new(),
-            Some(Data::Data(text)) => text.clone().into_bytes(),
-            Some(Data::Hex(hex)) => unhex(hex),
-            Some(Data::Fill(text, times)) => text.repeat(*times).into_bytes(),
+            None | Some(Content::Claim(_)) => Vec::new(),
+            Some(Content::Data(text)) => text.clone().into_bytes(),
+            Some(Content::Hex(hex)) => unhex(hex),
+            Some(Content::Fill(text, times)) => text.repeat(*times).into_bytes(),
         };
         let mut bytes = frame(self.fin, opcode, &payload);
-        if let Some(Data::Claim(length)) = self.data {
+        if let Some(Content::Claim(length)) = self.data {
             // Before the mask stands the length, here in eight bytes.
             bytes[1] = 0x80 | 127;
             bytes.splice(2..2, length.to_be_bytes());

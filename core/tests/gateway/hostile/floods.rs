@@ -100,6 +100,7 @@ fn many_that_break_the_rules_at_once() {
     for (client, raw) in bad.iter_mut().enumerate() {
         assert_eq!(raw.closed().0, Some(faults[client % 4].1));
     }
+    drop(bad);
     server.wait_ended(Ended::Protocol, 100);
     server.wait_ended(Ended::NotText, 50);
     server.wait_ended(Ended::TooLarge, 50);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use distributary::gateway::Limits;
 
 use super::Witness;
-use crate::harness::{Head, PATIENCE, Raw, Server, Setup, Sse, until, upgrade_request};
+use crate::harness::{Head, Raw, Server, Setup, Sse, until, upgrade_request};
 
 fn server(limits: impl FnOnce(Limits) -> Limits) -> Server {
     let soon = |limits: Limits| limits.retry_after(Duration::from_secs(2), Duration::from_secs(5));
@@ -92,7 +92,11 @@ fn connections_in_a_second_of_one_address() {
 
 #[test]
 fn handshakes_under_way() {
-    let server = server(|limits| limits.handshakes(5).handshake_timeout(PATIENCE));
+    let server = server(|limits| {
+        limits
+            .handshakes(5)
+            .handshake_timeout(Duration::from_secs(2))
+    });
     let mut half: Vec<_> = (0..5).map(|_| Raw::connect(server.address())).collect();
     for raw in &mut half {
         raw.say(upgrade_request("/?wait_ms=60000", "").as_bytes());
