@@ -8,8 +8,11 @@ use std::{
 
 use crate::lane::SliceLimits;
 
+/// As long as anybody waits: clocks and their sums cannot say every duration.
+pub(super) const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
 /// The limits of a [`Gateway`](super::Gateway). The defaults suit a server of a few
-/// ten thousand connections.
+/// ten thousand connections. A time of more than ten years is taken as ten years.
 ///
 /// ```
 /// use std::time::Duration;
@@ -109,7 +112,7 @@ impl Limits {
     /// How long a handshake may take, `authorize` included, before the connection is
     /// dropped. Default: 10 s.
     pub fn handshake_timeout(mut self, most: Duration) -> Self {
-        self.handshake_timeout = most;
+        self.handshake_timeout = most.min(LONGEST);
         self
     }
 
@@ -132,7 +135,7 @@ impl Limits {
     /// Between which times a refused client is told to come back; each draws its own.
     /// Default: 1 to 10 s.
     pub fn retry_after(mut self, least: Duration, most: Duration) -> Self {
-        self.retry_after = (least, most);
+        self.retry_after = (least.min(LONGEST), most.min(LONGEST));
         self
     }
 
@@ -179,21 +182,21 @@ impl Limits {
     /// How often a client from which nothing was heard is pinged, and how long it may
     /// take to answer before it is closed. Default: 25 s, 20 s.
     pub fn ping(mut self, every: Duration, timeout: Duration) -> Self {
-        self.ping_every = every;
-        self.ping_timeout = timeout;
+        self.ping_every = every.min(LONGEST);
+        self.ping_timeout = timeout.min(LONGEST);
         self
     }
 
     /// How long a socket may take no byte of what waits for it before it is closed.
     /// Default: 30 s.
     pub fn write_timeout(mut self, most: Duration) -> Self {
-        self.write_timeout = most;
+        self.write_timeout = most.min(LONGEST);
         self
     }
 
     /// How long the answer to a close frame is waited for. Default: 5 s.
     pub fn close_timeout(mut self, most: Duration) -> Self {
-        self.close_timeout = most;
+        self.close_timeout = most.min(LONGEST);
         self
     }
 
@@ -281,3 +284,34 @@ impl fmt::Display for LimitError {
 }
 
 impl std::error::Error for LimitError {}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn times_without_end_are_ones_that_clocks_can_say() {
+        let ever = Duration::MAX;
+        let limits = Limits::default()
+            .handshake_timeout(ever)
+            .retry_after(ever, ever)
+            .ping(ever, ever)
+            .write_timeout(ever)
+            .close_timeout(ever);
+        assert_eq!(limits.check(), Ok(()));
+        for time in [
+            limits.handshake_timeout,
+            limits.come_back(),
+            limits.ping_every,
+            limits.ping_timeout,
+            limits.write_timeout,
+            limits.close_timeout,
+        ] {
+            assert!(Instant::now().checked_add(time).is_some(), "{time:?}");
+            // Lanes count milliseconds in 64 bits, and add them.
+            assert!(time.as_millis() < u128::from(u64::MAX / 4), "{time:?}");
+        }
+    }
+}
