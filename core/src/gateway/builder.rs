@@ -307,3 +307,22 @@ impl From<LimitError> for StartError {
         StartError::Limit(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn of_two_addresses_the_one_that_is_taken_is_named() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let builder = Gateway::builder(&Hub::new());
+        let builder = builder.address("127.0.0.1:0").unwrap();
+        let error = builder.admin(address).unwrap().start().await.unwrap_err();
+        let StartError::Address(cause) = &error else {
+            panic!("{error}");
+        };
+        assert_eq!(cause.kind(), io::ErrorKind::AddrInUse);
+        assert!(error.to_string().contains(&address.to_string()), "{error}");
+    }
+}

@@ -33,6 +33,7 @@ mod takeover;
 mod tickets;
 
 use std::{
+    io,
     net::{IpAddr, SocketAddr},
     sync::{
         Arc,
@@ -82,6 +83,14 @@ struct Inner {
     ending: Ending,
 }
 
+/// Listens there, or says where it could not: there may be two addresses.
+fn listen(address: SocketAddr) -> Result<Listener, StartError> {
+    Listener::bind(address).map_err(|error| {
+        let named = format!("{address}: {error}");
+        StartError::Address(io::Error::new(error.kind(), named))
+    })
+}
+
 impl Front {
     pub(super) async fn start(
         shared: &Arc<Shared>,
@@ -105,9 +114,8 @@ impl Front {
             tasks: Vec::new(),
         };
         // Both are bound before either serves: a start that fails leaves nothing.
-        let listen = |address: Option<SocketAddr>| address.map(Listener::bind).transpose();
-        let clients = listen(address).map_err(StartError::Address)?;
-        let admin = listen(admin).map_err(StartError::Address)?;
+        let clients = address.map(listen).transpose()?;
+        let admin = admin.map(listen).transpose()?;
         if let Some(listener) = clients {
             front.address = Some(listener.address().map_err(StartError::Address)?);
             let serving = listener.run(Arc::clone(&front.inner), Inner::arrived);
