@@ -135,6 +135,7 @@ impl Decoder {
     }
 
     /// What it holds beside its own size, in bytes.
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn held(&self) -> usize {
         let message = |message: &Message| size_of::<Message>() + message.bytes.capacity();
         self.message.as_deref().map_or(0, message)
