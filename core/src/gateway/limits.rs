@@ -8,12 +8,11 @@ use std::{
 
 use crate::lane::SliceLimits;
 
-/// What every time is cut down to: a century. [`Duration::MAX`] for "never" would be more
-/// than a clock can be set forward by.
-const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+/// As long as anybody waits: clocks and their sums cannot say every duration.
+pub(super) const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// The limits of a [`Gateway`](super::Gateway). The defaults suit a server of a few
-/// ten thousand connections. For a time that never ends give [`Duration::MAX`].
+/// ten thousand connections. A time of more than ten years is taken as ten years.
 ///
 /// ```
 /// use std::time::Duration;
@@ -113,7 +112,7 @@ impl Limits {
     /// How long a handshake may take, `authorize` included, before the connection is
     /// dropped. Default: 10 s.
     pub fn handshake_timeout(mut self, most: Duration) -> Self {
-        self.handshake_timeout = most.min(FOREVER);
+        self.handshake_timeout = most.min(LONGEST);
         self
     }
 
@@ -136,7 +135,7 @@ impl Limits {
     /// Between which times a refused client is told to come back; each draws its own.
     /// Default: 1 to 10 s.
     pub fn retry_after(mut self, least: Duration, most: Duration) -> Self {
-        self.retry_after = (least.min(FOREVER), most.min(FOREVER));
+        self.retry_after = (least.min(LONGEST), most.min(LONGEST));
         self
     }
 
@@ -183,21 +182,21 @@ impl Limits {
     /// How often a client from which nothing was heard is pinged, and how long it may
     /// take to answer before it is closed. Default: 25 s, 20 s.
     pub fn ping(mut self, every: Duration, timeout: Duration) -> Self {
-        self.ping_every = every.min(FOREVER);
-        self.ping_timeout = timeout.min(FOREVER);
+        self.ping_every = every.min(LONGEST);
+        self.ping_timeout = timeout.min(LONGEST);
         self
     }
 
     /// How long a socket may take no byte of what waits for it before it is closed.
     /// Default: 30 s.
     pub fn write_timeout(mut self, most: Duration) -> Self {
-        self.write_timeout = most.min(FOREVER);
+        self.write_timeout = most.min(LONGEST);
         self
     }
 
     /// How long the answer to a close frame is waited for. Default: 5 s.
     pub fn close_timeout(mut self, most: Duration) -> Self {
-        self.close_timeout = most.min(FOREVER);
+        self.close_timeout = most.min(LONGEST);
         self
     }
 

@@ -149,7 +149,7 @@ impl Gateway {
     /// close timeout later.
     pub async fn drain(&self, over: Duration) {
         self.front.refuse_all();
-        self.lanes.drain(over).await;
+        self.lanes.drain(over.min(limits::LONGEST)).await;
     }
 
     /// Ends the gateway: no new connections, those that exist are closed with code 1001.

@@ -36,7 +36,7 @@ fn of_two_addresses_the_one_that_is_taken_is_named() {
                 _ => (free, taken),
             };
             let builder = builder().address(address).unwrap().admin(admin).unwrap();
-            let error = builder.start().await.err().expect("one is taken");
+            let error = builder.start().await.expect_err("one is taken");
             let text = error.to_string();
             assert!(text.contains(&format!("on {taken},")), "{text}");
             assert!(text.contains(&format!("`{name}`")), "{text}");
