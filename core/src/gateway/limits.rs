@@ -39,6 +39,7 @@ pub struct Limits {
     pub(super) slice: SliceLimits,
     pub(super) max_message: usize,
     pub(super) max_subscriptions: usize,
+    pub(super) max_topics: usize,
     pub(super) fragment: usize,
     pub(super) unsent: u32,
     pub(super) ping_every: Duration,
@@ -63,6 +64,7 @@ impl Default for Limits {
             slice: SliceLimits::default(),
             max_message: 64 << 10,
             max_subscriptions: 100,
+            max_topics: 1_000,
             fragment: 64 << 10,
             unsent: 128 << 10,
             ping_every: Duration::from_secs(25),
@@ -162,6 +164,13 @@ impl Limits {
     /// Default: 100.
     pub fn max_subscriptions(mut self, most: usize) -> Self {
         self.max_subscriptions = most;
+        self
+    }
+
+    /// The most topics and patterns that a client of the JSON protocol may follow by its
+    /// own subscriptions taken together. Default: 1,000.
+    pub fn max_topics(mut self, most: usize) -> Self {
+        self.max_topics = most;
         self
     }
 

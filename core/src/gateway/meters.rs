@@ -2,8 +2,11 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use super::{ended::Ended, front::Refused};
-use crate::metrics::{DurationHistogram, Durations, ShareHistogram, Shares};
+use super::{ended::Ended, front::Refused, tally::Tally};
+use crate::{
+    event::Event,
+    metrics::{DurationHistogram, Durations, ShareHistogram},
+};
 
 /// Written by lanes and the front; relaxed, they hand nothing over.
 #[derive(Default)]
@@ -27,7 +30,7 @@ pub(super) struct Meters {
     /// Attempts to write to a socket that had been closed. Stays 0.
     pub(super) closed_writes: AtomicU64,
     /// The share of open connections that single events were sent to.
-    pub(super) share: Shares,
+    pub(super) share: Tally,
     /// How long what clients sent may have waited until a lane looked: the time since
     /// it looked before.
     pub(super) read_wait: Durations,
@@ -147,10 +150,10 @@ impl Meters {
         self.ended[ended.index()].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// An event was sent to so many connections, and nobody is sending it any more.
-    pub(super) fn event_sent(&self, connections: u64) {
+    /// An event was sent to so many connections more.
+    pub(super) fn event_sent(&self, event: &Event, connections: u64) {
         let open = self.open.load(Ordering::Relaxed).max(0) as u64;
-        self.share.record(connections, open);
+        self.share.add(event, connections, open);
     }
 
     pub(super) fn snapshot(&self) -> GatewayStats {

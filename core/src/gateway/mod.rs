@@ -21,6 +21,7 @@ pub(crate) mod lanes;
 mod limits;
 mod meters;
 mod request;
+mod tally;
 mod verdict;
 mod wire;
 

@@ -20,8 +20,6 @@ use stripe::{STRIPES, Stripe};
 pub(crate) use topics::TopicMeters;
 pub use topics::TopicStats;
 
-#[cfg(feature = "gateway")]
-use crate::sync::counters::Mutex;
 use crate::{
     feed::Losses,
     sync::counters::{AtomicU64, Ordering},
@@ -277,35 +275,23 @@ pub struct ShareHistogram {
     buckets: [u64; SHARES],
 }
 
-/// Shares that are counted where no hot path passes.
-#[cfg(feature = "gateway")]
-#[derive(Debug, Default)]
-pub(crate) struct Shares(Mutex<ShareHistogram>);
-
-#[cfg(feature = "gateway")]
-impl Shares {
+impl ShareHistogram {
     /// Counts `hit` of `all`.
-    pub(crate) fn record(&self, hit: u64, all: u64) {
-        let shares = &mut *self.0.lock();
+    #[cfg(feature = "gateway")]
+    pub(crate) fn record(&mut self, hit: u64, all: u64) {
         if hit == 0 {
-            shares.buckets[0] += 1;
+            self.buckets[0] += 1;
             return;
         }
-        // Connections may have gone since.
+        // Some of all may have gone since.
         let share = hit as f64 / all.max(hit) as f64;
         let bucket = 1 + SHARE_BOUNDS.partition_point(|bound| *bound < share);
-        shares.buckets[bucket.min(SHARES - 1)] += 1;
-        shares.last = share;
-        shares.max = shares.max.max(share);
-        shares.sum += share;
+        self.buckets[bucket.min(SHARES - 1)] += 1;
+        self.last = share;
+        self.max = self.max.max(share);
+        self.sum += share;
     }
 
-    pub(crate) fn snapshot(&self) -> ShareHistogram {
-        self.0.lock().clone()
-    }
-}
-
-impl ShareHistogram {
     /// Of the latest event that reached anybody.
     pub fn last(&self) -> f64 {
         self.last

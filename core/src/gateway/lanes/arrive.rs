@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     berths::token,
     command::{Arrival, Speech},
-    connection::{Connection, Stage},
+    connection::{Connection, Member, Stage},
     marks::Stood,
     millis, numbers,
     outbox::Outbox,
@@ -34,6 +34,11 @@ pub(super) struct Begun {
     pub(super) at: BTreeMap<Topic, Position>,
     /// Why the client may have missed something, and has to be told.
     pub(super) lost: Option<String>,
+}
+
+/// How many topics and patterns a selector names; there are at most 10,000.
+pub(super) fn names(selector: &Selector) -> u32 {
+    (selector.topics.len() + selector.patterns.len()) as u32
 }
 
 impl<T: Transport> Shard<T> {
@@ -190,7 +195,11 @@ impl<T: Transport> Shard<T> {
             }
         }
         if let Some(connection) = self.berths.at(place) {
-            connection.members.push((number, member));
+            connection.members.push(Member {
+                number,
+                names: names(selector),
+                id: member,
+            });
         }
         if let Some(resume) = resume {
             let only = selector.topics.iter().cloned().zip(resume.only);

@@ -22,7 +22,11 @@ use crate::{
         ended::Ended,
         meters::Meters,
         verdict::OnLag,
-        wire::{encoder::Recent, frame, json, sse},
+        wire::{
+            encoder::Recent,
+            frame::{self, Frame},
+            json, sse,
+        },
     },
     lane::{Flow, Sink, Token},
     subscription::CloseReason,
@@ -169,7 +173,7 @@ impl<T: Transport> Berths<T> {
         let Some(connection) = self.at(place) else {
             return Flow::AlreadyClosed;
         };
-        if !connection.outbox.note(note) {
+        if !connection.outbox.note(Frame::run(note)) {
             return self.doom(place, Ended::Slow);
         }
         match connection.flush(&meters, now) {
@@ -231,7 +235,7 @@ impl<T: Transport> Sink for Berths<T> {
             return;
         };
         if !numbers::is_of_the_server(number) && reason == CloseReason::SlowConsumer {
-            connection.members.retain(|(known, _)| *known != number);
+            connection.members.retain(|member| member.number != number);
             let _ = self.tell(place, frame::text(json::closed(number, reason)));
             return;
         }

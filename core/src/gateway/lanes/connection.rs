@@ -35,7 +35,7 @@ pub(super) struct Connection<T> {
     pub(super) outbox: Outbox,
     pub(super) decoder: Decoder,
     /// Its subscriptions, by their [numbers](super::numbers).
-    pub(super) members: SmallVec<[(u32, MemberId); 1]>,
+    pub(super) members: SmallVec<[Member; 1]>,
     /// Subscriptions that the application is being asked about.
     pub(super) wishes: SmallVec<[Wished; 1]>,
     /// Where an SSE client of several topics stands.
@@ -67,11 +67,22 @@ pub(super) struct Connection<T> {
     pub(super) permit: Permit,
 }
 
+/// A subscription of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Member {
+    pub(super) number: u32,
+    /// How many topics and patterns it names.
+    pub(super) names: u32,
+    pub(super) id: MemberId,
+}
+
 /// A wish that has not been answered.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wished {
     /// The number that the client chose; it may choose it again once it has withdrawn.
     pub(super) number: u32,
+    /// How many topics and patterns it names.
+    pub(super) names: u32,
     /// Tells wishes of one number apart.
     pub(super) serial: u32,
     /// It still counts: the application is at work on it.
@@ -179,6 +190,9 @@ impl<T: Transport> Connection<T> {
         if let ([event], None) = (events, &self.marks) {
             let frame = std::slice::from_ref(recent.frame(event, kind));
             *taken = self.outbox.write(&self.transport, frame, written)?;
+            if *taken == 1 {
+                recent.count(event, kind);
+            }
             return Ok(());
         }
         while *taken < events.len() && self.outbox.is_empty() && *written < STRETCH as u64 {
@@ -201,6 +215,9 @@ impl<T: Transport> Connection<T> {
                 for (event, stood) in together.iter().zip(stood).skip(sent).rev() {
                     marks.set_back(number, event.topic(), stood);
                 }
+            }
+            for event in &together[..sent] {
+                recent.count(event, kind);
             }
             *taken += sent;
         }

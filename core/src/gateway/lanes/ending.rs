@@ -89,8 +89,8 @@ impl<T: Transport> Shard<T> {
         if matches!(ended, Ended::Application | Ended::Panicked) {
             connection.permit.forbid();
         }
-        for (_, member) in std::mem::take(&mut connection.members) {
-            self.lane.unsubscribe(member);
+        for member in std::mem::take(&mut connection.members) {
+            self.lane.unsubscribe(member.id);
         }
         self.berths.meters.ended_one(ended);
         if self.shared.hooks.ended.is_none() {
@@ -196,6 +196,11 @@ impl<T: Transport> Shard<T> {
                 }
             }
             (_, Some(pinged)) => {
+                // While it still takes what stands before the ping it cannot answer it.
+                let pinged = match connection.outbox.is_empty() {
+                    true => pinged,
+                    false => pinged.max(connection.progress),
+                };
                 if now >= pinged.saturating_add(timeout) {
                     return self.end(place, Ended::Silent, None);
                 }
@@ -221,6 +226,9 @@ impl<T: Transport> Shard<T> {
 
     /// Sends a connection away for a deploy, with a hint when to come back.
     pub(super) fn send_away(&mut self, place: u32) {
+        if !self.berths.at(place).is_some_and(|it| it.is_open()) {
+            return;
+        }
         let wait = self.shared.limits.come_back();
         let millis = millis(wait);
         let farewell = match self.berths.at(place).map(|connection| connection.speech) {

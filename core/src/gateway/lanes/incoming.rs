@@ -3,6 +3,7 @@
 use std::{io, ops::ControlFlow, sync::Arc};
 
 use bytes::Bytes;
+use smallvec::smallvec;
 
 use super::{
     command::{SocketId, Speech},
@@ -15,7 +16,7 @@ use crate::gateway::{
     hooks::Message,
     wire::{
         decode::Incoming,
-        frame::{self, Opcode},
+        frame::{self, Frame, Opcode},
         json::{self, Asked},
     },
 };
@@ -194,12 +195,17 @@ impl<T: Transport> Shard<T> {
             return;
         };
         match (connection.speech, message) {
-            (Speech::Json, message) => self.say(place, json::message(message)),
+            (Speech::Json, message) => {
+                let body = smallvec![json::message(message)];
+                self.tell_frame(place, Frame::message(Opcode::Text, body, fragment, None));
+            }
             (Speech::Plain, Message::Text(text)) => {
-                self.tell(place, frame::whole(Opcode::Text, text, fragment));
+                let body = smallvec![text.into()];
+                self.tell_frame(place, Frame::message(Opcode::Text, body, fragment, None));
             }
             (Speech::Plain, Message::Binary(bytes)) => {
-                self.tell(place, frame::whole(Opcode::Binary, bytes, fragment));
+                let body = smallvec![bytes];
+                self.tell_frame(place, Frame::message(Opcode::Binary, body, fragment, None));
             }
             (Speech::Sse, _) => {}
         }

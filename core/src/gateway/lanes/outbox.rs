@@ -12,7 +12,6 @@
 use std::{collections::VecDeque, io, ops::ControlFlow};
 
 use bytes::Bytes;
-use smallvec::SmallVec;
 
 use super::Transport;
 use crate::gateway::wire::frame::{Frame, Slices};
@@ -22,6 +21,8 @@ pub(super) const STRETCH: usize = 256 << 10;
 /// Notes that may wait, in bytes: a client that does not read its answers is not owed
 /// more.
 const NOTES: usize = 64 << 10;
+/// Bytes of notes that are copied to go out in one write.
+const TOGETHER: usize = 16 << 10;
 /// Control frames that may wait: answers to pings, a ping, a close. Pings that come
 /// together are all answered, as some clients expect, unless there are more.
 const CONTROLS: usize = 16;
@@ -41,7 +42,7 @@ struct Own {
     controls: VecDeque<Bytes>,
     /// How much of the first control frame has been written.
     written: usize,
-    notes: VecDeque<Bytes>,
+    notes: VecDeque<Frame>,
     /// Bytes of the notes.
     bytes: usize,
     /// The message under way is given up once its fragment is through.
@@ -60,18 +61,25 @@ impl Own {
         }
     }
 
-    /// All notes, to be written as one.
-    fn take_notes(&mut self) -> Option<Bytes> {
-        self.bytes = 0;
+    /// The first note, with as many of the next as are worth a copy to go out with it.
+    fn take_notes(&mut self) -> Option<Frame> {
         let first = self.notes.pop_front()?;
-        if self.notes.is_empty() {
+        self.bytes -= first.len();
+        let Some(mut all) = first.as_run().map(<[u8]>::to_vec) else {
             return Some(first);
+        };
+        let alone = all.len();
+        while let Some(run) = self.notes.front().and_then(Frame::as_run)
+            && all.len() + run.len() <= TOGETHER
+        {
+            all.extend_from_slice(run);
+            self.bytes -= run.len();
+            self.notes.pop_front();
         }
-        let mut all = first.to_vec();
-        self.notes
-            .drain(..)
-            .for_each(|note| all.extend_from_slice(&note));
-        Some(all.into())
+        match all.len() == alone {
+            true => Some(first),
+            false => Some(Frame::run(all.into())),
+        }
     }
 }
 
@@ -111,12 +119,12 @@ impl Outbox {
         own.controls.push_back(frame);
     }
 
-    /// Adds a message of the socket's own, in its wire form. False when too many wait.
+    /// Adds a message of the socket's own. False when too many wait; one may be of any size.
     #[must_use]
-    pub(super) fn note(&mut self, bytes: Bytes) -> bool {
+    pub(super) fn note(&mut self, note: Frame) -> bool {
         let own = self.own.get_or_insert_default();
-        own.bytes += bytes.len();
-        own.notes.push_back(bytes);
+        own.bytes += note.len();
+        own.notes.push_back(note);
         own.notes.len() == 1 || own.bytes <= NOTES
     }
 
@@ -186,8 +194,7 @@ impl Outbox {
         let note = self.own.as_mut().and_then(|own| own.take_notes());
         match note {
             Some(note) => {
-                let body = SmallVec::from_iter([note]);
-                self.current = Some((Frame::bare(body, None), 0));
+                self.current = Some((note, 0));
                 Ok(ControlFlow::Continue(0))
             }
             None => {

@@ -28,7 +28,7 @@ use crate::{
         ended::Ended,
         wire::{
             encoder::{Encoder, Recent},
-            frame,
+            frame::{self, Frame},
         },
     },
     lane::Lane,
@@ -316,7 +316,7 @@ impl<T: Transport> Shard<T> {
             let Some(connection) = self.berths.at(place) else {
                 return;
             };
-            let (_, member) = connection.members[i];
+            let member = connection.members[i].id;
             self.lane.resume(member);
         }
     }
@@ -408,6 +408,11 @@ impl<T: Transport> Shard<T> {
 
     /// Has a client told something of its own, in its wire form: in its turn, before the next event.
     pub(super) fn tell(&mut self, place: u32, note: bytes::Bytes) {
+        self.tell_frame(place, Frame::run(note));
+    }
+
+    /// The same with a message that may be large.
+    pub(super) fn tell_frame(&mut self, place: u32, note: Frame) {
         let Some(connection) = self.berths.at(place) else {
             return;
         };

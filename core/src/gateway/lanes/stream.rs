@@ -63,6 +63,8 @@ impl Socket {
                 options.set_tcp_nodelay(true)?;
                 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
                 options.set_tcp_notsent_lowat(limits.unsent)?;
+                #[cfg(any(target_os = "linux", target_os = "android"))]
+                options.set_tcp_user_timeout(vanished(limits))?;
                 let mut stream = mio::net::TcpStream::from_std(stream);
                 stream.register(registry, token, interest)?;
                 Ok(Socket::Tcp(stream))
@@ -74,6 +76,16 @@ impl Socket {
             }
         }
     }
+}
+
+/// When the system gives a peer up that acknowledges nothing: a client of Server-Sent
+/// Events answers no ping, and what keeps its connection alive never fills a buffer. Later
+/// than a write times out, which has a name of its own. For times that the system cannot
+/// say its own decision holds.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn vanished(limits: &Limits) -> Option<std::time::Duration> {
+    let after = limits.write_timeout.checked_add(limits.close_timeout)?;
+    (after.as_millis() < i32::MAX as u128).then_some(after)
 }
 
 impl Transport for Socket {

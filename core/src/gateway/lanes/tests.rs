@@ -757,6 +757,63 @@ fn an_answer_is_for_the_wish_that_was_asked_about() {
 }
 
 #[test]
+fn what_a_client_may_follow_is_bounded_by_names_too() {
+    let limits = Limits::default().max_topics(5);
+    let mut f = Fixture::new(Hub::new(), limits);
+    let place = f.connect(Speech::Json, Accept::new(()).allow("*".try_into().unwrap()));
+    f.say(
+        place,
+        &masked(1, br#"{"type":"subscribe","id":1,"topics":["a","b","c"]}"#),
+    );
+    f.say(
+        place,
+        &masked(1, br#"{"type":"subscribe","id":2,"topics":["d","e","f"]}"#),
+    );
+    f.say(place, &masked(1, br#"{"type":"unsubscribe","id":1}"#));
+    f.say(
+        place,
+        &masked(1, br#"{"type":"subscribe","id":3,"topics":["d","e","f"]}"#),
+    );
+    let texts = f.texts(place);
+    let kinds: Vec<bool> = texts.iter().map(|text| text.contains("too_many")).collect();
+    assert_eq!(kinds, [false, false, true, false, false], "{texts:#?}");
+    assert!(texts[4].contains("\"subscribed\",\"id\":3"), "{texts:#?}");
+}
+
+#[test]
+fn a_slow_reader_is_not_taken_for_a_silent_one() {
+    let mut f = Fixture::new(Hub::new(), Limits::default());
+    let place = f.plain("a");
+    f.room(place, Some(1_000));
+    f.hub.publish("a", vec![b'x'; 60_000]).unwrap();
+    f.settle();
+    for second in 1..=60 {
+        f.shard.tick(second * 1_000);
+        f.settle();
+        f.room(place, Some(500));
+    }
+    assert_eq!(f.shard.berths.len(), 1, "takes 500 bytes a second");
+}
+
+#[test]
+fn an_event_is_counted_once_however_late_it_is_taken() {
+    let mut f = Fixture::new(Hub::new(), Limits::default());
+    let places: Vec<u32> = (0..100).map(|_| f.plain("a")).collect();
+    for place in &places[..10] {
+        f.room(*place, Some(0));
+    }
+    f.hub.publish("a", "x").unwrap();
+    f.settle();
+    for place in &places[..10] {
+        f.room(*place, None);
+        f.settle();
+    }
+    let share = f.shard.shared.meters.snapshot().share;
+    assert_eq!(share.last(), 1.0);
+    assert_eq!(share.buckets().map(|(_, n)| n).sum::<u64>(), 1);
+}
+
+#[test]
 fn one_who_never_reads_its_answers_is_let_go() {
     let mut f = Fixture::new(Hub::new(), Limits::default());
     let place = f.connect(Speech::Json, Accept::new(()));

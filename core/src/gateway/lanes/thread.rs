@@ -24,6 +24,7 @@ use super::{
 use crate::{
     gateway::{Shared, ended::Ended, wire::encoder::Encoder},
     lane::Lane,
+    wake::contained,
 };
 
 /// Sockets told of by one poll.
@@ -176,17 +177,21 @@ impl Round {
     fn arrive(&mut self, arrival: Arrival) {
         let place = self.shard.reserve();
         let (limits, registry) = (&self.shared.limits, self.poll.registry());
-        let adopted = arrival
-            .try_map(|stream| Socket::adopt(stream, limits, registry, Token(place as usize)));
+        let mut adopted = None;
+        // What is dropped with a connection that has gone is the application's.
+        contained(|| {
+            let adopt = |stream| Socket::adopt(stream, limits, registry, Token(place as usize));
+            adopted = arrival.try_map(adopt).ok();
+        });
         match adopted {
-            Ok(arrival) => {
+            Some(arrival) => {
                 self.shard.arrive(place, arrival);
                 if self.ending.is_some() {
                     self.shard.end_all(Ended::Closed);
                 }
             }
             // It has gone before it arrived.
-            Err(_) => self.shard.release(place),
+            None => self.shard.release(place),
         }
     }
 

@@ -9,8 +9,9 @@
 use std::sync::Arc;
 
 use super::{
+    arrive::names,
     command::{SocketId, Speech},
-    connection::Wished,
+    connection::{Member, Wished},
     numbers,
     shard::Shard,
     stream::Transport,
@@ -24,21 +25,35 @@ impl<T: Transport> Shard<T> {
     /// A client of the JSON protocol wishes to subscribe.
     pub(super) fn wish(&mut self, place: u32, number: u32, wish: Wish) {
         let most = self.shared.limits.max_subscriptions;
+        let most_names = self.shared.limits.max_topics;
         let Some(connection) = self.berths.at(place) else {
             return;
         };
-        let own = connection
-            .members
-            .iter()
-            .filter(|(n, _)| !numbers::is_of_the_server(*n));
-        if own.count() + connection.wishes.len() >= most {
-            let message = format!("{most} subscriptions are all that a client may have: end one");
+        let own = |member: &&Member| !numbers::is_of_the_server(member.number);
+        let members = connection.members.iter().filter(own);
+        let wishes = connection.wishes.iter();
+        let (count, named) = members
+            .map(|member| member.names)
+            .chain(wishes.map(|wished| wished.names))
+            .fold((0, names(&wish.selector)), |(count, all), names| {
+                (count + 1, all + names)
+            });
+        if count >= most || named as usize > most_names {
+            let message = match count >= most {
+                true => format!("{most} subscriptions are all that a client may have: end one"),
+                false => format!(
+                    "{most_names} topics and patterns are all that a client may follow: end a subscription"
+                ),
+            };
             let note = json::error(Some(number), json::Code::TooMany, &message);
             return self.say(place, note);
         }
         let known = |n: &u32| *n == number;
         let mut wished = connection.wishes.iter().filter(|wished| !wished.withdrawn);
-        if connection.members.iter().any(|(n, _)| known(n))
+        if connection
+            .members
+            .iter()
+            .any(|member| known(&member.number))
             || wished.any(|wished| known(&wished.number))
         {
             let message = "this id is in use: choose another, or unsubscribe it first";
@@ -58,6 +73,7 @@ impl<T: Transport> Shard<T> {
         let serial = self.serial;
         connection.wishes.push(Wished {
             number,
+            names: names(&wish.selector),
             serial,
             withdrawn: false,
         });
@@ -179,8 +195,9 @@ impl<T: Transport> Shard<T> {
     /// Takes a subscription out of the index.
     fn leave(&mut self, place: u32, number: u32) -> Option<MemberId> {
         let connection = self.berths.at(place)?;
-        let at = connection.members.iter().position(|(n, _)| *n == number)?;
-        let (_, member) = connection.members.swap_remove(at);
+        let mut members = connection.members.iter();
+        let at = members.position(|member| member.number == number)?;
+        let member = connection.members.swap_remove(at).id;
         if let Some(marks) = &mut connection.marks {
             marks.forget(number);
         }

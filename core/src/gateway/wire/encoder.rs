@@ -148,7 +148,10 @@ impl Drop for Forms {
             table.remove(&address);
         }
         drop(table);
-        self.encoder.meters.event_sent(*self.hits.get_mut());
+        let hits = *self.hits.get_mut();
+        if let Some(event) = self.event.as_ref().filter(|_| hits > 0) {
+            self.encoder.meters.event_sent(event, hits);
+        }
         // Perhaps the last holder of the event, whose buffers are anybody's.
         let (event, json) = (self.event.take(), self.json.take());
         contained(|| drop((event, json)));
@@ -186,9 +189,8 @@ impl Recent {
         }
     }
 
-    /// The frame of an event, counted as sent to one more socket.
-    pub(in crate::gateway) fn frame(&mut self, event: &Event, kind: Kind) -> &Frame {
-        let address = event.address();
+    /// Where the frame of an event would be.
+    fn place_of(address: usize, kind: Kind) -> usize {
         let spice = match kind {
             Kind::Json(id) => id as usize,
             Kind::Auto => 0,
@@ -196,7 +198,22 @@ impl Recent {
             Kind::Sse => 2,
             Kind::SseWithoutId => 3,
         };
-        let at = ((address >> 5) ^ spice.wrapping_mul(0x9E37)) % PLACES;
+        ((address >> 5) ^ spice.wrapping_mul(0x9E37)) % PLACES
+    }
+
+    /// Counts an event as sent to one more socket, if its frame is still at hand.
+    pub(in crate::gateway) fn count(&mut self, event: &Event, kind: Kind) {
+        let address = event.address();
+        let place = &mut self.places[Self::place_of(address, kind)];
+        if let Some(place) = place.as_mut().filter(|place| place.address == address) {
+            place.hits += 1;
+        }
+    }
+
+    /// The frame of an event.
+    pub(in crate::gateway) fn frame(&mut self, event: &Event, kind: Kind) -> &Frame {
+        let address = event.address();
+        let at = Self::place_of(address, kind);
         let known = |place: &Place| place.address == address && place.kind == kind;
         if !self.places[at].as_ref().is_some_and(known) {
             if self.bytes > AT_HAND {
@@ -217,11 +234,8 @@ impl Recent {
                 None => self.taken += 1,
             }
         }
-        match &mut self.places[at] {
-            Some(place) => {
-                place.hits += 1;
-                &place.frame
-            }
+        match &self.places[at] {
+            Some(place) => &place.frame,
             None => unreachable!("it has just been filled"),
         }
     }
@@ -295,6 +309,7 @@ mod tests {
         for event in &events {
             for kind in [Kind::Auto, Kind::Json(0), Kind::Json(7), Kind::Sse] {
                 lane.frame(event, kind);
+                lane.count(event, kind);
             }
         }
         drop(events);

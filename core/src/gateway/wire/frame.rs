@@ -64,6 +64,11 @@ impl Frame {
         Frame::new(body, len, None, event)
     }
 
+    /// One run of bytes that is sent as it is.
+    pub(in crate::gateway) fn run(bytes: Bytes) -> Self {
+        Frame::bare(smallvec![bytes], None)
+    }
+
     /// One WebSocket message. Its parts are copied into one run if they are no larger
     /// than a fragment, else they are kept.
     pub(in crate::gateway) fn message(
