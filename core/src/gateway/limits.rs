@@ -127,8 +127,8 @@ impl Limits {
     }
 
     /// Refuses new connections with 503 while the process holds more memory than this,
-    /// in bytes (its resident set where the system tells it, else what hub and gateway
-    /// know to hold). Connections that exist are kept. Default: no limit.
+    /// in bytes (its resident set where the system tells it, else what the hub
+    /// knows to hold). Connections that exist are kept. Default: no limit.
     pub fn memory(mut self, bytes: u64) -> Self {
         self.memory = Some(bytes);
         self

@@ -73,7 +73,7 @@ pub struct GatewayStats {
     pub opened: u64,
     /// Bytes that the system took for sockets.
     pub bytes_written: u64,
-    /// Calls that wrote them.
+    /// How often something was written to a socket.
     pub writes: u64,
     /// Frames made.
     pub frames_made: u64,

@@ -108,9 +108,6 @@ impl Gateway {
 
     async fn start(plan: Plan) -> Result<Self, StartError> {
         plan.limits.check()?;
-        if let Some(path) = plan.paths.iter().find(|path| !path.starts_with('/')) {
-            return Err(StartError::Path(path.clone()));
-        }
         let shared = Arc::new(Shared {
             hub: plan.hub,
             hooks: plan.hooks,

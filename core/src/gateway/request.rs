@@ -61,6 +61,13 @@ impl Request {
         &self.headers
     }
 
+    /// The site whose page a browser connects from, as it says itself. Browsers send cookies
+    /// along with WebSockets of any site: who lets clients in by a cookie has to look at
+    /// this.
+    pub fn origin(&self) -> Option<&str> {
+        self.header("origin")
+    }
+
     /// The token of an `Authorization: Bearer` header.
     pub fn bearer(&self) -> Option<&str> {
         let value = self.headers.get(header::AUTHORIZATION)?.to_str().ok()?;

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use crate::{event::Event, metrics::ShareHistogram, topic::Topic};
 
 /// Events that are kept open.
-const OPEN: usize = 64;
+const OPEN: usize = 256;
 
 #[derive(Default)]
 pub(super) struct Tally(Mutex<Counts>);

@@ -48,7 +48,12 @@ impl<T: Transport> Shard<T> {
                 }
             }
             Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock => {}
+                io::ErrorKind::WouldBlock => {
+                    // Whatever it was that the poll told, it was not the end.
+                    if let Some(connection) = self.berths.at(place) {
+                        connection.leaving = false;
+                    }
+                }
                 io::ErrorKind::Interrupted => self.read_again(place),
                 _ => self.end(place, Ended::Broken, None),
             },

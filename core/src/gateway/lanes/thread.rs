@@ -77,9 +77,12 @@ pub(super) fn start(
             let inbox = round.inbox.clone();
             let _ = catch_unwind(AssertUnwindSafe(|| round.run()));
             inbox.end();
+            let waiting = round.ending.take();
             // Those who are left are dropped one by one: what each owns may panic.
             let _ = catch_unwind(AssertUnwindSafe(|| round.shard.abandon()));
             let _ = catch_unwind(AssertUnwindSafe(|| drop(round)));
+            // Whoever waits for the end sees that no answer will come: now it is true.
+            drop(waiting);
         })?;
     Ok(inbox)
 }
@@ -195,17 +198,10 @@ impl Round {
         }
     }
 
-    fn is_over(&mut self) -> bool {
-        let over = self.ending.as_ref().is_some_and(|(by, _)| {
+    fn is_over(&self) -> bool {
+        self.ending.as_ref().is_some_and(|(by, _)| {
             let late = by.is_some_and(|by| Instant::now() >= by);
             late || self.shard.len() == 0 && self.inbox.is_empty()
-        });
-        if over && let Some((_, waiting)) = self.ending.take() {
-            for done in waiting {
-                // Whoever waited may have given up.
-                let _ = done.send(());
-            }
-        }
-        over
+        })
     }
 }

@@ -105,3 +105,70 @@ fn a_payload_that_panics_when_it_is_dropped_ends_no_lane() {
     f.settle();
     assert_eq!(f.texts(place), ["trap", "after"]);
 }
+
+#[test]
+fn who_has_left_leaves_room() {
+    let mut f = Fixture::new(Hub::new(), Limits::default());
+    for _ in 0..100 {
+        let place = f.plain("a");
+        assert!(place < 2, "{place}");
+        assert_eq!(f.shard.inbox.load(), 1);
+        let line = f.lines.last().unwrap().clone();
+        line.0.borrow_mut().input.extend(masked(8, b""));
+        f.shard.ready(place, true, false, false);
+        f.settle();
+        assert_eq!(f.shard.inbox.load(), 0);
+    }
+}
+
+#[test]
+fn all_subscriptions_of_a_socket_go_on_when_it_does() {
+    let mut f = Fixture::new(Hub::new(), Limits::default());
+    let mut accept = Accept::new(());
+    for topic in ["a", "b", "c"] {
+        accept = accept.subscribe(Selector::topic(topic).unwrap());
+    }
+    let place = f.connect(Speech::Plain, accept);
+    f.room(place, Some(0));
+    for topic in ["a", "b", "c"] {
+        f.hub.publish(topic, topic).unwrap();
+        f.settle();
+    }
+    f.room(place, None);
+    f.settle();
+    let mut texts = f.texts(place);
+    texts.sort();
+    assert_eq!(texts, ["a", "b", "c"]);
+}
+
+#[test]
+fn nothing_comes_behind_a_close() {
+    let mut f = Fixture::new(Hub::new(), Limits::default().fragment(1_024));
+    let place = f.plain("a");
+    f.room(place, Some(1_500));
+    f.hub.publish("a", vec![b'x'; 10_000]).unwrap();
+    f.settle();
+    let id = f.shard.handle(place).id;
+    let note = Message::Text("too late".to_owned());
+    f.shard.command(Command::Send(id, note));
+    f.shard.command(Command::Close(id, "go".to_owned()));
+    f.room(place, None);
+    f.settle();
+    let sent = f.lines[place as usize].0.borrow().sent.clone();
+    assert_eq!(sent[2 * 1_028..], *b"\x88\x04\x03\xe8go");
+}
+
+#[test]
+fn what_does_not_fit_into_one_read_is_read_without_another_word_of_the_poll() {
+    let mut f = Fixture::new(Hub::new(), Limits::default());
+    let place = f.plain("a");
+    f.lines[place as usize]
+        .0
+        .borrow_mut()
+        .input
+        .extend(masked(9, b"").repeat(5_000));
+    f.say(place, &masked(9, b"last"));
+    f.settle();
+    let last = f.got(place).pop();
+    assert_eq!(last, Some(Got::Control(10, b"last".to_vec())));
+}
