@@ -1,6 +1,6 @@
 //! One client of the crowd: reads its stream as it comes, and checks every number.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use memchr::memmem;
 use serde_json::Value;
@@ -46,7 +46,6 @@ pub(super) enum Fate {
     Reset,
 }
 
-#[derive(Debug)]
 pub(super) struct Member {
     pub(super) kind: Kind,
     /// By the id of the subscription; 0 where the server made it.
@@ -64,6 +63,19 @@ pub(super) struct Member {
     next_id: u64,
     /// Came back with a position, which the server may not have any more.
     resumed: Option<String>,
+}
+
+impl fmt::Debug for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Member")
+            .field("kind", &self.kind)
+            .field("is_open", &self.is_open)
+            .field("goodbye", &self.goodbye)
+            .field("events", &self.events)
+            .field("lagged", &self.lagged)
+            .field("tracks", &self.tracks)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Member {
@@ -250,7 +262,9 @@ impl Member {
                 let code = payload
                     .get(..2)
                     .map(|code| u16::from_be_bytes([code[0], code[1]]));
-                if self.goodbye && code != Some(4_000) {
+                // A goodbye may cross with one from the other side.
+                let crossed = self.kind == Kind::Plain && code == Some(1_013);
+                if self.goodbye && code != Some(4_000) && !crossed {
                     return Err(format!("4000 was answered with {code:?}"));
                 }
                 return Ok(Some(Fate::Closed(code)));
