@@ -104,8 +104,9 @@ impl Member {
         let tracks = tracks.map(|track| Track {
             leaving: false,
             ended: false,
-            // A plain socket is not told where it stands.
-            last: track.last.filter(|_| track.position.is_some()),
+            // It goes on behind the last event that it got, whatever it was told that it
+            // missed since. A plain socket is not told where it stands.
+            last: track.position.as_deref().and_then(number_at),
             ..track.clone()
         });
         Self::with(self.kind, tracks.collect())
@@ -301,12 +302,8 @@ impl Member {
                 let track = self.track(id)?;
                 track.on = true;
                 if track.last.is_none() {
-                    let at = message["at"][&track.topic].as_str();
-                    let offset = at
-                        .and_then(|at| at.split_once('-'))
-                        .map(|(_, offset)| offset);
-                    let offset = offset.and_then(|offset| u64::from_str_radix(offset, 16).ok());
-                    track.last = Some(offset.ok_or_else(|| format!("where is it? {text}"))?);
+                    let at = message["at"][&track.topic].as_str().and_then(number_at);
+                    track.last = Some(at.ok_or_else(|| format!("where is it? {text}"))?);
                 }
                 Ok(())
             }
@@ -433,6 +430,12 @@ enum Taken {
     Block(String),
     /// The first byte and the payload.
     Frame(u8, Vec<u8>),
+}
+
+/// The number of the event at a position: its offset.
+fn number_at(position: &str) -> Option<u64> {
+    let (_, offset) = position.split_once('-')?;
+    u64::from_str_radix(offset, 16).ok()
 }
 
 /// A frame that is all there, and how many bytes it takes.
