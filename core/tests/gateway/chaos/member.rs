@@ -1,6 +1,6 @@
 //! One client of the crowd: reads its stream as it comes, and checks every number.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use memchr::memmem;
 use serde_json::Value;
@@ -46,7 +46,6 @@ pub(super) enum Fate {
     Reset,
 }
 
-#[derive(Debug)]
 pub(super) struct Member {
     pub(super) kind: Kind,
     /// By the id of the subscription; 0 where the server made it.
@@ -64,6 +63,19 @@ pub(super) struct Member {
     next_id: u64,
     /// Came back with a position, which the server may not have any more.
     resumed: Option<String>,
+}
+
+impl fmt::Debug for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Member")
+            .field("kind", &self.kind)
+            .field("is_open", &self.is_open)
+            .field("goodbye", &self.goodbye)
+            .field("events", &self.events)
+            .field("lagged", &self.lagged)
+            .field("tracks", &self.tracks)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Member {
@@ -92,8 +104,9 @@ impl Member {
         let tracks = tracks.map(|track| Track {
             leaving: false,
             ended: false,
-            // A plain socket is not told where it stands.
-            last: track.last.filter(|_| track.position.is_some()),
+            // It goes on behind the last event that it got, whatever it was told that it
+            // missed since. A plain socket is not told where it stands.
+            last: track.position.as_deref().and_then(number_at),
             ..track.clone()
         });
         Self::with(self.kind, tracks.collect())
@@ -250,7 +263,9 @@ impl Member {
                 let code = payload
                     .get(..2)
                     .map(|code| u16::from_be_bytes([code[0], code[1]]));
-                if self.goodbye && code != Some(4_000) {
+                // A goodbye may cross with one from the other side.
+                let crossed = self.kind == Kind::Plain && code == Some(1_013);
+                if self.goodbye && code != Some(4_000) && !crossed {
                     return Err(format!("4000 was answered with {code:?}"));
                 }
                 return Ok(Some(Fate::Closed(code)));
@@ -287,12 +302,8 @@ impl Member {
                 let track = self.track(id)?;
                 track.on = true;
                 if track.last.is_none() {
-                    let at = message["at"][&track.topic].as_str();
-                    let offset = at
-                        .and_then(|at| at.split_once('-'))
-                        .map(|(_, offset)| offset);
-                    let offset = offset.and_then(|offset| u64::from_str_radix(offset, 16).ok());
-                    track.last = Some(offset.ok_or_else(|| format!("where is it? {text}"))?);
+                    let at = message["at"][&track.topic].as_str().and_then(number_at);
+                    track.last = Some(at.ok_or_else(|| format!("where is it? {text}"))?);
                 }
                 Ok(())
             }
@@ -419,6 +430,12 @@ enum Taken {
     Block(String),
     /// The first byte and the payload.
     Frame(u8, Vec<u8>),
+}
+
+/// The number of the event at a position: its offset.
+fn number_at(position: &str) -> Option<u64> {
+    let (_, offset) = position.split_once('-')?;
+    u64::from_str_radix(offset, 16).ok()
 }
 
 /// A frame that is all there, and how many bytes it takes.
