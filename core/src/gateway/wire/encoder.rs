@@ -306,14 +306,16 @@ mod tests {
         let (encoder, meters) = encoder();
         let (hub, events) = events(1_000);
         let mut lane = Recent::new(Arc::clone(&encoder));
-        for event in &events {
-            for kind in [Kind::Auto, Kind::Json(0), Kind::Json(7), Kind::Sse] {
-                lane.frame(event, kind);
-                lane.count(event, kind);
+        for batch in events.chunks(50) {
+            for event in batch {
+                for kind in [Kind::Auto, Kind::Json(0), Kind::Json(7), Kind::Sse] {
+                    lane.frame(event, kind);
+                    lane.count(event, kind);
+                }
             }
+            lane.clear();
         }
         drop(events);
-        lane.clear();
         assert!(encoder.table.lock().is_empty());
         assert_eq!(hub.stats().bytes_held, 0);
         assert_eq!(
