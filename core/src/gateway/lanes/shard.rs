@@ -42,6 +42,9 @@ const READ: usize = 16 << 10;
 const INTAKE: usize = 64 << 10;
 /// Paused, unread or leaving sockets served between two slices.
 const SOME: usize = 64;
+/// The same of those that take the system long: sockets to be closed, and stretches of
+/// large messages.
+const FEW: usize = 8;
 
 pub(in crate::gateway) struct Shard<T> {
     pub(super) shared: Arc<Shared>,
@@ -196,7 +199,7 @@ impl<T: Transport> Shard<T> {
                 self.read(place);
             }
         }
-        for _ in 0..SOME.min(self.over.len()) {
+        for _ in 0..FEW.min(self.over.len()) {
             self.close_one();
         }
         for _ in 0..SOME.min(self.due.len()) {
@@ -211,8 +214,7 @@ impl<T: Transport> Shard<T> {
                 self.read(place);
             }
         }
-        // A stretch of a large message takes long: few of them at a time.
-        for _ in 0..(SOME / 16).min(self.hungry.len()) {
+        for _ in 0..FEW.min(self.hungry.len()) {
             if let Some(place) = self.hungry.pop_front()
                 && let Some(connection) = self.berths.at(place)
             {
