@@ -22,6 +22,7 @@ pub(crate) const ROW: Row = Row {
 
 const CLIENTS: usize = 10_000;
 const SECONDS: usize = 5;
+const ROUNDS: usize = 3;
 /// Connections that stay, pinged in turn, one each millisecond.
 const STAYING: usize = 100;
 const PING_EVERY: usize = 1_000;
@@ -30,7 +31,7 @@ const MOST: f64 = 20e6;
 fn measure(fleet: &mut Fleet) -> Outcome<Vec<Line>> {
     fleet.end();
     let units = [Unit::Nanos, Unit::Nanos, Unit::Nanos, Unit::Count];
-    let figures = fleet.alternate(&[Name::Distributary], 1, &units, rage);
+    let figures = fleet.alternate(&[Name::Distributary], ROUNDS, &units, rage);
     fleet.end();
     let ping = Line::new("a ping of 100 that stayed, at worst", figures.ours(0));
     let back = Line::new("from the cut until the last is back", figures.ours(1));

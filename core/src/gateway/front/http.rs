@@ -132,7 +132,7 @@ fn hand_over(
     } = admitted;
     let (speech, protocol) = asked.speech(&entry.grant, front.shared.json);
     let connected = Connected {
-        stream: Stream::Tcp(stream),
+        stream: Stream::accepted(stream),
         head: asked.head(protocol.as_ref(), &entry.grant),
         read_ahead: parts.read_buf,
         speech,

@@ -11,10 +11,11 @@ use std::{
     time::Duration,
 };
 
-use socket2::{Domain, Protocol, Type};
+use socket2::{Domain, Protocol, SockRef, Type};
 use tokio::io::unix::AsyncFd;
 
 use super::Inner;
+use crate::gateway::{lanes::set_options, limits::Limits};
 
 /// Connections that the system keeps for us between turns.
 const BACKLOG: i32 = 4_096;
@@ -30,7 +31,7 @@ pub(super) struct Listener(AsyncFd<mio::net::TcpListener>);
 
 impl Listener {
     /// Listens there. Belongs to the runtime in which it is called.
-    pub(super) fn bind(address: SocketAddr) -> io::Result<Self> {
+    pub(super) fn bind(address: SocketAddr, limits: &Limits) -> io::Result<Self> {
         let socket = socket2::Socket::new(
             Domain::for_address(address),
             Type::STREAM,
@@ -39,6 +40,8 @@ impl Listener {
         // A restart need not wait for the connections of its predecessor to be forgotten.
         socket.set_reuse_address(true)?;
         socket.set_nonblocking(true)?;
+        // For those that are accepted.
+        set_options(&SockRef::from(&socket), limits)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         let listener = mio::net::TcpListener::from_std(socket.into());

@@ -60,6 +60,7 @@ use super::{
     Shared, StartError,
     hooks::Session,
     lanes::{Arrival, Lanes, Leave, Permit, Speech, Stream},
+    limits::Limits,
     verdict::Grant,
 };
 
@@ -105,8 +106,8 @@ impl Front {
             tasks: Vec::new(),
         };
         // Both are bound before either serves: a start that fails leaves nothing.
-        let clients = listen("address", address)?;
-        let admin = listen("admin", admin)?;
+        let clients = listen("address", address, &shared.limits)?;
+        let admin = listen("admin", admin, &shared.limits)?;
         if let Some((listener, address)) = clients {
             front.address = Some(address);
             let serving = listener.run(Arc::clone(&front.inner), Inner::arrived);
@@ -149,11 +150,12 @@ impl Front {
 fn listen(
     name: &'static str,
     given: Option<SocketAddr>,
+    limits: &Limits,
 ) -> Result<Option<(Listener, SocketAddr)>, StartError> {
     let Some(given) = given else {
         return Ok(None);
     };
-    let bound = Listener::bind(given).and_then(|listener| {
+    let bound = Listener::bind(given, limits).and_then(|listener| {
         let address = listener.address()?;
         Ok((listener, address))
     });

@@ -16,7 +16,8 @@ use crate::{
     event::Position,
     gateway::{
         ended::Ended,
-        wire::{decode::Decoder, json, sse},
+        verdict::{Format, Grant},
+        wire::{decode::Decoder, encoder::Kind, json, sse},
     },
     hub::{Resume, SubscribeError, SubscribeOptions},
     selector::Selector,
@@ -34,6 +35,16 @@ pub(super) struct Begun {
     pub(super) at: BTreeMap<Topic, Position>,
     /// Why the client may have missed something, and has to be told.
     pub(super) lost: Option<String>,
+}
+
+/// In which form a client gets events.
+fn kind(speech: Speech, grant: &Grant) -> Kind {
+    match (speech, grant.format) {
+        (Speech::Json, _) => Kind::Json(0),
+        (Speech::Sse, _) => Kind::Sse,
+        (Speech::Plain, Format::Auto) => Kind::Auto,
+        (Speech::Plain, Format::Binary) => Kind::Binary,
+    }
 }
 
 /// How many topics and patterns a selector names; there are at most 10,000.
@@ -55,6 +66,7 @@ impl<T: Transport> Shard<T> {
             place,
             Connection {
                 transport: arrival.stream,
+                kind: kind(arrival.speech, &arrival.grant),
                 speech: arrival.speech,
                 outbox: Outbox::default(),
                 decoder: Decoder::default(),

@@ -15,7 +15,7 @@ use crate::{
     gateway::{
         hooks::Session,
         meters::Meters,
-        verdict::{Format, Grant},
+        verdict::Grant,
         wire::{
             decode::Decoder,
             encoder::{Kind, Recent},
@@ -29,24 +29,34 @@ use crate::{
 /// Events whose frames are written in one call.
 const TOGETHER: usize = 16;
 
+/// In this order in memory: a walk over thousands of sockets touches the first few fields
+/// of each, and each line of a cache that it needs is one that it waits for.
+#[repr(C)]
 pub(super) struct Connection<T> {
     pub(super) transport: T,
-    pub(super) speech: Speech,
     pub(super) outbox: Outbox,
+    /// When something was written last, or there was nothing to write, in milliseconds on
+    /// the lane's clock.
+    pub(super) progress: u64,
+    pub(super) stage: Stage,
+    pub(super) speech: Speech,
+    /// In which form it gets events, but for the number of the subscription.
+    pub(super) kind: Kind,
+    /// Its client has ended the stream: nothing is written to it any more.
+    pub(super) leaving: bool,
+    /// Its end has come up, and follows soon.
+    pub(super) doomed: bool,
+    /// Where an SSE client of several topics stands.
+    pub(super) marks: Option<Box<Marks>>,
     pub(super) decoder: Decoder,
     /// Its subscriptions, by their [numbers](super::numbers).
     pub(super) members: SmallVec<[Member; 1]>,
     /// Subscriptions that the application is being asked about.
     pub(super) wishes: SmallVec<[Wished; 1]>,
-    /// Where an SSE client of several topics stands.
-    pub(super) marks: Option<Box<Marks>>,
     pub(super) grant: Arc<Grant>,
     pub(super) session: Session,
-    pub(super) stage: Stage,
     /// Milliseconds on the lane's clock: when something was read.
     pub(super) heard: u64,
-    /// When something was written last, or there was nothing to write.
-    pub(super) progress: u64,
     /// When a ping was sent that nothing has been heard after.
     pub(super) pinged: Option<u64>,
     /// The due time of the only entry in the wheel that counts.
@@ -59,10 +69,6 @@ pub(super) struct Connection<T> {
     pub(super) unread: bool,
     /// What it has sent is being taken in; answers are written together afterwards.
     pub(super) corked: bool,
-    /// Its end has come up, and follows soon.
-    pub(super) doomed: bool,
-    /// Its client has ended the stream: nothing is written to it any more.
-    pub(super) leaving: bool,
     /// Dropped last: counts the connection down.
     pub(super) permit: Permit,
 }
@@ -136,14 +142,10 @@ impl<T: Transport> Connection<T> {
 
     /// In which form it gets the events of a subscription.
     fn kind(&self, number: u32) -> Kind {
-        match self.speech {
-            Speech::Json => Kind::Json(number),
-            Speech::Sse if self.marks.is_some() => Kind::SseWithoutId,
-            Speech::Sse => Kind::Sse,
-            Speech::Plain => match self.grant.format {
-                Format::Auto => Kind::Auto,
-                Format::Binary => Kind::Binary,
-            },
+        match self.kind {
+            Kind::Json(_) => Kind::Json(number),
+            Kind::Sse if self.marks.is_some() => Kind::SseWithoutId,
+            kind => kind,
         }
     }
 

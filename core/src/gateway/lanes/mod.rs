@@ -42,7 +42,7 @@ use std::{
 };
 
 pub(super) use command::{Arrival, Command, Inbox, Leave, Permit, SocketId, Speech};
-pub(super) use stream::{NO_SIGNAL, Stream, Transport};
+pub(super) use stream::{NO_SIGNAL, Stream, Transport, set_options};
 use tokio::sync::oneshot;
 
 use super::{
