@@ -3,14 +3,14 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test lint docs unit fuzz loom bench clean compiler
+.PHONY: demo test lint docs unit fuzz loom bench bench-gateway browser clean compiler clients autobahn
 
 ## The main job on real input, with a table and a picture at the end.
 demo:
-	$(CARGO) run --release --locked -p distributary --example demo
+	$(CARGO) run --release --locked -p distributary --example demo --features gateway
 
 ## All tests.
-test: lint docs unit loom fuzz
+test: lint docs unit browser loom fuzz
 
 # The fuzz targets link libFuzzer, which is C++.
 compiler:
@@ -19,14 +19,28 @@ compiler:
 
 lint: compiler
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) clippy -p distributary --all-targets --locked -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --features distributary/gateway --locked -- -D warnings
 
 docs:
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc -p distributary --no-deps --locked
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc -p distributary --features gateway --no-deps --locked
+
+## What the gateway and its clients are tested with: a browser, curl, and packages from
+## npm and PyPI.
+clients:
+	./core/tests/clients/install.sh
+
+## A WebSocket conformance suite of others, where there is a Python 2.7 to run it.
+autobahn:
+	./core/tests/clients/autobahn.sh
 
 ## Unit tests, the integration tests, the examples, and the examples in the docs.
-unit: compiler
-	$(CARGO) test --locked -p distributary -p distributary-fuzz
+unit: compiler clients
+	$(CARGO) test --locked -p distributary -p distributary-fuzz --features distributary/gateway
+
+## The client for browsers: its source, its build and its types.
+browser: clients
+	cd examples/browser && npm test
 
 ## Every interleaving of park, publish and unsubscribe, as far as loom goes.
 loom:
@@ -39,6 +53,11 @@ fuzz: compiler
 ## All figures beside those of other libraries; writes benches/RESULTS.md.
 bench:
 	$(CARGO) run --profile bench --locked -p distributary-benches -- --all
+
+## Ten thousand sockets: the gateway beside other servers; writes
+## benches/gateway/RESULTS.md. Needs two cores; fetches the peers into target/.
+bench-gateway:
+	$(CARGO) run --profile bench --locked -p distributary-gateway-bench -- --all
 
 clean:
 	$(CARGO) clean

@@ -1,35 +1,64 @@
 //! Tries filters at the command line.
 //!
-//! Reads JSON lines `{"patterns": [text, …], "event": text}` on standard input and answers each with one line: `{"match": true}`
-//! if some pattern admits the event, `{"match": false}` if none does, `{"error": "…"}` if a pattern or the line is wrong. With an
-//! event of `null` the question is only whether the patterns are valid. An event that is not JSON is no error but matches only
-//! `{}`, as in a hub; standard error says so.
-//!
 //! ```text
 //! $ echo '{"patterns": ["{\"size\": [{\"numeric\": [\">\", 9]}]}"], "event": "{\"size\": 10}"}' | cargo run --example filter
 //! {"match":true}
 //! ```
+//!
+//! `--help` says what it reads and what it answers. An event that is not JSON is no error but matches only `{}`, as in a hub;
+//! standard error says so.
 
-use std::io::{self, BufRead, Write};
+#[macro_use]
+mod pipe;
+
+use std::{
+    io::{self, BufRead},
+    process::ExitCode,
+};
 
 use distributary::Filter;
 use serde_json::{Value, json};
 
-fn main() -> io::Result<()> {
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    for line in io::stdin().lock().split(b'\n') {
-        let line = line?;
-        if line.trim_ascii().is_empty() {
-            continue;
+const USAGE: &str = "\
+Tries filters: reads JSON lines on standard input and answers each with one line.
+
+Usage: filter < LINES
+
+  a line         {\"patterns\": [text, ...], \"event\": text}
+  its answer     {\"match\": true}   some pattern admits the event
+                 {\"match\": false}  none does
+                 {\"error\": \"...\"}  a pattern or the line is wrong
+
+With an event of null the question is only whether the patterns are valid.
+
+  --help         this text
+";
+
+fn main() -> ExitCode {
+    if let Some(argument) = std::env::args().nth(1) {
+        if matches!(&*argument, "--help" | "-h") {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
         }
+        eprintln!("filter: unknown argument {argument:?}\n\n{USAGE}");
+        return ExitCode::from(2);
+    }
+    for line in io::stdin().lock().split(b'\n') {
+        let line = match line {
+            Ok(line) if line.trim_ascii().is_empty() => continue,
+            Ok(line) => line,
+            Err(error) => {
+                eprintln!("filter: cannot read standard input: {error}");
+                return ExitCode::FAILURE;
+            }
+        };
         let reply = match answer(&line) {
             Ok(matched) => json!({ "match": matched }),
             Err(error) => json!({ "error": error }),
         };
-        writeln!(out, "{reply}")?;
-        out.flush()?;
+        println!("{reply}");
     }
-    Ok(())
+    ExitCode::SUCCESS
 }
 
 fn answer(line: &[u8]) -> Result<bool, String> {
@@ -42,10 +71,11 @@ fn answer(line: &[u8]) -> Result<bool, String> {
         .iter()
         .map(compile)
         .collect::<Result<Vec<_>, _>>()?;
-    let event = match &line["event"] {
-        Value::Null => return Ok(true),
-        Value::String(event) => event,
-        other => {
+    let event = match line.get("event") {
+        None => return Err("the line has no \"event\": give its text, or null".to_owned()),
+        Some(Value::Null) => return Ok(true),
+        Some(Value::String(event)) => event,
+        Some(other) => {
             return Err(format!(
                 "\"event\" must be the text of an event or null, and is {other}"
             ));

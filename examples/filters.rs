@@ -8,6 +8,9 @@
 //! A filter says which fields of an event must look how. A hub does not try its
 //! filters one after the other; [`Filter::explain`] tells by what an event finds one.
 
+#[macro_use]
+mod pipe;
+
 use std::error::Error;
 
 use distributary::{Filter, Hub, Selector, Subscription, Template, TryRecvError, Variables, field};

@@ -8,6 +8,9 @@
 //! place to wait in. [`Subscription`] is a `Stream` too, and threads wait with
 //! `recv_deadline`.
 
+#[macro_use]
+mod pipe;
+
 use std::error::Error;
 
 use distributary::{Hub, RecvError, Selector, Subscription};

@@ -8,6 +8,9 @@
 //! A position prints as short text and parses back, made for the `id:` field of
 //! server-sent events or for a query parameter.
 
+#[macro_use]
+mod pipe;
+
 use std::error::Error;
 
 use distributary::{

@@ -8,6 +8,9 @@
 //! The publisher never waits for any of them, and a subscriber that reads gets all
 //! ten whatever the others do.
 
+#[macro_use]
+mod pipe;
+
 use std::error::Error;
 
 use distributary::{

@@ -12,20 +12,31 @@
 //! not a figure. Targets that are missed stay in the table as missed.
 
 mod children;
-mod machine;
 mod peers;
-mod report;
-mod rounds;
 mod rows;
 mod sinks;
 
-use std::{env, error::Error, fs, path::Path, process::ExitCode, time::Instant};
+use std::{env, fs, path::Path, process::ExitCode, time::Instant};
 
+use distributary_bench_report::{Outcome, machine, process, report, rounds};
 use report::Section;
 use rows::Row;
 
-/// What any step of a measurement may end with.
-type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+/// The crates whose versions decide the figures.
+const CRATES: [&str; 12] = [
+    "distributary",
+    "a-tree",
+    "async-broadcast",
+    "bus",
+    "bytes",
+    "crossbeam-channel",
+    "dashmap",
+    "flume",
+    "kanal",
+    "parking_lot",
+    "quamina",
+    "tokio",
+];
 
 const USAGE: &str = "usage: distributary-benches --all | --only ROW... | --list";
 
@@ -43,7 +54,8 @@ fn main() -> ExitCode {
         }
         ["--row", name] => row(name).and_then(|row| {
             children::end_with_parent();
-            print!("{}", Section::new(row, &(row.measure)()?).to_text());
+            let lines = (row.measure)()?;
+            print!("{}", Section::new(row.name, row.question, &lines).to_text());
             Ok(())
         }),
         ["--case", case] => children::act(case),
@@ -65,7 +77,8 @@ fn row(name: &str) -> Outcome<&'static Row> {
 
 fn only(name: &str) -> Outcome<()> {
     let row = row(name)?;
-    println!("{}", Section::new(row, &(row.measure)()?).markdown);
+    let lines = (row.measure)()?;
+    println!("{}", Section::new(row.name, row.question, &lines).markdown);
     Ok(())
 }
 
@@ -76,7 +89,8 @@ fn all() -> Outcome<()> {
         eprintln!("{:>4} s  {}", started.elapsed().as_secs(), row.name);
         sections.push(Section::from_text(&children::run(&["--row", row.name])?)?);
     }
-    let text = report::render(&machine::describe(), started.elapsed(), &sections);
+    let machine = machine::describe("`make bench`", &CRATES.map(machine::with_version), &[]);
+    let text = report::render(&machine, started.elapsed(), &sections);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("RESULTS.md");
     fs::write(&path, text)?;
     let took = started.elapsed().as_secs();

@@ -229,6 +229,12 @@ impl Event {
         self.0.published
     }
 
+    /// Names the event as long as somebody holds it.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
     /// Whether both are the same event, not merely equal ones.
     pub fn is_same(&self, other: &Event) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

@@ -8,6 +8,18 @@ pub use crate::pattern::naive_matches;
 use crate::pattern::{Pattern, PatternTable};
 use crate::{Attributes, Filter, NotJson, Path, Value};
 
+/// Lanes over sinks that cost a fixed time, for the bench.
+#[cfg(feature = "gateway")]
+pub use crate::gateway::lanes::toll;
+
+/// What clients of the gateway send.
+#[cfg(feature = "gateway")]
+pub mod gateway {
+    pub use crate::gateway::fuzzing::{
+        Heard, Request, json_message, json_request, naive_websocket, websocket,
+    };
+}
+
 /// A leaf of an event.
 #[derive(Debug)]
 pub struct FoundLeaf {

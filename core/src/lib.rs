@@ -26,6 +26,8 @@ mod wake;
 
 #[cfg(not(loom))]
 mod clock;
+#[cfg(all(feature = "gateway", not(loom)))]
+pub mod gateway;
 #[cfg(not(loom))]
 mod hub;
 #[cfg(not(loom))]
@@ -79,7 +81,7 @@ pub use topic::{MAX_TOPIC_BYTES, Topic, TopicError};
 #[doc(hidden)]
 pub mod fuzzing;
 
-/// The example of the README is compiled with those of the documentation.
-#[cfg(doctest)]
+/// The examples of the README are compiled with those of the documentation.
+#[cfg(all(doctest, feature = "gateway"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;

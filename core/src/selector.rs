@@ -107,6 +107,16 @@ impl Selector {
         self
     }
 
+    /// The topics that it names, in order.
+    pub fn named_topics(&self) -> impl Iterator<Item = &Topic> {
+        self.topics.iter()
+    }
+
+    /// The patterns that it names.
+    pub fn named_patterns(&self) -> impl Iterator<Item = &Pattern> {
+        self.patterns.iter()
+    }
+
     pub(crate) fn insert_topic(&mut self, topic: Topic) -> bool {
         let place = self.topics.binary_search(&topic);
         place.map_err(|at| self.topics.insert(at, topic)).is_err()

@@ -31,7 +31,7 @@ pub(crate) struct Check {
 }
 
 impl Check {
-    fn equal(what: impl Into<String>, counted: u64, expected: u64) -> Self {
+    pub(crate) fn equal(what: impl Into<String>, counted: u64, expected: u64) -> Self {
         let wrong = (counted != expected)
             .then(|| format!("{} counted, {} expected", count(counted), count(expected)));
         Check {

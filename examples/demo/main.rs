@@ -1,9 +1,10 @@
 //! The main job, on real formats: one account that everybody follows posts, while
-//! thousands leave and join, in one process.
+//! thousands leave and join; first inside one process, then to real sockets, whose
+//! clients a second process holds.
 //!
 //! ```text
-//! cargo run --release --example demo
-//! cargo run --release --example demo -- --events mine.jsonl --subscriptions 20000 --seed 7
+//! cargo run --release --example demo --features gateway
+//! cargo run --release --example demo --features gateway -- --events mine.jsonl --subscriptions 20000 --seed 7
 //! ```
 //!
 //! It measures and checks itself: what should have been delivered is worked out
@@ -22,6 +23,7 @@ mod options;
 mod progress;
 mod report;
 mod rng;
+mod sockets;
 mod stages;
 mod text;
 
@@ -53,6 +55,7 @@ type Failure = Box<dyn Error + Send + Sync>;
 fn main() -> ExitCode {
     let options = match Request::parse(std::env::args().skip(1)) {
         Ok(Request::Run(options)) => options,
+        Ok(Request::HoldClients) => return sockets::clients::run(),
         Ok(Request::Help) => return print(USAGE, ExitCode::SUCCESS),
         Err(error) => {
             eprintln!("demo: {error}\n\n{USAGE}");
@@ -146,8 +149,16 @@ fn run(options: &Options, entries: &[Entry]) -> Result<Measured, Failure> {
         joined: &busy.churned.joined,
         large: busy.large.times.len() as u64,
     };
-    let checks = evidence.examine(&mut rng)?;
-    progress.done("check    done\n");
+    let mut checks = evidence.examine(&mut rng)?;
+    progress.done("check    what should have been delivered");
+    let sockets = match options.sockets {
+        0 => None,
+        wanted => Some(sockets::run(entries, &followed, wanted, &mut progress)?),
+    };
+    if let Some(sockets) = &sockets {
+        checks.extend(sockets.checks());
+    }
+    progress.done("done\n");
 
     Ok(Measured {
         title: format!(
@@ -165,6 +176,7 @@ fn run(options: &Options, entries: &[Entry]) -> Result<Measured, Failure> {
         stats,
         books,
         memory: [before, subscribed, end],
+        sockets,
         checks,
     })
 }

@@ -1,7 +1,7 @@
 //! Resident memory of this process, where the system tells.
 
 /// Now and at most so far, in bytes.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Resident {
     pub(crate) now: u64,
     pub(crate) peak: u64,

@@ -2,15 +2,19 @@
 
 use std::{fmt, path::PathBuf};
 
-pub(crate) const USAGE: &str = "\
-Plays a file of events to a hub full of subscriptions, and measures.
+use super::sockets;
 
-Usage: demo [--events FILE] [--subscriptions N] [--seed N]
+pub(crate) const USAGE: &str = "\
+Plays a file of events to a hub full of subscriptions, then to real sockets, and measures.
+
+Usage: demo [--events FILE] [--subscriptions N] [--sockets N] [--seed N]
 
   --events FILE        JSON lines: {\"topic\": \"...\", \"event\": {...}}, or bare objects,
                        which go to the topic \"events\" (default: examples/data/events.jsonl)
   --subscriptions N    how many follow the one topic that everybody follows, 10 to 1000000;
                        two fifths as many are on other topics (default 50000)
+  --sockets N          WebSocket clients, held by a second process, that follow it at the end;
+                       0 to 20000, and no more than the system has descriptors for (default 10000)
   --seed N             what is drawn: filters, topics, who leaves (default 1)
   --help               this text
 
@@ -24,12 +28,15 @@ const EVENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/even
 pub(crate) struct Options {
     pub(crate) events: PathBuf,
     pub(crate) subscriptions: usize,
+    pub(crate) sockets: usize,
     pub(crate) seed: u64,
 }
 
 #[derive(Debug, PartialEq)]
 pub(crate) enum Request {
     Run(Options),
+    /// Be the second process.
+    HoldClients,
     Help,
 }
 
@@ -40,6 +47,7 @@ impl Request {
         let mut options = Options {
             events: PathBuf::from(EVENTS),
             subscriptions: 50_000,
+            sockets: 10_000,
             seed: 1,
         };
         let mut arguments = arguments.into_iter();
@@ -51,7 +59,13 @@ impl Request {
             if matches!(&*name, "--help" | "-h") {
                 return Ok(Request::Help);
             }
-            if !matches!(&*name, "--events" | "--subscriptions" | "--seed") {
+            if name == sockets::link::ROLE {
+                return Ok(Request::HoldClients);
+            }
+            if !matches!(
+                &*name,
+                "--events" | "--subscriptions" | "--sockets" | "--seed"
+            ) {
                 return Err(ArgumentError::Unknown(name));
             }
             let Some(value) = inline.or_else(|| arguments.next()) else {
@@ -61,6 +75,12 @@ impl Request {
                 "--events" => options.events = value.into(),
                 "--seed" => {
                     options.seed = value.parse().map_err(|_| ArgumentError::Seed(value))?;
+                }
+                "--sockets" => {
+                    let number = value.parse().ok();
+                    options.sockets = number
+                        .filter(|number| (0..=20_000).contains(number))
+                        .ok_or(ArgumentError::Sockets(value))?;
                 }
                 _ => {
                     let number = value.parse().ok();
@@ -79,6 +99,7 @@ pub(crate) enum ArgumentError {
     Unknown(String),
     NoValue(String),
     Subscriptions(String),
+    Sockets(String),
     Seed(String),
 }
 
@@ -90,6 +111,10 @@ impl fmt::Display for ArgumentError {
             Self::Subscriptions(text) => write!(
                 f,
                 "--subscriptions wants a whole number from 10 to 1000000, got {text:?}"
+            ),
+            Self::Sockets(text) => write!(
+                f,
+                "--sockets wants a whole number from 0 to 20000, got {text:?}"
             ),
             Self::Seed(text) => write!(
                 f,
@@ -112,10 +137,11 @@ mod tests {
 
     #[test]
     fn arguments_are_taken_in_either_form() {
-        let asked = parse("--seed 9 --events=a=b.jsonl --subscriptions 10");
+        let asked = parse("--seed 9 --events=a=b.jsonl --subscriptions 10 --sockets=0");
         let options = Options {
             events: "a=b.jsonl".into(),
             subscriptions: 10,
+            sockets: 0,
             seed: 9,
         };
         assert_eq!(asked, Ok(Request::Run(options)));
@@ -133,5 +159,7 @@ mod tests {
             let error = ArgumentError::Subscriptions(text(number));
             assert_eq!(parse(&line), Err(error));
         }
+        let error = ArgumentError::Sockets(text("20001"));
+        assert_eq!(parse("--sockets 20001"), Err(error));
     }
 }

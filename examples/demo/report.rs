@@ -9,6 +9,7 @@ use super::{
     lanes::{BUSY, Books, LANES, STREAM},
     latency::{QUANTILES, Waits, quantile},
     memory::Resident,
+    sockets::Sockets,
     stages::{Restless, Streamed},
     text::{bar, bytes, count, percent, short, time},
 };
@@ -32,6 +33,7 @@ pub(crate) struct Measured {
     pub(crate) books: Books,
     /// Before the hub was there, with everybody subscribed, at the end.
     pub(crate) memory: [Option<Resident>; 3],
+    pub(crate) sockets: Option<Sockets>,
     pub(crate) checks: Vec<Check>,
 }
 
@@ -49,6 +51,9 @@ impl Measured {
         self.disconnects(&mut page);
         self.shares(&mut page);
         self.memory(&mut page);
+        if let Some(sockets) = &self.sockets {
+            sockets.report(&mut page);
+        }
         self.verdicts(&mut page);
         page.0
     }
@@ -231,14 +236,20 @@ impl Measured {
              threads than cores, the longest times are those in which a thread waited for its turn. An\n\
              idle lane sleeps, so a disconnect then has to wake its thread; a busy one finds it on its way."
         ));
+        if self.sockets.is_some() {
+            page.line(format_args!(
+                "Clients of sockets share these cores with the server, and so does the thread that pings: how long\n\
+                 it overslept is what the machine adds to its times."
+            ));
+        }
     }
 }
 
 /// A page that is being written. Writing to a `String` cannot fail.
-struct Page(String);
+pub(crate) struct Page(String);
 
 impl Page {
-    fn line(&mut self, line: std::fmt::Arguments<'_>) {
+    pub(crate) fn line(&mut self, line: std::fmt::Arguments<'_>) {
         let start = self.0.len();
         let _ = self.0.write_fmt(line);
         let end = self.0[start..].trim_end().len();
@@ -246,16 +257,16 @@ impl Page {
         self.0.push('\n');
     }
 
-    fn head(&mut self, title: &str) {
+    pub(crate) fn head(&mut self, title: &str) {
         let rule = "─".repeat(90usize.saturating_sub(title.chars().count()));
         self.line(format_args!("\n── {title} {rule}"));
     }
 
-    fn row(&mut self, label: &str, value: impl AsRef<str>) {
+    pub(crate) fn row(&mut self, label: &str, value: impl AsRef<str>) {
         self.line(format_args!("  {label:<36}{}", value.as_ref()));
     }
 
-    fn quantiles(&mut self, label: &str, values: &[String]) {
+    pub(crate) fn quantiles(&mut self, label: &str, values: &[String]) {
         let _ = write!(self.0, "  {label:<36}");
         for value in values {
             let _ = write!(self.0, "{value:>12}");

@@ -207,7 +207,7 @@ fn scalar(text: &str) -> Option<Scalar> {
 }
 
 /// An object as written: in order, repeated keys too.
-struct Pairs(Vec<(String, Box<RawValue>)>);
+pub(crate) struct Pairs(pub(crate) Vec<(String, Box<RawValue>)>);
 
 impl<'de> Deserialize<'de> for Pairs {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

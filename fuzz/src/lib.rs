@@ -8,7 +8,9 @@ mod choices;
 pub mod fields;
 pub mod glob;
 pub mod index;
+pub mod messages;
 pub mod predicate;
+pub mod websocket;
 
 /// A target's name, and what it runs on an input.
 pub type Target = (&'static str, fn(&[u8]));
@@ -18,5 +20,7 @@ pub const TARGETS: &[Target] = &[
     ("fields", fields::run),
     ("glob", glob::run),
     ("index", index::run),
+    ("messages", messages::run),
     ("predicate", predicate::run),
+    ("websocket", websocket::run),
 ];

@@ -12,7 +12,7 @@ use super::Row;
 use crate::{
     Outcome,
     children::{self, Case},
-    machine::{forget_highest_resident, highest_resident, resident},
+    process::Process,
     report::{Line, Target},
     rounds::{Samples, Unit},
 };
@@ -167,11 +167,11 @@ fn filtered(filter: fn(usize) -> String) -> Outcome<Vec<f64>> {
 /// By how much the process is larger at its highest.
 fn grown_by(publish: impl FnOnce() -> Outcome<()>) -> Outcome<Vec<f64>> {
     let unknown = "this system does not say how much memory is resident";
-    if !forget_highest_resident() {
+    if !Process::this().forget_highest_resident() {
         return Err("this system does not let a process reset its highest memory".into());
     }
-    let before = resident().ok_or(unknown)?;
+    let before = Process::this().resident().ok_or(unknown)?;
     publish()?;
-    let after = highest_resident().ok_or(unknown)?;
+    let after = Process::this().highest_resident().ok_or(unknown)?;
     Ok(vec![after.saturating_sub(before) as f64])
 }

@@ -14,7 +14,7 @@ use super::Row;
 use crate::{
     Outcome,
     children::{self, Case},
-    machine::resident,
+    process::Process,
     report::{Line, Target},
     rounds::{Samples, Unit},
 };
@@ -182,11 +182,15 @@ fn mpsc_by_topic() -> Outcome<Vec<f64>> {
 
 /// What a million of them add to the process, each.
 fn per_subscription(mut subscribe: impl FnMut(usize) -> Outcome<()>) -> Outcome<Vec<f64>> {
-    let before = resident().ok_or("this system does not say how much memory is resident")?;
+    let before = Process::this()
+        .resident()
+        .ok_or("this system does not say how much memory is resident")?;
     for number in 0..SUBSCRIPTIONS {
         subscribe(number)?;
     }
-    let after = resident().ok_or("this system does not say how much memory is resident")?;
+    let after = Process::this()
+        .resident()
+        .ok_or("this system does not say how much memory is resident")?;
     Ok(vec![
         after.saturating_sub(before) as f64 / SUBSCRIPTIONS as f64,
     ])

@@ -14,7 +14,7 @@ use distributary::{Hub, Lane, Token};
 
 use super::Row;
 use crate::{
-    Outcome, machine,
+    Outcome, process,
     report::{Line, Target},
     rounds::{Contender, Unit, alternate},
     sinks::Count,
@@ -91,7 +91,7 @@ fn publish(hub: &Hub, topic: &str, lane: &mut Lane, start: &Barrier) -> Outcome<
     let mut sink = Count::default();
     let mut events = 0;
     start.wait();
-    let on_processor = machine::processor_time();
+    let on_processor = process::processor_time();
     let start = Instant::now();
     while start.elapsed() < ROUND {
         for _ in 0..BURST {
@@ -102,7 +102,7 @@ fn publish(hub: &Hub, topic: &str, lane: &mut Lane, start: &Barrier) -> Outcome<
         while lane.turn(&mut sink).more {}
     }
     let rate = events as f64 / start.elapsed().as_secs_f64();
-    let taken = on_processor.zip(machine::processor_time());
+    let taken = on_processor.zip(process::processor_time());
     let nanos = taken.map_or(f64::NAN, |(before, after)| {
         (after - before) as f64 / events as f64
     });

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    event::Position,
     feed::{Ending, Limits, Losses, Shed},
     metrics::{Gauge, Meters},
     selector::Selector,
@@ -96,6 +97,20 @@ impl Core {
             strict_filters: settings.strict_filters,
             counted: Mutex::default(),
             closed: AtomicBool::new(false),
+        })
+    }
+
+    /// Where a topic that keeps history stands.
+    pub(crate) fn position(&self, topic: &Topic) -> Option<Position> {
+        let ruled = |rule: &Rule| rule.topics.matches(topic.as_str());
+        if !self.rules.iter().any(ruled) {
+            return None;
+        }
+        let node = self.topic_node(topic);
+        let next = *node.order.lock();
+        Some(Position {
+            epoch: self.epoch,
+            offset: next - 1,
         })
     }
 

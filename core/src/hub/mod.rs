@@ -193,6 +193,30 @@ impl Hub {
         self.subscribe_with(selector, SubscribeOptions::new().resume(resume))
     }
 
+    /// Where a topic that keeps history stands: the position of its latest event, or the
+    /// one before its first. Whoever [resumes](Resume) from here gets all that is
+    /// published from now on. `None` where nothing is kept.
+    ///
+    /// Ask before you subscribe: what is published in between is then delivered, and still
+    /// stands behind the position.
+    ///
+    /// ```
+    /// use distributary::{Budget, Hub, Resume, Topic};
+    ///
+    /// let hub = Hub::builder().history("chat.*", Budget::default().events(100)?)?.build()?;
+    /// let topic = Topic::new("chat.7")?;
+    /// let here = hub.position(&topic).ok_or("no history")?;
+    /// let sub = hub.subscribe("chat.7")?;
+    /// drop(sub);
+    /// hub.publish("chat.7", "while you were away")?;
+    /// let mut sub = hub.subscribe_from("chat.7", Resume::at(here))?;
+    /// assert_eq!(&sub.try_recv()?.payload()[..], b"while you were away");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn position(&self, topic: &Topic) -> Option<crate::event::Position> {
+        self.core().position(topic)
+    }
+
     /// A snapshot of all counters. O(topics + patterns); meant for every few seconds. It
     /// also clears up what leavers have left and lets go of what histories hold too long.
     pub fn stats(&self) -> Stats {
@@ -211,6 +235,8 @@ impl Hub {
             let mut feeds = |feeds: &node::Feeds| {
                 for outlet in feeds.as_slice() {
                     match outlet.places() {
+                        // Off its list already, and being unhooked by somebody.
+                        0 => {}
                         1 => stats.feeds += 1,
                         // Seen once per name: its parts add up to one.
                         places => several += 1.0 / places as f64,

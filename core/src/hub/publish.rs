@@ -247,15 +247,16 @@ impl Core {
         }
         let topic = Topic::new(name).ok()?;
         let passing = keep.is_none();
-        let make = || self.new_topic(topic.clone());
+        let make = |count| self.new_topic(topic.clone(), count);
         Some(self.table.find_or_insert(&topic, passing, make))
     }
 
-    /// A node for a topic that is not in the table yet.
-    pub(crate) fn new_topic(&self, topic: Topic) -> Node {
-        // Offsets start from the clock, so a topic that was forgotten and comes back
+    /// A node for a topic that is not in the table yet, and where it counted when it was,
+    /// if that is known.
+    pub(crate) fn new_topic(&self, topic: Topic, count: Option<u64>) -> Node {
+        // Else offsets start from the clock, so a topic that was forgotten and comes back
         // never repeats one: no topic sees a billion events a second.
-        let first = self.clock.now();
+        let first = count.unwrap_or_else(|| self.clock.now());
         let rule = self
             .rules
             .iter()

@@ -60,6 +60,12 @@ impl SubscribeOptions {
         self
     }
 
+    /// Takes the positions out again: without them it starts now.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn take_resume(&mut self) -> Option<Resume> {
+        self.resume.take()
+    }
+
     /// Starts after these positions instead of now.
     pub fn resume(mut self, resume: Resume) -> Self {
         self.resume = Some(resume);
@@ -281,7 +287,7 @@ impl Core {
 
     pub(crate) fn topic_node(&self, topic: &Topic) -> Arc<Node> {
         self.table
-            .find_or_insert(topic, false, || self.new_topic(topic.clone()))
+            .find_or_insert(topic, false, |count| self.new_topic(topic.clone(), count))
     }
 
     /// A selector of one name: equal ones find each other in the node itself.

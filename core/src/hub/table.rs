@@ -4,6 +4,9 @@
 //! history or is counted; besides, each shard remembers a bounded number of topics
 //! that are only published to, so that patterns are matched when such a topic first
 //! appears and not for each of its events.
+//!
+//! A topic that kept history and is forgotten leaves its count behind, for a while: if it
+//! comes back it goes on counting, and whoever stood at its end has missed nothing.
 
 use std::collections::VecDeque;
 
@@ -18,6 +21,8 @@ use crate::{
 
 /// Topics without a subscription that one shard remembers.
 const PASSING: usize = 256;
+/// Forgotten topics whose count one shard remembers.
+const COUNTS: usize = 256;
 
 pub(crate) struct Table {
     shards: Box<[CachePadded<Mutex<Shard>>]>,
@@ -29,6 +34,8 @@ struct Shard {
     topics: HashTable<Arc<Node>>,
     /// Topics that nobody asked for by name, oldest first.
     passing: VecDeque<Arc<Node>>,
+    /// The next offset of topics that kept history and were forgotten, oldest first.
+    counts: VecDeque<(Topic, u64)>,
 }
 
 impl Table {
@@ -59,13 +66,13 @@ impl Table {
             .cloned()
     }
 
-    /// The node of a topic, made if it is new. `passing` ones are forgotten when too
+    /// The node of a topic, made if it is new: from where it counted, if that is known. `passing` ones are forgotten when too
     /// many others have passed.
     pub(crate) fn find_or_insert(
         &self,
         topic: &Topic,
         passing: bool,
-        make: impl FnOnce() -> Node,
+        make: impl FnOnce(Option<u64>) -> Node,
     ) -> Arc<Node> {
         let hash = self.hash(topic.as_str());
         let shard = &mut *self.shard(hash).lock();
@@ -76,7 +83,9 @@ impl Table {
         {
             hash_table::Entry::Occupied(found) => return Arc::clone(found.get()),
             hash_table::Entry::Vacant(place) => {
-                let node = Arc::new(make());
+                let count = shard.counts.iter().position(|(name, _)| name == topic);
+                let count = count.and_then(|at| shard.counts.remove(at));
+                let node = Arc::new(make(count.map(|(_, next)| next)));
                 place.insert(Arc::clone(&node));
                 node
             }
@@ -115,7 +124,14 @@ impl Table {
         }
         admissions.go();
         drop(admissions);
+        let next = *order;
         drop(order);
+        if let (Some(topic), true) = (node.topic_name(), node.history.is_some()) {
+            if shard.counts.len() == COUNTS {
+                shard.counts.pop_front();
+            }
+            shard.counts.push_back((topic.clone(), next));
+        }
         self.remove(&mut shard, node, hash);
         true
     }

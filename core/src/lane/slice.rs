@@ -41,7 +41,7 @@ impl SliceLimits {
 
 /// The most deliveries between two looks at the clock.
 const STRIDE: usize = 512;
-/// The same at the start of a slice: how slow the sinks are now is not known yet.
+/// The same after the first delivery of a slice, which tells how slow the sinks are now.
 const FIRST_STRIDE: usize = 32;
 
 pub(super) struct Slice<'c> {
@@ -66,7 +66,7 @@ impl<'c> Slice<'c> {
             started: now,
             now,
             nanos: limits.nanos,
-            stride: FIRST_STRIDE,
+            stride: 1,
             look_at: limits.deliveries.saturating_sub(1),
         }
     }
@@ -103,13 +103,22 @@ impl<'c> Slice<'c> {
             self.left = 0;
             return true;
         }
-        // A stride that took an eighth of the slice is long enough.
-        self.stride = match (self.now - before) * 8 > self.nanos {
-            true => (self.stride / 2).max(1),
-            false => (self.stride * 2).min(STRIDE),
-        };
+        self.stride = self.fit(self.now - before);
         self.look_at = self.left.saturating_sub(self.stride);
         false
+    }
+
+    /// The next stride, after one that took so long: what takes an eighth of the slice at
+    /// this pace, and no more than twice as many, since the pace may change.
+    fn fit(&self, took: u64) -> usize {
+        let fits = self.stride as u64 * (self.nanos / 8) / took.max(1);
+        let most = match self.stride {
+            1 => FIRST_STRIDE,
+            stride => stride * 2,
+        };
+        usize::try_from(fits)
+            .unwrap_or(most)
+            .clamp(1, most.min(STRIDE))
     }
 
     /// The time at the last look, in nanoseconds since the Unix epoch.
@@ -155,7 +164,7 @@ mod tests {
             slice.count(1, 1);
             served += 1;
         }
-        // At the first look after a fifth of it the strides get short.
-        assert!((2..=40).contains(&served), "{served}");
+        // The first one told how slow they are.
+        assert!((2..=7).contains(&served), "{served}");
     }
 }

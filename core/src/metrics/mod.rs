@@ -5,6 +5,7 @@
 
 mod gauge;
 mod histogram;
+pub(crate) mod prometheus;
 mod stripe;
 mod topics;
 
@@ -12,7 +13,9 @@ use crossbeam::utils::CachePadded;
 
 pub(crate) use gauge::Gauge;
 pub use histogram::DurationHistogram;
-use histogram::{Durations, SHARE_BOUNDS};
+pub(crate) use histogram::Durations;
+use histogram::SHARE_BOUNDS;
+
 use stripe::{STRIPES, Stripe};
 pub(crate) use topics::TopicMeters;
 pub use topics::TopicStats;
@@ -21,6 +24,9 @@ use crate::{
     feed::Losses,
     sync::counters::{AtomicU64, Ordering},
 };
+
+/// A share of 1 as sums of shares count it.
+const WHOLE_SHARE: f64 = 1e6;
 
 /// Buckets of a share: one per bound, and one for an event that reached nobody.
 const SHARES: usize = SHARE_BOUNDS.len() + 1;
@@ -52,6 +58,8 @@ struct Counts {
     closed_writes: AtomicU64,
     /// One per published event, so their sum counts those.
     shares: [AtomicU64; SHARES],
+    /// The sum of these shares, each times [`WHOLE_SHARE`].
+    share_sum: AtomicU64,
 }
 
 impl Default for Meters {
@@ -84,6 +92,7 @@ impl Meters {
         self.add(|counts| &counts.matched, feeds);
         self.add(|counts| &counts.reached, subscriptions);
         self.add(|counts| &counts.shares[bucket], 1);
+        self.add(|counts| &counts.share_sum, (share * WHOLE_SHARE) as u64);
         // Shares are not negative, so their bits rise as they do.
         let bits = share.to_bits();
         if self.last_share.load(Ordering::Relaxed) != bits {
@@ -179,6 +188,7 @@ impl Meters {
             share: ShareHistogram {
                 last: share(&self.last_share),
                 max: share(&self.max_share),
+                sum: sum(|s| &s.share_sum) as f64 / WHOLE_SHARE,
                 buckets: shares,
             },
             drain: self.drains.snapshot(),
@@ -257,14 +267,31 @@ pub struct Stats {
 }
 
 /// The share of live subscriptions that events reached, from 0 to 1.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ShareHistogram {
     last: f64,
     max: f64,
+    sum: f64,
     buckets: [u64; SHARES],
 }
 
 impl ShareHistogram {
+    /// Counts `hit` of `all`.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn record(&mut self, hit: u64, all: u64) {
+        if hit == 0 {
+            self.buckets[0] += 1;
+            return;
+        }
+        // Some of all may have gone since.
+        let share = hit as f64 / all.max(hit) as f64;
+        let bucket = 1 + SHARE_BOUNDS.partition_point(|bound| *bound < share);
+        self.buckets[bucket.min(SHARES - 1)] += 1;
+        self.last = share;
+        self.max = self.max.max(share);
+        self.sum += share;
+    }
+
     /// Of the latest event that reached anybody.
     pub fn last(&self) -> f64 {
         self.last
@@ -273,6 +300,11 @@ impl ShareHistogram {
     /// The largest so far.
     pub fn max(&self) -> f64 {
         self.max
+    }
+
+    /// All of them together, each cut off after its sixth decimal.
+    pub fn sum(&self) -> f64 {
+        self.sum
     }
 
     /// Upper bound (inclusive) and count; the first, with bound 0, counts the events

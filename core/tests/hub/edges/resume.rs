@@ -151,3 +151,26 @@ fn history_that_is_gone_by_age_or_size_leaves_nothing_behind() {
     super::until(|| hub.stats().topics == 0);
     assert_nothing_left(&hub);
 }
+
+#[test]
+fn a_position_holds_although_everybody_left_before_the_first_event() {
+    let keep = Budget::default().events(10).unwrap();
+    let hub = Hub::builder().history("t*", keep).unwrap();
+    let hub = hub.build().unwrap();
+    let topic = Topic::new("t").unwrap();
+    let here = hub.position(&topic).unwrap();
+    for _ in 0..3 {
+        drop(hub.subscribe("t").unwrap());
+        // Clears up after whoever left.
+        assert_eq!(hub.stats().topics, 0);
+    }
+    assert_eq!(hub.position(&topic), Some(here));
+    drop(hub.subscribe("t").unwrap());
+    assert_eq!(hub.stats().topics, 0);
+    hub.publish("t", "while nobody was there").unwrap();
+    let mut sub = hub.subscribe_from("t", Resume::at(here)).unwrap();
+    assert_eq!(
+        &sub.try_recv().unwrap().payload()[..],
+        b"while nobody was there"
+    );
+}

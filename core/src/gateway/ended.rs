@@ -1,0 +1,119 @@
+//! Why a connection ended.
+
+use std::fmt;
+
+/// Why a connection ended, as the gateway saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Ended {
+    /// The client said goodbye, or ended the stream between two messages.
+    Left,
+    /// The connection broke: reset, or ended in the middle of something.
+    Broken,
+    /// The client broke the protocol.
+    Protocol,
+    /// The client sent what was no text in a text message.
+    NotText,
+    /// The client sent more than it may.
+    TooLarge,
+    /// The client sent a message where nobody listens to any.
+    Unwanted,
+    /// It did not answer a ping in time.
+    Silent,
+    /// It took nothing of what waited for it in time.
+    WriteTimeout,
+    /// A subscription of its was closed because it did not keep up.
+    Slow,
+    /// It missed events and could not be told.
+    Lagged,
+    /// The application closed it.
+    Application,
+    /// A hook of the application panicked.
+    Panicked,
+    /// The gateway was drained.
+    Drained,
+    /// The gateway or the hub was closed.
+    Closed,
+}
+
+impl Ended {
+    /// Every reason, in the order of [`Ended::index`].
+    pub(super) const ALL: [Ended; 14] = [
+        Ended::Left,
+        Ended::Broken,
+        Ended::Protocol,
+        Ended::NotText,
+        Ended::TooLarge,
+        Ended::Unwanted,
+        Ended::Silent,
+        Ended::WriteTimeout,
+        Ended::Slow,
+        Ended::Lagged,
+        Ended::Application,
+        Ended::Panicked,
+        Ended::Drained,
+        Ended::Closed,
+    ];
+
+    /// Its place in [`Ended::ALL`].
+    pub(super) fn index(self) -> usize {
+        self as usize
+    }
+
+    /// A name for metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Ended::Left => "left",
+            Ended::Broken => "broken",
+            Ended::Protocol => "protocol_error",
+            Ended::NotText => "not_text",
+            Ended::TooLarge => "too_large",
+            Ended::Unwanted => "unwanted",
+            Ended::Silent => "silent",
+            Ended::WriteTimeout => "write_timeout",
+            Ended::Slow => "slow",
+            Ended::Lagged => "lagged",
+            Ended::Application => "application",
+            Ended::Panicked => "panicked",
+            Ended::Drained => "drained",
+            Ended::Closed => "closed",
+        }
+    }
+
+    /// The code that a WebSocket is closed with for this reason.
+    pub fn close_code(self) -> u16 {
+        match self {
+            Ended::Left | Ended::Application => 1000,
+            Ended::Closed => 1001,
+            Ended::Protocol | Ended::Broken => 1002,
+            Ended::Unwanted => 1003,
+            Ended::NotText => 1007,
+            Ended::Silent => 1008,
+            Ended::TooLarge => 1009,
+            Ended::Panicked => 1011,
+            Ended::Drained => 1012,
+            Ended::Slow | Ended::Lagged | Ended::WriteTimeout => 1013,
+        }
+    }
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Ended::Left => "the client left",
+            Ended::Broken => "the connection broke",
+            Ended::Protocol => "protocol error",
+            Ended::NotText => "text that is not UTF-8",
+            Ended::TooLarge => "message too large",
+            Ended::Unwanted => "messages are not taken here",
+            Ended::Silent => "no answer to a ping",
+            Ended::WriteTimeout => "nothing was taken in time",
+            Ended::Slow => "too slow",
+            Ended::Lagged => "events were missed",
+            Ended::Application => "closed by the application",
+            Ended::Panicked => "internal error",
+            Ended::Drained => "service restart",
+            Ended::Closed => "going away",
+        })
+    }
+}
