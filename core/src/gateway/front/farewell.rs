@@ -55,10 +55,13 @@ pub(super) async fn linger(mut stream: TcpStream) -> io::Result<()> {
 async fn read_head(stream: &mut TcpStream) -> io::Result<()> {
     let mut head = Vec::with_capacity(1_024);
     loop {
-        if stream.read_buf(&mut head).await? == 0 {
+        let read = stream.read_buf(&mut head).await?;
+        if read == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        if memchr::memmem::find(&head, b"\r\n\r\n").is_some() {
+        // What was read before has been searched, but for the beginning of an end.
+        let new = head.len().saturating_sub(read + 3);
+        if memchr::memmem::find(&head[new..], b"\r\n\r\n").is_some() {
             return Ok(());
         }
         if head.len() >= HEAD {

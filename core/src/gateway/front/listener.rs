@@ -5,12 +5,14 @@
 //! about them: see [`Socket`](super::socket::Socket).
 
 use std::{
+    fs::File,
     io,
     net::{IpAddr, SocketAddr, TcpStream},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use socket2::{Domain, Protocol, SockRef, Type};
 use tokio::io::unix::AsyncFd;
 
@@ -27,7 +29,22 @@ const TURN: usize = 64;
 /// descriptor, no memory. The backlog keeps those who wait.
 const PAUSE: Duration = Duration::from_millis(100);
 
-pub(super) struct Listener(AsyncFd<mio::net::TcpListener>);
+/// Accepts connections. Where the process has no descriptor left it gives up one of its
+/// own for a moment, so that who comes then is told so and who asks after the gateway's
+/// health gets an answer.
+pub(super) struct Listener {
+    socket: AsyncFd<mio::net::TcpListener>,
+    /// A descriptor that is held for nothing else.
+    spare: Mutex<Option<File>>,
+}
+
+/// A connection from the listener.
+pub(super) struct Caller {
+    pub(super) stream: TcpStream,
+    pub(super) address: IpAddr,
+    /// It has the last descriptor there was, and must not keep it.
+    pub(super) is_last: bool,
+}
 
 impl Listener {
     /// Listens there. Belongs to the runtime in which it is called.
@@ -50,19 +67,18 @@ impl Listener {
             reason = "its successor is unsafe, for descriptors that may change; this one does not"
         )]
         let listener = AsyncFd::new(listener)?;
-        Ok(Listener(listener))
+        Ok(Listener {
+            socket: listener,
+            spare: Mutex::new(spare()),
+        })
     }
 
     pub(super) fn address(&self) -> io::Result<SocketAddr> {
-        self.0.get_ref().local_addr()
+        self.socket.get_ref().local_addr()
     }
 
     /// Accepts until the runtime ends.
-    pub(super) async fn run(
-        self,
-        front: Arc<Inner>,
-        arrived: impl Fn(&Arc<Inner>, TcpStream, IpAddr),
-    ) {
+    pub(super) async fn run(self, front: Arc<Inner>, arrived: impl Fn(&Arc<Inner>, Caller)) {
         while let Ok(turn) = self.turn(&front, &arrived).await {
             match turn {
                 Turn::Caught => {}
@@ -75,18 +91,35 @@ impl Listener {
     async fn turn(
         &self,
         front: &Arc<Inner>,
-        arrived: &impl Fn(&Arc<Inner>, TcpStream, IpAddr),
+        arrived: &impl Fn(&Arc<Inner>, Caller),
     ) -> io::Result<Turn> {
-        let mut ready = self.0.readable().await?;
+        let mut ready = self.socket.readable().await?;
+        let mut is_last = false;
+        {
+            let mut held = self.spare.lock();
+            *held = held.take().or_else(spare);
+        }
         for _ in 0..TURN {
             match ready.try_io(|listener| listener.get_ref().accept()) {
                 Ok(Ok((stream, peer))) => {
-                    arrived(front, stream.into(), peer.ip());
+                    let caller = Caller {
+                        stream: stream.into(),
+                        address: peer.ip(),
+                        is_last,
+                    };
+                    arrived(front, caller);
+                    if is_last {
+                        return Ok(Turn::Short);
+                    }
                 }
                 Ok(Err(error)) => {
                     let meters = &front.shared.meters.front;
                     meters.accept_errors.fetch_add(1, Ordering::Relaxed);
-                    if !concerns_one(&error) {
+                    if concerns_one(&error) {
+                        continue;
+                    }
+                    is_last = !is_last && self.spare.lock().take().is_some();
+                    if !is_last {
                         return Ok(Turn::Short);
                     }
                 }
@@ -95,6 +128,10 @@ impl Listener {
         }
         Ok(Turn::More)
     }
+}
+
+fn spare() -> Option<File> {
+    File::open("/dev/null").ok()
 }
 
 /// How a turn ended.

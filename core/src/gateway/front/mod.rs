@@ -33,7 +33,7 @@ mod takeover;
 mod tickets;
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -53,7 +53,7 @@ pub use takeover::{AdoptError, UpgradeError};
 
 use self::{
     door::{Door, Seat},
-    listener::Listener,
+    listener::{Caller, Listener},
     tickets::{Held, Tickets},
 };
 use super::{
@@ -116,8 +116,8 @@ impl Front {
         if let Some((listener, address)) = admin {
             front.admin_address = Some(address);
             let desk = admin::Desk::new();
-            let serving = listener.run(Arc::clone(&front.inner), move |inner, stream, _| {
-                desk.arrived(inner, stream);
+            let serving = listener.run(Arc::clone(&front.inner), move |inner, caller| {
+                desk.arrived(inner, caller.stream);
             });
             front.tasks.push(tokio::spawn(serving));
         }
@@ -169,11 +169,17 @@ fn listen(
 
 impl Inner {
     /// Takes a socket from the listener. Never waits.
-    fn arrived(self: &Arc<Self>, stream: std::net::TcpStream, peer: IpAddr) {
+    fn arrived(self: &Arc<Self>, caller: Caller) {
+        let Caller {
+            stream,
+            address: peer,
+            is_last,
+        } = caller;
         let meters = &self.shared.meters.front;
         meters.accepted.fetch_add(1, Ordering::Relaxed);
         let address = (self.shared.limits.trusted_proxies == 0).then_some(peer);
         let refused = match self.door.enter(address) {
+            Ok(_) if is_last => Refused::Descriptors,
             Ok(seat) => {
                 tokio::spawn(http::serve(Arc::clone(self), stream, peer, seat));
                 return;

@@ -10,6 +10,8 @@ pub enum Refused {
     Draining,
     /// The process holds more memory than it may.
     Memory,
+    /// The process has no descriptor for it.
+    Descriptors,
     /// There are as many connections as there may be.
     Connections,
     /// There are as many handshakes under way as there may be.
@@ -38,9 +40,10 @@ pub enum Refused {
 
 impl Refused {
     /// Every reason, in the order of [`Refused::index`].
-    pub(in crate::gateway) const ALL: [Refused; 14] = [
+    pub(in crate::gateway) const ALL: [Refused; 15] = [
         Refused::Draining,
         Refused::Memory,
+        Refused::Descriptors,
         Refused::Connections,
         Refused::Handshakes,
         Refused::Rate,
@@ -65,6 +68,7 @@ impl Refused {
         match self {
             Refused::Draining => "draining",
             Refused::Memory => "memory",
+            Refused::Descriptors => "descriptors",
             Refused::Connections => "connections",
             Refused::Handshakes => "handshakes",
             Refused::Rate => "rate",
@@ -86,7 +90,7 @@ impl fmt::Display for Refused {
         f.write_str(match self {
             Refused::Draining => "the service restarts: come back later",
             Refused::Memory => "the service is short of memory: come back later",
-            Refused::Connections => "the service is full: come back later",
+            Refused::Connections | Refused::Descriptors => "the service is full: come back later",
             Refused::Handshakes | Refused::Rate => "too many newcomers at once: come back later",
             Refused::AddressConnections => "too many connections from your address",
             Refused::AddressRate => "too many new connections from your address",
