@@ -36,6 +36,10 @@ const NAMES: [Name; 6] = [
     Name::Redis,
 ];
 
+const NEXT_TO_UWS: &str = "it parses, upgrades and subscribes on one thread; ours hands a \
+                           connection from the thread that asks the application to the one \
+                           that owns sockets";
+
 fn measure(fleet: &mut Fleet) -> Outcome<Vec<Line>> {
     fleet.end();
     // Once, so that all have grown to their size.
@@ -56,6 +60,7 @@ fn measure(fleet: &mut Fleet) -> Outcome<Vec<Line>> {
             let line = Line::new(format!("{in_flight} at a time"), ours).against(peer);
             lines.push(match name {
                 Name::Bare | Name::Redis => line,
+                Name::Uws => line.target(Target::RatioAtLeast(1.0)).note(NEXT_TO_UWS),
                 _ => line.target(Target::RatioAtLeast(1.0)),
             });
         }
