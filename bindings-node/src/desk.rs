@@ -31,14 +31,18 @@ const ROWS: usize = PAIRS + 2 * MOST_PAIRS;
 pub(crate) const OUT: usize = ROWS + ROW * MOST_PAIRS;
 
 /// There is more to be had now.
-const MORE: u32 = 1;
+pub(crate) const MORE: u32 = 1;
 /// The slab is full: the rest needs a new one.
 const SLAB: u32 = 2;
+/// Some payload did not cross and waits to be fetched.
+pub(crate) const APART: u32 = 4;
+/// No record is left here.
+const CLEAR: u32 = 8;
 
 /// The pair says how many events of the member are gone.
-const LAGGED: u32 = 1 << 31;
+const LAGGED: u32 = 1 << 30;
 /// The pair says that the member is out, and why.
-const CLOSED: u32 = 1 << 30;
+const CLOSED: u32 = 1 << 29;
 
 /// Takes what it gets.
 const UNBOUNDED: u32 = u32::MAX;
@@ -56,6 +60,8 @@ pub(crate) struct Desk {
     unseen: u32,
     /// The first event of the delivery before: often that of the next one too.
     first: u32,
+    /// Of the latest event that crossed: all of a hub have the same.
+    pub(crate) epoch: u64,
 }
 
 impl Desk {
@@ -67,6 +73,7 @@ impl Desk {
             packer: Packer::default(),
             unseen: 0,
             first: 0,
+            epoch: 0,
         }
     }
 
@@ -96,7 +103,13 @@ impl Desk {
 
     /// Copies records out, as many as there is room for. `more` says whether the lane has
     /// something besides. The flags.
-    pub(crate) fn hand_out(&mut self, out: &mut [u32], slab: &mut [u8], used: usize, more: bool) -> u32 {
+    pub(crate) fn hand_out(
+        &mut self,
+        out: &mut [u32],
+        slab: &mut [u8],
+        used: usize,
+        more: bool,
+    ) -> u32 {
         let oldest = self.crossing.oldest();
         let first = self.unseen;
         let (head, body) = out.split_at_mut(PAIRS);
@@ -107,14 +120,18 @@ impl Desk {
         {
             if whom & (LAGGED | CLOSED) == 0 && what == self.unseen {
                 let row = &mut rows[news * ROW..][..ROW];
-                let packed = self.crossing.event(what).and_then(|event| {
-                    self.packer.pack(event, row, &mut slab[used..])
-                });
+                let packed = self
+                    .crossing
+                    .event(what)
+                    .and_then(|event| self.packer.pack(event, row, &mut slab[used..]));
                 let Some(bytes) = packed else {
                     flags |= SLAB;
                     break;
                 };
                 used += bytes;
+                if row[0] & parcel::APART != 0 {
+                    flags |= APART;
+                }
                 news += 1;
                 self.unseen = what.wrapping_add(1);
             }
@@ -125,6 +142,9 @@ impl Desk {
         }
         if more || !self.records.is_empty() {
             flags |= MORE;
+        }
+        if self.records.is_empty() {
+            flags |= CLEAR;
         }
         head[..6].copy_from_slice(&[count as u32, news as u32, first, oldest, used as u32, flags]);
         flags
@@ -160,7 +180,11 @@ impl Counter<'_> {
             STALLED => 0,
             left => {
                 let taken = wanted.min(left as usize);
-                *credit = if taken < wanted { STALLED } else { left - taken as u32 };
+                *credit = if taken < wanted {
+                    STALLED
+                } else {
+                    left - taken as u32
+                };
                 taken
             }
         }
@@ -205,6 +229,3 @@ impl Sink for Counter<'_> {
         self.desk.records.push_back((slot | CLOSED, reason));
     }
 }
-
-/// The most that a payload may have to stand in a slab.
-pub(crate) const LARGE: usize = parcel::LARGE;

@@ -18,6 +18,8 @@ pub enum Code {
     BadSelector,
     /// A filter that is malformed, or that the hub does not take.
     BadFilter,
+    /// The values for a filter's variables.
+    BadVariable,
     /// An option out of its bounds.
     BadOption,
     /// A payload or an attribute that cannot be published.
@@ -43,6 +45,7 @@ impl AsRef<str> for Code {
             Code::BadPattern => "ERR_BAD_PATTERN",
             Code::BadSelector => "ERR_BAD_SELECTOR",
             Code::BadFilter => "ERR_BAD_FILTER",
+            Code::BadVariable => "ERR_BAD_VARIABLE",
             Code::BadOption => "ERR_BAD_OPTION",
             Code::BadPayload => "ERR_BAD_PAYLOAD",
             Code::BadPosition => "ERR_BAD_POSITION",

@@ -50,11 +50,6 @@ impl Crossing {
         self.oldest
     }
 
-    /// The number that the next new event gets.
-    pub(crate) fn next(&self) -> u32 {
-        self.next
-    }
-
     /// The number of an event, a new one if it has none. `likely` is tried first.
     pub(crate) fn number(&mut self, event: &Event, likely: u32) -> u32 {
         if self.stays(likely) && self.event(likely).is_some_and(|held| held.is_same(event)) {

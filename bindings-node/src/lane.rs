@@ -4,13 +4,16 @@
 //! is laid out by the [`Desk`].
 
 use distributary::{Lane, Selector, SliceLimits, Token};
-use napi::bindgen_prelude::{BufferSlice, Env, FnArgs, Function};
+use napi::bindgen_prelude::{
+    BufferSlice, ClassInstance, Env, Function, Uint8ArraySlice, Uint32ArraySlice,
+};
 use napi_derive::napi;
 
 use crate::{
     bell::bell,
-    desk::{Counter, Desk, OUT},
-    error::{Code, Result, closed, error, selector_error, subscribe_error},
+    desk::{APART, Counter, Desk, MORE, OUT},
+    error::{Code, Result, error, selector_error, subscribe_error},
+    filters::NativeFilter,
     hub::NativeHub,
     options::NativeSubscribeOptions,
 };
@@ -40,7 +43,10 @@ impl NativeLane {
         lane.on_ready(bell(doorbell));
         let mut desk = Desk::new();
         // A lane rings only after a turn that found nothing.
-        let counter = &mut Counter { desk: &mut desk, credit: &mut [] };
+        let counter = &mut Counter {
+            desk: &mut desk,
+            credit: &mut [],
+        };
         let _ = lane.turn(counter);
         Ok(NativeLane { lane, desk })
     }
@@ -58,9 +64,13 @@ impl NativeLane {
         slot: u32,
         topics: Vec<String>,
         patterns: Vec<String>,
+        filter: Option<ClassInstance<'_, NativeFilter>>,
         options: Option<NativeSubscribeOptions>,
     ) -> Result<()> {
-        let selector = selector(&topics, &patterns)?;
+        let mut selector = selector(&topics, &patterns)?;
+        if let Some(filter) = filter {
+            selector = selector.filter(filter.filter().clone());
+        }
         let options = options.unwrap_or_default().options()?;
         let member = self
             .lane
@@ -88,15 +98,27 @@ impl NativeLane {
 
     /// Serves a turn unless the one before is not handed out yet, and hands out. The flags.
     #[napi(catch_unwind)]
-    pub fn pull(&mut self, out: &mut [u32], credit: &mut [u32], slab: &mut [u8], used: u32) -> u32 {
+    pub fn pull(
+        &mut self,
+        mut out: Uint32ArraySlice<'_>,
+        mut credit: Uint32ArraySlice<'_>,
+        mut slab: Uint8ArraySlice<'_>,
+        used: u32,
+    ) -> u32 {
+        // SAFETY: three arrays that lib/lane.js made for this alone and shows to nobody;
+        // JavaScript does not run before this returns.
+        let (out, credit, slab) = unsafe { (out.as_mut(), credit.as_mut(), slab.as_mut()) };
         let mut more = true;
         if self.desk.is_clear() {
             self.desk.crossing.trim();
-            let counter = &mut Counter { desk: &mut self.desk, credit };
+            let counter = &mut Counter {
+                desk: &mut self.desk,
+                credit,
+            };
             more = self.lane.turn(counter).more;
         }
         let flags = self.desk.hand_out(out, slab, used as usize, more);
-        if flags == 0 {
+        if flags & (MORE | APART) == 0 {
             self.desk.crossing.clear();
         }
         flags
@@ -108,11 +130,40 @@ impl NativeLane {
         self.desk.need() as u32
     }
 
-    /// The payload of an event that did not cross with it: shared with the engine if it has
-    /// so many bytes, else a copy.
+    /// The payload of an event that did not cross with it: shared with the engine, or a
+    /// copy.
     #[napi(catch_unwind)]
-    pub fn payload(&self, env: &Env, number: u32, share_from: f64) -> Result<BufferSlice<'_>> {
-        todo!()
+    pub fn payload<'env>(
+        &self,
+        env: &'env Env,
+        number: u32,
+        share_from: f64,
+    ) -> napi::Result<Option<BufferSlice<'env>>> {
+        let Some(event) = self.desk.crossing.event(number) else {
+            return Ok(None);
+        };
+        let payload = event.payload().clone();
+        if (payload.len() as f64) < share_from {
+            return BufferSlice::copy_from(env, payload).map(Some);
+        }
+        let (data, length) = (payload.as_ptr().cast_mut(), payload.len());
+        // SAFETY: the payload is held until the finalizer drops it, and its bytes do not
+        // move. Nobody in Rust has a mutable view of them; that JavaScript does not write
+        // to them is what the option `shareFrom` asks of its user.
+        unsafe { BufferSlice::from_external(env, data, length, payload, |_, held| drop(held)) }
+            .map(Some)
+    }
+
+    /// What the positions of the hub's events begin with, once one has crossed.
+    #[napi(catch_unwind)]
+    pub fn epoch(&self) -> String {
+        format!("{:x}", self.desk.epoch)
+    }
+
+    /// Lets go of all events: the lane is idle, and their payloads have been fetched.
+    #[napi(catch_unwind)]
+    pub fn clear(&mut self) {
+        self.desk.crossing.clear();
     }
 }
 

@@ -113,7 +113,12 @@ pub(crate) fn overflow(name: &str) -> Result<Overflow> {
         "drop-newest" => Overflow::DropNewest,
         "disconnect" => Overflow::Disconnect,
         "keep-latest" => Overflow::KeepLatest,
-        _ => return Err(error(Code::BadOption, format_args!("there is no overflow policy {name:?}"))),
+        _ => {
+            return Err(error(
+                Code::BadOption,
+                format_args!("there is no overflow policy {name:?}"),
+            ));
+        }
     })
 }
 

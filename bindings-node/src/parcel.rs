@@ -13,13 +13,13 @@ use distributary::{Attributes, Event, Value};
 /// attributes and payload, then offset and time of publishing, the low half first.
 pub(crate) const ROW: usize = 9;
 /// Payloads of more bytes cross by themselves.
-pub(crate) const LARGE: usize = 4 << 10;
+const LARGE: usize = 4 << 10;
 /// The topic's name stands in the slab: it is new, or it has taken another's number.
 const NAMED: u32 = 1 << 31;
 /// There is a conflation key. It may be empty.
 const KEYED: u32 = 1 << 30;
 /// The payload does not stand in the slab.
-const APART: u32 = 1 << 29;
+pub(crate) const APART: u32 = 1 << 29;
 /// Topics that are known by number before the numbering starts again.
 const TOPICS: usize = 4_096;
 
@@ -33,7 +33,12 @@ pub(crate) struct Packer {
 impl Packer {
     /// Lays an event out. `None`, and nothing is written, when the slab is too short;
     /// otherwise how much of it was used.
-    pub(crate) fn pack(&mut self, event: &Event, row: &mut [u32], slab: &mut [u8]) -> Option<usize> {
+    pub(crate) fn pack(
+        &mut self,
+        event: &Event,
+        row: &mut [u32],
+        slab: &mut [u8],
+    ) -> Option<usize> {
         let name = event.topic().as_str();
         let known = self.topics.get(name).copied();
         let topic = if known.is_some() { "" } else { name };
@@ -42,7 +47,12 @@ impl Packer {
         write_attributes(&mut self.attributes, event.attributes());
         let apart = event.payload().len() > LARGE;
         let payload = if apart { &[] } else { &event.payload()[..] };
-        let parts = [topic.as_bytes(), key.as_bytes(), self.attributes.as_bytes(), payload];
+        let parts = [
+            topic.as_bytes(),
+            key.as_bytes(),
+            self.attributes.as_bytes(),
+            payload,
+        ];
         let bytes = parts.iter().map(|part| part.len()).sum();
         let mut room = slab.get_mut(..bytes)?;
         for (part, length) in parts.into_iter().zip(&mut row[1..5]) {
@@ -90,7 +100,7 @@ impl Packer {
     }
 }
 
-pub(crate) fn halves(number: u64) -> (u32, u32) {
+fn halves(number: u64) -> (u32, u32) {
     (number as u32, (number >> 32) as u32)
 }
 
