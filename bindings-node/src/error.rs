@@ -9,6 +9,8 @@ pub enum Code {
     BadFilter,
     /// The values for a filter's variables.
     BadVariable,
+    /// What is asked for was closed.
+    Closed,
 }
 
 impl AsRef<str> for Code {
@@ -17,6 +19,7 @@ impl AsRef<str> for Code {
             Code::BadTopic => "ERR_BAD_TOPIC",
             Code::BadFilter => "ERR_BAD_FILTER",
             Code::BadVariable => "ERR_BAD_VARIABLE",
+            Code::Closed => "ERR_CLOSED",
         }
     }
 }
