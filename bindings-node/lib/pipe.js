@@ -14,6 +14,7 @@ const { Outlet, GONE } = require('./pipe/outlet');
 const { Counters, Tap } = require('./pipe/tap');
 const { WebSocketOutlet, isConnecting, isWebSocket } = require('./pipe/websocket');
 const { WritableOutlet, isWritable } = require('./pipe/writable');
+const { parseSelector } = require('./selector');
 
 /** @typedef {import('./hub').Hub} Hub */
 /** @typedef {import('./pipe/tap').Ended} Ended */
@@ -111,8 +112,8 @@ if (Symbol.dispose) Object.defineProperty(Pipe.prototype, Symbol.dispose, { valu
  * @param {unknown} [options]
  */
 function pipe(hub, selector, socket, options) {
-  const parsed = parse(selector);
-  const given = check.options(options, WHERE, OPTIONS);
+  const parsed = parseSelector(selector, options, WHERE, OPTIONS);
+  const given = parsed.rest;
   const outlet = outletOf(socket);
   const signal = signalOf(given.signal);
   const tap = new Tap(outlet, settings(given, outlet), countersOf(hub));
