@@ -52,11 +52,17 @@ export interface PipeOptions<E extends Event = Event> {
 }
 
 /**
- * Why a pipe has ended: it was closed by `close()`; its signal was `aborted`; the `socket` was closed by either side;
- * the socket had an `error`; it was too `slow` and has been closed; the `hub` was closed.
+ * Why a pipe has ended:
+ *
+ * - `'closed'`: by {@link Pipe.close};
+ * - `'aborted'`: by its signal;
+ * - `'socket-closed'`: the socket was closed, by either side;
+ * - `'slow-consumer'`: the socket was too slow, and has been closed;
+ * - `'failed'`: the socket had an error, which is given, or the subscription had one;
+ * - `'hub-closed'`: the hub was closed.
  */
 export interface PipeEnd {
-  readonly reason: 'closed' | 'aborted' | 'socket' | 'error' | 'slow' | 'hub';
+  readonly reason: 'closed' | 'aborted' | 'socket-closed' | 'slow-consumer' | 'failed' | 'hub-closed';
   readonly error?: Error;
 }
 

@@ -118,7 +118,7 @@ function pipe(hub, selector, socket, options) {
   const signal = signalOf(given.signal);
   const tap = new Tap(outlet, settings(given, outlet), countersOf(hub));
   // The client may have gone while the application was looking it up: that is no mistake.
-  if (outlet.queued === GONE) tap.end('socket');
+  if (outlet.queued === GONE) tap.end('socket-closed');
   else if (signal?.aborted) tap.end('aborted');
   else tap.begin(laneOf(hub).attach(parsed, tap, Infinity));
   if (signal && !tap.ended) endAtAbort(tap, signal);
