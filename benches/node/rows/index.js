@@ -10,6 +10,6 @@ module.exports = [
   ...require('./json'),
   require('./burst'),
   require('./fanout'),
-
+  require('./sockets'),
   require('./memory'),
 ];
