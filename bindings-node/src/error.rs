@@ -5,12 +5,18 @@
 pub enum Code {
     /// A topic's name, a pattern, a filter, its variables: bad input that the caller can mend.
     BadTopic,
+    /// A filter's text.
+    BadFilter,
+    /// The values for a filter's variables.
+    BadVariable,
 }
 
 impl AsRef<str> for Code {
     fn as_ref(&self) -> &str {
         match self {
             Code::BadTopic => "ERR_BAD_TOPIC",
+            Code::BadFilter => "ERR_BAD_FILTER",
+            Code::BadVariable => "ERR_BAD_VARIABLE",
         }
     }
 }

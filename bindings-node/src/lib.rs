@@ -10,4 +10,5 @@
 //!   pulls.
 
 mod error;
+mod filters;
 mod hub;
