@@ -11,6 +11,13 @@ pub struct NativeHub {
     hub: Hub,
 }
 
+impl NativeHub {
+    /// The engine itself.
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.hub
+    }
+}
+
 #[napi]
 impl NativeHub {
     /// A hub with the defaults of the engine.

@@ -11,4 +11,6 @@
 
 mod error;
 mod filters;
+mod gateway;
 mod hub;
+mod options;
