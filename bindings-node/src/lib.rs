@@ -9,8 +9,14 @@
 //! - Nothing here calls JavaScript while the engine is at work; JavaScript is rung, and
 //!   pulls.
 
+mod bell;
+mod desk;
 mod error;
+mod events;
 mod filters;
 mod gateway;
 mod hub;
+mod lane;
 mod options;
+mod parcel;
+mod stats;

@@ -7,15 +7,17 @@
 
 const check = require('../check');
 const { described, typeError } = require('../errors');
+const { parseSelector } = require('../selector');
 const { time } = require('./limits');
-const { FIELDS, fromFields, names, wanted, wantsAnything } = require('./wanted');
+const { isEmpty, native, saysAnything, wanted } = require('./wanted');
 
 const CODE = 'ERR_BAD_OPTION';
 const ACCEPT = 'what `authorize` returned';
 const GRANT = 'what `onSubscribe` returned';
 const REJECT = 'reject(status, options)';
 
-const ACCEPT_FIELDS = ['session', ...FIELDS, 'subscriptions', 'allow', 'protocol', 'format', 'onLag', 'headers', 'ticket'];
+/** What stands beside the fields of a first subscription. */
+const BESIDE = ['session', 'subscriptions', 'allow', 'protocol', 'format', 'onLag', 'headers', 'ticket'];
 
 /** What a client is told whose wish is denied without a reason. */
 const DENIED = 'this may not be subscribed to';
@@ -77,8 +79,9 @@ function accepted(answer) {
     const found = described(answer);
     throw typeError(CODE, `${ACCEPT} is ${found}: return an object of what the client sees, such as { topics: 'news' }, or reject(403)`);
   }
-  const fields = check.options(answer, ACCEPT, ACCEPT_FIELDS);
-  const subscriptions = wantsAnything(fields) ? [fromFields(fields, ACCEPT)] : [];
+  const parsed = parseSelector(answer, undefined, ACCEPT, BESIDE);
+  const fields = parsed.rest;
+  const subscriptions = saysAnything(parsed) && !isEmpty(parsed) ? [native(parsed)] : [];
   if (fields.subscriptions !== undefined) {
     if (!Array.isArray(fields.subscriptions)) {
       throw typeError(CODE, `${ACCEPT}: subscriptions is a list, not ${described(fields.subscriptions)}`);
@@ -89,7 +92,7 @@ function accepted(answer) {
     session: fields.session,
     grant: {
       subscriptions,
-      allow: names(fields.allow, ACCEPT, 'allow'),
+      allow: allowed(fields.allow),
       protocol: check.ofType(fields.protocol, ACCEPT, 'protocol', 'string'),
       binary: check.oneOf(fields.format, ACCEPT, 'format', ['auto', 'binary']) === 'binary',
       goesOn: check.oneOf(fields.onLag, ACCEPT, 'onLag', ['close', 'continue']) === 'continue',
@@ -112,7 +115,24 @@ function granted(answer) {
   if (answer === null || typeof answer !== 'object' || Array.isArray(answer)) {
     throw typeError(CODE, `${GRANT} is ${described(answer)}: return true, false, deny('why'), or what is granted instead`);
   }
-  return fromFields(check.options(answer, GRANT, FIELDS), GRANT);
+  const parsed = parseSelector(answer, undefined, GRANT);
+  // Nothing is left of what was asked for; without names at all it would be everything.
+  return isEmpty(parsed) ? new Denial(DENIED) : native(parsed);
+}
+
+/**
+ * @param {unknown} given
+ * @returns {string[]}
+ */
+function allowed(given) {
+  if (given === undefined) return [];
+  const list = Array.isArray(given) ? given : [given];
+  for (const pattern of list) {
+    if (typeof pattern !== 'string') {
+      throw typeError(CODE, `${ACCEPT}: allow is a pattern or a list of them, not ${described(pattern)}`);
+    }
+  }
+  return list;
 }
 
 /**

@@ -207,7 +207,6 @@ impl Queue {
         drop(left);
     }
 
-
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing here panics half-way.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
