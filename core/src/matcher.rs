@@ -10,8 +10,6 @@
 
 use std::fmt;
 
-use smallvec::SmallVec;
-
 use crate::fields::{Attributes, Fields, Path, PathId, ValueRef};
 use crate::index::{EntryId, FilterIndex, Scratch, Slab};
 use crate::predicate::Filter;
@@ -63,15 +61,12 @@ impl MatchId {
 /// ```
 #[derive(Default)]
 pub struct Matcher {
-    index: FilterIndex<Members>,
+    index: FilterIndex<Sharers>,
     members: Slab<Member>,
     scratch: Scratch,
     /// Empty between two questions; kept for its room.
     fields: Fields<'static>,
 }
-
-/// Who shares a filter, in no particular order.
-type Members = SmallVec<[MatchId; 4]>;
 
 struct Member {
     entry: EntryId,
@@ -99,10 +94,10 @@ impl Matcher {
     pub fn insert(&mut self, filter: Filter) -> MatchId {
         let entry = match self.index.find(&filter) {
             Some(entry) => entry,
-            None => self.index.insert(filter, Members::new()),
+            None => self.index.insert(filter, Sharers::None),
         };
         let sharers = self.index.get_mut(entry);
-        let place = u32::try_from(sharers.len()).expect("fewer than 2^32 members");
+        let place = u32::try_from(sharers.as_slice().len()).expect("fewer than 2^32 members");
         let id = MatchId(self.members.insert(Member { entry, place }));
         sharers.push(id);
         id
@@ -117,13 +112,13 @@ impl Matcher {
         };
         let sharers = self.index.get_mut(entry);
         sharers.swap_remove(place as usize);
-        if let Some(moved) = sharers.get(place as usize) {
-            self.members[moved.0].place = place;
-        }
-        if sharers.is_empty() {
-            self.index.remove(entry);
-        } else if sharers.spilled() && sharers.len() * 4 < sharers.capacity() {
-            sharers.shrink_to_fit();
+        match sharers.as_slice() {
+            [] => drop(self.index.remove(entry)),
+            left => {
+                if let Some(moved) = left.get(place as usize) {
+                    self.members[moved.0].place = place;
+                }
+            }
         }
         true
     }
@@ -221,14 +216,56 @@ impl Matcher {
     /// A field of it is not even missing, since nobody knows.
     pub fn matches_unreadable(&self, mut hit: impl FnMut(MatchId)) {
         self.index
-            .matches_nothing_known(|members| members.iter().copied().for_each(&mut hit));
+            .matches_nothing_known(|sharers| sharers.as_slice().iter().copied().for_each(&mut hit));
     }
 
     fn matches_fields(&mut self, fields: Fields<'_>, mut hit: impl FnMut(MatchId)) {
-        self.index.matches(&fields, &mut self.scratch, |members| {
-            members.iter().copied().for_each(&mut hit);
+        self.index.matches(&fields, &mut self.scratch, |sharers| {
+            sharers.as_slice().iter().copied().for_each(&mut hit);
         });
         self.fields = fields.emptied();
+    }
+}
+
+/// Who shares a filter, in no particular order. Two words: filters that nobody shares are the usual ones, and each is met in
+/// memory that is cold.
+enum Sharers {
+    None,
+    One(MatchId),
+    #[allow(clippy::box_collection)]
+    Many(Box<Vec<MatchId>>),
+}
+
+impl Sharers {
+    fn as_slice(&self) -> &[MatchId] {
+        match self {
+            Sharers::None => &[],
+            Sharers::One(id) => std::slice::from_ref(id),
+            Sharers::Many(ids) => ids,
+        }
+    }
+
+    fn push(&mut self, id: MatchId) {
+        match self {
+            Sharers::None => *self = Sharers::One(id),
+            Sharers::One(first) => *self = Sharers::Many(Box::new(vec![*first, id])),
+            Sharers::Many(ids) => ids.push(id),
+        }
+    }
+
+    /// Takes the one at a place out; the last one takes the place.
+    fn swap_remove(&mut self, place: usize) {
+        let Sharers::Many(ids) = self else {
+            *self = Sharers::None;
+            return;
+        };
+        ids.swap_remove(place);
+        match ids[..] {
+            [] => *self = Sharers::None,
+            [last] => *self = Sharers::One(last),
+            _ if ids.len() * 4 < ids.capacity() => ids.shrink_to(ids.len() * 2),
+            _ => {}
+        }
     }
 }
 

@@ -319,24 +319,3 @@ fn owned(value: &Json) -> Value {
         other => panic!("{other} is no scalar"),
     }
 }
-
-/// Prints nanoseconds per question: `cargo test --release -p distributary --lib matcher::tests::cost -- --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-fn cost() {
-    let mut matcher = Matcher::new();
-    for n in 0..10_000 {
-        matcher.insert(filter(&format!(r#"{{"document": {{"id": [{n}]}}}}"#)));
-    }
-    let path = path(&matcher, "document.id");
-    let mut hits = 0_u64;
-    let questions = 1_000_000_u64;
-    let started = std::time::Instant::now();
-    for n in 0..questions {
-        let id = n * 7919 % 10_000;
-        matcher.matches([(path, ValueRef::Number(id.into()))], |_| hits += 1);
-    }
-    let each = started.elapsed().as_nanos() / u128::from(questions);
-    assert_eq!(hits, questions);
-    println!("{each} ns a question of one value and one hit");
-}
