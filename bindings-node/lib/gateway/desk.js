@@ -11,6 +11,7 @@
 // - Every question that is still asked gets one answer.
 
 const { DistributaryError } = require('../errors');
+const { called } = require('./called');
 const { Client } = require('./client');
 const { Request } = require('./request');
 const { Denial, Rejection, accepted, granted } = require('./verdict');
@@ -186,7 +187,7 @@ class Desk {
     if (!this.#admissions.has(question)) return;
     const { session, grant } = accepted(answer);
     const number = session === undefined ? undefined : ++this.#latestSession;
-    const isThere = this.native.accept(question, number, grant);
+    const isThere = called(() => this.native.accept(question, number, grant));
     this.#admissions.delete(question);
     if (isThere && number !== undefined) this.#sessions.set(number, session);
   }
@@ -200,7 +201,7 @@ class Desk {
     if (!this.#admissions.delete(question)) return;
     try {
       if (error instanceof Rejection) {
-        this.native.reject(question, /** @type {any} */ (error).native);
+        called(() => this.native.reject(question, /** @type {any} */ (error).native));
         return;
       }
     } catch (wrong) {
@@ -224,7 +225,7 @@ class Desk {
       (answer) => {
         const grant = granted(answer);
         if (grant instanceof Denial) this.native.deny(question, grant.reason);
-        else this.native.grant(question, grant);
+        else called(() => this.native.grant(question, grant));
       },
       (error) => {
         if (error instanceof Denial) {
