@@ -17,6 +17,7 @@ mod filters;
 mod gateway;
 mod hub;
 mod lane;
+mod matcher;
 mod options;
 mod parcel;
 mod stats;
