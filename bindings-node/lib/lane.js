@@ -15,8 +15,8 @@
 const { performance } = require('node:perf_hooks');
 
 const { Crossing, ROW } = require('./crossing');
-const { fromNative } = require('./errors');
-const { Held, Membership, Weak } = require('./membership');
+const { DistributaryError, fromNative } = require('./errors');
+const { Held, Membership } = require('./membership');
 const { NativeLane } = require('./native');
 
 /** Where the native half (src/desk.rs) puts what it hands out. */
@@ -31,6 +31,7 @@ const CLEAR = 8;
 const LAGGED = 1 << 30;
 const CLOSED = 1 << 29;
 const SLOT = CLOSED - 1;
+const NOBODY = SLOT;
 
 /** A member that takes whatever comes, and one that had no credit when something came. */
 const UNBOUNDED = 0xffffffff;
@@ -59,7 +60,7 @@ const LONGEST_STRIDE = 256;
  * @property {(reason: EndReason) => void} closed it is out, nothing more will come
  */
 
-/** Lanes with consumers that nobody else need hold. @type {Set<Lane>} */
+/** Lanes with consumers who wait, or are called: nobody else need hold them. @type {Set<Lane>} */
 const pinned = new Set();
 
 class Lane {
@@ -77,8 +78,8 @@ class Lane {
   #free = [];
   /** Slots that records on their way may still name. @type {number[]} */
   #left = [];
-  /** Members whose consumer the lane holds. */
-  #strong = 0;
+  /** Members who keep the lane alive. */
+  #keepers = 0;
 
   #out = new Uint32Array(OUT);
   #flags = CLEAR;
@@ -99,20 +100,14 @@ class Lane {
   /** Members with something held back who may go on. @type {Membership[]} */
   #resumed = [];
 
-  /** @type {FinalizationRegistry<Membership>} */
-  #registry;
-
-  /**
-   * @param {import('./hub').Hub} hub
-   * @param {{ slice: number, shareFrom: number }} options
-   */
-  constructor(hub, { slice, shareFrom }) {
+  /** @param {import('./hub').Hub} hub */
+  constructor(hub) {
+    const { slice, shareFrom } = hub.loop;
     this.hub = hub;
     this.#slice = slice;
-    // Neither the bell nor the registry keeps a lane alive that nobody can be reached by.
+    // The bell does not keep a lane alive by which nobody can be reached.
     const self = new WeakRef(this);
     this.#native = new NativeLane(hub.native, () => self.deref()?.ring());
-    this.#registry = new FinalizationRegistry((membership) => membership.leave());
     this.#crossing = new Crossing(
       (number) => /** @type {Buffer} */ (this.#native.payload(number, shareFrom)),
       () => this.#native.epoch(),
@@ -145,7 +140,7 @@ class Lane {
       this.#free.push(slot);
       throw fromNative(error);
     }
-    this.#pin(1);
+    this.#keep(1);
     // Whoever starts in the past has something to do at once.
     if (selector.options?.from !== undefined) this.ring();
     return membership;
@@ -174,7 +169,7 @@ class Lane {
     const { slot } = membership;
     membership.slot = -1;
     this.#members[slot] = undefined;
-    if (!(membership.consumer instanceof Weak)) this.#pin(-1);
+    if (membership.pinned) this.#keep(-1);
     if (this.#scheduled) this.#left.push(slot);
     else this.#free.push(slot);
   }
@@ -187,6 +182,66 @@ class Lane {
    */
   lag(membership) {
     return this.#native.lag(membership.slot);
+  }
+
+  /**
+   * What a member asks for now.
+   *
+   * @param {Membership} membership
+   */
+  selector(membership) {
+    return this.#native.names(membership.slot) ?? undefined;
+  }
+
+  /**
+   * Changes a member's names, one after the other. How many changes there were.
+   *
+   * @param {Membership} membership
+   * @param {'addTopic' | 'addPattern' | 'removeTopic' | 'removePattern'} what
+   * @param {string[]} names
+   */
+  change(membership, what, names) {
+    if (membership.slot < 0) {
+      throw new DistributaryError('ERR_CLOSED', 'the subscription has ended: subscribe anew');
+    }
+    let changes = 0;
+    try {
+      for (const name of names) {
+        if (this.#native.change(membership.slot, /** @type {any} */ (what), name)) changes += 1;
+      }
+    } catch (error) {
+      throw fromNative(error);
+    } finally {
+      if (what.startsWith('remove')) this.#sift(membership);
+      this.ring();
+    }
+    return changes;
+  }
+
+  /**
+   * Whether a member's names cover a topic.
+   *
+   * @param {Membership} membership
+   * @param {string} topic
+   */
+  covers(membership, topic) {
+    return this.#native.covers(membership.slot, topic);
+  }
+
+  /**
+   * Takes back what is on its way to a member whose names do not cover it any more.
+   *
+   * @param {Membership} membership
+   */
+  #sift(membership) {
+    const { consumer, slot } = membership;
+    this.#native.sift(slot);
+    const out = this.#out;
+    for (let at = this.#next; at < this.#count; at += 2) {
+      if (out[PAIRS + at] !== slot) continue;
+      if (!this.covers(membership, this.#crossing.at(out[PAIRS + at + 1]).topic)) out[PAIRS + at] = NOBODY;
+    }
+    if (consumer instanceof Held) consumer.sift((event) => this.covers(membership, event.topic));
   }
 
   /**
@@ -218,45 +273,23 @@ class Lane {
   }
 
   /**
-   * From here on the consumer is called only as long as somebody else holds it.
+   * Says whether a member keeps its lane alive.
    *
    * @param {Membership} membership
-   * @param {Weak} weak
+   * @param {boolean} keep
    */
-  weaken(membership, weak) {
-    membership.consumer = weak;
-    this.#pin(-1);
-  }
-
-  /**
-   * From here on the lane holds the consumer.
-   *
-   * @param {Membership} membership
-   * @param {Consumer} consumer
-   */
-  hold(membership, consumer) {
-    membership.consumer = consumer;
-    this.#pin(1);
-  }
-
-  /**
-   * Unsubscribes a consumer once it is garbage.
-   *
-   * @param {Membership} membership
-   * @param {Consumer} consumer
-   * @returns {Weak} what stands in for it while the lane does not hold it
-   */
-  watch(membership, consumer) {
-    this.#registry.register(consumer, membership);
-    return new Weak(consumer);
+  pin(membership, keep) {
+    if (membership.slot < 0 || membership.pinned === keep) return;
+    membership.pinned = keep;
+    this.#keep(keep ? 1 : -1);
   }
 
   /** @param {1 | -1} change */
-  #pin(change) {
-    this.#strong += change;
-    // Let go of at the end of a slice: between two deliveries to one consumer nobody is held.
-    if (change === 1 && this.#strong === 1) pinned.add(this);
-    else if (this.#strong === 0 && !this.#scheduled) pinned.delete(this);
+  #keep(change) {
+    this.#keepers += change;
+    // Let go of at the end of a slice: between two deliveries to its only reader there may be none for a moment.
+    if (change === 1 && this.#keepers === 1) pinned.add(this);
+    else if (this.#keepers === 0 && !this.#scheduled) pinned.delete(this);
   }
 
   /**
@@ -313,7 +346,7 @@ class Lane {
   /** Nothing is under way any more. */
   #rest() {
     this.#scheduled = false;
-    if (this.#strong === 0) pinned.delete(this);
+    if (this.#keepers === 0) pinned.delete(this);
   }
 
   #pull() {
@@ -387,21 +420,25 @@ class Lane {
     if (this.#credit[slot] !== STALLED) this.#credit[slot] = 0;
   }
 
-  /** Gives the first of those who resumed one thing of what was held back for it. */
+  /** Gives one of those who resumed the next thing of what was held back for it. */
   #passHeld() {
-    const member = this.#resumed[0];
+    const member = /** @type {Membership} */ (this.#resumed.at(-1));
     const held = member.consumer;
     if (member.slot >= 0 && held instanceof Held) {
-      try {
-        if (held.pass()) return;
+      if (!held.empty) {
+        try {
+          if (held.pass()) return;
+        } catch (error) {
+          rethrow(error);
+          return;
+        }
         held.resumed = false;
-        if (held.empty) this.#release(member, held);
-      } catch (error) {
-        rethrow(error);
-        return;
+      } else {
+        member.consumer = held.consumer;
+        this.grant(member, UNBOUNDED);
       }
     }
-    this.#resumed.shift();
+    this.#resumed.pop();
   }
 
   #flush() {
@@ -433,7 +470,7 @@ const lanes = new WeakMap();
 function laneOf(hub) {
   let lane = lanes.get(hub);
   if (lane === undefined) {
-    lane = hub.lane;
+    lane = new Lane(hub);
     lanes.set(hub, lane);
   }
   return lane;

@@ -11,6 +11,8 @@ class Membership {
   slot;
   /** Whom the lane calls. @type {import('./lane').Consumer} @readonly */
   consumer;
+  /** Whether it keeps its lane alive. @readonly */
+  pinned = true;
 
   /**
    * @param {import('./lane').Lane} lane
@@ -37,28 +39,46 @@ class Membership {
   get lag() {
     return this.slot < 0 ? 0 : this.lane.lag(this);
   }
-}
 
-/** Stands in for a consumer that the lane does not hold. */
-class Weak extends WeakRef {
-  /** @param {import('./lane').Consumer} consumer */
-  constructor(consumer) {
-    super(consumer);
+  /** What it asks for now. @returns {{ topics: string[], patterns: string[] } | undefined} */
+  get selector() {
+    return this.slot < 0 ? undefined : this.lane.selector(this);
   }
 
-  /** @param {import('./event').Event} event */
-  deliver(event) {
-    return this.deref()?.deliver(event) ?? true;
+  /** @param {string} topic */
+  covers(topic) {
+    return this.slot >= 0 && this.lane.covers(this, topic);
   }
 
-  /** @param {number} missed */
-  lagged(missed) {
-    this.deref()?.lagged(missed);
+  /**
+   * Adds topics; in force when this returns. How many were not there already.
+   *
+   * @param {string[]} topics
+   * @returns {number}
+   */
+  addTopics(topics) {
+    return this.lane.change(this, 'addTopic', topics);
   }
 
-  /** @param {import('./lane').EndReason} reason */
-  closed(reason) {
-    this.deref()?.closed(reason);
+  /** @param {string[]} patterns */
+  addPatterns(patterns) {
+    return this.lane.change(this, 'addPattern', patterns);
+  }
+
+  /**
+   * Removes topics: nothing of them is delivered any more when this returns, unless a pattern covers them. How many
+   * were there.
+   *
+   * @param {string[]} topics
+   * @returns {number}
+   */
+  removeTopics(topics) {
+    return this.lane.change(this, 'removeTopic', topics);
+  }
+
+  /** @param {string[]} patterns */
+  removePatterns(patterns) {
+    return this.lane.change(this, 'removePattern', patterns);
   }
 }
 
@@ -95,16 +115,24 @@ class Held {
     this.consumer.closed(reason);
   }
 
-  /** Passes one thing on. False when nothing is left, or the consumer takes no more again. */
+  /** Passes the next thing on. False when the consumer takes no more again. */
   pass() {
     const item = this.#items[this.#next];
-    if (item === undefined) return false;
     this.#next += 1;
-    if (typeof item === 'number') {
-      this.consumer.lagged(item);
-      return true;
-    }
-    return this.consumer.deliver(item);
+    if (typeof item !== 'number') return this.consumer.deliver(item);
+    this.consumer.lagged(item);
+    return true;
+  }
+
+  /**
+   * Keeps only events that are still wanted.
+   *
+   * @param {(event: import('./event').Event) => boolean} wanted
+   */
+  sift(wanted) {
+    const left = this.#items.slice(this.#next);
+    this.#items = left.filter((item) => typeof item === 'number' || wanted(item));
+    this.#next = 0;
   }
 
   /** Whether nothing is left. */
@@ -113,4 +141,4 @@ class Held {
   }
 }
 
-module.exports = { Held, Membership, Weak };
+module.exports = { Held, Membership };

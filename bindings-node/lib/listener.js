@@ -1,0 +1,150 @@
+'use strict';
+
+// A subscription that calls back.
+
+const check = require('./check');
+const { described, typeError } = require('./errors');
+const { disposable } = require('./subscription');
+const { parseSelector } = require('./selector');
+
+const OPTIONS = ['onLag', 'onError', 'onClose', 'signal'];
+
+/**
+ * @typedef {import('./event').Event} Event
+ * @typedef {import('./lane').Consumer} Consumer
+ */
+
+/** Calls a handler for each event. An error of the handler's is its own: it stays subscribed, and others are served. */
+class Caller {
+  /** @type {import('./membership').Membership} */
+  membership;
+  missed = 0;
+  /** @type {{ reason: string } | null} */
+  how = null;
+  #handler;
+  #options;
+  #abort;
+
+  /**
+   * @param {import('./lane').Lane} lane
+   * @param {import('./selector').ParsedSelector} selector
+   * @param {(event: Event) => unknown} handler
+   * @param {Record<string, any>} options
+   */
+  constructor(lane, selector, handler, options) {
+    this.#handler = handler;
+    this.#options = options;
+    this.membership = lane.attach(selector, this);
+    this.#abort = () => this.leave('aborted');
+    options.signal?.addEventListener('abort', this.#abort, { once: true });
+  }
+
+  /** @param {Event} event */
+  deliver(event) {
+    try {
+      const result = this.#handler(event);
+      if (this.#options.onError !== undefined && result instanceof Promise) result.catch(this.#options.onError);
+    } catch (error) {
+      this.#report(error);
+    }
+    return true;
+  }
+
+  /** @param {number} missed */
+  lagged(missed) {
+    if (this.missed === 0 && this.#options.onLag === undefined) {
+      process.emitWarning(
+        `a handler of hub.on() missed ${missed} events: more were published at once than its budget holds; ` +
+          'take a larger budget, or say with onLag what is to be done',
+        { type: 'DistributaryWarning', code: 'ERR_LAGGED' },
+      );
+    }
+    this.missed += missed;
+    try {
+      this.#options.onLag?.(missed);
+    } catch (error) {
+      this.#report(error);
+    }
+  }
+
+  /** @param {string} reason */
+  closed(reason) {
+    if (this.how !== null) return;
+    this.how = Object.freeze({ reason });
+    this.#options.signal?.removeEventListener('abort', this.#abort);
+    try {
+      this.#options.onClose?.(this.how);
+    } catch (error) {
+      this.#report(error);
+    }
+  }
+
+  /** @param {string} reason */
+  leave(reason) {
+    this.membership.leave();
+    this.closed(reason);
+  }
+
+  /** @param {unknown} error */
+  #report(error) {
+    const { onError } = this.#options;
+    if (onError === undefined) {
+      process.nextTick(() => {
+        throw error;
+      });
+    } else {
+      onError(error);
+    }
+  }
+}
+
+class Listener {
+  #caller;
+
+  /** @param {Caller} caller */
+  constructor(caller) {
+    this.#caller = caller;
+  }
+
+  off() {
+    this.#caller.leave('closed');
+  }
+
+  get missed() {
+    return this.#caller.missed;
+  }
+
+  get closed() {
+    return this.#caller.how;
+  }
+
+  get lag() {
+    return this.#caller.membership.lag;
+  }
+}
+
+disposable(Listener, 'off');
+
+/**
+ * `hub.on(selector, handler, options)`.
+ *
+ * @param {import('./lane').Lane} lane
+ * @param {unknown} selector
+ * @param {unknown} handler
+ * @param {unknown} options
+ */
+function listen(lane, selector, handler, options) {
+  const where = 'hub.on(selector, handler, options)';
+  if (typeof handler !== 'function') {
+    throw typeError('ERR_BAD_OPTION', `${where}: the handler is a function, not ${described(handler)}`);
+  }
+  const parsed = parseSelector(selector, options, where, OPTIONS);
+  const { onLag, onError, onClose, signal } = parsed.rest;
+  for (const [name, given] of Object.entries({ onLag, onError, onClose })) check.ofType(given, where, name, 'function');
+  check.signal(signal, where);
+  signal?.throwIfAborted();
+  const call = /** @type {(event: Event) => unknown} */ (handler);
+  return new Listener(new Caller(lane, parsed, call, { onLag, onError, onClose, signal }));
+}
+
+module.exports = { Listener, listen };
