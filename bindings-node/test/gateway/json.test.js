@@ -201,7 +201,7 @@ describe('the JSON protocol', () => {
   });
 
   it('resumes where somebody stood, by what the application says', async (t) => {
-    const hub = new Hub({ history: { '*': { events: 10 } } });
+    const hub = new Hub({ history: [{ topics: '*', events: 10 }] });
     hub.publish('a', { n: 0 });
     const from = hub.position('a');
     const server = await serve(t, {
