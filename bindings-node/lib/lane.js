@@ -16,7 +16,7 @@ const { performance } = require('node:perf_hooks');
 
 const { Crossing, ROW } = require('./crossing');
 const { DistributaryError, fromNative } = require('./errors');
-const { Held, Membership } = require('./membership');
+const { Membership } = require('./member');
 const { NativeLane } = require('./native');
 
 /** Where the native half (src/desk.rs) puts what it hands out. */
@@ -46,18 +46,8 @@ const FIRST_STRIDE = 32;
 const LONGEST_STRIDE = 256;
 
 /**
- * Why the engine ended a subscription.
- *
- * @typedef {typeof REASONS[number]} EndReason
- */
-
-/**
- * Takes the events of one subscription.
- *
- * @typedef {object} Consumer
- * @property {(event: import('./event').Event) => boolean} deliver false: no more until `resume`
- * @property {(missed: number) => void} lagged so many events are gone
- * @property {(reason: EndReason) => void} closed it is out, nothing more will come
+ * @typedef {import('./member').Member} Member
+ * @typedef {import('./member').Consumer} Consumer
  */
 
 /** Lanes with consumers who wait, or are called: nobody else need hold them. @type {Set<Lane>} */
@@ -71,7 +61,7 @@ class Lane {
 
   /** @type {import('../native').NativeLane} */
   #native;
-  /** @type {(Membership | undefined)[]} */
+  /** @type {(Member | undefined)[]} */
   #members = [];
   #credit = new Uint32Array(64).fill(UNBOUNDED);
   /** @type {number[]} */
@@ -123,6 +113,20 @@ class Lane {
    * @returns {Membership}
    */
   attach(selector, consumer, credit = Infinity) {
+    const membership = new Membership(this, consumer);
+    this.enter(selector, membership, credit);
+    this.pin(member, true);
+    return membership;
+  }
+
+  /**
+   * Subscribes a member, which does not keep the lane alive yet.
+   *
+   * @param {import('./selector').ParsedSelector} selector
+   * @param {Member} member
+   * @param {number} credit
+   */
+  enter({ topics, patterns, filter, options }, member, credit) {
     const slot = this.#free.pop() ?? this.#members.length;
     if (slot >= this.#credit.length) {
       const longer = new Uint32Array(2 * this.#credit.length).fill(UNBOUNDED);
@@ -130,20 +134,17 @@ class Lane {
       this.#credit = longer;
     }
     this.#credit[slot] = credit === Infinity ? UNBOUNDED : credit;
-    const membership = new Membership(this, slot, consumer);
-    this.#members[slot] = membership;
     try {
-      const { topics, patterns, filter, options } = selector;
       this.#native.attach(slot, topics, patterns, filter?.native, options);
     } catch (error) {
       this.#members[slot] = undefined;
       this.#free.push(slot);
       throw fromNative(error);
     }
-    this.#keep(1);
+    this.#members[slot] = member;
+    member.slot = slot;
     // Whoever starts in the past has something to do at once.
-    if (selector.options?.from !== undefined) this.ring();
-    return membership;
+    if (options?.from !== undefined) this.ring();
   }
 
   /** There may be something to do: a bell rang, publish says so, somebody gave credit. */
@@ -157,19 +158,19 @@ class Lane {
   /**
    * Takes a member out. What is under way for it is dropped.
    *
-   * @param {Membership} membership
+   * @param {Member} member
    */
-  leave(membership) {
-    this.#native.leave(membership.slot);
-    this.#vacate(membership);
+  leave(member) {
+    this.#native.leave(member.slot);
+    this.#vacate(member);
   }
 
-  /** @param {Membership} membership */
-  #vacate(membership) {
-    const { slot } = membership;
-    membership.slot = -1;
+  /** @param {Member} member */
+  #vacate(member) {
+    const { slot } = member;
+    member.slot = -1;
     this.#members[slot] = undefined;
-    if (membership.pinned) this.#keep(-1);
+    if (member.pinned) this.#keep(-1);
     if (this.#scheduled) this.#left.push(slot);
     else this.#free.push(slot);
   }
@@ -177,77 +178,68 @@ class Lane {
   /**
    * How many events wait in the engine for a member.
    *
-   * @param {Membership} membership
+   * @param {Member} member
    * @returns {number}
    */
-  lag(membership) {
-    return this.#native.lag(membership.slot);
+  lag(member) {
+    return this.#native.lag(member.slot);
   }
 
   /**
    * What a member asks for now.
    *
-   * @param {Membership} membership
+   * @param {Member} member
    */
-  selector(membership) {
-    return this.#native.names(membership.slot) ?? undefined;
+  selector(member) {
+    return this.#native.names(member.slot) ?? undefined;
   }
 
   /**
    * Changes a member's names, one after the other. How many changes there were.
    *
-   * @param {Membership} membership
-   * @param {'addTopic' | 'addPattern' | 'removeTopic' | 'removePattern'} what
+   * @param {Member} member
+   * @param {'AddTopic' | 'AddPattern' | 'RemoveTopic' | 'RemovePattern'} what
    * @param {string[]} names
    */
-  change(membership, what, names) {
-    if (membership.slot < 0) {
+  change(member, what, names) {
+    if (member.slot < 0) {
       throw new DistributaryError('ERR_CLOSED', 'the subscription has ended: subscribe anew');
     }
     let changes = 0;
     try {
       for (const name of names) {
-        if (this.#native.change(membership.slot, /** @type {any} */ (what), name)) changes += 1;
+        if (this.#native.change(member.slot, /** @type {any} */ (what), name)) changes += 1;
       }
     } catch (error) {
       throw fromNative(error);
     } finally {
-      if (what.startsWith('remove')) this.#sift(membership);
+      if (what.startsWith('Remove')) this.#sift(member);
       this.ring();
     }
     return changes;
   }
 
   /**
-   * Whether a member's names cover a topic.
-   *
-   * @param {Membership} membership
-   * @param {string} topic
-   */
-  covers(membership, topic) {
-    return this.#native.covers(membership.slot, topic);
-  }
-
-  /**
    * Takes back what is on its way to a member whose names do not cover it any more.
    *
-   * @param {Membership} membership
+   * @param {Member} member
    */
-  #sift(membership) {
-    const { consumer, slot } = membership;
+  #sift(member) {
+    const { slot } = member;
+    if (slot < 0) return;
     this.#native.sift(slot);
     const out = this.#out;
     for (let at = this.#next; at < this.#count; at += 2) {
       if (out[PAIRS + at] !== slot) continue;
-      if (!this.covers(membership, this.#crossing.at(out[PAIRS + at + 1]).topic)) out[PAIRS + at] = NOBODY;
+      if (!this.#native.covers(slot, this.#crossing.at(out[PAIRS + at + 1]).topic)) out[PAIRS + at] = NOBODY;
     }
-    if (consumer instanceof Held) consumer.sift((event) => this.covers(membership, event.topic));
+    member.sift((event) => this.#native.covers(slot, event.topic));
   }
 
   /**
    * Gives a member credit.
    *
-   * @param {Membership} membership
+   * @param {Member} member
    * @param {number} credit
    */
   grant({ slot }, credit) {
@@ -260,27 +252,33 @@ class Lane {
   }
 
   /**
-   * Lets a member go on that said it takes no more.
+   * Passes on what was held back for a member, which takes more now.
    *
-   * @param {Membership} membership
+   * @param {Membership} member
    */
-  resume(membership) {
-    const held = membership.consumer;
-    if (!(held instanceof Held) || held.resumed) return;
-    held.resumed = true;
-    this.#resumed.push(membership);
+  resume(member) {
+    this.#resumed.push(member);
     this.ring();
+  }
+
+  /**
+   * Gives a member again what comes, now that nothing is held back for it.
+   *
+   * @param {Membership} member
+   */
+  unstall(member) {
+    this.grant(member, UNBOUNDED);
   }
 
   /**
    * Says whether a member keeps its lane alive.
    *
-   * @param {Membership} membership
+   * @param {Member} member
    * @param {boolean} keep
    */
-  pin(membership, keep) {
-    if (membership.slot < 0 || membership.pinned === keep) return;
-    membership.pinned = keep;
+  pin(member, keep) {
+    if (member.slot < 0 || member.pinned === keep) return;
+    member.pinned = keep;
     this.#keep(keep ? 1 : -1);
   }
 
@@ -393,12 +391,12 @@ class Lane {
       if (member === undefined) continue;
       try {
         if (whom < CLOSED) {
-          if (!member.consumer.deliver(this.#crossing.at(what))) this.#stall(member);
+          if (!member.deliver(this.#crossing.at(what))) this.#stall(/** @type {Membership} */ (member));
         } else if (whom & LAGGED) {
-          member.consumer.lagged(what);
+          member.lagged(what);
         } else {
           this.#vacate(member);
-          member.consumer.closed(REASONS[what]);
+          member.closed(REASONS[what]);
         }
       } catch (error) {
         rethrow(error);
@@ -409,36 +407,28 @@ class Lane {
   }
 
   /**
-   * The consumer takes no more. What is under way for it is held back here, the rest in the engine.
+   * The consumer takes no more. What is under way for it is held back, the rest stays in the engine.
    *
    * @param {Membership} member
    */
   #stall(member) {
-    const { slot, consumer } = member;
+    const { slot } = member;
     if (slot < 0) return;
-    member.consumer = new Held(consumer);
+    member.stall();
     if (this.#credit[slot] !== STALLED) this.#credit[slot] = 0;
   }
 
-  /** Gives one of those who resumed the next thing of what was held back for it. */
+  /** Gives one of those who resumed the next thing that was held back for it. */
   #passHeld() {
     const member = /** @type {Membership} */ (this.#resumed.at(-1));
-    const held = member.consumer;
-    if (member.slot >= 0 && held instanceof Held) {
-      if (!held.empty) {
-        try {
-          if (held.pass()) return;
-        } catch (error) {
-          rethrow(error);
-          return;
-        }
-        held.resumed = false;
-      } else {
-        member.consumer = held.consumer;
-        this.grant(member, UNBOUNDED);
-      }
+    try {
+      if (member.pass()) return;
+    } catch (error) {
+      rethrow(error);
+      return;
     }
-    this.#resumed.pop();
+    // While it was called, others may have resumed and stand behind it.
+    this.#resumed.splice(this.#resumed.lastIndexOf(member), 1);
   }
 
   #flush() {

@@ -4,22 +4,21 @@
 
 const check = require('./check');
 const { described, typeError } = require('./errors');
-const { disposable } = require('./subscription');
+const { Member } = require('./member');
 const { parseSelector } = require('./selector');
+const { disposable } = require('./subscription');
 
 const OPTIONS = ['onLag', 'onError', 'onClose', 'signal'];
 
 /**
  * @typedef {import('./event').Event} Event
- * @typedef {import('./lane').Consumer} Consumer
+ * @typedef {import('./reader').CloseReason} CloseReason
  */
 
 /** Calls a handler for each event. An error of the handler's is its own: it stays subscribed, and others are served. */
-class Caller {
-  /** @type {import('./membership').Membership} */
-  membership;
+class Caller extends Member {
   missed = 0;
-  /** @type {{ reason: string } | null} */
+  /** @type {{ readonly reason: CloseReason } | null} */
   how = null;
   #handler;
   #options;
@@ -32,14 +31,16 @@ class Caller {
    * @param {Record<string, any>} options
    */
   constructor(lane, selector, handler, options) {
+    super(lane);
     this.#handler = handler;
     this.#options = options;
-    this.membership = lane.attach(selector, this);
-    this.#abort = () => this.leave('aborted');
+    lane.enter(selector, this, Infinity);
+    lane.pin(this, true);
+    this.#abort = () => this.end('aborted');
     options.signal?.addEventListener('abort', this.#abort, { once: true });
   }
 
-  /** @param {Event} event */
+  /** @param {Event} event @override */
   deliver(event) {
     try {
       const result = this.#handler(event);
@@ -50,7 +51,7 @@ class Caller {
     return true;
   }
 
-  /** @param {number} missed */
+  /** @param {number} missed @override */
   lagged(missed) {
     if (this.missed === 0 && this.#options.onLag === undefined) {
       process.emitWarning(
@@ -67,7 +68,7 @@ class Caller {
     }
   }
 
-  /** @param {string} reason */
+  /** @param {CloseReason} reason @override */
   closed(reason) {
     if (this.how !== null) return;
     this.how = Object.freeze({ reason });
@@ -79,9 +80,9 @@ class Caller {
     }
   }
 
-  /** @param {string} reason */
-  leave(reason) {
-    this.membership.leave();
+  /** @param {CloseReason} reason */
+  end(reason) {
+    this.leave();
     this.closed(reason);
   }
 
@@ -107,7 +108,7 @@ class Listener {
   }
 
   off() {
-    this.#caller.leave('closed');
+    this.#caller.end('closed');
   }
 
   get missed() {
@@ -119,7 +120,7 @@ class Listener {
   }
 
   get lag() {
-    return this.#caller.membership.lag;
+    return this.#caller.lag;
   }
 }
 

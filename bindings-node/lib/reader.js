@@ -4,23 +4,27 @@
 //
 // What it may take off the engine is bounded by its credit: one event, doubling while it empties its queue within the
 // slice that filled it, so that what a stalled reader does not read stays in the engine, under its policy and budget.
+// There are many readers and most of them wait, so one that waits is as small as it can be: whatever is needed now and
+// then is made then.
 //
 // Invariants:
 // - Its owner, which the application holds, is held here only while somebody waits.
 // - Things come out in the order in which they came: events, what was missed, the end.
-// - After `leave`, no event comes out, and all who wait are answered.
+// - After `end`, no event comes out, and all who wait are answered.
 
+const { Backlog } = require('./backlog');
 const { DistributaryError } = require('./errors');
 const { LaggedError } = require('./lagged');
+const { Member } = require('./member');
 
 /** The most events that are taken off the engine before they are asked for. */
 const MOST_CREDIT = 64;
 
 /**
  * @typedef {import('./event').Event} Event
- * @typedef {import('./lane').Consumer} Consumer
- * @typedef {import('./lane').EndReason | 'closed' | 'aborted'} CloseReason
+ * @typedef {import('./member').EndReason | 'closed' | 'aborted'} CloseReason
  * @typedef {'throw' | 'skip' | ((missed: number) => void)} OnLag
+ * @typedef {((result: any) => void) | BatchWaiter} Waiter
  */
 
 /** Who waits for a batch. */
@@ -35,13 +39,16 @@ class BatchWaiter {
   }
 }
 
-/** @typedef {((result: any) => void) | BatchWaiter} Waiter */
-
-/** What few subscriptions need. */
-class Extra {
-  /** @type {Promise<{ reason: CloseReason }> | undefined} */
+/** What few readers need, and none for long. */
+class Rare {
+  missed = 0;
+  /** How it ended. @type {{ readonly reason: CloseReason } | null} */
+  how = null;
+  /** What is thrown once at the end. @type {unknown} */
+  error;
+  /** @type {Promise<{ readonly reason: CloseReason }> | undefined} */
   ended;
-  /** @type {((how: { reason: CloseReason }) => void) | undefined} */
+  /** @type {((how: { readonly reason: CloseReason }) => void) | undefined} */
   resolveEnded;
   /** Stops listening to the signal. @type {(() => void) | undefined} */
   unlisten;
@@ -49,15 +56,11 @@ class Extra {
 
 const DONE = Object.freeze({ value: undefined, done: true });
 
-/** @implements {Consumer} */
-class Reader {
-  /** @type {import('./membership').Membership} */
-  #membership;
+class Reader extends Member {
   /** Whoever reads from it, held while they wait. @type {object | undefined} */
   #owner;
-  /** Events, and numbers of missed ones; undefined while it is empty. @type {(Event | number)[] | undefined} */
+  /** Never empty. @type {Backlog | undefined} */
   #queue;
-  #head = 0;
   /** @type {Waiter | Waiter[] | undefined} */
   #waiting;
   /** @type {OnLag} */
@@ -65,13 +68,8 @@ class Reader {
   #credit = 1;
   /** The slice in which something came last. */
   #turn = -1;
-  #missed = 0;
-  /** @type {{ reason: CloseReason } | null} */
-  #how = null;
-  /** What is thrown once at the end. @type {unknown} */
-  #error;
-  /** @type {Extra | undefined} */
-  #extra;
+  /** @type {Rare | undefined} */
+  #rare;
 
   /**
    * @param {import('./lane').Lane} lane
@@ -80,30 +78,28 @@ class Reader {
    * @param {AbortSignal | undefined} signal
    */
   constructor(lane, selector, onLag, signal) {
+    super(lane);
     this.#onLag = onLag;
-    this.#membership = lane.attach(selector, this, 0);
-    lane.pin(this.#membership, false);
-    if (signal !== undefined) {
-      const abort = () => this.leave('aborted', signal.reason);
-      signal.addEventListener('abort', abort, { once: true });
-      this.#rarely.unlisten = () => signal.removeEventListener('abort', abort);
-    }
+    lane.enter(selector, this, 0);
+    if (signal === undefined) return;
+    const abort = () => this.end('aborted', signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    this.#rarely.unlisten = () => signal.removeEventListener('abort', abort);
   }
 
   get #rarely() {
-    this.#extra ??= new Extra();
-    return this.#extra;
+    this.#rare ??= new Rare();
+    return this.#rare;
   }
 
   // What the lane calls.
 
-  /** @param {Event} event */
+  /** @param {Event} event @override */
   deliver(event) {
-    this.#turn = this.#membership.lane.turn;
+    this.#turn = this.lane.turn;
     const waiting = this.#waiting;
     if (typeof waiting === 'function' && this.#queue === undefined) {
-      this.#waiting = undefined;
-      this.#letGo();
+      this.#stopWaiting();
       waiting({ value: event, done: false });
     } else {
       this.#enqueue(event);
@@ -111,54 +107,49 @@ class Reader {
     return true;
   }
 
-  /** @param {number} missed */
+  /** @param {number} missed @override */
   lagged(missed) {
-    this.#turn = this.#membership.lane.turn;
+    this.#turn = this.lane.turn;
     this.#enqueue(missed);
   }
 
-  /** @param {import('./lane').EndReason} reason */
+  /** @param {import('./member').EndReason} reason @override */
   closed(reason) {
-    const error =
-      reason === 'slow-consumer'
-        ? new DistributaryError(
-            'ERR_SLOW_CONSUMER',
-            'the subscription was closed because it did not keep up with its budget: read faster, or take a larger one',
-          )
-        : undefined;
-    this.#end(reason, error);
-    this.flush();
+    this.#ended(reason, reason === 'slow-consumer' ? slowConsumer() : undefined);
   }
 
-  /** @param {Event | number} item */
-  #enqueue(item) {
-    if (this.#queue === undefined) {
-      this.#queue = [item];
-      if (this.#waiting !== undefined) this.#membership.lane.later(this);
-    } else {
-      this.#queue.push(item);
-    }
+  /** @param {(event: Event) => boolean} wanted @override */
+  sift(wanted) {
+    this.#queue?.sift(wanted);
+    if (this.#queue?.length === 0) this.#queue = undefined;
   }
 
   /** Answers those who wait, as far as there is something for them. */
   flush() {
     while (this.#waiting !== undefined) {
-      const waiter = Array.isArray(this.#waiting) ? this.#waiting[0] : this.#waiting;
+      const waiting = this.#waiting;
+      const waiter = Array.isArray(waiting) ? waiting[0] : waiting;
       const batch = waiter instanceof BatchWaiter;
       const result = this.#take(batch ? waiter.max : 0);
       if (result === undefined) {
         this.#ask();
         return;
       }
-      if (Array.isArray(this.#waiting) && this.#waiting.length > 1) {
-        this.#waiting.shift();
-      } else {
-        this.#waiting = undefined;
-        this.#letGo();
-      }
+      if (Array.isArray(waiting) && waiting.length > 1) waiting.shift();
+      else this.#stopWaiting();
       if (batch) waiter.resolve(result);
       else waiter(result);
     }
+  }
+
+  /** @param {Event | number} item */
+  #enqueue(item) {
+    if (this.#queue !== undefined) {
+      this.#queue.push(item);
+      return;
+    }
+    this.#queue = new Backlog(item);
+    if (this.#waiting !== undefined) this.lane.later(this);
   }
 
   /**
@@ -169,58 +160,30 @@ class Reader {
    */
   #take(max) {
     while (this.#queue !== undefined) {
-      const item = this.#queue[this.#head];
-      if (typeof item === 'number') {
-        this.#drop(1);
-        const told = this.#tell(item);
-        if (told !== undefined) return told;
-      } else if (max === 0) {
-        this.#drop(1);
-        return { value: item, done: false };
-      } else {
-        return { value: this.#takeBatch(max), done: false };
-      }
+      const queue = this.#queue;
+      const events = max === 0 ? undefined : queue.take(max);
+      const item = events === undefined || events.length === 0 ? queue.shift() : undefined;
+      if (queue.length === 0) this.#queue = undefined;
+      if (typeof item !== 'number') return { value: item ?? events, done: false };
+      const thrown = this.#tell(item);
+      if (thrown !== undefined) return thrown;
     }
-    if (this.#how === null) return undefined;
-    const error = this.#error;
+    const rare = this.#rare;
+    if (rare === undefined || rare.how === null) return undefined;
+    const { error } = rare;
     if (error === undefined) return DONE;
-    this.#error = undefined;
+    rare.error = undefined;
     return Promise.reject(error);
   }
 
-  /** @param {number} max */
-  #takeBatch(max) {
-    const queue = /** @type {(Event | number)[]} */ (this.#queue);
-    const head = this.#head;
-    const most = Math.min(queue.length, head + max);
-    let end = head + 1;
-    while (end < most && typeof queue[end] !== 'number') end += 1;
-    if (head === 0 && end === queue.length) {
-      this.#queue = undefined;
-      return queue;
-    }
-    const batch = queue.slice(head, end);
-    this.#drop(batch.length);
-    return batch;
-  }
-
-  /** @param {number} count */
-  #drop(count) {
-    const queue = /** @type {(Event | number)[]} */ (this.#queue);
-    this.#head += count;
-    if (this.#head < queue.length) return;
-    this.#queue = undefined;
-    this.#head = 0;
-  }
-
   /**
-   * Tells that events are gone: here by counting them, or by what is thrown.
+   * Tells that events are gone.
    *
    * @param {number} missed
-   * @returns {Promise<never> | undefined}
+   * @returns {Promise<never> | undefined} what is thrown for it
    */
   #tell(missed) {
-    this.#missed += missed;
+    this.#rarely.missed += missed;
     if (this.#onLag === 'throw') return Promise.reject(new LaggedError(missed));
     if (this.#onLag === 'skip') return undefined;
     try {
@@ -229,26 +192,6 @@ class Reader {
     } catch (error) {
       return Promise.reject(error);
     }
-  }
-
-  /** Nobody waits any more. */
-  #letGo() {
-    this.#owner = undefined;
-    this.#membership.lane.pin(this.#membership, false);
-  }
-
-  /** Asks for more, as much as those who wait can take. */
-  #ask() {
-    if (this.#membership.slot < 0) return;
-    const { lane } = this.#membership;
-    const waiting = this.#waiting;
-    const first = Array.isArray(waiting) ? waiting[0] : waiting;
-    if (first instanceof BatchWaiter) {
-      lane.grant(this.#membership, first.max);
-      return;
-    }
-    this.#credit = this.#turn === lane.turn ? Math.min(2 * this.#credit, MOST_CREDIT) : 1;
-    lane.grant(this.#membership, Array.isArray(waiting) ? Math.max(this.#credit, waiting.length) : this.#credit);
   }
 
   /**
@@ -260,7 +203,7 @@ class Reader {
     if (waiting === undefined) {
       this.#waiting = waiter;
       this.#owner = owner;
-      this.#membership.lane.pin(this.#membership, true);
+      this.lane.pin(this, true);
     } else if (Array.isArray(waiting)) {
       waiting.push(waiter);
     } else {
@@ -269,22 +212,45 @@ class Reader {
     this.#ask();
   }
 
+  #stopWaiting() {
+    this.#waiting = undefined;
+    this.#owner = undefined;
+    this.lane.pin(this, false);
+  }
+
+  /** Asks the engine for more, as much as those who wait may take. */
+  #ask() {
+    if (this.slot < 0) return;
+    const waiting = this.#waiting;
+    const first = Array.isArray(waiting) ? waiting[0] : waiting;
+    if (first instanceof BatchWaiter) {
+      this.lane.grant(this, first.max);
+      return;
+    }
+    this.#credit = this.#turn === this.lane.turn ? Math.min(2 * this.#credit, MOST_CREDIT) : 1;
+    this.lane.grant(this, Array.isArray(waiting) ? Math.max(this.#credit, waiting.length) : this.#credit);
+  }
+
   /**
    * @param {CloseReason} reason
-   * @param {unknown} error
+   * @param {unknown} error what is thrown once
    */
-  #end(reason, error) {
-    this.#how = Object.freeze({ reason });
-    this.#error = error;
-    this.#extra?.unlisten?.();
-    this.#extra?.resolveEnded?.(this.#how);
+  #ended(reason, error) {
+    const rare = this.#rarely;
+    if (rare.how === null) {
+      rare.how = Object.freeze({ reason });
+      rare.error = error;
+      rare.unlisten?.();
+      rare.resolveEnded?.(rare.how);
+    }
+    this.flush();
   }
 
   // What its owner calls.
 
   /**
    * @param {number} max how many events at once; 0 for one that is no batch
-   * @param {object} owner held by the lane while this waits
+   * @param {object} owner held while this waits
    * @returns {Promise<any>}
    */
   next(max, owner) {
@@ -303,69 +269,41 @@ class Reader {
    * @param {CloseReason} reason
    * @param {unknown} [error] what is thrown once
    */
-  leave(reason, error) {
+  end(reason, error) {
     this.#queue = undefined;
-    this.#head = 0;
-    this.#error = undefined;
-    this.#membership.leave();
-    if (this.#how === null) this.#end(reason, error);
-    this.flush();
+    if (this.#rare !== undefined) this.#rare.error = undefined;
+    this.leave();
+    this.#ended(reason, error);
   }
 
-  /**
-   * @param {{ topics: string[], patterns: string[] }} names
-   * @returns {number} how many were not there already
-   */
-  add({ topics, patterns }) {
-    return this.#membership.addTopics(topics) + this.#membership.addPatterns(patterns);
-  }
-
-  /**
-   * @param {{ topics: string[], patterns: string[] }} names
-   * @returns {number} how many were there
-   */
-  remove({ topics, patterns }) {
-    try {
-      return this.#membership.removeTopics(topics) + this.#membership.removePatterns(patterns);
-    } finally {
-      this.#sift();
-    }
-  }
-
-  /** Drops what has not been read of topics that are not wanted any more. */
-  #sift() {
-    if (this.#queue === undefined || this.#membership.slot < 0) return;
-    const left = this.#queue.slice(this.#head);
-    const wanted = left.filter((item) => typeof item === 'number' || this.#membership.covers(item.topic));
-    this.#queue = wanted.length > 0 ? wanted : undefined;
-    this.#head = 0;
-  }
-
-  get names() {
-    return this.#membership.selector;
-  }
-
+  /** @override */
   get lag() {
-    return this.#membership.lag + (this.#queue === undefined ? 0 : this.#queue.length - this.#head);
+    return super.lag + (this.#queue?.length ?? 0);
   }
 
   get missed() {
-    return this.#missed;
+    return this.#rare?.missed ?? 0;
   }
 
   get how() {
-    return this.#how;
+    return this.#rare?.how ?? null;
   }
 
   get ended() {
-    const extra = this.#rarely;
-    extra.ended ??= this.#how
-      ? Promise.resolve(this.#how)
-      : new Promise((resolve) => {
-          extra.resolveEnded = resolve;
-        });
-    return extra.ended;
+    const rare = this.#rarely;
+    rare.ended ??= new Promise((resolve) => {
+      if (rare.how === null) rare.resolveEnded = resolve;
+      else resolve(rare.how);
+    });
+    return rare.ended;
   }
+}
+
+function slowConsumer() {
+  return new DistributaryError(
+    'ERR_SLOW_CONSUMER',
+    'the subscription was closed because it did not keep up with its budget: read faster, or take a larger budget',
+  );
 }
 
 module.exports = { Reader };

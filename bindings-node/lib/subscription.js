@@ -13,7 +13,7 @@ const { parseNames, parseSelector } = require('./selector');
 const BATCH = 1024;
 
 /** @type {FinalizationRegistry<Reader>} */
-const dropped = new FinalizationRegistry((reader) => reader.leave('closed'));
+const dropped = new FinalizationRegistry((reader) => reader.end('closed'));
 
 /**
  * @typedef {import('./event').Event} Event
@@ -55,7 +55,7 @@ class Subscription {
   }
 
   close() {
-    this.#reader.leave('closed');
+    this.#reader.end('closed');
   }
 
   /**
@@ -71,20 +71,22 @@ class Subscription {
 
   /** @param {Names} names */
   add(names) {
-    return this.#reader.add(parseNames(names, 'subscription.add(names)'));
+    const { topics, patterns } = parseNames(names, 'subscription.add(names)');
+    return this.#reader.addTopics(topics) + this.#reader.addPatterns(patterns);
   }
 
   /** @param {Names} names */
   remove(names) {
-    return this.#reader.remove(parseNames(names, 'subscription.remove(names)'));
+    const { topics, patterns } = parseNames(names, 'subscription.remove(names)');
+    return this.#reader.removeTopics(topics) + this.#reader.removePatterns(patterns);
   }
 
   get topics() {
-    return this.#reader.names?.topics ?? [];
+    return this.#reader.selector?.topics ?? [];
   }
 
   get patterns() {
-    return this.#reader.names?.patterns ?? [];
+    return this.#reader.selector?.patterns ?? [];
   }
 
   get lag() {

@@ -240,7 +240,7 @@ pub struct NativeNames {
 }
 
 /// How a member's names change.
-#[napi(string_enum = "camelCase")]
+#[napi(string_enum)]
 pub enum NativeChange {
     /// One topic more.
     AddTopic,
