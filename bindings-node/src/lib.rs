@@ -9,5 +9,13 @@
 //! - Nothing here calls JavaScript while the engine is at work; JavaScript is rung, and
 //!   pulls.
 
+mod bell;
+mod desk;
 mod error;
+mod events;
+mod filters;
 mod hub;
+mod lane;
+mod options;
+mod parcel;
+mod stats;
