@@ -95,11 +95,7 @@ class Pipe {
   remove(given) {
     const { topics, patterns } = parseNames(given, 'pipe.remove(names)');
     const membership = this.#open();
-    try {
-      return membership.removeTopics(topics) + membership.removePatterns(patterns);
-    } finally {
-      this.#tap.sift();
-    }
+    return membership.removeTopics(topics) + membership.removePatterns(patterns);
   }
 
   close() {

@@ -12,7 +12,7 @@ const { Unframed } = require('./frame');
 const { GONE, BUSY } = require('./outlet');
 
 /** @typedef {import('../event').Event} Event */
-/** @typedef {import('../lane').Membership} Membership */
+/** @typedef {import('../member').Membership} Membership */
 /** @typedef {import('./outlet').Outlet} Outlet */
 /** @typedef {import('./frame').Framer} Framer */
 /** @typedef {'pause' | 'drop' | 'close'} Slow */
@@ -144,6 +144,13 @@ class Tap {
     else this.end(reason);
   }
 
+  /** @param {(event: Event) => boolean} wanted */
+  sift(wanted) {
+    if (this.#held === null || wanted(this.#held)) return;
+    this.#release();
+    this.membership?.resume();
+  }
+
   // What the outlet calls.
 
   flow() {
@@ -166,14 +173,6 @@ class Tap {
     this.membership = membership;
     this.#counters.pipes++;
     this.#outlet.add(this);
-  }
-
-  /** Lets go of what is held, if that is not wanted any more. */
-  sift() {
-    const { membership } = this;
-    if (this.#held === null || !membership || membership.covers(this.#held.topic)) return;
-    this.#release();
-    membership.resume();
   }
 
   /** @param {(ended: Closed) => void} then called at the end, or at once if that has been */
