@@ -24,13 +24,14 @@ use smallvec::SmallVec;
 
 use super::{
     ids::{Locations, MemberId},
+    remote::Join,
     sink::{Flow, Sink, Token},
     slice::Slice,
 };
 use crate::{
     event::Event,
     feed::{Ending, Overflow, Read, Run, Shed},
-    hub::{core::Core, history::Backlog, outlet::Outlet},
+    hub::{core::Core, outlet::Outlet},
     subscription::CloseReason,
     sync::Arc,
     wake::{Post, contained},
@@ -115,35 +116,90 @@ impl Group {
         self.outlet.core()
     }
 
-    /// Takes a member in that is counted as a reader at `cursor`. Its place.
-    pub(super) fn adopt(
-        &mut self,
-        id: MemberId,
-        token: Token,
-        cursor: u64,
-        backlog: Option<Box<Backlog>>,
-    ) -> u32 {
-        let from = if backlog.is_none() && cursor >= self.target() {
+    /// Takes a member in that is counted as a reader of this feed. Its place.
+    pub(super) fn adopt(&mut self, join: Join) -> u32 {
+        let Join { id, cursor, .. } = join;
+        let keeps_up = !join.stalled && join.backlog.is_none() && cursor >= self.target();
+        let from = if keeps_up {
             let mut shed = Shed::default();
             self.outlet.feed.leave_at(cursor, &mut shed);
             self.core().account(&mut shed);
             cursor
         } else {
             let lone = self.lone.get_or_insert_default();
-            lone.catching_up.push_back(id);
+            if !join.stalled {
+                lone.catching_up.push_back(id);
+            }
             lone.by_id.insert(
                 id,
                 Lone {
                     cursor,
-                    stalled: false,
-                    backlog,
+                    stalled: join.stalled,
+                    backlog: join.backlog,
                 },
             );
             NEVER
         };
-        self.members.push(Member { token, from });
+        self.members.push(Member {
+            token: join.token,
+            from,
+        });
         self.ids.push(Some(id));
         self.members.len() as u32 - 1
+    }
+
+    /// Takes a member out that goes on elsewhere. It is counted as a reader of its own
+    /// from here on, and as a subscription as before.
+    pub(super) fn release(&mut self, place: u32) -> Option<Join> {
+        let place = place as usize;
+        let id = self.ids[place]?;
+        let lone = match self.take_lone(id) {
+            Some(lone) => lone,
+            None => {
+                // The group still holds the stretch from there on.
+                let cursor = self.position(place);
+                self.outlet.feed.join_at(cursor);
+                Lone {
+                    cursor,
+                    stalled: false,
+                    backlog: None,
+                }
+            }
+        };
+        self.ids[place] = None;
+        self.members[place].from = NEVER;
+        self.dead += 1;
+        Some(Join {
+            id,
+            token: self.members[place].token,
+            outlet: Arc::clone(&self.outlet),
+            cursor: lone.cursor,
+            backlog: lone.backlog,
+            stalled: lone.stalled,
+        })
+    }
+
+    /// Where a member reads on that keeps up.
+    fn position(&self, place: usize) -> u64 {
+        let reached = match &self.pass {
+            // The pass has still to come to it.
+            Some(pass) if (pass.next..pass.until).contains(&place) => self.walk,
+            _ => self.target(),
+        };
+        self.members[place].from.max(reached)
+    }
+
+    /// How many events wait for a member, counting those that are lost and not yet told.
+    pub(super) fn lag(&self, id: MemberId, place: u32) -> u64 {
+        let lone = self.lone.as_ref().and_then(|ones| ones.by_id.get(&id));
+        let (cursor, behind) = match lone {
+            Some(lone) => {
+                let backlog = lone.backlog.as_ref().map_or(0, |backlog| backlog.len());
+                (lone.cursor, backlog)
+            }
+            None => (self.position(place as usize), 0),
+        };
+        behind + self.outlet.feed.end().saturating_sub(cursor)
     }
 
     /// Where a member has to be to be one of those who keep up.
