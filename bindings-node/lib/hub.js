@@ -11,6 +11,7 @@ const { jsonText } = require('./json-text');
 const { laneOf } = require('./lane');
 const { listen } = require('./listener');
 const { NativeHub } = require('./native');
+const { pipe, pipeStats } = require('./pipe');
 const { OVERFLOWS, parseBudget } = require('./selector');
 const { disposable, subscribe } = require('./subscription');
 
@@ -125,6 +126,19 @@ class Hub {
    */
   on(selector, handler, options) {
     return listen(laneOf(this), selector, handler, options);
+  }
+
+  /**
+   * @param {unknown} selector
+   * @param {unknown} socket
+   * @param {unknown} [options]
+   */
+  pipe(selector, socket, options) {
+    return pipe(this, selector, socket, options);
+  }
+
+  pipeStats() {
+    return pipeStats(this);
   }
 
   stats() {

@@ -115,7 +115,7 @@ class Lane {
   attach(selector, consumer, credit = Infinity) {
     const membership = new Membership(this, consumer);
     this.enter(selector, membership, credit);
-    this.pin(member, true);
+    this.pin(membership, true);
     return membership;
   }
 

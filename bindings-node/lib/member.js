@@ -19,6 +19,7 @@ const { Backlog } = require('./backlog');
  * @property {(event: Event) => boolean} deliver false: no more until `membership.resume()`
  * @property {(missed: number) => void} lagged so many events are gone
  * @property {(reason: EndReason) => void} closed it is out of the lane, nothing more will come
+ * @property {(wanted: (event: Event) => boolean) => void} [sift] names were taken out: drop what is not wanted any more
  * @typedef {import('./event').Event} Event
  */
 
@@ -145,6 +146,7 @@ class Membership extends Member {
   /** @param {(event: Event) => boolean} wanted @override */
   sift(wanted) {
     this.#held?.sift(wanted);
+    this.#consumer.sift?.(wanted);
   }
 
   /** @param {Event | number} item */
