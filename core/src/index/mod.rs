@@ -25,7 +25,6 @@ mod member;
 mod paths;
 mod plan;
 mod shapes;
-mod slab;
 #[cfg(test)]
 mod tests;
 
@@ -37,12 +36,12 @@ use hashbrown::HashTable;
 
 use crate::fields::{Fields, Path, Projection};
 use crate::predicate::Filter;
+use crate::slab::Slab;
 pub use explain::{Access, Explanation, Probe};
 use keyed::Keyed;
 use member::{Filters, Member};
 use paths::Paths;
 use shapes::Shapes;
-use slab::Slab;
 
 /// The number of a filter in one index, until it is removed.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -88,8 +87,10 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    pub(crate) fn new() -> Self {
-        Scratch::default()
+    pub(crate) const fn new() -> Self {
+        Scratch {
+            met: HashTable::new(),
+        }
     }
 
     /// Forgets the last event. Clearing costs what the table can hold, so one that a large event left behind is dropped.
@@ -190,11 +191,10 @@ impl<T> FilterIndex<T> {
         EntryId(id)
     }
 
-    /// The value of a filter.
+    /// The filter of an entry.
     ///
     /// # Panics
     /// When the entry was removed.
-    /// The filter of an entry.
     pub(crate) fn filter(&self, id: EntryId) -> &Filter {
         &self.entries[id.0].filter
     }
@@ -204,6 +204,10 @@ impl<T> FilterIndex<T> {
         self.entries.iter().map(|(_, entry)| &entry.value)
     }
 
+    /// The value of an entry.
+    ///
+    /// # Panics
+    /// When the entry was removed.
     pub(crate) fn get_mut(&mut self, id: EntryId) -> &mut T {
         &mut self.entries[id.0].value
     }
@@ -293,6 +297,12 @@ impl<T> FilterIndex<T> {
             + self.shapes.heap_bytes()
             + self.others.heap_bytes()
             + self.paths.heap_bytes()
+    }
+}
+
+impl<T> Default for FilterIndex<T> {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

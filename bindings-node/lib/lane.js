@@ -1,0 +1,469 @@
+'use strict';
+
+// The lane of this event loop in a hub: all its subscriptions, served in slices.
+//
+// The engine rings (a publisher on another thread through the doorbell, one on this thread by what publish returns),
+// the lane pulls. A *slice* is one turn of the loop: strides of deliveries, after each of which the microtasks run that
+// the consumers have started, until the time is up; then the loop gets its turn. How many deliveries a stride has is
+// fitted to their pace, so that consumers who take long do not make the slice long.
+//
+// Invariants:
+// - A consumer is called on the loop, inside a slice, never inside publish; after `leave` it is not called again.
+// - A bell that rings while a slice is under way is remembered: the slice goes on, or another one follows.
+// - A slot is not used again before everything is out that names it.
+
+const { performance } = require('node:perf_hooks');
+
+const { Crossing, ROW } = require('./crossing');
+const { DistributaryError, fromNative } = require('./errors');
+const { Membership } = require('./member');
+const { NativeLane } = require('./native');
+
+/** Where the native half (src/desk.rs) puts what it hands out. */
+const PAIRS = 8;
+const MOST_PAIRS = 256;
+const ROWS = PAIRS + 2 * MOST_PAIRS;
+const OUT = ROWS + ROW * MOST_PAIRS;
+const MORE = 1;
+const SLAB = 2;
+const APART = 4;
+const CLEAR = 8;
+const LAGGED = 1 << 30;
+const CLOSED = 1 << 29;
+const SLOT = CLOSED - 1;
+const NOBODY = SLOT;
+
+/** A member that takes whatever comes, and one that had no credit when something came. */
+const UNBOUNDED = 0xffffffff;
+const STALLED = 0xfffffffe;
+
+const REASONS = /** @type {const} */ (['hub-closed', 'slow-consumer', 'failed']);
+
+/** Deliveries between two looks at the clock within a stride. */
+const LOOK = 8;
+/** The first stride of a slice, and the longest. */
+const FIRST_STRIDE = 32;
+const LONGEST_STRIDE = 256;
+
+/**
+ * @typedef {import('./member').Member} Member
+ * @typedef {import('./member').Consumer} Consumer
+ */
+
+/** Lanes with consumers who wait, or are called: nobody else need hold them. @type {Set<Lane>} */
+const pinned = new Set();
+
+class Lane {
+  /** @type {import('./hub').Hub} */
+  hub;
+  /** Counts slices. */
+  turn = 0;
+
+  /** @type {import('../native').NativeLane} */
+  #native;
+  /** @type {(Member | undefined)[]} */
+  #members = [];
+  #credit = new Uint32Array(64).fill(UNBOUNDED);
+  /** @type {number[]} */
+  #free = [];
+  /** Slots that records on their way may still name. @type {number[]} */
+  #left = [];
+  /** Members who keep the lane alive. */
+  #keepers = 0;
+
+  #out = new Uint32Array(OUT);
+  #flags = CLEAR;
+  #count = 0;
+  #next = 0;
+  /** @type {Crossing} */
+  #crossing;
+
+  #slice;
+  #scheduled = false;
+  #more = false;
+  #began = 0;
+  #stride = FIRST_STRIDE;
+  #strode = 0;
+  #strideBegan = 0;
+  /** Who wants to be called at the end of the stride. @type {{ flush(): void }[]} */
+  #flushing = [];
+  /** Members with something held back who may go on. @type {Membership[]} */
+  #resumed = [];
+
+  /** @param {import('./hub').Hub} hub */
+  constructor(hub) {
+    const { slice, shareFrom } = hub.loop;
+    this.hub = hub;
+    this.#slice = slice;
+    // The bell does not keep a lane alive by which nobody can be reached.
+    const self = new WeakRef(this);
+    this.#native = new NativeLane(hub.native, () => self.deref()?.ring());
+    this.#crossing = new Crossing(
+      (number) => /** @type {Buffer} */ (this.#native.payload(number, shareFrom)),
+      () => this.#native.epoch(),
+    );
+  }
+
+  /**
+   * Subscribes a consumer; in force when this returns.
+   *
+   * @param {import('./selector').ParsedSelector} selector
+   * @param {Consumer} consumer
+   * @param {number} [credit] how many events may be taken off the engine before it asks for them
+   * @returns {Membership}
+   */
+  attach(selector, consumer, credit = Infinity) {
+    const membership = new Membership(this, consumer);
+    this.enter(selector, membership, credit);
+    this.pin(membership, true);
+    return membership;
+  }
+
+  /**
+   * Subscribes a member, which does not keep the lane alive yet.
+   *
+   * @param {import('./selector').ParsedSelector} selector
+   * @param {Member} member
+   * @param {number} credit
+   */
+  enter({ topics, patterns, filter, options }, member, credit) {
+    const slot = this.#free.pop() ?? this.#members.length;
+    if (slot >= this.#credit.length) {
+      const longer = new Uint32Array(2 * this.#credit.length).fill(UNBOUNDED);
+      longer.set(this.#credit);
+      this.#credit = longer;
+    }
+    this.#credit[slot] = credit === Infinity ? UNBOUNDED : credit;
+    try {
+      this.#native.attach(slot, topics, patterns, filter?.native, options);
+    } catch (error) {
+      this.#members[slot] = undefined;
+      this.#free.push(slot);
+      throw fromNative(error);
+    }
+    this.#members[slot] = member;
+    member.slot = slot;
+    // Whoever starts in the past has something to do at once.
+    if (options?.from !== undefined) this.ring();
+  }
+
+  /** There may be something to do: a bell rang, publish says so, somebody gave credit. */
+  ring() {
+    this.#more = true;
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(this.#begin);
+  }
+
+  /**
+   * Takes a member out. What is under way for it is dropped.
+   *
+   * @param {Member} member
+   */
+  leave(member) {
+    this.#native.leave(member.slot);
+    this.#vacate(member);
+  }
+
+  /** @param {Member} member */
+  #vacate(member) {
+    const { slot } = member;
+    member.slot = -1;
+    this.#members[slot] = undefined;
+    if (member.pinned) this.#keep(-1);
+    if (this.#scheduled) this.#left.push(slot);
+    else this.#free.push(slot);
+  }
+
+  /**
+   * How many events wait in the engine for a member.
+   *
+   * @param {Member} member
+   * @returns {number}
+   */
+  lag(member) {
+    return this.#native.lag(member.slot);
+  }
+
+  /**
+   * What a member asks for now.
+   *
+   * @param {Member} member
+   */
+  selector(member) {
+    return this.#native.names(member.slot) ?? undefined;
+  }
+
+  /**
+   * Changes a member's names, one after the other. How many changes there were.
+   *
+   * @param {Member} member
+   * @param {'AddTopic' | 'AddPattern' | 'RemoveTopic' | 'RemovePattern'} what
+   * @param {string[]} names
+   */
+  change(member, what, names) {
+    if (member.slot < 0) {
+      throw new DistributaryError('ERR_CLOSED', 'the subscription has ended: subscribe anew');
+    }
+    let changes = 0;
+    try {
+      for (const name of names) {
+        if (this.#native.change(member.slot, /** @type {any} */ (what), name)) changes += 1;
+      }
+    } catch (error) {
+      throw fromNative(error);
+    } finally {
+      if (what.startsWith('Remove')) this.#sift(member);
+      this.ring();
+    }
+    return changes;
+  }
+
+  /**
+   * Takes back what is on its way to a member whose names do not cover it any more.
+   *
+   * @param {Member} member
+   */
+  #sift(member) {
+    const { slot } = member;
+    if (slot < 0) return;
+    this.#native.sift(slot);
+    const out = this.#out;
+    for (let at = this.#next; at < this.#count; at += 2) {
+      if (out[PAIRS + at] !== slot) continue;
+      if (!this.#native.covers(slot, this.#crossing.at(out[PAIRS + at + 1]).topic)) out[PAIRS + at] = NOBODY;
+    }
+    member.sift((event) => this.#native.covers(slot, event.topic));
+  }
+
+  /**
+   * Gives a member credit.
+   *
+   * @param {Member} member
+   * @param {number} credit
+   */
+  grant({ slot }, credit) {
+    const before = this.#credit[slot];
+    this.#credit[slot] = credit;
+    if (before === STALLED) {
+      this.#native.resume(slot);
+      this.ring();
+    }
+  }
+
+  /**
+   * Passes on what was held back for a member, which takes more now.
+   *
+   * @param {Membership} member
+   */
+  resume(member) {
+    this.#resumed.push(member);
+    this.ring();
+  }
+
+  /**
+   * Gives a member again what comes, now that nothing is held back for it.
+   *
+   * @param {Membership} member
+   */
+  unstall(member) {
+    this.grant(member, UNBOUNDED);
+  }
+
+  /**
+   * Says whether a member keeps its lane alive.
+   *
+   * @param {Member} member
+   * @param {boolean} keep
+   */
+  pin(member, keep) {
+    if (member.slot < 0 || member.pinned === keep) return;
+    member.pinned = keep;
+    this.#keep(keep ? 1 : -1);
+  }
+
+  /** @param {1 | -1} change */
+  #keep(change) {
+    this.#keepers += change;
+    // Let go of at the end of a slice: between two deliveries to its only reader there may be none for a moment.
+    if (change === 1 && this.#keepers === 1) pinned.add(this);
+    else if (this.#keepers === 0 && !this.#scheduled) pinned.delete(this);
+  }
+
+  /**
+   * Calls `flush` at the end of the stride.
+   *
+   * @param {{ flush(): void }} consumer
+   */
+  later(consumer) {
+    this.#flushing.push(consumer);
+  }
+
+  #begin = () => {
+    this.turn += 1;
+    this.#began = performance.now();
+    if (this.#stride > FIRST_STRIDE) this.#stride = FIRST_STRIDE;
+    this.#work();
+  };
+
+  /** One stride. */
+  #work() {
+    this.#strideBegan = performance.now();
+    const end = this.#began + this.#slice;
+    let left = this.#stride;
+    do {
+      if (this.#resumed.length > 0) {
+        this.#passHeld();
+        left -= 1;
+      } else if (this.#next < this.#count) left -= this.#dispatch(Math.min(left, LOOK));
+      else if (this.#more) this.#pull();
+      else break;
+    } while (left > 0 && performance.now() < end);
+    this.#strode = this.#stride - left;
+    if (this.#flushing.length > 0) this.#flush();
+    if (this.#next === this.#count && !this.#more && this.#resumed.length === 0) this.#rest();
+    else queueMicrotask(this.#afterMicrotasks);
+  }
+
+  // The tick comes once there are no microtasks left, those included that they started.
+  #afterMicrotasks = () => process.nextTick(this.#goOn);
+
+  #goOn = () => {
+    const now = performance.now();
+    if (now - this.#began >= this.#slice) {
+      setImmediate(this.#begin);
+      return;
+    }
+    // What takes an eighth of the slice at this pace, and no more than twice as many.
+    const took = Math.max(now - this.#strideBegan, 0.001);
+    const fits = Math.floor((this.#strode * this.#slice) / 8 / took);
+    this.#stride = Math.max(1, Math.min(fits, 2 * this.#stride, LONGEST_STRIDE));
+    this.#work();
+  };
+
+  /** Nothing is under way any more. */
+  #rest() {
+    this.#scheduled = false;
+    if (this.#keepers === 0) pinned.delete(this);
+  }
+
+  #pull() {
+    const out = this.#out;
+    const crossing = this.#crossing;
+    // A bell that rings from here on is not answered by this pull.
+    this.#more = false;
+    const flags = this.#native.pull(out, this.#credit, crossing.slab, crossing.used);
+    this.#flags = flags;
+    this.#count = 2 * out[0];
+    this.#next = 0;
+    if (out[1] > 0) crossing.take(out, ROWS, out[1], out[2], out[4]);
+    if (flags & SLAB) crossing.renew(this.#native.need());
+    if (flags & MORE) this.#more = true;
+    else if (flags & APART) this.#native.clear();
+    if (this.#count === 0) this.#allOut();
+  }
+
+  /** All that was handed out has been dispatched. */
+  #allOut() {
+    if (this.#flags & MORE) this.#crossing.release(this.#out[3]);
+    else this.#crossing.clear();
+    if (this.#flags & CLEAR && this.#left.length > 0) {
+      for (const slot of this.#left) this.#free.push(slot);
+      this.#left.length = 0;
+    }
+  }
+
+  /**
+   * Up to so many deliveries of those that are handed out.
+   *
+   * @param {number} most
+   */
+  #dispatch(most) {
+    const out = this.#out;
+    const first = this.#next;
+    const end = Math.min(first + 2 * most, this.#count);
+    while (this.#next < end) {
+      const whom = out[PAIRS + this.#next];
+      const what = out[PAIRS + this.#next + 1];
+      // Past it before it is called: it may throw.
+      this.#next += 2;
+      const member = this.#members[whom & SLOT];
+      if (member === undefined) continue;
+      try {
+        if (whom < CLOSED) {
+          if (!member.deliver(this.#crossing.at(what))) this.#stall(/** @type {Membership} */ (member));
+        } else if (whom & LAGGED) {
+          member.lagged(what);
+        } else {
+          this.#vacate(member);
+          member.closed(REASONS[what]);
+        }
+      } catch (error) {
+        rethrow(error);
+      }
+    }
+    if (end === this.#count) this.#allOut();
+    return (end - first) >> 1;
+  }
+
+  /**
+   * The consumer takes no more. What is under way for it is held back, the rest stays in the engine.
+   *
+   * @param {Membership} member
+   */
+  #stall(member) {
+    const { slot } = member;
+    if (slot < 0) return;
+    member.stall();
+    if (this.#credit[slot] !== STALLED) this.#credit[slot] = 0;
+  }
+
+  /** Gives one of those who resumed the next thing that was held back for it. */
+  #passHeld() {
+    const member = /** @type {Membership} */ (this.#resumed.at(-1));
+    try {
+      if (member.pass()) return;
+    } catch (error) {
+      rethrow(error);
+      return;
+    }
+    // While it was called, others may have resumed and stand behind it.
+    this.#resumed.splice(this.#resumed.lastIndexOf(member), 1);
+  }
+
+  #flush() {
+    const flushing = this.#flushing;
+    this.#flushing = [];
+    for (const consumer of flushing) consumer.flush();
+  }
+}
+
+/**
+ * A consumer's error is not the lane's: it reaches the process as one of an event listener would.
+ *
+ * @param {unknown} error
+ */
+function rethrow(error) {
+  process.nextTick(() => {
+    throw error;
+  });
+}
+
+/** @type {WeakMap<import('./hub').Hub, Lane>} */
+const lanes = new WeakMap();
+
+/**
+ * This loop's lane of a hub.
+ *
+ * @param {import('./hub').Hub} hub
+ */
+function laneOf(hub) {
+  let lane = lanes.get(hub);
+  if (lane === undefined) {
+    lane = new Lane(hub);
+    lanes.set(hub, lane);
+  }
+  return lane;
+}
+
+module.exports = { Lane, laneOf };
