@@ -8,7 +8,7 @@ const { Channel } = require('./channel');
 
 /**
  * @typedef {import('../load/subscribers').Subscriber} Subscriber
- * @typedef {{ iterate: (subscriber: Subscriber) => any, publish: (event: any) => void }} World
+ * @typedef {{ iterate: (subscriber: Subscriber) => any, publish: (event: any) => void, parsed?: (taken: any) => any }} World
  * @typedef {{ name: string, slow: boolean, open: () => World }} Contender
  */
 

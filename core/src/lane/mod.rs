@@ -275,7 +275,7 @@ impl Lane {
     pub fn lag(&self, member: MemberId) -> Option<u64> {
         let (number, place) = self.place_of(member)?;
         let group = self.groups[number as usize].as_ref()?;
-        Some(group.lag(member, place))
+        Some(group.lag(place))
     }
 
     /// What a member gets, as it stands now. `None` when the lane has no such member or
@@ -330,11 +330,11 @@ impl Lane {
     }
 
     fn go_on(&mut self, member: MemberId) {
-        let Some((number, _)) = self.locations.find(member) else {
+        let Some((number, place)) = self.locations.find(member) else {
             return;
         };
         if let Some(group) = &mut self.groups[number as usize]
-            && group.resume(member)
+            && group.resume(member, place)
         {
             self.enqueue(number);
         }
