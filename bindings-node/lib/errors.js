@@ -56,4 +56,15 @@ function described(value) {
   }
 }
 
-module.exports = { DistributaryError, typeError, described };
+/**
+ * An error of the native half, which is a plain one, as what it is here: bad input is a TypeError.
+ *
+ * @param {unknown} error
+ */
+function fromNative(error) {
+  const { code, message } = /** @type {Error & { code?: unknown }} */ (error);
+  if (typeof code !== 'string' || !code.startsWith('ERR_')) return error;
+  return code.startsWith('ERR_BAD_') ? typeError(code, message) : new DistributaryError(code, message);
+}
+
+module.exports = { DistributaryError, typeError, described, fromNative };

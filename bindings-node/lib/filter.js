@@ -204,4 +204,4 @@ function rethrown(work) {
   }
 }
 
-module.exports = { Filter };
+exports.Filter = Filter;

@@ -14,6 +14,7 @@ const { Outlet, GONE } = require('./pipe/outlet');
 const { Counters, Tap } = require('./pipe/tap');
 const { WebSocketOutlet, isConnecting, isWebSocket } = require('./pipe/websocket');
 const { WritableOutlet, isWritable } = require('./pipe/writable');
+const { parseSelector } = require('./selector');
 
 /** @typedef {import('./hub').Hub} Hub */
 /** @typedef {import('./pipe/tap').Ended} Ended */
@@ -111,13 +112,13 @@ if (Symbol.dispose) Object.defineProperty(Pipe.prototype, Symbol.dispose, { valu
  * @param {unknown} [options]
  */
 function pipe(hub, selector, socket, options) {
-  const parsed = parse(selector);
-  const given = check.options(options, WHERE, OPTIONS);
+  const parsed = parseSelector(selector, options, WHERE, OPTIONS);
+  const given = parsed.rest;
   const outlet = outletOf(socket);
   const signal = signalOf(given.signal);
   const tap = new Tap(outlet, settings(given, outlet), countersOf(hub));
   // The client may have gone while the application was looking it up: that is no mistake.
-  if (outlet.queued === GONE) tap.end('socket');
+  if (outlet.queued === GONE) tap.end('socket-closed');
   else if (signal?.aborted) tap.end('aborted');
   else tap.begin(laneOf(hub).attach(parsed, tap, Infinity));
   if (signal && !tap.ended) endAtAbort(tap, signal);

@@ -1,33 +1,249 @@
-//! The hub as JavaScript holds it.
+//! The hub as JavaScript holds it: publishing, and what is seen from outside.
+//!
+//! A hub is shared with other threads' loops by a token. The register of tokens holds no
+//! hub alive: it is a list of weak references, cleared up when it is next written to.
 
-use distributary::{Hub, PublishError};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use distributary::{Attributes, Bytes, Hub, Publication, PublishError, Topic, Value};
+use napi::bindgen_prelude::{BigInt, Either5, Float64ArraySlice, Null};
 use napi_derive::napi;
 
-use crate::error::{Code, Result, error};
+use crate::{
+    bell::quietly,
+    error::{Code, Result, closed, error, publish_error},
+    options::NativeHubOptions,
+    stats::{NativeStats, NativeTopicStats},
+};
 
 /// One engine of this process, or a share in it.
 #[napi]
 pub struct NativeHub {
-    hub: Hub,
+    shared: Arc<Shared>,
 }
+
+struct Shared {
+    hub: Hub,
+    token: u64,
+}
+
+/// Hubs that may be joined, by token.
+static SHARED: LazyLock<Mutex<HashMap<u64, Weak<Shared>>>> = LazyLock::new(Mutex::default);
+
+fn register() -> MutexGuard<'static, HashMap<u64, Weak<Shared>>> {
+    // Whatever panicked here left the table whole.
+    SHARED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A scalar that a publisher states beside the payload.
+type Scalar = Either5<Null, bool, f64, BigInt, String>;
 
 #[napi]
 impl NativeHub {
-    /// A hub with the defaults of the engine.
+    /// A hub of its own.
     #[napi(constructor, catch_unwind)]
-    #[allow(clippy::new_without_default)]
-    pub fn new() -> Self {
-        NativeHub { hub: Hub::new() }
+    pub fn new(options: NativeHubOptions) -> Result<Self> {
+        static TOKENS: AtomicU64 = AtomicU64::new(1);
+        let shared = Shared {
+            hub: options.build()?,
+            token: TOKENS.fetch_add(1, Ordering::Relaxed),
+        };
+        Ok(NativeHub {
+            shared: Arc::new(shared),
+        })
     }
 
-    /// Publishes; how many subscriptions it reached.
+    /// Lets other threads join. The token is good as long as somebody holds the hub.
     #[napi(catch_unwind)]
-    pub fn publish(&self, topic: String, payload: &[u8]) -> Result<u32> {
-        let payload = payload.to_vec();
-        match self.hub.publish(topic, payload) {
-            Ok(delivery) => Ok(delivery.subscriptions as u32),
-            Err(cause @ PublishError::Topic(_)) => Err(error(Code::BadTopic, cause)),
-            Err(cause) => Err(error(Code::BadTopic, cause)),
-        }
+    pub fn share(&self) -> f64 {
+        let mut hubs = register();
+        hubs.retain(|_, hub| hub.strong_count() > 0);
+        hubs.insert(self.shared.token, Arc::downgrade(&self.shared));
+        self.shared.token as f64
     }
+
+    /// A share in the hub that this token stands for, if there is one still.
+    #[napi(catch_unwind)]
+    pub fn join(token: f64) -> Option<NativeHub> {
+        let shared = register().get(&(token as u64))?.upgrade()?;
+        Some(NativeHub { shared })
+    }
+
+    /// Publishes bytes, which are copied. What became of it goes into `out`.
+    #[napi(catch_unwind)]
+    pub fn publish_bytes(
+        &self,
+        topic: String,
+        payload: &[u8],
+        out: Float64ArraySlice<'_>,
+    ) -> Result<()> {
+        self.publish(Publication::new(topic, payload.to_vec()), out)
+    }
+
+    /// Publishes a text.
+    #[napi(catch_unwind)]
+    pub fn publish_text(
+        &self,
+        topic: String,
+        payload: String,
+        out: Float64ArraySlice<'_>,
+    ) -> Result<()> {
+        self.publish(Publication::new(topic, payload), out)
+    }
+
+    /// Publishes bytes or a text with a key or with attributes: their names and values.
+    #[napi(catch_unwind)]
+    pub fn publish_with(
+        &self,
+        topic: String,
+        payload: napi::Either<&[u8], String>,
+        key: Option<String>,
+        names: Vec<String>,
+        values: Vec<Scalar>,
+        out: Float64ArraySlice<'_>,
+    ) -> Result<()> {
+        let payload = match payload {
+            napi::Either::A(bytes) => Bytes::copy_from_slice(bytes),
+            napi::Either::B(text) => Bytes::from(text),
+        };
+        let mut publication = Publication::new(topic, payload);
+        if let Some(key) = key {
+            publication = publication.key(key);
+        }
+        let mut attributes = Attributes::new();
+        for (name, value) in names.into_iter().zip(values) {
+            let value = scalar(&name, value)?;
+            attributes.push(name, value);
+        }
+        self.publish(publication.attributes(attributes), out)
+    }
+
+    /// All counters.
+    #[napi(catch_unwind)]
+    pub fn stats(&self) -> NativeStats {
+        self.hub().stats().into()
+    }
+
+    /// All counters as Prometheus reads them.
+    #[napi(catch_unwind)]
+    pub fn prometheus(&self) -> String {
+        self.hub().stats().prometheus()
+    }
+
+    /// Where a topic that keeps history stands.
+    #[napi(catch_unwind)]
+    pub fn position(&self, topic: String) -> Result<Option<String>> {
+        let topic = named(&topic)?;
+        Ok(self
+            .hub()
+            .position(&topic)
+            .map(|position| position.to_string()))
+    }
+
+    /// Counts a topic by itself.
+    #[napi(catch_unwind)]
+    pub fn count_topic(&self, topic: String) -> Result<()> {
+        self.hub().count_topic(&named(&topic)?).map_err(|cause| {
+            let limit = cause.limit;
+            error(
+                Code::TooMany,
+                format_args!("{limit} topics are counted by themselves already: stop counting one, or raise the option `topicCounters` of the hub"),
+            )
+        })
+    }
+
+    /// Stops counting a topic.
+    #[napi(catch_unwind)]
+    pub fn uncount_topic(&self, topic: String) -> Result<()> {
+        self.hub().uncount_topic(&named(&topic)?);
+        Ok(())
+    }
+
+    /// The counters of topics that are counted by themselves.
+    #[napi(catch_unwind)]
+    pub fn topic_stats(&self) -> Vec<NativeTopicStats> {
+        self.hub()
+            .topic_stats()
+            .into_iter()
+            .map(Into::into)
+            .collect()
+    }
+
+    /// Ends the hub, for everybody who shares it. Whether this loop's lane rang.
+    #[napi(catch_unwind)]
+    pub fn close(&self) -> bool {
+        quietly(|| self.hub().close()).1
+    }
+}
+
+impl NativeHub {
+    /// The engine.
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.shared.hub
+    }
+
+    /// Publishes, and writes down: subscriptions reached, feeds, share, whether this
+    /// loop's lane rang, the offset or -1, and the halves of the epoch.
+    fn publish(
+        &self,
+        publication: Publication<String>,
+        mut out: Float64ArraySlice<'_>,
+    ) -> Result<()> {
+        let (published, rung) = quietly(|| self.hub().publish_event(publication));
+        let delivery = match published {
+            Ok(delivery) => delivery,
+            Err(PublishError::Closed) => return Err(closed()),
+            Err(cause) => return Err(publish_error(cause)),
+        };
+        let (offset, epoch) = delivery
+            .position
+            .map_or((-1.0, 0), |at| (at.offset as f64, at.epoch));
+        let written = [
+            delivery.subscriptions as f64,
+            delivery.feeds as f64,
+            delivery.share,
+            f64::from(u8::from(rung)),
+            offset,
+            (epoch as u32).into(),
+            ((epoch >> 32) as u32).into(),
+        ];
+        // SAFETY: lib/hub.js made the array for this alone, and JavaScript does not run before
+        // this returns.
+        let out = unsafe { out.as_mut() };
+        for (place, number) in out.iter_mut().zip(written) {
+            *place = number;
+        }
+        Ok(())
+    }
+}
+
+fn named(topic: &str) -> Result<Topic> {
+    Topic::new(topic).map_err(|cause| error(Code::BadTopic, cause))
+}
+
+fn scalar(name: &str, value: Scalar) -> Result<Value> {
+    let what = match value {
+        Scalar::A(Null) => return Ok(Value::Null),
+        Scalar::B(value) => return Ok(value.into()),
+        Scalar::C(number) => match distributary::Number::from_f64(number) {
+            Some(exact) if number.is_finite() => return Ok(Value::Number(exact)),
+            _ => "is no number in JSON",
+        },
+        Scalar::D(number) => match (number.get_i64(), number.get_u64()) {
+            ((signed, true), _) => return Ok(signed.into()),
+            (_, (_, unsigned, true)) => return Ok(unsigned.into()),
+            _ => "is an integer that 64 bits do not hold",
+        },
+        Scalar::E(text) => return Ok(text.into()),
+    };
+    Err(error(
+        Code::BadPayload,
+        format_args!("attributes: the value of {name:?} {what}"),
+    ))
 }

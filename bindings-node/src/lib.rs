@@ -9,7 +9,15 @@
 //! - Nothing here calls JavaScript while the engine is at work; JavaScript is rung, and
 //!   pulls.
 
+mod bell;
+mod desk;
 mod error;
+mod events;
 mod filters;
+mod gateway;
 mod hub;
+mod lane;
 mod matcher;
+mod options;
+mod parcel;
+mod stats;

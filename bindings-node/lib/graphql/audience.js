@@ -8,10 +8,11 @@
 // first error goes to the caller when all have been served. Joining and leaving cost the same however many there are.
 
 const { Matcher } = require('../matching/matcher');
+const { FirstError } = require('./first-error');
 const { Message } = require('./message');
 
 /** @typedef {import('../filter').Filter} Filter */
-/** @typedef {{ offer(message: Message): void }} Sink */
+/** @typedef {{ offer(message: Message): void, end(): void }} Sink */
 
 /** @type {readonly Subscription[]} */
 const NOBODY = Object.freeze([]);
@@ -117,7 +118,7 @@ class Audience {
    * @param {readonly Subscription[]} matched
    */
   deliver(message, matched) {
-    const errors = new Errors();
+    const errors = new FirstError();
     const last = this.#last;
     let next = 0;
     if (this.#all.size > 0) {
@@ -134,7 +135,7 @@ class Audience {
   /**
    * @param {Subscription} subscription
    * @param {Message} message
-   * @param {Errors} errors
+   * @param {FirstError} errors
    */
   #give(subscription, message, errors) {
     if (subscription.audience !== this) return;
@@ -148,22 +149,6 @@ class Audience {
   }
 }
 
-/** What listeners threw: the first is for the caller, as it would have been the only one. */
-class Errors {
-  #any = false;
-  /** @type {unknown} */
-  #first = undefined;
-
-  /** @param {unknown} error */
-  add(error) {
-    if (this.#any) return;
-    this.#any = true;
-    this.#first = error;
-  }
-
-  rethrow() {
-    if (this.#any) throw this.#first;
-  }
-}
-
-module.exports = { Audience, Subscription, NOBODY };
+exports.Audience = Audience;
+exports.Subscription = Subscription;
+exports.NOBODY = NOBODY;

@@ -105,4 +105,5 @@ class Latest {
   }
 }
 
-module.exports = { Ring, Latest };
+exports.Ring = Ring;
+exports.Latest = Latest;

@@ -39,6 +39,8 @@ class Tap {
   #event;
   #listener;
   #attached = true;
+  /** How many are not seen of those that it stands for. */
+  #hidden = 0;
 
   /**
    * @param {Emitter} emitter
@@ -65,19 +67,21 @@ class Tap {
     return typeof emitter.listenerCount !== 'function' || emitter.listenerCount(this.#event) > 0;
   }
 
-  /** So many more, or with a negative number fewer, listen than are seen. @param {number} change */
-  hide(change) {
+  /** How many it stands for beside itself. @param {number} others */
+  hide(others) {
     const extra = hidden.get(this.#emitter);
-    if (extra === undefined) return;
-    const count = (extra.get(this.#event) ?? 0) + change;
+    if (extra === undefined || !this.#attached) return;
+    const count = (extra.get(this.#event) ?? 0) + others - this.#hidden;
+    this.#hidden = others;
     if (count === 0) extra.delete(this.#event);
     else extra.set(this.#event, count);
   }
 
   detach() {
+    this.hide(0);
     this.#attached = false;
     this.#emitter.removeListener(this.#event, this.#listener);
   }
 }
 
-module.exports = { Tap };
+exports.Tap = Tap;

@@ -23,4 +23,4 @@ class PubSubEngine {
   }
 }
 
-module.exports = { PubSubEngine };
+exports.PubSubEngine = PubSubEngine;

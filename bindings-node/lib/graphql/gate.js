@@ -9,6 +9,7 @@
 
 const { Ring } = require('./backlog');
 const { Failure } = require('./message');
+const { isThenable } = require('./thenable');
 
 /** @typedef {import('./message').Message} Message */
 /** @typedef {import('./inbox').Inbox} Inbox */
@@ -101,9 +102,4 @@ class Gate {
   }
 }
 
-/** @param {unknown} value @returns {value is PromiseLike<unknown>} */
-function isThenable(value) {
-  return typeof value === 'object' && value !== null && typeof (/** @type {any} */ (value).then) === 'function';
-}
-
-module.exports = { Gate, isThenable };
+exports.Gate = Gate;

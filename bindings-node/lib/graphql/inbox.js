@@ -264,4 +264,6 @@ function result(message) {
     : { value: message.payload, done: false };
 }
 
-module.exports = { Inbox, LEAVE, NAMES };
+exports.Inbox = Inbox;
+exports.LEAVE = LEAVE;
+exports.NAMES = NAMES;

@@ -9,6 +9,7 @@
 
 const { described, typeError } = require('../errors');
 const { Filter } = require('../filter');
+const { FirstError } = require('./first-error');
 const { Gate } = require('./gate');
 const { Inbox, LEAVE, NAMES } = require('./inbox');
 const { limitsOf } = require('./limits');
@@ -243,14 +244,22 @@ function isStanding(subscription) {
   return subscription.audience !== null;
 }
 
-/** All are unsubscribed, whatever one of them throws. @param {any} engine @param {number[]} ids */
-function unsubscribeAll(engine, [id, ...others]) {
-  if (id === undefined) return;
-  try {
-    engine.unsubscribe(id);
-  } finally {
-    unsubscribeAll(engine, others);
+/**
+ * All are unsubscribed, whatever one of them throws.
+ *
+ * @param {any} engine
+ * @param {number[]} ids
+ */
+function unsubscribeAll(engine, ids) {
+  const errors = new FirstError();
+  for (const id of ids) {
+    try {
+      engine.unsubscribe(id);
+    } catch (error) {
+      errors.add(error);
+    }
   }
+  errors.rethrow();
 }
 
 function ignore() {}
@@ -269,4 +278,8 @@ function checkedTriggers(triggers) {
   return /** @type {any} */ (triggers);
 }
 
-module.exports = { PubSubAsyncIterator, JOIN, STOCK, restrict, destinationOf };
+exports.PubSubAsyncIterator = PubSubAsyncIterator;
+exports.JOIN = JOIN;
+exports.STOCK = STOCK;
+exports.restrict = restrict;
+exports.destinationOf = destinationOf;

@@ -118,4 +118,7 @@ function setLimits(pubsub, options, where) {
   limits.set(pubsub, new Limits().with(options, where));
 }
 
-module.exports = { Limits, limitsOf, setLimits, NAMES };
+exports.Limits = Limits;
+exports.limitsOf = limitsOf;
+exports.setLimits = setLimits;
+exports.NAMES = NAMES;

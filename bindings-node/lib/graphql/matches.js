@@ -20,4 +20,4 @@ function matches(filter, payload) {
   }
 }
 
-module.exports = { matches };
+exports.matches = matches;

@@ -77,4 +77,6 @@ class Failure extends Message {
   }
 }
 
-module.exports = { Message, Emission, Failure };
+exports.Message = Message;
+exports.Emission = Emission;
+exports.Failure = Failure;

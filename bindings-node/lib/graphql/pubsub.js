@@ -50,14 +50,19 @@ class Topic extends Audience {
   /** @override @param {Subscription} subscription @param {Filter | undefined} filter */
   add(subscription, filter) {
     super.add(subscription, filter);
-    if (this.size > 1) this.#tap.hide(1);
+    this.#tap.hide(this.size - 1);
   }
 
   /** @override @param {Subscription} subscription */
   remove(subscription) {
     super.remove(subscription);
-    if (this.size > 0) this.#tap.hide(-1);
-    else this.#tap.detach();
+    if (this.size > 0) this.#tap.hide(this.size - 1);
+    else this.detach();
+  }
+
+  /** Gets nothing more from the emitter. */
+  detach() {
+    this.#tap.detach();
   }
 }
 
@@ -126,6 +131,7 @@ class PubSub extends PubSubEngine {
   [JOIN](trigger, target, options, filter) {
     let topic = this.#topics.get(trigger);
     if (topic === undefined || !topic.isFedBy(this.ee)) {
+      topic?.detach();
       topic = new Topic(this.ee, trigger);
       this.#topics.set(trigger, topic);
     }
@@ -138,4 +144,4 @@ class PubSub extends PubSubEngine {
 
 Object.defineProperty(PubSub.prototype, STOCK, { value: PubSub.prototype.subscribe });
 
-module.exports = { PubSub };
+exports.PubSub = PubSub;

@@ -78,4 +78,4 @@ function* first(from, most) {
   }
 }
 
-module.exports = { weigh };
+exports.weigh = weigh;

@@ -99,6 +99,8 @@ class Outlet {
     taps.pop();
     if (taps.length > 0) return;
     this.socket.off('close', onClose);
+    this.stream?.off('drain', onDrain);
+    this.#waiting = false;
     // What was written may still fail, with nobody else to hear it, and that would end the process.
     if (this.queued === 0) {
       this.socket.off('error', onError);

@@ -4,8 +4,8 @@
 //
 // Invariants:
 // - The socket is asked before each write how it is. One that is closed is left, not written to.
-// - Above `highWater` nothing is written. With 'pause' the event is not taken: the engine keeps one cursor for this
-//   socket, under the subscription's policy and budget, and no copy.
+// - Above `highWater` nothing is written. With 'pause' one event is held here, and the lane asked for no more: the rest
+//   stays in the engine, under the subscription's policy and budget, and costs this socket a cursor.
 // - It ends once, and is then neither in the lane nor at the outlet. Whatever goes wrong here ends this tap and no other.
 
 const { Unframed } = require('./frame');
@@ -16,7 +16,7 @@ const { GONE, BUSY } = require('./outlet');
 /** @typedef {import('./outlet').Outlet} Outlet */
 /** @typedef {import('./frame').Framer} Framer */
 /** @typedef {'pause' | 'drop' | 'close'} Slow */
-/** @typedef {{ reason: string, error?: Error }} Ended */
+/** @typedef {import('../../pipe').PipeEnd} Ended */
 /**
  * @typedef {object} Settings
  * @property {Framer} framer
@@ -49,7 +49,8 @@ class Tap {
   bytes = 0;
   dropped = 0;
   missed = 0;
-  #paused = false;
+  /** The first event that there was no room for. @type {Event | null} */
+  #held = null;
   /** @type {((ended: Ended) => void)[] | null} */
   #after = null;
   #outlet;
@@ -83,15 +84,17 @@ class Tap {
 
   /**
    * @param {Event} event
-   * @returns {boolean} whether it was taken and the next may come
+   * @returns {boolean} whether more may come
    */
   deliver(event) {
-    const outlet = this.#outlet;
-    const { queued } = outlet;
-    if (queued < 0 || queued > this.#highWater) return this.#blocked(event, queued);
     const frame = this.#framer.of(event);
     if (frame === null) return true;
     if (frame instanceof Unframed) return this.#drop(event, frame.error);
+    // From here on no code of the application's runs, so that what is seen of the socket stays true.
+    if (this.ended !== null) return false;
+    const outlet = this.#outlet;
+    const { queued } = outlet;
+    if (queued < 0 || queued > this.#highWater) return this.#blocked(event, queued);
     const counters = this.#counters;
     try {
       if (!outlet.write(frame, this.#compress)) {
@@ -118,25 +121,25 @@ class Tap {
     call(this.#onLag, missed);
   }
 
-  /** @param {string} reason */
+  /** @param {'hub-closed' | 'slow-consumer' | 'failed'} reason */
   closed(reason) {
-    if (reason === 'slow') this.#shut();
+    if (reason === 'slow-consumer') this.#shut();
     else this.end(reason);
   }
 
   // What the outlet calls.
 
   flow() {
-    if (!this.#paused) return;
-    this.#paused = false;
-    this.#counters.paused--;
-    this.membership?.resume();
+    const event = this.#held;
+    if (event === null) return;
+    this.#release();
+    if (this.deliver(event)) this.membership?.resume();
   }
 
   /** @param {Error} [error] */
   gone(error) {
-    if (error) this.end('error', error);
-    else this.end('socket');
+    if (error) this.end('failed', error);
+    else this.end('socket-closed');
   }
 
   // What the handle calls.
@@ -155,7 +158,7 @@ class Tap {
   }
 
   /**
-   * @param {string} reason
+   * @param {Ended['reason']} reason
    * @param {Error} [error]
    */
   end(reason, error) {
@@ -166,8 +169,7 @@ class Tap {
       this.#outlet.remove(this);
       this.#counters.pipes--;
     }
-    if (this.#paused) this.#counters.paused--;
-    this.#paused = false;
+    if (this.#held !== null) this.#release();
     for (const then of this.#after ?? []) then(this.ended);
     if (this.#onEnd) queueMicrotask(this.#onEnd.bind(null, this.ended));
   }
@@ -184,7 +186,7 @@ class Tap {
       return false;
     }
     if (queued === BUSY || this.#slow === 'pause') {
-      this.#paused = true;
+      this.#held = event;
       this.#counters.paused++;
       this.#outlet.wait();
       return false;
@@ -192,6 +194,11 @@ class Tap {
     if (this.#slow === 'drop') return this.#drop(event);
     this.#shut();
     return false;
+  }
+
+  #release() {
+    this.#held = null;
+    this.#counters.paused--;
   }
 
   /**
@@ -208,7 +215,7 @@ class Tap {
 
   #shut() {
     this.#counters.tooSlow++;
-    this.end('slow');
+    this.end('slow-consumer');
     this.#outlet.shut();
   }
 }

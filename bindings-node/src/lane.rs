@@ -1,0 +1,187 @@
+//! The lane of one event loop, as JavaScript holds it.
+//!
+//! JavaScript is rung (see [`crate::bell`]) and pulls; nothing here calls it. What it pulls
+//! is laid out by the [`Desk`].
+
+use distributary::{Lane, Selector, SliceLimits, Token};
+use napi::bindgen_prelude::{
+    BufferSlice, ClassInstance, Env, Function, Uint8ArraySlice, Uint32ArraySlice,
+};
+use napi_derive::napi;
+
+use crate::{
+    bell::bell,
+    desk::{APART, Counter, Desk, MORE, OUT},
+    error::{Code, Result, error, selector_error, subscribe_error},
+    filters::NativeFilter,
+    hub::NativeHub,
+    options::NativeSubscribeOptions,
+};
+
+/// Deliveries of one turn of the engine's lane.
+const TURN: usize = 256;
+
+/// One event loop's share of a hub.
+#[napi]
+pub struct NativeLane {
+    lane: Lane,
+    desk: Desk,
+}
+
+#[napi]
+impl NativeLane {
+    /// A lane of this thread's loop, which calls `ring` when there is something to pull.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(hub: &NativeHub, ring: Function<'_, (), ()>) -> napi::Result<Self> {
+        let doorbell = ring
+            .build_threadsafe_function()
+            .weak::<true>()
+            .callee_handled::<false>()
+            .build()?;
+        let limits = SliceLimits::default().deliveries(TURN);
+        let mut lane = Lane::with_limits(hub.hub(), limits);
+        lane.on_ready(bell(doorbell));
+        let mut desk = Desk::new();
+        // A lane rings only after a turn that found nothing.
+        let counter = &mut Counter {
+            desk: &mut desk,
+            credit: &mut [],
+        };
+        let _ = lane.turn(counter);
+        Ok(NativeLane { lane, desk })
+    }
+
+    /// The length of the array that [`pull`](Self::pull) writes to.
+    #[napi(getter)]
+    pub fn out_length(&self) -> u32 {
+        OUT as u32
+    }
+
+    /// Subscribes a member; in force when this returns.
+    #[napi(catch_unwind)]
+    pub fn attach(
+        &mut self,
+        slot: u32,
+        topics: Vec<String>,
+        patterns: Vec<String>,
+        filter: Option<ClassInstance<'_, NativeFilter>>,
+        options: Option<NativeSubscribeOptions>,
+    ) -> Result<()> {
+        let mut selector = selector(&topics, &patterns)?;
+        if let Some(filter) = filter {
+            selector = selector.filter(filter.filter().clone());
+        }
+        let options = options.unwrap_or_default().options()?;
+        let member = self
+            .lane
+            .subscribe_with(selector, Token(slot.into()), options)
+            .map_err(subscribe_error)?;
+        self.desk.seat(slot, member);
+        Ok(())
+    }
+
+    /// Takes a member out. Records that name it may still be on their way.
+    #[napi(catch_unwind)]
+    pub fn leave(&mut self, slot: u32) {
+        if let Some(member) = self.desk.leave(slot) {
+            self.lane.unsubscribe(member);
+        }
+    }
+
+    /// Lets a member go on that had no credit. The lane has to be pulled after it.
+    #[napi(catch_unwind)]
+    pub fn resume(&mut self, slot: u32) {
+        if let Some(member) = self.desk.member(slot) {
+            self.lane.resume(member);
+        }
+    }
+
+    /// Serves a turn unless the one before is not handed out yet, and hands out. The flags.
+    #[napi(catch_unwind)]
+    pub fn pull(
+        &mut self,
+        mut out: Uint32ArraySlice<'_>,
+        mut credit: Uint32ArraySlice<'_>,
+        mut slab: Uint8ArraySlice<'_>,
+        used: u32,
+    ) -> u32 {
+        // SAFETY: three arrays that lib/lane.js made for this alone and shows to nobody;
+        // JavaScript does not run before this returns.
+        let (out, credit, slab) = unsafe { (out.as_mut(), credit.as_mut(), slab.as_mut()) };
+        let mut more = true;
+        if self.desk.is_clear() {
+            self.desk.crossing.trim();
+            let counter = &mut Counter {
+                desk: &mut self.desk,
+                credit,
+            };
+            more = self.lane.turn(counter).more;
+        }
+        let flags = self.desk.hand_out(out, slab, used as usize, more);
+        if flags & (MORE | APART) == 0 {
+            self.desk.crossing.clear();
+        }
+        flags
+    }
+
+    /// How long a slab has to be for what comes next.
+    #[napi(catch_unwind)]
+    pub fn need(&self) -> u32 {
+        self.desk.need() as u32
+    }
+
+    /// The payload of an event that did not cross with it: shared with the engine, or a
+    /// copy.
+    #[napi(catch_unwind)]
+    pub fn payload<'env>(
+        &self,
+        env: &'env Env,
+        number: u32,
+        share_from: f64,
+    ) -> napi::Result<Option<BufferSlice<'env>>> {
+        let Some(event) = self.desk.crossing.event(number) else {
+            return Ok(None);
+        };
+        let payload = event.payload().clone();
+        if (payload.len() as f64) < share_from {
+            return BufferSlice::copy_from(env, payload).map(Some);
+        }
+        let (data, length) = (payload.as_ptr().cast_mut(), payload.len());
+        // SAFETY: the payload is held until the finalizer drops it, and its bytes do not
+        // move. Nobody in Rust has a mutable view of them; that JavaScript does not write
+        // to them is what the option `shareFrom` asks of its user.
+        unsafe { BufferSlice::from_external(env, data, length, payload, |_, held| drop(held)) }
+            .map(Some)
+    }
+
+    /// What the positions of the hub's events begin with, once one has crossed.
+    #[napi(catch_unwind)]
+    pub fn epoch(&self) -> String {
+        format!("{:x}", self.desk.epoch)
+    }
+
+    /// Lets go of all events: the lane is idle, and their payloads have been fetched.
+    #[napi(catch_unwind)]
+    pub fn clear(&mut self) {
+        self.desk.crossing.clear();
+    }
+}
+
+fn selector(topics: &[String], patterns: &[String]) -> Result<Selector> {
+    let mut selector = match (topics, patterns) {
+        ([], []) => {
+            return Err(error(
+                Code::BadSelector,
+                "the selector names nothing: give at least one topic or pattern",
+            ));
+        }
+        ([], [pattern, ..]) => Selector::pattern(pattern),
+        ([topic], _) => Selector::topic(topic),
+        _ => Selector::topics(topics),
+    }
+    .map_err(selector_error)?;
+    for pattern in patterns {
+        selector = selector.and_pattern(pattern).map_err(selector_error)?;
+    }
+    Ok(selector)
+}

@@ -1,0 +1,285 @@
+'use strict';
+
+// A tap between a lane that is played here and streams that show each case.
+
+const assert = require('node:assert/strict');
+const { EventEmitter, once } = require('node:events');
+const { PassThrough, Writable } = require('node:stream');
+const { describe, it } = require('node:test');
+const { setTimeout } = require('node:timers/promises');
+const { framerOf } = require('../../lib/pipe/frame');
+const { Outlet } = require('../../lib/pipe/outlet');
+const { Counters, Tap } = require('../../lib/pipe/tap');
+const { WebSocketOutlet } = require('../../lib/pipe/websocket');
+const { WritableOutlet } = require('../../lib/pipe/writable');
+const { deadline, until, webSocketServer } = require('./rig');
+
+/** @param {string} data */
+function event(data) {
+  return /** @type {any} */ ({ data: Buffer.from(data) });
+}
+
+/**
+ * @param {Outlet} outlet
+ * @param {Partial<import('../../lib/pipe/tap').Settings> & { make?: any, kind?: any }} [options]
+ */
+function tapOn(outlet, { make, kind = 'stream', ...options } = {}) {
+  const counters = new Counters();
+  const lane = { left: 0, resumed: 0 };
+  const tap = new Tap(
+    outlet,
+    {
+      framer: framerOf(make, kind),
+      highWater: 1024,
+      slow: 'pause',
+      compress: false,
+      onDrop: undefined,
+      onLag: undefined,
+      onEnd: undefined,
+      ...options,
+    },
+    counters,
+  );
+  tap.begin(/** @type {any} */ ({ leave: () => lane.left++, resume: () => lane.resumed++ }));
+  return { tap, counters, lane };
+}
+
+/** A stream that writes when it is told to. */
+class Slow extends Writable {
+  /** @type {(() => void)[]} */
+  waiting = [];
+
+  constructor() {
+    super({ highWaterMark: 16 });
+  }
+
+  /**
+   * @param {Buffer} _chunk
+   * @param {string} _encoding
+   * @param {() => void} done
+   */
+  _write(_chunk, _encoding, done) {
+    this.waiting.push(done);
+  }
+
+  release() {
+    for (let done = this.waiting.shift(); done; done = this.waiting.shift()) done();
+  }
+}
+
+describe('a tap', () => {
+  it('writes, and counts what it wrote', () => {
+    const stream = new PassThrough();
+    const { tap, counters } = tapOn(new WritableOutlet(stream));
+    assert.equal(tap.deliver(event('abc')), true);
+    assert.equal(tap.deliver(event('de')), true);
+    assert.equal(`${stream.read()}`, 'abcde');
+    assert.deepEqual([tap.sent, tap.bytes, counters.sent, counters.bytes, counters.pipes], [2, 5, 2, 5, 1]);
+  });
+
+  it('takes an event that has no frame, and writes nothing', () => {
+    const stream = new PassThrough();
+    const { tap } = tapOn(new WritableOutlet(stream), { make: () => null });
+    assert.equal(tap.deliver(event('abc')), true);
+    assert.equal(stream.writableLength, 0);
+    assert.equal(tap.sent, 0);
+  });
+
+  it('stops above the high water, and goes on when the stream has drained', async () => {
+    const stream = new Slow();
+    const { tap, counters, lane } = tapOn(new WritableOutlet(stream), { highWater: 20 });
+    assert.equal(tap.deliver(event('x'.repeat(20))), true);
+    assert.equal(tap.deliver(event('y')), true, 'at the mark, not above');
+    assert.equal(tap.deliver(event('z')), false);
+    assert.equal(counters.paused, 1);
+    assert.equal(tap.sent, 2);
+    await until(() => {
+      stream.release();
+      return lane.resumed === 1;
+    }, 'it goes on');
+    assert.deepEqual([counters.paused, tap.sent], [0, 3], 'it had the event that it was given');
+    assert.equal(stream.listenerCount('drain'), 0);
+  });
+
+  it('asks again where the stream will not say that it has drained', async () => {
+    const stream = new Slow();
+    // Below the stream's own mark there is no 'drain'.
+    const { tap, counters, lane } = tapOn(new WritableOutlet(stream), { highWater: 4 });
+    tap.deliver(event('x'.repeat(10)));
+    assert.equal(stream.writableNeedDrain, false);
+    assert.equal(tap.deliver(event('y')), false);
+    await setTimeout(50);
+    assert.deepEqual([lane.resumed, counters.paused], [0, 1], 'no room yet');
+    stream.release();
+    await until(() => lane.resumed === 1, 'it goes on');
+    assert.deepEqual([tap.sent, counters.paused], [2, 0]);
+  });
+
+  it('leaves events out for a slow socket by the policy "drop"', () => {
+    const stream = new Slow();
+    /** @type {any[]} */
+    const drops = [];
+    const { tap, counters } = tapOn(new WritableOutlet(stream), {
+      highWater: 4,
+      slow: 'drop',
+      onDrop: (...args) => drops.push(args),
+    });
+    tap.deliver(event('x'.repeat(10)));
+    const dropped = event('y');
+    assert.equal(tap.deliver(dropped), true);
+    assert.deepEqual(drops, [[dropped, { reason: 'slow' }]]);
+    stream.release();
+    assert.equal(tap.deliver(event('z')), true);
+    assert.deepEqual([tap.sent, tap.dropped, counters.dropped], [2, 1, 1]);
+  });
+
+  it('closes a slow socket by the policy "close", and ends', async () => {
+    const stream = new Slow();
+    const ended = new Promise((resolve) => {
+      const { tap, counters, lane } = tapOn(new WritableOutlet(stream), { highWater: 4, slow: 'close', onEnd: resolve });
+      tap.deliver(event('x'.repeat(10)));
+      assert.equal(tap.deliver(event('y')), false);
+      assert.equal(stream.destroyed, true);
+      assert.deepEqual([lane.left, counters.pipes, counters.tooSlow], [1, 0, 1]);
+    });
+    assert.deepEqual(await ended, { reason: 'slow-consumer' });
+  });
+
+  it('closes the socket of a subscription that the engine closed as too slow', () => {
+    const stream = new Slow();
+    const { tap } = tapOn(new WritableOutlet(stream));
+    tap.closed('slow-consumer');
+    assert.equal(stream.destroyed, true);
+    assert.deepEqual(tap.ended, { reason: 'slow-consumer' });
+  });
+
+  it('counts and tells what the engine dropped', () => {
+    /** @type {number[]} */
+    const told = [];
+    const { tap, counters } = tapOn(new WritableOutlet(new PassThrough()), { onLag: (missed) => told.push(missed) });
+    tap.lagged(3);
+    tap.lagged(4);
+    assert.deepEqual([told, tap.missed, counters.missed], [[3, 4], 7, 7]);
+  });
+
+  it('does not write to a socket that was closed a moment ago', () => {
+    const stream = new PassThrough();
+    const { tap, counters, lane } = tapOn(new WritableOutlet(stream));
+    let writes = 0;
+    stream.write = /** @type {any} */ (() => writes++);
+    stream.destroy();
+    assert.equal(tap.deliver(event('late')), false);
+    assert.deepEqual([writes, lane.left, counters.pipes, counters.writesToClosed], [0, 1, 0, 0]);
+    assert.deepEqual(tap.ended, { reason: 'socket-closed' });
+  });
+
+  it('counts a write that a stream refused because it was closed', () => {
+    // Lies about its state, as nothing should.
+    const stream = Object.assign(new EventEmitter(), {
+      destroyed: false,
+      writableEnded: false,
+      writableLength: 0,
+      destroy() {},
+      write() {
+        this.writableEnded = true;
+        return false;
+      },
+    });
+    const { tap, counters } = tapOn(new WritableOutlet(/** @type {any} */ (stream)));
+    assert.equal(tap.deliver(event('late')), false);
+    assert.deepEqual([counters.writesToClosed, tap.sent, counters.pipes], [1, 0, 0]);
+  });
+
+  it('ends with the socket, by one listener however many taps it has', () => {
+    const stream = new PassThrough();
+    const outlet = new WritableOutlet(stream);
+    const taps = Array.from({ length: 20 }, () => tapOn(outlet));
+    assert.equal(Outlet.of(stream), outlet);
+    assert.deepEqual([stream.listenerCount('close'), stream.listenerCount('error')], [1, 1]);
+    stream.emit('close');
+    for (const { tap, lane } of taps) {
+      assert.deepEqual(tap.ended, { reason: 'socket-closed' });
+      assert.equal(lane.left, 1);
+    }
+    assert.deepEqual([stream.listenerCount('close'), stream.listenerCount('error')], [0, 0]);
+  });
+
+  it('ends with an error of the socket, which does not end the process', () => {
+    const stream = new PassThrough();
+    const { tap } = tapOn(new WritableOutlet(stream));
+    const error = new Error('reset');
+    stream.emit('error', error);
+    assert.deepEqual(tap.ended, { reason: 'failed', error });
+  });
+
+  it('leaves the socket as it was when it is closed', () => {
+    const stream = new PassThrough();
+    const { tap, lane } = tapOn(new WritableOutlet(stream));
+    tap.end('closed');
+    tap.end('closed');
+    assert.equal(lane.left, 1);
+    assert.deepEqual([stream.destroyed, stream.writableEnded], [false, false]);
+    assert.deepEqual([stream.listenerCount('close'), stream.listenerCount('error')], [0, 0]);
+  });
+
+  it('still hears the errors of what it wrote before it was closed', async () => {
+    const stream = new Slow();
+    const { tap } = tapOn(new WritableOutlet(stream));
+    tap.deliver(event('on its way'));
+    tap.end('closed');
+    stream.destroy(new Error('reset'));
+    await until(() => stream.closed, 'it closes');
+  });
+
+  it('is taken out alone when a write throws', () => {
+    const stream = new PassThrough();
+    const error = new Error('broken');
+    stream.write = () => {
+      throw error;
+    };
+    const { tap, lane } = tapOn(new WritableOutlet(stream));
+    assert.equal(tap.deliver(event('x')), false);
+    assert.deepEqual(tap.ended, { reason: 'failed', error });
+    assert.equal(lane.left, 1);
+  });
+
+  it('leaves out an event without a frame, and tells', () => {
+    /** @type {any[]} */
+    const drops = [];
+    const error = new Error('mine');
+    const make = () => {
+      throw error;
+    };
+    const { tap } = tapOn(new WritableOutlet(new PassThrough()), { make, onDrop: (...args) => drops.push(args) });
+    const one = event('one');
+    assert.equal(tap.deliver(one), true);
+    assert.deepEqual(drops, [[one, { reason: 'frame', error }]]);
+    assert.equal(tap.ended, null);
+  });
+
+  it('warns of an event without a frame, once, where nobody asked to be told', async () => {
+    const make = () => /** @type {any} */ (7);
+    const warning = once(process, 'warning', deadline());
+    for (let i = 0; i < 3; i++) tapOn(new WritableOutlet(new PassThrough()), { make }).tap.deliver(event(`${i}`));
+    const [{ code, message }] = await warning;
+    assert.equal(code, 'ERR_BAD_FRAME');
+    assert.match(message, /not 7/);
+    let more = 0;
+    process.on('warning', () => more++);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(more, 0);
+  });
+
+  it('waits while a WebSocket is busy with a message in fragments, whatever the policy', async (t) => {
+    const { connect } = await webSocketServer(t);
+    const { socket, messages } = await connect();
+    const { tap, lane } = tapOn(new WebSocketOutlet(socket), { kind: 'text', slow: 'close' });
+    socket.send('one ', { fin: false });
+    assert.equal(tap.deliver(event('another')), false);
+    assert.equal(tap.ended, null);
+    socket.send('message');
+    await until(() => lane.resumed === 1, 'it goes on');
+    await until(() => messages.length === 2, 'two messages');
+    assert.deepEqual(messages, ['one message', 'another']);
+  });
+});
