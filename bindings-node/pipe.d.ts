@@ -45,14 +45,14 @@ export interface PipeOptions<E extends Event = Event> {
   onDrop?: (event: E, drop: { reason: 'slow' | 'frame'; error?: Error }) => void;
   /** Called when events were lost before they came here, with their number: have the client load its state anew. */
   onLag?: (missed: number) => void;
-  /** Called once, after the end, whatever ended it. */
-  onEnd?: (end: PipeEnd) => void;
+  /** Called once, soon after it was closed, whatever closed it. */
+  onClose?: (how: PipeClosed) => void;
   /** Ends the pipe. */
   signal?: AbortSignal;
 }
 
 /**
- * Why a pipe has ended:
+ * Why a pipe is closed:
  *
  * - `'closed'`: by {@link Pipe.close};
  * - `'aborted'`: by its signal;
@@ -61,7 +61,7 @@ export interface PipeOptions<E extends Event = Event> {
  * - `'failed'`: the socket had an error, which is given, or the subscription had one;
  * - `'hub-closed'`: the hub was closed.
  */
-export interface PipeEnd {
+export interface PipeClosed {
   readonly reason: 'closed' | 'aborted' | 'socket-closed' | 'slow-consumer' | 'failed' | 'hub-closed';
   readonly error?: Error;
 }
@@ -80,15 +80,20 @@ export interface Pipe {
   /** Events that wait in the engine. */
   readonly lag: number;
   /** Null as long as it is open. */
-  readonly closed: PipeEnd | null;
-  /** Settles at the end; never rejects. */
-  readonly ended: Promise<PipeEnd>;
-  /** Has events of further topics sent. */
-  add(...topics: string[]): this;
-  remove(...topics: string[]): this;
+  readonly closed: PipeClosed | null;
+  /** Settles when it is closed; never rejects. */
+  readonly ended: Promise<PipeClosed>;
+  /** What it has now. */
+  readonly topics: string[];
+  readonly patterns: string[];
+  /** Has events of further topics or patterns sent; in force when it returns. How many were not there already. */
+  add(names: Names): number;
+  /** Takes topics or patterns out; nothing of them is sent when it returns. How many were there. */
+  remove(names: Names): number;
   /** Nothing more is written when this returns. */
   close(): void;
   [Symbol.dispose](): void;
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** What all pipes of a hub and this event loop have done. */

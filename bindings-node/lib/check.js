@@ -78,4 +78,18 @@ function ofType(value, where, name, type) {
   return value;
 }
 
-module.exports = { options, whole, oneOf, ofType };
+/**
+ * An AbortSignal, or undefined.
+ *
+ * @param {unknown} value
+ * @param {string} where
+ * @returns {AbortSignal | undefined}
+ */
+function signal(value, where) {
+  if (value !== undefined && !(value instanceof AbortSignal)) {
+    throw typeError(CODE, `${where}: signal is an AbortSignal, not ${described(value)}`);
+  }
+  return value;
+}
+
+module.exports = { options, whole, oneOf, ofType, signal };

@@ -82,7 +82,8 @@ class Crossing {
         flags & KEYED ? key : -1,
         attributes,
         flags & APART ? this.#fetch(number) : bytes,
-        out[row + 6] * TWO_32 + out[row + 5],
+        out[row + 6],
+        out[row + 5],
         out[row + 8] * TWO_32 + out[row + 7],
         this.#origin,
       );

@@ -6,6 +6,7 @@
 // payload came as a Buffer of its own.
 
 const { DistributaryError } = require('./errors');
+const { hex } = require('./hex');
 
 /** `json()` has not been asked for. */
 const UNREAD = Symbol('unread');
@@ -27,7 +28,8 @@ class Event {
   #attributes;
   /** @type {Buffer | number} */
   #payload;
-  #offset;
+  #high;
+  #low;
   #micros;
   /** @type {Origin} */
   #origin;
@@ -41,18 +43,20 @@ class Event {
    * @param {number} key length of the key, or -1
    * @param {number} attributes length of the attributes' text
    * @param {Buffer | number} payload itself, or its length
-   * @param {number} offset
+   * @param {number} high half of its offset
+   * @param {number} low half
    * @param {number} micros when it was published
    * @param {Origin} origin
    */
-  constructor(topic, slab, start, key, attributes, payload, offset, micros, origin) {
+  constructor(topic, slab, start, key, attributes, payload, high, low, micros, origin) {
     this.topic = topic;
     this.#slab = slab;
     this.#start = start;
     this.#key = key;
     this.#attributes = attributes;
     this.#payload = payload;
-    this.#offset = offset;
+    this.#high = high;
+    this.#low = low;
     this.#micros = micros;
     this.#origin = origin;
   }
@@ -128,7 +132,7 @@ class Event {
 
   /** Where it stands in its topic: what to subscribe `from` to get what follows it. */
   get position() {
-    return `${this.#origin.epoch}-${this.#offset.toString(16)}`;
+    return `${this.#origin.epoch}-${hex(this.#high, this.#low)}`;
   }
 
   /** When it was published: milliseconds since 1970, with a fraction. */

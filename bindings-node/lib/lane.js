@@ -15,8 +15,8 @@
 const { performance } = require('node:perf_hooks');
 
 const { Crossing, ROW } = require('./crossing');
-const { fromNative } = require('./errors');
-const { Held, Membership, Weak } = require('./membership');
+const { DistributaryError, fromNative } = require('./errors');
+const { Membership } = require('./member');
 const { NativeLane } = require('./native');
 
 /** Where the native half (src/desk.rs) puts what it hands out. */
@@ -31,6 +31,7 @@ const CLEAR = 8;
 const LAGGED = 1 << 30;
 const CLOSED = 1 << 29;
 const SLOT = CLOSED - 1;
+const NOBODY = SLOT;
 
 /** A member that takes whatever comes, and one that had no credit when something came. */
 const UNBOUNDED = 0xffffffff;
@@ -45,21 +46,11 @@ const FIRST_STRIDE = 32;
 const LONGEST_STRIDE = 256;
 
 /**
- * Why the engine ended a subscription.
- *
- * @typedef {typeof REASONS[number]} EndReason
+ * @typedef {import('./member').Member} Member
+ * @typedef {import('./member').Consumer} Consumer
  */
 
-/**
- * Takes the events of one subscription.
- *
- * @typedef {object} Consumer
- * @property {(event: import('./event').Event) => boolean} deliver false: no more until `resume`
- * @property {(missed: number) => void} lagged so many events are gone
- * @property {(reason: EndReason) => void} closed it is out, nothing more will come
- */
-
-/** Lanes with consumers that nobody else need hold. @type {Set<Lane>} */
+/** Lanes with consumers who wait, or are called: nobody else need hold them. @type {Set<Lane>} */
 const pinned = new Set();
 
 class Lane {
@@ -70,15 +61,15 @@ class Lane {
 
   /** @type {import('../native').NativeLane} */
   #native;
-  /** @type {(Membership | undefined)[]} */
+  /** @type {(Member | undefined)[]} */
   #members = [];
   #credit = new Uint32Array(64).fill(UNBOUNDED);
   /** @type {number[]} */
   #free = [];
   /** Slots that records on their way may still name. @type {number[]} */
   #left = [];
-  /** Members whose consumer the lane holds. */
-  #strong = 0;
+  /** Members who keep the lane alive. */
+  #keepers = 0;
 
   #out = new Uint32Array(OUT);
   #flags = CLEAR;
@@ -99,20 +90,14 @@ class Lane {
   /** Members with something held back who may go on. @type {Membership[]} */
   #resumed = [];
 
-  /** @type {FinalizationRegistry<Membership>} */
-  #registry;
-
-  /**
-   * @param {import('./hub').Hub} hub
-   * @param {{ slice: number, shareFrom: number }} options
-   */
-  constructor(hub, { slice, shareFrom }) {
+  /** @param {import('./hub').Hub} hub */
+  constructor(hub) {
+    const { slice, shareFrom } = hub.loop;
     this.hub = hub;
     this.#slice = slice;
-    // Neither the bell nor the registry keeps a lane alive that nobody can be reached by.
+    // The bell does not keep a lane alive by which nobody can be reached.
     const self = new WeakRef(this);
     this.#native = new NativeLane(hub.native, () => self.deref()?.ring());
-    this.#registry = new FinalizationRegistry((membership) => membership.leave());
     this.#crossing = new Crossing(
       (number) => /** @type {Buffer} */ (this.#native.payload(number, shareFrom)),
       () => this.#native.epoch(),
@@ -128,6 +113,20 @@ class Lane {
    * @returns {Membership}
    */
   attach(selector, consumer, credit = Infinity) {
+    const membership = new Membership(this, consumer);
+    this.enter(selector, membership, credit);
+    this.pin(membership, true);
+    return membership;
+  }
+
+  /**
+   * Subscribes a member, which does not keep the lane alive yet.
+   *
+   * @param {import('./selector').ParsedSelector} selector
+   * @param {Member} member
+   * @param {number} credit
+   */
+  enter({ topics, patterns, filter, options }, member, credit) {
     const slot = this.#free.pop() ?? this.#members.length;
     if (slot >= this.#credit.length) {
       const longer = new Uint32Array(2 * this.#credit.length).fill(UNBOUNDED);
@@ -135,20 +134,17 @@ class Lane {
       this.#credit = longer;
     }
     this.#credit[slot] = credit === Infinity ? UNBOUNDED : credit;
-    const membership = new Membership(this, slot, consumer);
-    this.#members[slot] = membership;
     try {
-      const { topics, patterns, filter, options } = selector;
       this.#native.attach(slot, topics, patterns, filter?.native, options);
     } catch (error) {
       this.#members[slot] = undefined;
       this.#free.push(slot);
       throw fromNative(error);
     }
-    this.#pin(1);
+    this.#members[slot] = member;
+    member.slot = slot;
     // Whoever starts in the past has something to do at once.
-    if (selector.options?.from !== undefined) this.ring();
-    return membership;
+    if (options?.from !== undefined) this.ring();
   }
 
   /** There may be something to do: a bell rang, publish says so, somebody gave credit. */
@@ -162,19 +158,19 @@ class Lane {
   /**
    * Takes a member out. What is under way for it is dropped.
    *
-   * @param {Membership} membership
+   * @param {Member} member
    */
-  leave(membership) {
-    this.#native.leave(membership.slot);
-    this.#vacate(membership);
+  leave(member) {
+    this.#native.leave(member.slot);
+    this.#vacate(member);
   }
 
-  /** @param {Membership} membership */
-  #vacate(membership) {
-    const { slot } = membership;
-    membership.slot = -1;
+  /** @param {Member} member */
+  #vacate(member) {
+    const { slot } = member;
+    member.slot = -1;
     this.#members[slot] = undefined;
-    if (!(membership.consumer instanceof Weak)) this.#pin(-1);
+    if (member.pinned) this.#keep(-1);
     if (this.#scheduled) this.#left.push(slot);
     else this.#free.push(slot);
   }
@@ -182,17 +178,68 @@ class Lane {
   /**
    * How many events wait in the engine for a member.
    *
-   * @param {Membership} membership
+   * @param {Member} member
    * @returns {number}
    */
-  lag(membership) {
-    return this.#native.lag(membership.slot);
+  lag(member) {
+    return this.#native.lag(member.slot);
+  }
+
+  /**
+   * What a member asks for now.
+   *
+   * @param {Member} member
+   */
+  selector(member) {
+    return this.#native.names(member.slot) ?? undefined;
+  }
+
+  /**
+   * Changes a member's names, one after the other. How many changes there were.
+   *
+   * @param {Member} member
+   * @param {'AddTopic' | 'AddPattern' | 'RemoveTopic' | 'RemovePattern'} what
+   * @param {string[]} names
+   */
+  change(member, what, names) {
+    if (member.slot < 0) {
+      throw new DistributaryError('ERR_CLOSED', 'the subscription has ended: subscribe anew');
+    }
+    let changes = 0;
+    try {
+      for (const name of names) {
+        if (this.#native.change(member.slot, /** @type {any} */ (what), name)) changes += 1;
+      }
+    } catch (error) {
+      throw fromNative(error);
+    } finally {
+      if (what.startsWith('Remove')) this.#sift(member);
+      this.ring();
+    }
+    return changes;
+  }
+
+  /**
+   * Takes back what is on its way to a member whose names do not cover it any more.
+   *
+   * @param {Member} member
+   */
+  #sift(member) {
+    const { slot } = member;
+    if (slot < 0) return;
+    this.#native.sift(slot);
+    const out = this.#out;
+    for (let at = this.#next; at < this.#count; at += 2) {
+      if (out[PAIRS + at] !== slot) continue;
+      if (!this.#native.covers(slot, this.#crossing.at(out[PAIRS + at + 1]).topic)) out[PAIRS + at] = NOBODY;
+    }
+    member.sift((event) => this.#native.covers(slot, event.topic));
   }
 
   /**
    * Gives a member credit.
    *
-   * @param {Membership} membership
+   * @param {Member} member
    * @param {number} credit
    */
   grant({ slot }, credit) {
@@ -205,58 +252,42 @@ class Lane {
   }
 
   /**
-   * Lets a member go on that said it takes no more.
+   * Passes on what was held back for a member, which takes more now.
    *
-   * @param {Membership} membership
+   * @param {Membership} member
    */
-  resume(membership) {
-    const held = membership.consumer;
-    if (!(held instanceof Held) || held.resumed) return;
-    held.resumed = true;
-    this.#resumed.push(membership);
+  resume(member) {
+    this.#resumed.push(member);
     this.ring();
   }
 
   /**
-   * From here on the consumer is called only as long as somebody else holds it.
+   * Gives a member again what comes, now that nothing is held back for it.
    *
-   * @param {Membership} membership
-   * @param {Weak} weak
+   * @param {Membership} member
    */
-  weaken(membership, weak) {
-    membership.consumer = weak;
-    this.#pin(-1);
+  unstall(member) {
+    this.grant(member, UNBOUNDED);
   }
 
   /**
-   * From here on the lane holds the consumer.
+   * Says whether a member keeps its lane alive.
    *
-   * @param {Membership} membership
-   * @param {Consumer} consumer
+   * @param {Member} member
+   * @param {boolean} keep
    */
-  hold(membership, consumer) {
-    membership.consumer = consumer;
-    this.#pin(1);
-  }
-
-  /**
-   * Unsubscribes a consumer once it is garbage.
-   *
-   * @param {Membership} membership
-   * @param {Consumer} consumer
-   * @returns {Weak} what stands in for it while the lane does not hold it
-   */
-  watch(membership, consumer) {
-    this.#registry.register(consumer, membership);
-    return new Weak(consumer);
+  pin(member, keep) {
+    if (member.slot < 0 || member.pinned === keep) return;
+    member.pinned = keep;
+    this.#keep(keep ? 1 : -1);
   }
 
   /** @param {1 | -1} change */
-  #pin(change) {
-    this.#strong += change;
-    // Let go of at the end of a slice: between two deliveries to one consumer nobody is held.
-    if (change === 1 && this.#strong === 1) pinned.add(this);
-    else if (this.#strong === 0 && !this.#scheduled) pinned.delete(this);
+  #keep(change) {
+    this.#keepers += change;
+    // Let go of at the end of a slice: between two deliveries to its only reader there may be none for a moment.
+    if (change === 1 && this.#keepers === 1) pinned.add(this);
+    else if (this.#keepers === 0 && !this.#scheduled) pinned.delete(this);
   }
 
   /**
@@ -313,7 +344,7 @@ class Lane {
   /** Nothing is under way any more. */
   #rest() {
     this.#scheduled = false;
-    if (this.#strong === 0) pinned.delete(this);
+    if (this.#keepers === 0) pinned.delete(this);
   }
 
   #pull() {
@@ -360,12 +391,12 @@ class Lane {
       if (member === undefined) continue;
       try {
         if (whom < CLOSED) {
-          if (!member.consumer.deliver(this.#crossing.at(what))) this.#stall(member);
+          if (!member.deliver(this.#crossing.at(what))) this.#stall(/** @type {Membership} */ (member));
         } else if (whom & LAGGED) {
-          member.consumer.lagged(what);
+          member.lagged(what);
         } else {
           this.#vacate(member);
-          member.consumer.closed(REASONS[what]);
+          member.closed(REASONS[what]);
         }
       } catch (error) {
         rethrow(error);
@@ -376,32 +407,28 @@ class Lane {
   }
 
   /**
-   * The consumer takes no more. What is under way for it is held back here, the rest in the engine.
+   * The consumer takes no more. What is under way for it is held back, the rest stays in the engine.
    *
    * @param {Membership} member
    */
   #stall(member) {
-    const { slot, consumer } = member;
+    const { slot } = member;
     if (slot < 0) return;
-    member.consumer = new Held(consumer);
+    member.stall();
     if (this.#credit[slot] !== STALLED) this.#credit[slot] = 0;
   }
 
-  /** Gives the first of those who resumed one thing of what was held back for it. */
+  /** Gives one of those who resumed the next thing that was held back for it. */
   #passHeld() {
-    const member = this.#resumed[0];
-    const held = member.consumer;
-    if (member.slot >= 0 && held instanceof Held) {
-      try {
-        if (held.pass()) return;
-        held.resumed = false;
-        if (held.empty) this.#release(member, held);
-      } catch (error) {
-        rethrow(error);
-        return;
-      }
+    const member = /** @type {Membership} */ (this.#resumed.at(-1));
+    try {
+      if (member.pass()) return;
+    } catch (error) {
+      rethrow(error);
+      return;
     }
-    this.#resumed.shift();
+    // While it was called, others may have resumed and stand behind it.
+    this.#resumed.splice(this.#resumed.lastIndexOf(member), 1);
   }
 
   #flush() {
@@ -433,7 +460,7 @@ const lanes = new WeakMap();
 function laneOf(hub) {
   let lane = lanes.get(hub);
   if (lane === undefined) {
-    lane = hub.lane;
+    lane = new Lane(hub);
     lanes.set(hub, lane);
   }
   return lane;

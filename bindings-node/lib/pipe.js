@@ -14,13 +14,14 @@ const { Outlet, GONE } = require('./pipe/outlet');
 const { Counters, Tap } = require('./pipe/tap');
 const { WebSocketOutlet, isConnecting, isWebSocket } = require('./pipe/websocket');
 const { WritableOutlet, isWritable } = require('./pipe/writable');
-const { parseSelector } = require('./selector');
+const { parseNames, parseSelector } = require('./selector');
+const { disposable } = require('./subscription');
 
 /** @typedef {import('./hub').Hub} Hub */
-/** @typedef {import('./pipe/tap').Ended} Ended */
+/** @typedef {import('../pipe').PipeClosed} Closed */
 
 const WHERE = 'hub.pipe(selector, socket, options)';
-const OPTIONS = ['frame', 'binary', 'compress', 'highWater', 'slow', 'onDrop', 'onLag', 'onEnd', 'signal'];
+const OPTIONS = ['frame', 'binary', 'compress', 'highWater', 'slow', 'onDrop', 'onLag', 'onClose', 'signal'];
 const SLOW = /** @type {const} */ (['pause', 'drop', 'close']);
 const HIGH_WATER = 1024 * 1024;
 
@@ -31,7 +32,7 @@ const counters = new WeakMap();
 class Pipe {
   #tap;
   #socket;
-  /** @type {Promise<Ended> | null} */
+  /** @type {Promise<Closed> | null} */
   #ended = null;
 
   /**
@@ -64,7 +65,7 @@ class Pipe {
   }
 
   get lag() {
-    return this.#tap.ended ? 0 : this.#membership.lag;
+    return this.#tap.membership?.lag ?? 0;
   }
 
   get closed() {
@@ -75,35 +76,40 @@ class Pipe {
     return (this.#ended ??= new Promise((resolve) => this.#tap.after(resolve)));
   }
 
-  /** @param {string[]} topics */
-  add(...topics) {
-    this.#open().addTopics(topics);
-    return this;
+  get topics() {
+    return this.#tap.membership?.selector?.topics ?? [];
   }
 
-  /** @param {string[]} topics */
-  remove(...topics) {
-    this.#open().removeTopics(topics);
-    return this;
+  get patterns() {
+    return this.#tap.membership?.selector?.patterns ?? [];
+  }
+
+  /** @param {unknown} given */
+  add(given) {
+    const { topics, patterns } = parseNames(given, 'pipe.add(names)');
+    const membership = this.#open();
+    return membership.addTopics(topics) + membership.addPatterns(patterns);
+  }
+
+  /** @param {unknown} given */
+  remove(given) {
+    const { topics, patterns } = parseNames(given, 'pipe.remove(names)');
+    const membership = this.#open();
+    return membership.removeTopics(topics) + membership.removePatterns(patterns);
   }
 
   close() {
     this.#tap.end('closed');
   }
 
-  get #membership() {
-    return /** @type {import('./lane').Membership} */ (this.#tap.membership);
-  }
-
   #open() {
-    const { ended } = this.#tap;
-    if (ended) throw new DistributaryError('ERR_CLOSED', `the pipe has ended (${ended.reason}): make another`);
-    return this.#membership;
+    const { ended, membership } = this.#tap;
+    if (!ended && membership) return membership;
+    throw new DistributaryError('ERR_CLOSED', `the pipe is closed (${ended?.reason}): make another`);
   }
 }
 
-// Not in every Node that this package runs on.
-if (Symbol.dispose) Object.defineProperty(Pipe.prototype, Symbol.dispose, { value: Pipe.prototype.close });
+disposable(Pipe, 'close');
 
 /**
  * @param {Hub} hub
@@ -115,11 +121,12 @@ function pipe(hub, selector, socket, options) {
   const parsed = parseSelector(selector, options, WHERE, OPTIONS);
   const given = parsed.rest;
   const outlet = outletOf(socket);
-  const signal = signalOf(given.signal);
+  const { signal } = given;
+  check.signal(signal, WHERE);
+  signal?.throwIfAborted();
   const tap = new Tap(outlet, settings(given, outlet), countersOf(hub));
   // The client may have gone while the application was looking it up: that is no mistake.
   if (outlet.queued === GONE) tap.end('socket-closed');
-  else if (signal?.aborted) tap.end('aborted');
   else tap.begin(laneOf(hub).attach(parsed, tap, Infinity));
   if (signal && !tap.ended) endAtAbort(tap, signal);
   return new Pipe(tap, outlet.socket);
@@ -138,7 +145,7 @@ function settings(given, outlet) {
       throw typeError('ERR_BAD_OPTION', `${WHERE}: ${name} is for WebSockets, and this is a stream: leave it out`);
     }
   }
-  for (const name of ['onDrop', 'onLag', 'onEnd']) check.ofType(given[name], WHERE, name, 'function');
+  for (const name of ['onDrop', 'onLag', 'onClose']) check.ofType(given[name], WHERE, name, 'function');
   return {
     framer: framerOf(frame, outlet instanceof WritableOutlet ? 'stream' : binary ? 'binary' : 'text'),
     highWater: check.whole(given.highWater, WHERE, 'highWater') ?? HIGH_WATER,
@@ -146,7 +153,7 @@ function settings(given, outlet) {
     compress: compress ?? false,
     onDrop: given.onDrop,
     onLag: given.onLag,
-    onEnd: given.onEnd,
+    onClose: given.onClose,
   };
 }
 
@@ -168,15 +175,6 @@ function outletOf(socket) {
     }
   }
   throw typeError('ERR_BAD_SOCKET', `${WHERE}: the socket is a WebSocket of 'ws' or a Writable, not ${described(socket)}`);
-}
-
-/**
- * @param {unknown} signal
- * @returns {AbortSignal | undefined}
- */
-function signalOf(signal) {
-  if (signal === undefined || signal instanceof AbortSignal) return signal;
-  throw typeError('ERR_BAD_OPTION', `${WHERE}: signal is an AbortSignal, not ${described(signal)}`);
 }
 
 /**
@@ -202,7 +200,8 @@ function countersOf(hub) {
  * @param {Hub} hub
  */
 function pipeStats(hub) {
-  return { ...countersOf(hub) };
+  const { pipes, paused, sent, bytes, dropped, missed, tooSlow, writesToClosed } = countersOf(hub);
+  return { pipes, paused, sent, bytes, dropped, missed, tooSlow, writesToClosed };
 }
 
 module.exports = { Pipe, pipe, pipeStats };

@@ -10,6 +10,9 @@ const { Filter } = require('./filter');
 
 const OVERFLOWS = /** @type {const} */ (['drop-oldest', 'drop-newest', 'disconnect', 'keep-latest']);
 
+/** The names in it. */
+const NAMING = ['topics', 'patterns'];
+
 /** What says who gets which events, in one object with the topics or beside them. */
 const SELECTING = ['topics', 'patterns', 'where', 'variables', 'overflow', 'budget', 'from'];
 
@@ -51,9 +54,21 @@ function isNames(selector) {
 }
 
 /**
+ * Names alone: a topic, a list of them, or an object with `topics` and `patterns`.
+ *
+ * @param {unknown} given
+ * @param {string} where
+ * @returns {{ topics: string[], patterns: string[] }}
+ */
+function parseNames(given, where) {
+  const { topics, patterns } = isNames(given) ? { topics: given, patterns: [] } : selecting(given, where, NAMING);
+  return { topics: names(topics, where, 'topics'), patterns: names(patterns, where, 'patterns') };
+}
+
+/**
  * @param {unknown} selector
  * @param {string} where
- * @param {string[]} known
+ * @param {readonly string[]} known
  */
 function selecting(selector, where, known) {
   if (selector === null || typeof selector !== 'object') {
@@ -140,4 +155,4 @@ function positions(from, where) {
   });
 }
 
-module.exports = { OVERFLOWS, parseBudget, parseSelector };
+module.exports = { OVERFLOWS, parseBudget, parseNames, parseSelector };

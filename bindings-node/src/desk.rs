@@ -44,6 +44,9 @@ const LAGGED: u32 = 1 << 30;
 /// The pair says that the member is out, and why.
 const CLOSED: u32 = 1 << 29;
 
+/// The slot of nobody.
+const NOBODY: u32 = CLOSED - 1;
+
 /// Takes what it gets.
 const UNBOUNDED: u32 = u32::MAX;
 /// Had no credit left when there was something for it, and has to be resumed.
@@ -80,6 +83,12 @@ impl Desk {
     /// Seats a member.
     pub(crate) fn seat(&mut self, slot: u32, member: MemberId) {
         let slot = slot as usize;
+        if slot >= self.members.capacity() {
+            // Ahead by an eighth, not by as much again: there may be very many.
+            let ahead = self.members.capacity() / 8 + 16;
+            self.members
+                .reserve_exact(slot + ahead - self.members.len());
+        }
         if slot >= self.members.len() {
             self.members.resize(slot + 1, None);
         }
@@ -94,6 +103,18 @@ impl Desk {
     /// Takes a member out.
     pub(crate) fn leave(&mut self, slot: u32) -> Option<MemberId> {
         self.members.get_mut(slot as usize)?.take()
+    }
+
+    /// Takes back what is on its way to a member and is of a topic that it does not want.
+    pub(crate) fn sift(&mut self, slot: u32, wants: impl Fn(&str) -> bool) {
+        let crossing = &self.crossing;
+        for (whom, what) in &mut self.records {
+            let event = crossing.event(*what).filter(|_| *whom == slot);
+            if event.is_some_and(|event| !wants(event.topic().as_str())) {
+                // The number stays: new events cross in the order of theirs.
+                *whom = NOBODY;
+            }
+        }
     }
 
     /// Whether everything is handed out.
@@ -120,10 +141,10 @@ impl Desk {
         {
             if whom & (LAGGED | CLOSED) == 0 && what == self.unseen {
                 let row = &mut rows[news * ROW..][..ROW];
-                let packed = self
-                    .crossing
-                    .event(what)
-                    .and_then(|event| self.packer.pack(event, row, &mut slab[used..]));
+                let packed = self.crossing.event(what).and_then(|event| {
+                    self.epoch = event.position().epoch;
+                    self.packer.pack(event, row, &mut slab[used..])
+                });
                 let Some(bytes) = packed else {
                     flags |= SLAB;
                     break;

@@ -95,6 +95,9 @@ pub(crate) fn subscribe_error(cause: SubscribeError) -> napi::Error<Code> {
         SubscribeError::Resume(cause) => resume_error(&cause),
         SubscribeError::Unindexed { .. } => error(Code::BadFilter, cause),
         SubscribeError::Closed | SubscribeError::LaneGone => closed(),
+        SubscribeError::NoMember => {
+            error(Code::Closed, "the subscription has ended: subscribe anew")
+        }
         cause => error(Code::Closed, cause),
     }
 }

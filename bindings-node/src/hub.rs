@@ -189,7 +189,7 @@ impl NativeHub {
     }
 
     /// Publishes, and writes down: subscriptions reached, feeds, share, whether this
-    /// loop's lane rang, the offset or -1, and the halves of the epoch.
+    /// loop's lane rang, whether there is a position, and the halves of its epoch and offset.
     fn publish(
         &self,
         publication: Publication<String>,
@@ -203,15 +203,19 @@ impl NativeHub {
         };
         let (offset, epoch) = delivery
             .position
-            .map_or((-1.0, 0), |at| (at.offset as f64, at.epoch));
+            .map_or((0, 0), |position| (position.offset, position.epoch));
+        let low = |number: u64| f64::from(number as u32);
+        let high = |number: u64| f64::from((number >> 32) as u32);
         let written = [
             delivery.subscriptions as f64,
             delivery.feeds as f64,
             delivery.share,
             f64::from(u8::from(rung)),
-            offset,
-            (epoch as u32).into(),
-            ((epoch >> 32) as u32).into(),
+            f64::from(u8::from(delivery.position.is_some())),
+            high(epoch),
+            low(epoch),
+            high(offset),
+            low(offset),
         ];
         // SAFETY: lib/hub.js made the array for this alone, and JavaScript does not run before
         // this returns.

@@ -3,7 +3,7 @@
 //! JavaScript is rung (see [`crate::bell`]) and pulls; nothing here calls it. What it pulls
 //! is laid out by the [`Desk`].
 
-use distributary::{Lane, Selector, SliceLimits, Token};
+use distributary::{Lane, Selector, SliceLimits, SubscribeError, Token};
 use napi::bindgen_prelude::{
     BufferSlice, ClassInstance, Env, Function, Uint8ArraySlice, Uint32ArraySlice,
 };
@@ -96,6 +96,55 @@ impl NativeLane {
         }
     }
 
+    /// How many events wait for a member.
+    #[napi(catch_unwind)]
+    pub fn lag(&self, slot: u32) -> f64 {
+        let member = self.desk.member(slot);
+        member.and_then(|member| self.lane.lag(member)).unwrap_or(0) as f64
+    }
+
+    /// The topics and the patterns that a member has now.
+    #[napi(catch_unwind)]
+    pub fn names(&self, slot: u32) -> Option<NativeNames> {
+        let selector = self.selector(slot)?;
+        Some(NativeNames {
+            topics: selector.named_topics().map(ToString::to_string).collect(),
+            patterns: selector.named_patterns().map(ToString::to_string).collect(),
+        })
+    }
+
+    /// Adds a name to a member, or removes it. False when it was there already, or was not.
+    /// The lane has to be pulled after it.
+    #[napi(catch_unwind)]
+    pub fn change(&mut self, slot: u32, what: NativeChange, name: String) -> Result<bool> {
+        let Some(member) = self.desk.member(slot) else {
+            return Err(subscribe_error(SubscribeError::NoMember));
+        };
+        let lane = &mut self.lane;
+        match what {
+            NativeChange::AddTopic => lane.add_topic(member, name),
+            NativeChange::AddPattern => lane.add_pattern(member, name),
+            NativeChange::RemoveTopic => lane.remove_topic(member, name),
+            NativeChange::RemovePattern => lane.remove_pattern(member, name),
+        }
+        .map_err(subscribe_error)
+    }
+
+    /// Takes back what is on its way to a member and is not covered by its names any more.
+    #[napi(catch_unwind)]
+    pub fn sift(&mut self, slot: u32) {
+        if let Some(selector) = self.selector(slot) {
+            self.desk.sift(slot, |topic| covers(&selector, topic));
+        }
+    }
+
+    /// Whether a member's names cover a topic.
+    #[napi(catch_unwind)]
+    pub fn covers(&self, slot: u32, topic: String) -> bool {
+        self.selector(slot)
+            .is_none_or(|selector| covers(&selector, &topic))
+    }
+
     /// Serves a turn unless the one before is not handed out yet, and hands out. The flags.
     #[napi(catch_unwind)]
     pub fn pull(
@@ -165,6 +214,42 @@ impl NativeLane {
     pub fn clear(&mut self) {
         self.desk.crossing.clear();
     }
+}
+
+impl NativeLane {
+    fn selector(&self, slot: u32) -> Option<Selector> {
+        self.lane.selector(self.desk.member(slot)?)
+    }
+}
+
+fn covers(selector: &Selector, topic: &str) -> bool {
+    let named = selector.named_topics().any(|name| name.as_str() == topic);
+    named
+        || selector
+            .named_patterns()
+            .any(|pattern| pattern.matches(topic))
+}
+
+/// What a member asks for.
+#[napi(object, object_from_js = false)]
+pub struct NativeNames {
+    /// Exact topics.
+    pub topics: Vec<String>,
+    /// Patterns.
+    pub patterns: Vec<String>,
+}
+
+/// How a member's names change.
+#[napi(string_enum)]
+pub enum NativeChange {
+    /// One topic more.
+    AddTopic,
+    /// One pattern more.
+    AddPattern,
+    /// One topic less.
+    RemoveTopic,
+    /// One pattern less.
+    RemovePattern,
 }
 
 fn selector(topics: &[String], patterns: &[String]) -> Result<Selector> {

@@ -15,7 +15,8 @@ const { Channel } = require('./channel');
  * @property {((taken: any) => number)} [bytes] of what was taken, where it is bytes
  * @property {(taken: any) => { serial: number }} parsed
  *
- * @typedef {{ name: string, open: (as: 'bytes' | 'parsed') => World }} Contender
+ * @typedef {{ name: string, open: () => World }} Contender
+ * @typedef {Map<unknown, import('./channel').Channel<any>>} Channels
  */
 
 /** @type {Contender} */
@@ -34,37 +35,54 @@ const hub = {
 };
 
 /**
- * As a client of ioredis hands its messages over, without a socket: what is measured is all that comes after.
+ * As a client of ioredis hands its messages over, without a socket: what is measured is all that comes after. Who
+ * takes a Buffer parses it himself.
  *
  * @type {Contender}
  */
-const redis = {
-  name: 'distributary/graphql, `RedisPubSub`',
-  open(as) {
-    const { RedisPubSub } = require('distributary/graphql');
-    const client = new FakeClient();
-    const pubsub = new RedisPubSub({
-      publisher: client,
-      subscriber: client,
-      messageEventName: 'messageBuffer',
-      pmessageEventName: 'pmessageBuffer',
-      ...(as === 'parsed' ? { deserializer: (/** @type {any} */ message) => JSON.parse(message) } : {}),
-    });
+const redisBuffers = {
+  name: '`RedisPubSub`, messageBuffer',
+  open() {
+    const { iterate, client } = redis({ messageEventName: 'messageBuffer', pmessageEventName: 'pmessageBuffer' });
     const channel = Buffer.from(TOPIC);
     return {
-      iterate: ({ where, variables }) => pubsub.asyncIterableIterator(TOPIC, { where, variables }),
+      iterate,
       publish: (message) => client.emit('messageBuffer', channel, message),
       bytes: (message) => message.length,
+      parsed: (message) => JSON.parse(message),
+    };
+  },
+};
+
+/** The same as it is without any option: the client makes strings, and what somebody wants is parsed. @type {Contender} */
+const redisStrings = {
+  name: '`RedisPubSub`',
+  open() {
+    const { iterate, client } = redis({});
+    return {
+      iterate,
+      publish: (message) => client.emit('message', TOPIC, message.toString()),
       parsed: (event) => event,
     };
   },
 };
 
+/** @param {object} options */
+function redis(options) {
+  const { RedisPubSub } = require('distributary/graphql');
+  const client = new FakeClient();
+  const pubsub = new RedisPubSub({ publisher: client, subscriber: client, ...options });
+  return {
+    client,
+    iterate: (/** @type {Subscriber} */ { where, variables }) => pubsub.asyncIterableIterator(TOPIC, { where, variables }),
+  };
+}
+
 /** @type {Contender} */
 const map = {
   name: '`Map` behind `JSON.parse`',
   open() {
-    /** @type {Map<unknown, Channel<any>>} */
+    /** @type {Channels} */
     const channels = new Map();
     return {
       iterate({ variables }) {
@@ -82,29 +100,19 @@ const map = {
 };
 
 class FakeClient extends EventEmitter {
-  subscribe() {
-    return Promise.resolve(1);
+  /** @param {string} _channel @param {(error: null, count: number) => void} done */
+  subscribe(_channel, done) {
+    queueMicrotask(() => done(null, 1));
   }
 
-  psubscribe() {
-    return Promise.resolve(1);
-  }
-
-  unsubscribe() {
-    return Promise.resolve(0);
-  }
-
-  punsubscribe() {
-    return Promise.resolve(0);
-  }
-
-  publish() {
-    return Promise.resolve(0);
-  }
-
-  quit() {
-    return Promise.resolve('OK');
-  }
+  psubscribe() {}
+  unsubscribe() {}
+  punsubscribe() {}
+  publish() {}
+  quit() {}
 }
 
-module.exports = { hub, redis, map };
+exports.hub = hub;
+exports.redisBuffers = redisBuffers;
+exports.redisStrings = redisStrings;
+exports.map = map;

@@ -7,17 +7,17 @@ const { TOPIC } = require('../load/subscribers');
 
 /**
  * @typedef {import('./objects').World} World
- * @typedef {{ name: string, slow: boolean, open: (connect: () => any) => World }} Contender
+ * @typedef {{ name: string, slow: boolean, open: (clients: { publisher: any, subscriber: any }) => World }} Contender
  */
 
 /** @type {Contender} */
 const theirs = {
   name: 'graphql-redis-subscriptions + withFilter',
   slow: true,
-  open(connect) {
+  open(clients) {
     const { RedisPubSub } = require('graphql-redis-subscriptions');
     const { withFilter } = require('graphql-subscriptions');
-    return filtered(new RedisPubSub({ publisher: connect(), subscriber: connect() }), withFilter);
+    return filtered(new RedisPubSub(clients), withFilter);
   },
 };
 
@@ -25,25 +25,23 @@ const theirs = {
 const strings = {
   name: 'distributary/graphql, `RedisPubSub`',
   slow: false,
-  open: (connect) => ours({ publisher: connect(), subscriber: connect() }),
+  open: (clients) => ours(clients),
 };
 
-/** @type {Contender} */
+/** Iterables yield Buffers, which who takes them parses. @type {Contender} */
 const buffers = {
   name: 'distributary/graphql, `RedisPubSub`, messageBuffer',
   slow: false,
-  open: (connect) =>
-    ours({
-      publisher: connect(),
-      subscriber: connect(),
-      messageEventName: 'messageBuffer',
-      pmessageEventName: 'pmessageBuffer',
-      deserializer: (/** @type {any} */ message) => JSON.parse(message),
-    }),
+  open: (clients) =>
+    ours({ ...clients, messageEventName: 'messageBuffer', pmessageEventName: 'pmessageBuffer' }, (bytes) => JSON.parse(bytes)),
 };
 
-/** @returns {World} */
-function ours(/** @type {object} */ options) {
+/**
+ * @param {object} options
+ * @param {(taken: any) => any} [parsed]
+ * @returns {World}
+ */
+function ours(options, parsed) {
   const { RedisPubSub } = require('distributary/graphql');
   const pubsub = new RedisPubSub(options);
   return {
@@ -51,7 +49,10 @@ function ours(/** @type {object} */ options) {
     publish() {
       throw new Error('published by others');
     },
+    parsed,
   };
 }
 
-module.exports = { theirs, strings, buffers };
+exports.theirs = theirs;
+exports.strings = strings;
+exports.buffers = buffers;

@@ -5,6 +5,7 @@
 
 const { described, typeError } = require('../errors');
 const { jsonText } = require('../json-text');
+const { called } = require('./called');
 const { wanted } = require('./wanted');
 
 /** A client that is, or was, connected. */
@@ -42,7 +43,8 @@ class Client {
    * @returns {number} for `unsubscribe`; 0 if the client has gone
    */
   subscribe(selector) {
-    return this.#native.subscribe(this.id, wanted(selector, 'client.subscribe(selector)'));
+    const native = wanted(selector, 'client.subscribe(selector)');
+    return called(() => this.#native.subscribe(this.id, native));
   }
 
   /**

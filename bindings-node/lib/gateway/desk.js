@@ -11,6 +11,7 @@
 // - Every question that is still asked gets one answer.
 
 const { DistributaryError } = require('../errors');
+const { called } = require('./called');
 const { Client } = require('./client');
 const { Request } = require('./request');
 const { Denial, Rejection, accepted, granted } = require('./verdict');
@@ -40,6 +41,9 @@ const DONE = 8;
 
 /**
  * @typedef {import('./options').Hooks} Hooks
+ * @typedef {InstanceType<typeof import('./client').Client>} GatewayClient
+ * @typedef {InstanceType<typeof import('./request').Request>} GatewayRequest
+ * @typedef {InstanceType<typeof import('../errors').DistributaryError>} Failure
  * @typedef {import('../../native').NativeGateway} NativeGateway
  */
 
@@ -47,14 +51,14 @@ class Desk {
   /** @type {NativeGateway} set once, right after this was made: each needs the other */
   native = /** @type {any} */ (undefined);
   #hooks;
-  /** @type {Map<number, Request>} questions about who may come in */
+  /** @type {Map<number, GatewayRequest>} questions about who may come in */
   #admissions = new Map();
   /** @type {Map<number, unknown>} */
   #sessions = new Map();
   #latestSession = 0;
-  /** @type {Map<number, Client>} */
+  /** @type {Map<number, GatewayClient>} */
   #clients = new Map();
-  /** @type {Map<number, (failure: DistributaryError | undefined) => void>} */
+  /** @type {Map<number, (failure: Failure | undefined) => void>} */
   #operations = new Map();
   #latestOperation = 0;
   /** @type {any[]} calls that were taken and not yet served */
@@ -164,7 +168,7 @@ class Desk {
 
   /**
    * @param {number} question
-   * @param {Request} request
+   * @param {GatewayRequest} request
    */
   #admit(question, request) {
     this.#admissions.set(question, request);
@@ -177,7 +181,7 @@ class Desk {
 
   /**
    * @param {number} question
-   * @param {Request} request
+   * @param {GatewayRequest} request
    * @param {unknown} answer
    */
   #verdict(question, request, answer) {
@@ -186,21 +190,21 @@ class Desk {
     if (!this.#admissions.has(question)) return;
     const { session, grant } = accepted(answer);
     const number = session === undefined ? undefined : ++this.#latestSession;
-    const isThere = this.native.accept(question, number, grant);
+    const isThere = called(() => this.native.accept(question, number, grant));
     this.#admissions.delete(question);
     if (isThere && number !== undefined) this.#sessions.set(number, session);
   }
 
   /**
    * @param {number} question
-   * @param {Request} request
+   * @param {GatewayRequest} request
    * @param {unknown} error what `authorize` has thrown, or a rejection
    */
   #refuse(question, request, error) {
     if (!this.#admissions.delete(question)) return;
     try {
       if (error instanceof Rejection) {
-        this.native.reject(question, /** @type {any} */ (error).native);
+        called(() => this.native.reject(question, /** @type {any} */ (error).native));
         return;
       }
     } catch (wrong) {
@@ -224,7 +228,7 @@ class Desk {
       (answer) => {
         const grant = granted(answer);
         if (grant instanceof Denial) this.native.deny(question, grant.reason);
-        else this.native.grant(question, grant);
+        else called(() => this.native.grant(question, grant));
       },
       (error) => {
         if (error instanceof Denial) {
@@ -302,7 +306,7 @@ class Desk {
    * Calls a function that nobody waits for.
    *
    * @param {'onOpen' | 'onMessage' | 'onEnd'} hook
-   * @param {Client} client
+   * @param {GatewayClient} client
    * @param {unknown} [what]
    */
   #tell(hook, client, what) {
@@ -330,7 +334,7 @@ class Desk {
 
   /**
    * @param {unknown} error
-   * @param {{ hook: string, client?: Client, request?: Request }} where
+   * @param {{ hook: string, client?: GatewayClient, request?: GatewayRequest }} where
    */
   #report(error, where) {
     if (this.#hooks.onError === undefined) {

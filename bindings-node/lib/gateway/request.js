@@ -84,7 +84,7 @@ class Request {
   /**
    * Its handshake took too long, or the gateway was closed.
    *
-   * @param {Request} request
+   * @param {InstanceType<typeof Request>} request
    */
   static abort(request) {
     request.#gone = true;
@@ -92,7 +92,10 @@ class Request {
   }
 }
 
-/** @param {string[]} raw */
+/**
+ * @param {string[]} raw
+ * @returns {Record<string, string>}
+ */
 function joined(raw) {
   const headers = Object.create(null);
   for (let i = 0; i < raw.length; i += 2) {

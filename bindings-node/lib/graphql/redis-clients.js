@@ -13,7 +13,12 @@ const { DistributaryError } = require('../errors');
 function clientsOf({ publisher, subscriber, connection, connectionListener }) {
   if (publisher && subscriber) return { publisher, subscriber };
   const Redis = ioredis();
-  return { publisher: connected(Redis, connection, connectionListener), subscriber: connected(Redis, connection, connectionListener) };
+  const made = { publisher: connected(Redis, connection, connectionListener), subscriber: connected(Redis, connection, connectionListener) };
+  // Between its CLIENT SETINFO and its INFO a new connection would send a SUBSCRIBE at once. INFO then fails, as the
+  // connection is a subscriber's by now, and ioredis connects anew: messages in between are lost. Nothing reads what
+  // CLIENT SETINFO says of a subscriber, so it is left out.
+  if (made.subscriber.options) made.subscriber.options.disableClientInfo = true;
+  return made;
 }
 
 function ioredis() {

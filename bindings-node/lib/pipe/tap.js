@@ -12,11 +12,11 @@ const { Unframed } = require('./frame');
 const { GONE, BUSY } = require('./outlet');
 
 /** @typedef {import('../event').Event} Event */
-/** @typedef {import('../lane').Membership} Membership */
+/** @typedef {import('../member').Membership} Membership */
 /** @typedef {import('./outlet').Outlet} Outlet */
 /** @typedef {import('./frame').Framer} Framer */
 /** @typedef {'pause' | 'drop' | 'close'} Slow */
-/** @typedef {import('../../pipe').PipeEnd} Ended */
+/** @typedef {import('../../pipe').PipeClosed} Closed */
 /**
  * @typedef {object} Settings
  * @property {Framer} framer
@@ -25,7 +25,7 @@ const { GONE, BUSY } = require('./outlet');
  * @property {boolean} compress
  * @property {((event: Event, drop: { reason: 'slow' | 'frame', error?: Error }) => void) | undefined} onDrop
  * @property {((missed: number) => void) | undefined} onLag
- * @property {((ended: Ended) => void) | undefined} onEnd
+ * @property {((closed: Closed) => void) | undefined} onClose
  */
 
 /** What the pipes of one hub and loop have done together. */
@@ -38,12 +38,28 @@ class Counters {
   missed = 0;
   tooSlow = 0;
   writesToClosed = 0;
+  #warned = false;
+
+  /**
+   * Events are lost to a client, and nobody asked to be told: says so, once for all.
+   *
+   * @param {number} missed
+   */
+  warn(missed) {
+    if (this.#warned) return;
+    this.#warned = true;
+    process.emitWarning(
+      `${missed} events are lost to a slow client of hub.pipe, and it may not be the only one: have it told with onLag, ` +
+        'or take a larger budget, or close slow clients',
+      { type: 'DistributaryWarning', code: 'ERR_LAGGED' },
+    );
+  }
 }
 
 class Tap {
   /** @type {Membership | null} */
   membership = null;
-  /** @type {Ended | null} */
+  /** @type {Closed | null} */
   ended = null;
   sent = 0;
   bytes = 0;
@@ -51,7 +67,7 @@ class Tap {
   missed = 0;
   /** The first event that there was no room for. @type {Event | null} */
   #held = null;
-  /** @type {((ended: Ended) => void)[] | null} */
+  /** @type {((closed: Closed) => void)[] | null} */
   #after = null;
   #outlet;
   #counters;
@@ -61,7 +77,7 @@ class Tap {
   #compress;
   #onDrop;
   #onLag;
-  #onEnd;
+  #onClose;
 
   /**
    * @param {Outlet} outlet
@@ -77,7 +93,7 @@ class Tap {
     this.#compress = settings.compress;
     this.#onDrop = settings.onDrop;
     this.#onLag = settings.onLag;
-    this.#onEnd = settings.onEnd;
+    this.#onClose = settings.onClose;
   }
 
   // What the lane calls.
@@ -118,13 +134,21 @@ class Tap {
   lagged(missed) {
     this.missed += missed;
     this.#counters.missed += missed;
-    call(this.#onLag, missed);
+    if (this.#onLag) call(this.#onLag, missed);
+    else this.#counters.warn(missed);
   }
 
   /** @param {'hub-closed' | 'slow-consumer' | 'failed'} reason */
   closed(reason) {
     if (reason === 'slow-consumer') this.#shut();
     else this.end(reason);
+  }
+
+  /** @param {(event: Event) => boolean} wanted */
+  sift(wanted) {
+    if (this.#held === null || wanted(this.#held)) return;
+    this.#release();
+    this.membership?.resume();
   }
 
   // What the outlet calls.
@@ -151,14 +175,14 @@ class Tap {
     this.#outlet.add(this);
   }
 
-  /** @param {(ended: Ended) => void} then called at the end, or at once if that has been */
+  /** @param {(ended: Closed) => void} then called at the end, or at once if that has been */
   after(then) {
     if (this.ended) then(this.ended);
     else (this.#after ??= []).push(then);
   }
 
   /**
-   * @param {Ended['reason']} reason
+   * @param {Closed['reason']} reason
    * @param {Error} [error]
    */
   end(reason, error) {
@@ -171,7 +195,7 @@ class Tap {
     }
     if (this.#held !== null) this.#release();
     for (const then of this.#after ?? []) then(this.ended);
-    if (this.#onEnd) queueMicrotask(this.#onEnd.bind(null, this.ended));
+    if (this.#onClose) queueMicrotask(this.#onClose.bind(null, this.ended));
   }
 
   /**
@@ -225,11 +249,10 @@ class Tap {
  * others to serve.
  *
  * @template {unknown[]} A
- * @param {((...args: A) => void) | undefined} listener
+ * @param {(...args: A) => void} listener
  * @param {A} args
  */
 function call(listener, ...args) {
-  if (!listener) return;
   try {
     listener(...args);
   } catch (error) {

@@ -53,7 +53,7 @@ async function start(t, name, ...args) {
  */
 function listening(output, lines) {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`nothing listened within ${DEADLINE} ms`)), DEADLINE);
+    const timer = setTimeout(() => reject(new Error(`nothing listened within ${DEADLINE} ms`)), DEADLINE).unref();
     createInterface({ input: output }).on('line', (line) => {
       lines.push(line);
       const [, address] = /^listening on http:\/\/(\S+)/.exec(line) ?? [];

@@ -8,7 +8,7 @@ const { describe, it } = require('node:test');
 
 const { Gateway, deny, reject } = require('../../lib/gateway');
 const { Hub } = require('../../lib/hub');
-const { bare, connect, heard, refused, serve, stream, until, within } = require('./rig');
+const { bare, connect, gone, heard, refused, serve, stream, until, within } = require('./rig');
 
 describe('authorize', () => {
   it('is shown everything a client says of itself', async (t) => {
@@ -224,7 +224,7 @@ describe('authorize', () => {
       );
       const [request, settle] = await asked.next();
       socket.resume();
-      await within('end', once(socket, 'close'));
+      await gone(socket);
       await until('abort', () => request.signal.aborted);
       settle();
     }

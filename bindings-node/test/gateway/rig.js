@@ -43,9 +43,11 @@ async function connect(t, url, protocols, options) {
   t?.after(() => socket.terminate());
   const inbox = letterbox();
   socket.on('message', (data, isBinary) => inbox.put(isBinary ? data : data.toString()));
-  const closed = once(socket, 'close').then(([code, reason]) => ({ code, reason: reason.toString() }));
-  socket.on('error', () => {});
+  const closed = new Promise((resolve) => {
+    socket.on('close', (code, reason) => resolve({ code, reason: reason.toString() }));
+  });
   await within('open', once(socket, 'open'));
+  socket.on('error', () => {});
   return {
     socket,
     next: () => within('message', inbox.next()),
@@ -113,6 +115,9 @@ async function refused(url, options) {
   return { status: response.statusCode, headers: response.headers, body };
 }
 
+/** Waits until a socket is closed, in whatever way. */
+const gone = (socket) => within('end', new Promise((resolve) => (socket.destroyed ? resolve() : socket.once('close', resolve))));
+
 /** A bare socket, connected. */
 async function bare(t, port) {
   const socket = net.connect(port, '127.0.0.1');
@@ -160,4 +165,4 @@ function heard() {
   return hear;
 }
 
-module.exports = { bare, connect, heard, refused, serve, speak, stream, until, within };
+module.exports = { bare, connect, gone, heard, refused, serve, speak, stream, until, within };

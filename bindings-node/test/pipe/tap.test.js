@@ -35,7 +35,7 @@ function tapOn(outlet, { make, kind = 'stream', ...options } = {}) {
       compress: false,
       onDrop: undefined,
       onLag: undefined,
-      onEnd: undefined,
+      onClose: undefined,
       ...options,
     },
     counters,
@@ -136,7 +136,7 @@ describe('a tap', () => {
   it('closes a slow socket by the policy "close", and ends', async () => {
     const stream = new Slow();
     const ended = new Promise((resolve) => {
-      const { tap, counters, lane } = tapOn(new WritableOutlet(stream), { highWater: 4, slow: 'close', onEnd: resolve });
+      const { tap, counters, lane } = tapOn(new WritableOutlet(stream), { highWater: 4, slow: 'close', onClose: resolve });
       tap.deliver(event('x'.repeat(10)));
       assert.equal(tap.deliver(event('y')), false);
       assert.equal(stream.destroyed, true);

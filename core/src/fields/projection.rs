@@ -116,8 +116,8 @@ impl Projection {
         !self.node(NodeId::ROOT).is_inner()
     }
 
-    /// Reads a JSON object in one pass, without a document. What no path asks for is passed over and hardly looked at, so not
-    /// everything that is no JSON is found (see [`skim`](super::skim)). On an error `out` is left empty.
+    /// Reads a JSON object in one pass, without a document and no further than the paths ask (see [`json`]). On an error `out` is
+    /// left empty.
     ///
     /// The leaves are told apart by ids of paths, so the projection must outlive the use of `out`.
     #[expect(

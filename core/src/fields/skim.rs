@@ -17,6 +17,9 @@ use super::projection::{Node, NodeId, Projection};
 use super::skip::Skip;
 use super::{Fields, Place};
 
+/// How many words of eight bytes a string may have to be short: up to there looking at each is quicker than a block.
+const SHORT: usize = 4;
+
 /// Appends the leaves of `payload` to `out`. None, with `out` half filled, if that is better left to the strict reader.
 pub(super) fn read<'p>(
     projection: &Projection,
@@ -70,7 +73,7 @@ impl<'w, 'p> Skim<'w, 'p> {
     /// A key from behind its quote, and where it leads.
     #[inline]
     fn key(&self, at: usize, node: NodeId) -> Option<(Option<NodeId>, usize)> {
-        let end = self.plain(at);
+        let end = self.plain(at, usize::MAX);
         if *self.text.get(end)? == b'"' {
             let child = self.projection.resolve(node, &self.text[at..end]);
             return Some((child, end + 1));
@@ -162,11 +165,11 @@ impl<'w, 'p> Skim<'w, 'p> {
 
     /// A string that is going to be used.
     fn string(&self, at: usize) -> Option<usize> {
-        let end = self.plain(at + 1);
+        let end = self.plain(at + 1, SHORT);
         if *self.text.get(end)? == b'"' {
             return Some(end + 1);
         }
-        let end = self.skip.string(self.text, at + 1)?;
+        let end = self.skip.string(self.text, end)?;
         // All at once: this way the compiler makes vectors of it.
         let control = |found, byte: &u8| found | (*byte < b' ');
         (!self.text[at..end].iter().fold(false, control)).then_some(end)
@@ -175,13 +178,23 @@ impl<'w, 'p> Skim<'w, 'p> {
     /// A value that nobody asks for.
     fn pass(&self, at: usize) -> Option<usize> {
         match self.text.get(at)? {
-            b'"' => self.skip.string(self.text, at + 1),
+            b'"' => self.pass_string(at + 1),
             b'{' | b'[' => self.skip.container(self.text, at + 1),
             b't' => self.word(at, b"true"),
             b'f' => self.word(at, b"false"),
             b'n' => self.word(at, b"null"),
             _ => self.number(at),
         }
+    }
+
+    /// A string that nobody asks for, from behind its quote.
+    #[inline]
+    fn pass_string(&self, at: usize) -> Option<usize> {
+        let end = self.plain(at, SHORT);
+        if *self.text.get(end)? == b'"' {
+            return Some(end + 1);
+        }
+        self.skip.string(self.text, end)
     }
 
     fn word(&self, at: usize, word: &[u8]) -> Option<usize> {
@@ -225,12 +238,15 @@ impl<'w, 'p> Skim<'w, 'p> {
     }
 
     /// The first byte that does not simply stand for itself in a string: a quote, a backslash, a control character, or one that
-    /// is not ASCII. Eight bytes at a time: what comes by here are keys.
+    /// is not ASCII. Or one before it, behind as many words of eight bytes as are looked at.
     #[inline]
-    fn plain(&self, mut at: usize) -> usize {
+    fn plain(&self, mut at: usize, words: usize) -> usize {
         const ONES: u64 = 0x0101_0101_0101_0101;
         const TOPS: u64 = ONES * 0x80;
-        while let Some(bytes) = self.text.get(at..).and_then(<[u8]>::first_chunk) {
+        for _ in 0..words {
+            let Some(bytes) = self.text.get(at..).and_then(<[u8]>::first_chunk) else {
+                break;
+            };
             let word = u64::from_le_bytes(*bytes);
             // The top bit of each byte that is below `limit`; of bytes above a true one it may be wrong.
             let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
@@ -243,8 +259,10 @@ impl<'w, 'p> Skim<'w, 'p> {
             at += 8;
         }
         let rest = self.text.get(at..).unwrap_or_default();
-        let stands =
-            |byte: &&u8| matches!(**byte, b' '..=b'~' | 0x7f) && !matches!(**byte, b'"' | b'\\');
+        if rest.len() >= 8 {
+            return at;
+        }
+        let stands = |byte: &&u8| matches!(byte, b' '..=0x7f) && !matches!(byte, b'"' | b'\\');
         at + rest.iter().take_while(stands).count()
     }
 }

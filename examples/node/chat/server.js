@@ -47,7 +47,7 @@ function visit(socket, who) {
   const tell = (message) => socket.send(JSON.stringify(message));
   const pipe = hub.pipe(HOUSE, socket, {
     onLag: (missed) => tell({ kind: 'missed', missed }),
-    onEnd() {
+    onClose() {
       for (const room of rooms) say(room, { kind: 'left', who });
       count();
     },

@@ -32,7 +32,7 @@ export async function serve(hub, people, port) {
         frame: eventStreamFrame,
         highWater: HIGH_WATER,
         onLag: (missed) => response.write(`event: missed\ndata: ${missed}\n\n`),
-        onEnd: () => clearInterval(beating),
+        onClose: () => clearInterval(beating),
       });
     } catch (error) {
       const { status, message } = refusal(error);
@@ -51,7 +51,7 @@ export async function serve(hub, people, port) {
         hub.pipe(selector, socket, {
           highWater: HIGH_WATER,
           onLag: (missed) => socket.send(JSON.stringify({ event: 'missed', payload: `${missed}` })),
-          onEnd: () => clearInterval(beating),
+          onClose: () => clearInterval(beating),
         });
       });
     } catch (error) {

@@ -1,0 +1,9 @@
+'use strict';
+
+const { DistributaryError } = require('./lib/errors');
+const { Event } = require('./lib/event');
+const { Filter } = require('./lib/filter');
+const { Hub } = require('./lib/hub');
+const { LaggedError } = require('./lib/lagged');
+
+module.exports = { DistributaryError, Event, Filter, Hub, LaggedError };

@@ -1,0 +1,5 @@
+// The same classes as for `require`: there is one copy of each.
+
+import distributary from './index.js';
+
+export const { DistributaryError, Event, Filter, Hub, LaggedError } = distributary;

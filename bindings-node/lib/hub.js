@@ -1,0 +1,306 @@
+'use strict';
+
+// The hub: where events are published and asked for.
+
+const { types } = require('node:util');
+
+const check = require('./check');
+const { Delivery } = require('./delivery');
+const { described, DistributaryError, fromNative, typeError } = require('./errors');
+const { jsonText } = require('./json-text');
+const { laneOf } = require('./lane');
+const { listen } = require('./listener');
+const { NativeHub } = require('./native');
+const { pipe, pipeStats } = require('./pipe');
+const { OVERFLOWS, parseBudget } = require('./selector');
+const { disposable, subscribe } = require('./subscription');
+
+/** How this loop is served: not of the hub, but of each loop that has it. */
+const LOOP = ['slice', 'shareFrom'];
+const OPTIONS = ['overflow', 'budget', 'bytes', 'history', 'topicCounters', 'strictFilters', ...LOOP];
+
+const SLICE = 4;
+const SHARE_FROM = 64 << 10;
+
+/** What a native publish writes down; see src/hub.rs. */
+const written = new Float64Array(9);
+const RUNG = 3;
+
+const SECRET = Symbol('joined');
+
+class Hub {
+  /** @type {NativeHub} */
+  #native;
+  #loop;
+  #closed = false;
+
+  /** @param {unknown} [options] */
+  constructor(options, /** @type {unknown} */ secret) {
+    if (secret === SECRET) {
+      const { native, loop } = /** @type {any} */ (options);
+      this.#native = native;
+      this.#loop = loop;
+      return;
+    }
+    const where = 'new Hub(options)';
+    const given = check.options(options, where, OPTIONS);
+    this.#loop = loopOptions(given, where);
+    try {
+      this.#native = new NativeHub(hubOptions(given, where));
+    } catch (error) {
+      throw fromNative(error);
+    }
+  }
+
+  /**
+   * @param {string} token
+   * @param {unknown} [options]
+   * @returns {Hub}
+   */
+  static join(token, options) {
+    const where = 'Hub.join(token, options)';
+    const loop = loopOptions(check.options(options, where, LOOP), where);
+    const [process_, number] = typeof token === 'string' ? token.split(':').slice(1) : [];
+    const native = Number(process_) === process.pid ? NativeHub.join(Number(number)) : null;
+    if (native === null) {
+      throw new DistributaryError(
+        'ERR_NO_HUB',
+        `${where}: ${described(token)} stands for no hub of this process: it comes from hub.share(), and the hub has to be held by somebody`,
+      );
+    }
+    return new this({ native, loop }, SECRET);
+  }
+
+  share() {
+    return `hub:${process.pid}:${this.#native.share()}`;
+  }
+
+  /**
+   * @param {string} topic
+   * @param {unknown} payload
+   * @param {unknown} [options]
+   * @returns {Delivery}
+   */
+  publish(topic, payload, options) {
+    if (typeof topic !== 'string') {
+      throw typeError('ERR_BAD_TOPIC', `hub.publish(topic, payload): the topic is a string, not ${described(topic)}`);
+    }
+    const content = toContent(payload);
+    try {
+      if (options !== undefined) this.#publishWith(topic, content, options);
+      else if (typeof content === 'string') this.#native.publishText(topic, content, written);
+      else this.#native.publishBytes(topic, content, written);
+    } catch (error) {
+      throw fromNative(error);
+    }
+    const delivery = new Delivery(written);
+    if (written[RUNG] !== 0) laneOf(this).ring();
+    return delivery;
+  }
+
+  /**
+   * @param {string} topic
+   * @param {string | Uint8Array} content
+   * @param {unknown} options
+   */
+  #publishWith(topic, content, options) {
+    const where = 'hub.publish(topic, payload, options)';
+    const { attributes, key } = check.options(options, where, ['attributes', 'key', 'transfer']);
+    check.ofType(key, where, 'key', 'string');
+    const { names, values } = toAttributes(attributes, where);
+    this.#native.publishWith(topic, content, key, names, values, written);
+  }
+
+  /**
+   * @param {unknown} selector
+   * @param {unknown} [options]
+   */
+  subscribe(selector, options) {
+    return subscribe(laneOf(this), selector, options);
+  }
+
+  /**
+   * @param {unknown} selector
+   * @param {unknown} handler
+   * @param {unknown} [options]
+   */
+  on(selector, handler, options) {
+    return listen(laneOf(this), selector, handler, options);
+  }
+
+  /**
+   * @param {unknown} selector
+   * @param {unknown} socket
+   * @param {unknown} [options]
+   */
+  pipe(selector, socket, options) {
+    return pipe(this, selector, socket, options);
+  }
+
+  pipeStats() {
+    return pipeStats(this);
+  }
+
+  stats() {
+    return this.#native.stats();
+  }
+
+  prometheus() {
+    return this.#native.prometheus();
+  }
+
+  /**
+   * @param {string} topic
+   * @returns {string | null}
+   */
+  position(topic) {
+    return this.#topic('hub.position(topic)', topic, (name) => this.#native.position(name) ?? null);
+  }
+
+  /** @param {string} topic */
+  countTopic(topic) {
+    this.#topic('hub.countTopic(topic)', topic, (name) => this.#native.countTopic(name));
+  }
+
+  /** @param {string} topic */
+  uncountTopic(topic) {
+    this.#topic('hub.uncountTopic(topic)', topic, (name) => this.#native.uncountTopic(name));
+  }
+
+  topicStats() {
+    return this.#native.topicStats();
+  }
+
+  close() {
+    this.#closed = true;
+    if (this.#native.close()) laneOf(this).ring();
+  }
+
+  get closed() {
+    return this.#closed;
+  }
+
+  /** @internal */
+  get native() {
+    return this.#native;
+  }
+
+  /** @internal */
+  get loop() {
+    return this.#loop;
+  }
+
+  /**
+   * @template T
+   * @param {string} where
+   * @param {unknown} topic
+   * @param {(topic: string) => T} act
+   * @returns {T}
+   */
+  #topic(where, topic, act) {
+    if (typeof topic !== 'string') {
+      throw typeError('ERR_BAD_TOPIC', `${where}: the topic is a string, not ${described(topic)}`);
+    }
+    try {
+      return act(topic);
+    } catch (error) {
+      throw fromNative(error);
+    }
+  }
+}
+
+for (const name of ['native', 'loop']) Object.defineProperty(Hub.prototype, name, { enumerable: false });
+disposable(Hub, 'close');
+
+/**
+ * @param {Record<string, any>} given
+ * @param {string} where
+ */
+function loopOptions({ slice, shareFrom }, where) {
+  return {
+    slice: check.whole(slice, where, 'slice', { least: 1, most: 1000 }) ?? SLICE,
+    shareFrom: shareFrom === Infinity ? Infinity : check.whole(shareFrom, where, 'shareFrom', { least: 1 }) ?? SHARE_FROM,
+  };
+}
+
+/**
+ * @param {Record<string, any>} given
+ * @param {string} where
+ * @returns {import('../native').NativeHubOptions}
+ */
+function hubOptions(given, where) {
+  return {
+    overflow: check.oneOf(given.overflow, where, 'overflow', OVERFLOWS),
+    budget: parseBudget(given.budget, where, 'budget'),
+    bytes: check.whole(given.bytes, where, 'bytes', { least: 1 }),
+    history: rules(given.history, where),
+    topicCounters: check.whole(given.topicCounters, where, 'topicCounters'),
+    strictFilters: check.ofType(given.strictFilters, where, 'strictFilters', 'boolean'),
+  };
+}
+
+/**
+ * @param {unknown} history
+ * @param {string} where
+ * @returns {import('../native').NativeHistory[] | undefined}
+ */
+function rules(history, where) {
+  if (history === undefined) return undefined;
+  if (!Array.isArray(history)) {
+    throw typeError(
+      'ERR_BAD_OPTION',
+      `${where}: history is a list of { topics, events, bytes, age }, not ${described(history)}`,
+    );
+  }
+  return history.map((rule, at) => {
+    const name = `history[${at}]`;
+    const { topics, ...keep } = check.options(rule, `${where}: ${name}`, ['topics', 'events', 'bytes', 'age']);
+    if (typeof topics !== 'string') {
+      throw typeError('ERR_BAD_OPTION', `${where}: ${name}.topics is a pattern, not ${described(topics)}`);
+    }
+    return { topics, keep: parseBudget(keep, where, name) ?? {} };
+  });
+}
+
+/**
+ * A payload as text or as bytes.
+ *
+ * @param {unknown} payload
+ * @returns {string | Uint8Array}
+ */
+function toContent(payload) {
+  if (typeof payload === 'string' || payload instanceof Uint8Array) return payload;
+  if (types.isAnyArrayBuffer(payload)) return new Uint8Array(payload);
+  if (ArrayBuffer.isView(payload)) return new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength);
+  return jsonText(payload, { code: 'ERR_BAD_PAYLOAD', name: 'payload' });
+}
+
+/**
+ * @param {unknown} attributes
+ * @param {string} where
+ */
+function toAttributes(attributes, where) {
+  /** @type {string[]} */
+  const names = [];
+  /** @type {any[]} */
+  const values = [];
+  if (attributes === undefined) return { names, values };
+  if (attributes === null || typeof attributes !== 'object' || Array.isArray(attributes)) {
+    throw typeError('ERR_BAD_OPTION', `${where}: attributes is an object of names and scalars, not ${described(attributes)}`);
+  }
+  for (const [name, given] of Object.entries(attributes)) {
+    for (const value of Array.isArray(given) ? given : [given]) {
+      if (value !== null && !['string', 'number', 'bigint', 'boolean'].includes(typeof value)) {
+        throw typeError(
+          'ERR_BAD_OPTION',
+          `${where}: attributes.${name} is a string, a number, a BigInt, a boolean, null or a list of such, not ${described(value)}`,
+        );
+      }
+      names.push(name);
+      values.push(value);
+    }
+  }
+  return { names, values };
+}
+
+module.exports = { Hub };

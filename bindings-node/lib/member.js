@@ -1,0 +1,196 @@
+'use strict';
+
+// Who sits in a lane: what the lane knows of each subscription, and what a subscription can ask of its lane.
+//
+// A Member is called by the lane. The readers of iterators are members themselves; any other consumer has a Membership.
+
+const { Backlog } = require('./backlog');
+
+/**
+ * Why the engine ended a subscription.
+ *
+ * @typedef {'hub-closed' | 'slow-consumer' | 'failed'} EndReason
+ */
+
+/**
+ * Takes the events of one subscription.
+ *
+ * @typedef {object} Consumer
+ * @property {(event: Event) => boolean} deliver false: no more until `membership.resume()`
+ * @property {(missed: number) => void} lagged so many events are gone
+ * @property {(reason: EndReason) => void} closed it is out of the lane, nothing more will come
+ * @property {(wanted: (event: Event) => boolean) => void} [sift] names were taken out: drop what is not wanted any more
+ * @typedef {import('./event').Event} Event
+ */
+
+/** @abstract */
+class Member {
+  /** This loop's lane. @type {import('./lane').Lane} @readonly */
+  lane;
+  /** Its number in the lane, or -1 once it is out. The lane writes it. */
+  slot = -1;
+  /** Whether it keeps its lane alive. The lane writes it. */
+  pinned = false;
+
+  /** @param {import('./lane').Lane} lane */
+  constructor(lane) {
+    this.lane = lane;
+  }
+
+  /** Leaves: nothing is delivered any more when this returns. Once it is out, this does nothing. */
+  leave() {
+    if (this.slot >= 0) this.lane.leave(this);
+  }
+
+  /** How many events wait in the engine. */
+  get lag() {
+    return this.slot < 0 ? 0 : this.lane.lag(this);
+  }
+
+  /** What it asks for now. @returns {{ topics: string[], patterns: string[] } | undefined} */
+  get selector() {
+    return this.slot < 0 ? undefined : this.lane.selector(this);
+  }
+
+  /**
+   * Adds topics; in force when this returns. How many were not there already.
+   *
+   * @param {string[]} topics
+   * @returns {number}
+   */
+  addTopics(topics) {
+    return this.lane.change(this, 'AddTopic', topics);
+  }
+
+  /** @param {string[]} patterns */
+  addPatterns(patterns) {
+    return this.lane.change(this, 'AddPattern', patterns);
+  }
+
+  /**
+   * Removes topics: nothing of them is delivered any more when this returns, unless a pattern covers them. How many
+   * were there.
+   *
+   * @param {string[]} topics
+   * @returns {number}
+   */
+  removeTopics(topics) {
+    return this.lane.change(this, 'RemoveTopic', topics);
+  }
+
+  /** @param {string[]} patterns */
+  removePatterns(patterns) {
+    return this.lane.change(this, 'RemovePattern', patterns);
+  }
+
+  /**
+   * @param {Event} _event
+   * @returns {boolean}
+   */
+  deliver(_event) {
+    throw new TypeError('a member says itself what becomes of an event');
+  }
+
+  /** @param {number} _missed */
+  lagged(_missed) {}
+
+  /** @param {EndReason} _reason */
+  closed(_reason) {}
+
+  /**
+   * Drops what is on its way to it and not wanted any more.
+   *
+   * @param {(event: Event) => boolean} _wanted
+   */
+  sift(_wanted) {}
+}
+
+/** The place of a consumer. */
+class Membership extends Member {
+  #consumer;
+  #stalled = false;
+  /** It is to be passed what was held back, and the lane knows. */
+  #resumed = false;
+  /** What is held back while the consumer takes no more. @type {Backlog | undefined} */
+  #held;
+
+  /**
+   * @param {import('./lane').Lane} lane
+   * @param {Consumer} consumer
+   */
+  constructor(lane, consumer) {
+    super(lane);
+    this.#consumer = consumer;
+  }
+
+  /** @param {Event} event @override */
+  deliver(event) {
+    if (!this.#stalled) return this.#consumer.deliver(event);
+    this.#hold(event);
+    return true;
+  }
+
+  /** @param {number} missed @override */
+  lagged(missed) {
+    if (this.#stalled) this.#hold(missed);
+    else this.#consumer.lagged(missed);
+  }
+
+  /** @param {EndReason} reason @override */
+  closed(reason) {
+    // Whoever takes nothing is not waited for.
+    this.#held = undefined;
+    this.#consumer.closed(reason);
+  }
+
+  /** @param {(event: Event) => boolean} wanted @override */
+  sift(wanted) {
+    this.#held?.sift(wanted);
+    this.#consumer.sift?.(wanted);
+  }
+
+  /** @param {Event | number} item */
+  #hold(item) {
+    if (this.#held === undefined) this.#held = new Backlog(item);
+    else this.#held.push(item);
+  }
+
+  /** The consumer said false: from here on what comes is held back. For the lane. */
+  stall() {
+    this.#stalled = true;
+  }
+
+  /** Goes on after `deliver` has said false. */
+  resume() {
+    if (this.slot < 0 || !this.#stalled || this.#resumed) return;
+    this.#resumed = true;
+    this.lane.resume(this);
+  }
+
+  /**
+   * Passes on the next thing that was held back. For the lane.
+   *
+   * @returns {boolean} false once nothing is left, or the consumer takes no more again
+   */
+  pass() {
+    if (this.slot < 0) return false;
+    const held = this.#held;
+    if (held === undefined || held.length === 0) {
+      this.#held = undefined;
+      this.#stalled = false;
+      this.#resumed = false;
+      this.lane.unstall(this);
+      return false;
+    }
+    const item = held.shift();
+    if (typeof item === 'number') {
+      this.#consumer.lagged(item);
+      return true;
+    }
+    if (this.#consumer.deliver(item)) return true;
+    this.#resumed = false;
+    return false;
+  }
+}
+
+module.exports = { Member, Membership };
