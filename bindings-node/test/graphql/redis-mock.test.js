@@ -49,7 +49,6 @@ test('who asks while a name is being subscribed shares the outcome', async () =>
   client.answer = null;
   const seen = [];
   const both = [pubsub.subscribe('a', (m) => seen.push(`0 ${m}`)), pubsub.subscribe('a', (m) => seen.push(`1 ${m}`))];
-  client.message('a', '"early"');
   assert.equal(await stateOf(both[1]), 'pending');
   client.waiting[0](null, 1);
   assert.deepEqual(await Promise.all(both), [0, 1]);
@@ -64,6 +63,19 @@ test('who asks while a name is being subscribed shares the outcome', async () =>
   assert.deepEqual(client.called('unsubscribe'), []);
   client.answer = (callback) => callback(null, 1);
   assert.equal(await pubsub.subscribe('b', () => {}), 4);
+});
+
+test('a message that comes before its subscription is confirmed is not lost', async () => {
+  const { client, pubsub } = mocked();
+  client.answer = null;
+  const seen = [];
+  pubsub.subscribe('a', (m) => seen.push(m));
+  const next = pubsub.asyncIterator('a').next();
+  // A client tells of a confirmation by a promise, and of messages that were read with it at once.
+  client.message('a', '1');
+  client.waiting[0](null, 1);
+  assert.deepEqual(seen, [1]);
+  assert.deepEqual(await resultOf(next), { value: 1, done: false });
 });
 
 test('a client that throws or rejects when it is to subscribe', async () => {
