@@ -280,6 +280,12 @@ impl NativeGateway {
         self.with(client, |known| known.client.close(reason))
     }
 
+    /// Closes a client for now. False when it has gone.
+    #[napi(catch_unwind)]
+    pub fn turn_client_away(&self, client: i64, reason: String) -> bool {
+        self.with(client, |known| known.client.turn_away(reason))
+    }
+
     /// Where clients connect, once it has started.
     #[napi(getter, catch_unwind)]
     pub fn address(&self) -> Option<NativeAddress> {

@@ -88,6 +88,15 @@ describe('a gateway', () => {
     await assert.rejects(connect(t, server.ws), /ECONNREFUSED/);
   });
 
+  it('closes its clients when the hub is closed', async (t) => {
+    const ended = heard();
+    const server = await serve(t, { authorize, onEnd: ended });
+    const client = await connect(t, server.ws);
+    server.hub.close();
+    assert.equal((await client.closed()).code, 1001);
+    assert.deepEqual((await ended.next())[1], { reason: 'closed', code: 1001 });
+  });
+
   it('is closed while it starts, and while it drains', async (t) => {
     const gateway = new Gateway(new Hub(), { listen: '127.0.0.1:0', authorize });
     const starting = gateway.start();
