@@ -168,8 +168,8 @@ impl NativeGateway {
     #[napi(catch_unwind)]
     pub fn release(&self) {
         self.board.hang_up();
-        let desk = self.desk.take();
-        drop(desk);
+        let left = (self.plan.take(), self.desk.take());
+        drop(left);
     }
 
     /// What there is to do, at most so many calls: whether there may be more, and then
