@@ -9,7 +9,7 @@ const { describe, it } = require('node:test');
 const { setTimeout } = require('node:timers/promises');
 const { framerOf } = require('../../lib/pipe/frame');
 const { Outlet } = require('../../lib/pipe/outlet');
-const { Counters, Tap } = require('../../lib/pipe/tap');
+const { Counters, Tap, Way } = require('../../lib/pipe/tap');
 const { WebSocketOutlet } = require('../../lib/pipe/websocket');
 const { WritableOutlet } = require('../../lib/pipe/writable');
 const { deadline, until, webSocketServer } = require('./rig');
@@ -20,26 +20,14 @@ function event(data) {
 }
 
 /**
- * @param {Outlet} outlet
- * @param {Partial<import('../../lib/pipe/tap').Settings> & { make?: any, kind?: any }} [options]
+ * @param {Outlet<any>} outlet
+ * @param {{ make?: any, kind?: any, highWater?: number, slow?: any } & Partial<import('../../lib/pipe/tap').Listeners>} [options]
  */
-function tapOn(outlet, { make, kind = 'stream', ...options } = {}) {
+function tapOn(outlet, { make, kind = 'stream', highWater = 1024, slow = 'pause', ...listeners } = {}) {
   const counters = new Counters();
   const lane = { left: 0, resumed: 0 };
-  const tap = new Tap(
-    outlet,
-    {
-      framer: framerOf(make, kind),
-      highWater: 1024,
-      slow: 'pause',
-      compress: false,
-      onDrop: undefined,
-      onLag: undefined,
-      onClose: undefined,
-      ...options,
-    },
-    counters,
-  );
+  const way = new Way(counters, framerOf(make, kind), highWater, slow, false);
+  const tap = new Tap(outlet, way, { onDrop: undefined, onLag: undefined, onClose: undefined, ...listeners });
   tap.begin(/** @type {any} */ ({ leave: () => lane.left++, resume: () => lane.resumed++ }));
   return { tap, counters, lane };
 }
