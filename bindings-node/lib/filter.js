@@ -197,4 +197,4 @@ function rethrown(work) {
   }
 }
 
-module.exports = { Filter };
+exports.Filter = Filter;

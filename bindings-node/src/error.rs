@@ -32,6 +32,10 @@ pub enum Code {
     TooLarge,
     /// As many topics are counted as the hub was made for.
     TooMany,
+    /// An address that cannot be listened on.
+    Listen,
+    /// The system refused something.
+    System,
     /// Use after the end.
     Closed,
     /// A hub that is not there any more.
@@ -52,6 +56,8 @@ impl AsRef<str> for Code {
             Code::Position => "ERR_POSITION",
             Code::TooLarge => "ERR_TOO_LARGE",
             Code::TooMany => "ERR_TOO_MANY",
+            Code::Listen => "ERR_LISTEN",
+            Code::System => "ERR_SYSTEM",
             Code::Closed => "ERR_CLOSED",
             Code::NoHub => "ERR_NO_HUB",
         }

@@ -41,10 +41,6 @@ pub(crate) fn compile_filter(text: String) -> Result<Either<NativeFilter, Native
 
 impl NativeFilter {
     /// The filter itself.
-    #[allow(
-        dead_code,
-        reason = "for the calls that take a filter: hub, matcher, gateway"
-    )]
     pub(crate) fn filter(&self) -> &Filter {
         &self.filter
     }

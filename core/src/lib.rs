@@ -45,6 +45,8 @@ mod predicate;
 #[cfg(not(loom))]
 mod selector;
 #[cfg(not(loom))]
+mod slab;
+#[cfg(not(loom))]
 mod subscription;
 
 #[cfg(loom)]

@@ -11,8 +11,9 @@
 use std::fmt;
 
 use crate::fields::{Attributes, Fields, Path, PathId, ValueRef};
-use crate::index::{EntryId, FilterIndex, Scratch, Slab};
+use crate::index::{EntryId, FilterIndex, Scratch};
 use crate::predicate::Filter;
+use crate::slab::Slab;
 
 /// The number of a member of a [`Matcher`], until it is removed.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]

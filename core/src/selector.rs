@@ -117,6 +117,11 @@ impl Selector {
         self.patterns.iter()
     }
 
+    /// The filter, unless it admits everything.
+    pub fn named_filter(&self) -> Option<&Filter> {
+        self.filter.as_ref()
+    }
+
     pub(crate) fn insert_topic(&mut self, topic: Topic) -> bool {
         let place = self.topics.binary_search(&topic);
         place.map_err(|at| self.topics.insert(at, topic)).is_err()

@@ -25,7 +25,6 @@ mod member;
 mod paths;
 mod plan;
 mod shapes;
-mod slab;
 #[cfg(test)]
 mod tests;
 
@@ -37,12 +36,12 @@ use hashbrown::HashTable;
 
 use crate::fields::{Fields, Path, Projection};
 use crate::predicate::Filter;
+use crate::slab::Slab;
 pub use explain::{Access, Explanation, Probe};
 use keyed::Keyed;
 use member::{Filters, Member};
 use paths::Paths;
 use shapes::Shapes;
-pub(crate) use slab::Slab;
 
 /// The number of a filter in one index, until it is removed.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]

@@ -19,9 +19,9 @@ use super::hash;
 use super::keyed::{Keyed, Under};
 use super::member::{Filters, Member};
 use super::plan;
-use super::slab::Slab;
 use crate::fields::{Fields, PathId};
 use crate::predicate::Filter;
+use crate::slab::Slab;
 
 pub(super) struct Shapes {
     shapes: Slab<Shape>,

@@ -275,7 +275,7 @@ impl Lane {
     pub fn lag(&self, member: MemberId) -> Option<u64> {
         let (number, place) = self.place_of(member)?;
         let group = self.groups[number as usize].as_ref()?;
-        Some(group.lag(member, place))
+        Some(group.lag(place))
     }
 
     /// What a member gets, as it stands now. `None` when the lane has no such member or
@@ -305,6 +305,9 @@ impl Lane {
 
     /// Lets a member go on whose sink said [`Flow::Stalled`]. Commands that other threads
     /// have posted are carried out first.
+    ///
+    /// Turn the lane after it: a callback or a descriptor is not rung for what the owner
+    /// does itself.
     pub fn resume(&mut self, member: MemberId) {
         self.carry_out_controls();
         if self.shared.ids.gave(member) {
@@ -327,11 +330,11 @@ impl Lane {
     }
 
     fn go_on(&mut self, member: MemberId) {
-        let Some((number, _)) = self.locations.find(member) else {
+        let Some((number, place)) = self.locations.find(member) else {
             return;
         };
         if let Some(group) = &mut self.groups[number as usize]
-            && group.resume(member)
+            && group.resume(member, place)
         {
             self.enqueue(number);
         }
@@ -419,6 +422,7 @@ impl Lane {
             Some(number) => number,
             None => {
                 let number = self.free.pop().unwrap_or_else(|| {
+                    make_room(&mut self.groups);
                     self.groups.push(None);
                     self.groups.len() as u32 - 1
                 });
@@ -464,8 +468,9 @@ impl Lane {
     /// Waits in a task until there is something to do.
     pub async fn ready(&mut self) {
         let post = &self.shared.post;
+        let has_own = !self.ready.is_empty();
         poll_fn(|cx| {
-            if post.is_called() {
+            if has_own || post.is_called() {
                 return Poll::Ready(());
             }
             post.listen(Bell::Task(cx.waker().clone()));
@@ -482,7 +487,7 @@ impl Lane {
     /// there is.
     pub fn wait(&mut self, timeout: Duration) -> bool {
         let post = &self.shared.post;
-        if post.is_called() {
+        if !self.ready.is_empty() || post.is_called() {
             return true;
         }
         post.listen(Bell::Thread(thread::current()));
@@ -551,6 +556,14 @@ impl Lane {
             let mut bytes = [0; 64];
             while matches!(listen.read(&mut bytes), Ok(n) if n == bytes.len()) {}
         }
+    }
+}
+
+/// Room for one more, and for an eighth ahead: not for as many again, since a lane may
+/// have very many.
+fn make_room<T>(list: &mut Vec<T>) {
+    if list.len() == list.capacity() {
+        list.reserve_exact(list.len() / 8 + 16);
     }
 }
 

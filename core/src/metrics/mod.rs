@@ -237,7 +237,8 @@ pub struct Stats {
     /// Events that subscribers were told they missed. Of one that is closed as a slow
     /// consumer, nobody counts.
     pub missed: u64,
-    /// Events whose payload some filter wanted to read and that is not a JSON object.
+    /// Events whose payload some filter wanted to read and that is not a JSON object, as
+    /// far as it [had to be read](crate::Filter#the-payload).
     pub unreadable: u64,
 
     /// Unread events pushed out of a feed by newer ones.

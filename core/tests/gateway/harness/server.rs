@@ -106,8 +106,9 @@ impl Setup {
                 asked.asked.fetch_add(1, Ordering::SeqCst);
                 answer(request)
             })
-            .on_end(move |visitor: &Visitor, why| {
-                ended.ended.lock().push((visitor.name.clone(), why));
+            .on_end(move |client: &Client<Visitor>, why| {
+                let name = client.session().name.clone();
+                ended.ended.lock().push((name, why));
             })
             .on_subscribe(|_, wish| decide(wish))
             .limits(self.limits)

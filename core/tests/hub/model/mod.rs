@@ -58,6 +58,8 @@ enum Op {
         remote: bool,
         want: Want,
     },
+    /// Joins another's lane and asks for the same.
+    JoinLike(usize),
     Leave {
         member: usize,
         remote: bool,
@@ -153,6 +155,7 @@ fn op() -> impl Strategy<Value = Op> {
         4 => (which(), change()).prop_map(|(sub, change)| Op::Rename(sub, change)),
         5 => (which(), any::<bool>(), want())
             .prop_map(|(lane, remote, want)| Op::Join { lane, remote, want }),
+        4 => which().prop_map(Op::JoinLike),
         2 => (which(), any::<bool>()).prop_map(|(member, remote)| Op::Leave { member, remote }),
         3 => (which(), 0..4_usize).prop_map(|(member, taken)| Op::WillStall(member, taken)),
         1 => which().prop_map(Op::WillClose),

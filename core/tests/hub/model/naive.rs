@@ -248,10 +248,11 @@ impl Reader {
         Next::Nothing
     }
 
-    /// Steps over what has been replaced and not lost.
-    pub(super) fn pass_replaced(&mut self) {
-        let unread = &self.queue[self.read..];
-        let replaced = unread.iter().take_while(|(_, f)| *f == Fate::Replaced);
+    /// Steps over what has been replaced and not lost, up to the event of this number: it
+    /// may be among them and come all the same.
+    pub(super) fn pass_replaced(&mut self, number: usize) {
+        let unread = self.queue[self.read..].iter();
+        let replaced = unread.take_while(|(n, f)| *f == Fate::Replaced && *n != number);
         if self.backlog.is_empty() && self.missed() == 0 {
             self.read += replaced.count();
         }

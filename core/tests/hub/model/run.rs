@@ -123,6 +123,7 @@ impl Run {
             } => self.publish(topic, fields, key, size),
             Op::Subscribe(want) => self.subscribe(&want),
             Op::Join { lane, remote, want } => self.join(lane % LANES, remote, &want),
+            Op::JoinLike(member) => self.join_like(member),
             Op::Leave { member, remote } => self.leave(member, remote),
             Op::WillStall(member, taken) => {
                 if let Some((_, member)) = self.member(member) {
@@ -414,6 +415,24 @@ impl Run {
             leaving: false,
         };
         self.members.insert(token, member);
+    }
+
+    fn join_like(&mut self, choice: usize) {
+        let Some((_, Member { lane, reader, .. })) = self.member(choice) else {
+            return;
+        };
+        let bits = |set: &BTreeSet<usize>| set.iter().fold(0, |bits, i| bits | 1 << i);
+        let want = Want {
+            topics: bits(&reader.topics),
+            patterns: bits(&reader.patterns),
+            filter: reader.filter,
+            overflow: reader.overflow,
+            events: reader.events,
+            bytes: reader.bytes,
+            resume: None,
+        };
+        let lane = *lane;
+        self.join(lane, false, &want);
     }
 
     fn member(&mut self, choice: usize) -> Option<(Token, &mut Member)> {

@@ -1,0 +1,180 @@
+'use strict';
+
+const { Channel } = require('../contenders/channel');
+const objects = require('../contenders/objects');
+const { Unit } = require('../harness/rounds');
+const { Line, target } = require('../harness/report');
+const { median } = require('../harness/samples');
+const { documentEvent } = require('../load/documents');
+const { Heartbeat } = require('../load/heartbeat');
+const { SUBSCRIBERS, TOPIC, Tally, consume, turn, until } = require('../load/subscribers');
+
+const LAST = 'last delivery';
+const BLOCK = 'longest block';
+
+/** The hub's default slice, in nanoseconds. */
+const SLICE = 4e6;
+
+const EVENTS = 7;
+const WARM = 5;
+
+/** @typedef {{ name: string, open: () => { iterate: () => any, publish: (event: any) => void, encode?: (event: any) => any, read?: (taken: any) => any } }} Contender */
+
+/** @type {Contender} */
+const hub = {
+  name: 'distributary, `hub.subscribe`',
+  open() {
+    const { Hub } = require('distributary');
+    const hub = new Hub();
+    return {
+      iterate: () => hub.subscribe(TOPIC),
+      publish: (message) => hub.publish(TOPIC, message),
+      encode: (event) => Buffer.from(JSON.stringify(event)),
+      read: (event) => event.json(),
+    };
+  },
+};
+
+/** @type {Contender} */
+const dropIn = {
+  name: 'distributary/graphql',
+  open() {
+    const { PubSub } = require('distributary/graphql');
+    return plain(new PubSub());
+  },
+};
+
+/** @type {Contender} */
+const graphqlSubscriptions = {
+  name: 'graphql-subscriptions',
+  open() {
+    const { PubSub } = require('graphql-subscriptions');
+    return plain(new PubSub());
+  },
+};
+
+/** As most users of it have it, for each iterator has its own arguments. @type {Contender} */
+const withFilter = {
+  name: 'graphql-subscriptions + withFilter of all',
+  open() {
+    const { iterate, publish } = objects.graphqlSubscriptions.open();
+    return { iterate: () => iterate({ number: 0, where: {}, variables: {}, admits: () => true }), publish };
+  },
+};
+
+/** @type {Contender} */
+const yoga = {
+  name: "graphql-yoga's pubsub",
+  open() {
+    const { createPubSub } = require('@graphql-yoga/subscription');
+    const pubsub = createPubSub();
+    return { iterate: () => pubsub.subscribe(TOPIC), publish: (event) => pubsub.publish(TOPIC, event) };
+  },
+};
+
+/** @type {Contender} */
+const mqemitter = {
+  name: 'mqemitter',
+  open() {
+    const { iterate, publish } = objects.mqemitter.open();
+    return { iterate: () => iterate({ number: 0, where: {}, variables: {}, admits: () => true }), publish };
+  },
+};
+
+/** @type {Contender} */
+const set = {
+  name: '`Set` of iterators',
+  open() {
+    /** @type {Set<Channel<any>>} */
+    const channels = new Set();
+    return {
+      iterate() {
+        const channel = new Channel();
+        channels.add(channel);
+        return channel;
+      },
+      publish(event) {
+        for (const channel of channels) channel.push(event);
+      },
+    };
+  },
+};
+
+/** @returns {ReturnType<Contender['open']>} */
+function plain(/** @type {any} */ pubsub) {
+  return {
+    iterate: () => pubsub.asyncIterableIterator(TOPIC),
+    publish: (event) => void pubsub.publish(TOPIC, event),
+  };
+}
+
+/** @param {Contender} contender */
+const contender = ({ name, open }) => ({
+  name,
+  async run() {
+    const { iterate, publish, encode = (event) => event, read = (taken) => taken } = open();
+    const arrived = new Tally();
+    let last = 0;
+    let expected = 0;
+    const tally = {
+      take(/** @type {any} */ subscriber, /** @type {any} */ taken) {
+        arrived.take(subscriber, read(taken));
+        if (arrived.count === expected) last = performance.now();
+      },
+    };
+    for (let number = 0; number < SUBSCRIBERS; number += 1) void consume(iterate(), /** @type {any} */ ({ number }), tally);
+    await turn();
+    const events = Array.from({ length: WARM + EVENTS }, (_, serial) => encode(documentEvent(serial, serial, 1_000)));
+    const heartbeat = new Heartbeat();
+    const times = [];
+    const all = new Tally();
+    let longest = 0;
+    for (const [serial, event] of events.entries()) {
+      // Each event finds a heap without the garbage of the one before, as it would with time between them.
+      globalThis.gc?.();
+      await turn();
+      expected += SUBSCRIBERS;
+      for (let number = 0; number < SUBSCRIBERS; number += 1) all.take(/** @type {any} */ ({ number }), { serial });
+      await turn();
+      heartbeat.begin();
+      const started = performance.now();
+      publish(event);
+      await until(() => arrived.count >= expected, () => `${arrived.count} of ${expected}`);
+      await turn();
+      if (serial < WARM) continue;
+      times.push((last - started) * 1e6);
+      longest = Math.max(longest, heartbeat.longest);
+    }
+    heartbeat.stop();
+    arrived.check(all);
+    return [median(times), longest];
+  },
+});
+
+module.exports = {
+  name: 'fanout',
+  question:
+    'One event to 10,000 iterators without a filter: from publish until the last `for await` loop has it, and how ' +
+    'long the loop is blocked at most.',
+  rounds: 5,
+  figures: [
+    [LAST, Unit.NANOS],
+    [BLOCK, Unit.NANOS],
+  ],
+  contenders: [hub, dropIn, graphqlSubscriptions, withFilter, yoga, mqemitter, set].map(contender),
+  lines(of) {
+    const peers = [graphqlSubscriptions, withFilter, yoga, mqemitter, set];
+    const beside = (/** @type {Contender} */ ours, /** @type {string} */ way) => [
+      ...peers.map(({ name }) => {
+        const sooner = name === graphqlSubscriptions.name ? { target: target.ratioAtMost(1 / 5) } : {};
+        return new Line(`${way}: last delivery`, of(ours.name, LAST), { peer: of(name, LAST), ...sooner });
+      }),
+      new Line(`${way}: longest block`, of(ours.name, BLOCK), {
+        target: target.atMost(1.5 * SLICE),
+        note: 'one and a half times the slice of 4 ms',
+      }),
+      ...peers.map(({ name }) => new Line(`${way}: longest block`, of(ours.name, BLOCK), { peer: of(name, BLOCK) })),
+    ];
+    return [...beside(hub, 'hub'), ...beside(dropIn, 'drop-in')];
+  },
+};

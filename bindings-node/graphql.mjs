@@ -1,0 +1,3 @@
+import graphql from './graphql.js';
+
+export const { PubSub, PubSubEngine, RedisPubSub, where, whereArgs, withFilter } = graphql;

@@ -1,0 +1,76 @@
+'use strict';
+
+// A connected client, as the application holds it: a number that the native half knows, and the session. It outlives
+// the connection, and then does nothing.
+
+const { described, typeError } = require('../errors');
+const { jsonText } = require('../json-text');
+const { called } = require('./called');
+const { wanted } = require('./wanted');
+
+/** A client that is, or was, connected. */
+class Client {
+  #native;
+
+  /**
+   * @param {import('../../native').NativeGateway} native
+   * @param {number} id
+   * @param {unknown} session
+   */
+  constructor(native, id, session) {
+    this.#native = native;
+    /** Names the connection among all that this gateway ever had. */
+    this.id = id;
+    /** What `authorize` gave it. */
+    this.session = session;
+  }
+
+  /**
+   * Sends a message to this client alone.
+   *
+   * @param {unknown} message
+   */
+  send(message) {
+    if (typeof message === 'string') return this.#native.sendText(this.id, message);
+    if (message instanceof Uint8Array) return this.#native.sendBytes(this.id, message);
+    return this.#native.sendText(this.id, jsonText(message, { code: 'ERR_BAD_PAYLOAD', name: 'message' }));
+  }
+
+  /**
+   * Subscribes the client to more.
+   *
+   * @param {unknown} selector
+   * @returns {number} for `unsubscribe`; 0 if the client has gone
+   */
+  subscribe(selector) {
+    const native = wanted(selector, 'client.subscribe(selector)');
+    return called(() => this.#native.subscribe(this.id, native));
+  }
+
+  /**
+   * Ends a subscription that `subscribe` made.
+   *
+   * @param {number} subscription
+   */
+  unsubscribe(subscription) {
+    if (!Number.isInteger(subscription) || subscription < 0) {
+      const found = described(subscription);
+      throw typeError('ERR_BAD_OPTION', `client.unsubscribe(subscription): give what \`subscribe\` returned, not ${found}`);
+    }
+    return this.#native.unsubscribe(this.id, subscription);
+  }
+
+  /**
+   * Closes the connection.
+   *
+   * @param {string} [reason]
+   */
+  close(reason = '') {
+    if (typeof reason !== 'string' || Buffer.byteLength(reason) > 123) {
+      throw typeError('ERR_BAD_OPTION', `client.close(reason): a text of at most 123 bytes, not ${described(reason)}`);
+    }
+    return this.#native.closeClient(this.id, reason);
+  }
+}
+
+module.exports = { Client };

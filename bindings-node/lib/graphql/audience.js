@@ -1,0 +1,154 @@
+'use strict';
+
+// Those who are subscribed to one trigger, and how one message reaches them.
+//
+// Subscriptions with a filter stand in a Matcher, which names those that a message is for in one call; all others
+// in a Set. Both are in the order of subscribing, and delivery merges them. Delivery is synchronous. Whoever leaves
+// meanwhile gets nothing more, whoever joins meanwhile nothing yet, and whoever throws does not stop the others: the
+// first error goes to the caller when all have been served. Joining and leaving cost the same however many there are.
+
+const { Matcher } = require('../matching/matcher');
+const { FirstError } = require('./first-error');
+const { Message } = require('./message');
+
+/** @typedef {import('../filter').Filter} Filter */
+/** @typedef {{ offer(message: Message): void, end(): void }} Sink */
+
+/** @type {readonly Subscription[]} */
+const NOBODY = Object.freeze([]);
+
+/** One callback or iterator at one trigger. To who looks into a PubSub it is a pair: the trigger and the listener. */
+class Subscription {
+  /** @type {Audience | null} null once it has left */
+  audience = null;
+  /** Its place in the Matcher, -1 without a filter. */
+  ticket = -1;
+
+  /**
+   * @param {number} id ascending in the order of subscribing
+   * @param {string} trigger
+   * @param {Function | Sink} target
+   */
+  constructor(id, trigger, target) {
+    this.id = id;
+    this.trigger = trigger;
+    this.target = target;
+  }
+
+  get 0() {
+    return this.trigger;
+  }
+
+  get 1() {
+    const { target } = this;
+    return typeof target === 'function' ? target : (/** @type {any} */ payload) => target.offer(new Message(payload));
+  }
+
+  get length() {
+    return 2;
+  }
+
+  *[Symbol.iterator]() {
+    yield this[0];
+    yield this[1];
+  }
+}
+
+class Audience {
+  /** @type {Promise<void> | null} until the subscription to the trigger itself stands; it stays if that fails */
+  pending = null;
+  /** @type {Set<Subscription>} those without a filter */
+  #all = new Set();
+  /** @type {Matcher | null} those with one */
+  #matcher = null;
+  /** The id of who joined last. */
+  #last = -1;
+
+  get size() {
+    return this.#all.size + (this.#matcher?.size ?? 0);
+  }
+
+  /** Whether somebody wants every message. */
+  get wantsAll() {
+    return this.#all.size > 0;
+  }
+
+  /**
+   * @param {Subscription} subscription
+   * @param {Filter | undefined} filter
+   */
+  add(subscription, filter) {
+    if (filter === undefined || filter.isAll) this.#all.add(subscription);
+    else subscription.ticket = (this.#matcher ??= new Matcher()).add(filter, subscription);
+    subscription.audience = this;
+    this.#last = subscription.id;
+  }
+
+  /** @param {Subscription} subscription one of this audience */
+  remove(subscription) {
+    if (subscription.ticket < 0) this.#all.delete(subscription);
+    else this.#matcher?.remove(subscription.ticket);
+    subscription.audience = null;
+  }
+
+  /**
+   * Those whose filter a payload satisfies.
+   *
+   * @param {any} payload
+   * @returns {readonly Subscription[]}
+   */
+  match(payload) {
+    return this.#matcher === null ? NOBODY : /** @type {Subscription[]} */ (this.#matcher.match(payload));
+  }
+
+  /**
+   * The same for a message as it came, without reading more of it than the filters name.
+   *
+   * @param {Buffer | string} message
+   * @returns {readonly Subscription[]}
+   */
+  matchBytes(message) {
+    return this.#matcher === null ? NOBODY : /** @type {Subscription[]} */ (this.#matcher.matchBytes(message));
+  }
+
+  /**
+   * Hands a message to those whom it matched and to all without a filter.
+   *
+   * @param {Message} message
+   * @param {readonly Subscription[]} matched
+   */
+  deliver(message, matched) {
+    const errors = new FirstError();
+    const last = this.#last;
+    let next = 0;
+    if (this.#all.size > 0) {
+      for (const subscription of this.#all) {
+        if (subscription.id > last) break;
+        while (next < matched.length && matched[next].id < subscription.id) this.#give(matched[next++], message, errors);
+        this.#give(subscription, message, errors);
+      }
+    }
+    while (next < matched.length) this.#give(matched[next++], message, errors);
+    errors.rethrow();
+  }
+
+  /**
+   * @param {Subscription} subscription
+   * @param {Message} message
+   * @param {FirstError} errors
+   */
+  #give(subscription, message, errors) {
+    if (subscription.audience !== this) return;
+    const { target } = subscription;
+    try {
+      if (typeof target === 'function') message.call(target);
+      else target.offer(message);
+    } catch (error) {
+      errors.add(error);
+    }
+  }
+}
+
+exports.Audience = Audience;
+exports.Subscription = Subscription;
+exports.NOBODY = NOBODY;

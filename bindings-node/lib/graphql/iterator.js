@@ -1,0 +1,285 @@
+'use strict';
+
+// The async iterators of a PubSub: when they subscribe and when they leave. What they have to read is in inbox.js.
+//
+// Nothing is subscribed before the first next(), and then it is in its turn. With a PubSub of this package whose
+// `subscribe` is its own, the iterator joins directly: its filter goes into the index, and no callback and no promise
+// is made for it. With any other engine it goes through the public `subscribe`, by a callback that knows its
+// iterator, so that a `subscribe` that hands it on to ours comes to the same.
+
+const { described, typeError } = require('../errors');
+const { Filter } = require('../filter');
+const { FirstError } = require('./first-error');
+const { Gate } = require('./gate');
+const { Inbox, LEAVE, NAMES } = require('./inbox');
+const { limitsOf } = require('./limits');
+const { matches } = require('./matches');
+const { Message } = require('./message');
+
+/** @typedef {import('./audience').Subscription} Subscription */
+/** @typedef {import('./gate').Closure} Closure */
+/** @typedef {{ target: Gate | Inbox, filter: Filter | undefined }} Destination */
+
+/** Subscribes an iterator: a method of engines that can. */
+const JOIN = Symbol('join');
+/** The `subscribe` that JOIN may be called in place of. */
+const STOCK = Symbol('stock subscribe');
+
+const IDLE = 0;
+const LIVE = 1;
+const LEFT = 2;
+
+/** @type {Readonly<Record<string, any>>} */
+const NO_OPTIONS = Object.freeze({});
+
+/** @param {Inbox} inbox */
+const open = (inbox) => inbox.open();
+
+/** @type {WeakMap<Function, Destination>} of the callbacks that iterators subscribe with */
+const destinations = new WeakMap();
+
+/**
+ * Where an iterator's callback leads, so that a `subscribe` that was handed it can join the iterator instead.
+ *
+ * @param {unknown} listener
+ * @returns {Destination | undefined}
+ */
+function destinationOf(listener) {
+  return typeof listener === 'function' ? destinations.get(listener) : undefined;
+}
+
+/**
+ * Lets only some messages through to the queue of an iterator: one of ours, before its first next(), that is read
+ * through our own `next`. Says whether that was possible.
+ *
+ * @type {(iterator: any, condition: Filter | Closure, args: any, context: any, info: any) => boolean}
+ */
+let restrict;
+
+class PubSubAsyncIterator {
+  /** @type {typeof IDLE | typeof LIVE | typeof LEFT} */
+  #stage = IDLE;
+  #engine;
+  #triggers;
+  #options;
+  /** @type {Filter | undefined} kept until it is in the index */
+  #filter;
+  #inbox;
+  /** @type {Gate | Inbox} where messages go: through closures, where there are some */
+  #target;
+  /** @type {Subscription | Subscription[] | Promise<number[]> | null} ids where the engine gives no more than them */
+  #joined = null;
+
+  /**
+   * @param {any} engine
+   * @param {string | readonly string[]} triggers
+   * @param {any} [options]
+   */
+  constructor(engine, triggers, options) {
+    this.#engine = engine;
+    this.#triggers = checkedTriggers(triggers);
+    this.#options = options ?? NO_OPTIONS;
+    this.#filter = Filter.from(this.#options.where, this.#options.variables);
+    this.#inbox = new Inbox(limitsOf(engine).with(this.#options, 'asyncIterator(triggers, options)'), this);
+    this.#target = this.#inbox;
+  }
+
+  next() {
+    if (this.#stage === IDLE) this.#start();
+    return this.#inbox.take();
+  }
+
+  /** @returns {Promise<{ value: undefined, done: true }>} */
+  return() {
+    try {
+      const left = this.#leave();
+      if (left !== undefined) return left.then(() => ({ value: undefined, done: true }));
+    } catch (error) {
+      return Promise.reject(error);
+    } finally {
+      this.#inbox.discard();
+    }
+    return Promise.resolve({ value: undefined, done: true });
+  }
+
+  /**
+   * @param {unknown} error
+   * @returns {Promise<never>}
+   */
+  throw(error) {
+    return this.return().then(() => Promise.reject(error));
+  }
+
+  [Symbol.asyncIterator]() {
+    return this;
+  }
+
+  /** @internal the inbox gives up */
+  [LEAVE]() {
+    this.#leave()?.catch(ignore);
+  }
+
+  /** @internal */
+  get [NAMES]() {
+    return typeof this.#triggers === 'string' ? [this.#triggers] : this.#triggers.map(String);
+  }
+
+  #start() {
+    this.#stage = LIVE;
+    if (this.#engine[STOCK] !== undefined && this.#engine.subscribe === this.#engine[STOCK]) this.#join();
+    else this.#subscribe();
+  }
+
+  #join() {
+    /** @type {Promise<void>[] | null} */
+    let pending = null;
+    const join = (/** @type {string} */ trigger) => {
+      const subscription = this.#engine[JOIN](trigger, this.#target, this.#options, this.#filter);
+      if (subscription.audience.pending !== null) (pending ??= []).push(subscription.audience.pending);
+      return subscription;
+    };
+    try {
+      if (typeof this.#triggers === 'string') {
+        this.#joined = join(this.#triggers);
+      } else {
+        /** @type {Subscription[]} */
+        const joined = [];
+        this.#joined = joined;
+        for (const trigger of this.#triggers) joined.push(join(trigger));
+      }
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    // The index has it now.
+    this.#filter = undefined;
+    if (pending === null) Promise.resolve(this.#inbox).then(open);
+    else Promise.all(pending).then(() => this.#inbox.open(), (error) => this.#fail(error));
+  }
+
+  #subscribe() {
+    const filter = this.#filter;
+    const target = this.#target;
+    const listener = (/** @type {any} */ payload) => {
+      if (filter === undefined || matches(filter, payload)) target.offer(new Message(payload));
+    };
+    destinations.set(listener, { target, filter });
+    const triggers = typeof this.#triggers === 'string' ? [this.#triggers] : this.#triggers;
+    const engine = this.#engine;
+    // Where one fails the others are left again, so all are waited for.
+    const settled = Promise.allSettled(triggers.map(async (trigger) => engine.subscribe(trigger, listener, this.#options)));
+    const joined = settled.then((all) => all.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])));
+    this.#joined = joined;
+    settled.then((all) => {
+      const failed = all.find((one) => one.status === 'rejected');
+      if (failed === undefined) this.#inbox.open();
+      else this.#fail(/** @type {PromiseRejectedResult} */ (failed).reason);
+    });
+  }
+
+  /** @param {unknown} error */
+  #fail(error) {
+    if (this.#stage === LEFT) return;
+    this.#inbox.fail(error);
+    this[LEAVE]();
+  }
+
+  /** @returns {Promise<void> | undefined} where the ids must be waited for */
+  #leave() {
+    const joined = this.#joined;
+    this.#stage = LEFT;
+    this.#joined = null;
+    this.#filter = undefined;
+    if (joined === null) return undefined;
+    if (joined instanceof Promise) return joined.then((ids) => unsubscribeAll(this.#engine, ids));
+    if (Array.isArray(joined)) {
+      unsubscribeAll(this.#engine, joined.filter(isStanding).map((subscription) => subscription.id));
+    } else if (isStanding(joined)) {
+      this.#engine.unsubscribe(joined.id);
+    }
+    return undefined;
+  }
+
+  /**
+   * @param {Filter | Closure} condition
+   * @param {any} args
+   * @param {any} context
+   * @param {any} info
+   */
+  #restrict(condition, args, context, info) {
+    if (!(condition instanceof Filter)) {
+      const gate = new Gate(condition, args, context, info, this.#inbox);
+      if (this.#target instanceof Gate) this.#target.append(gate);
+      else this.#target = gate;
+    } else if (this.#filter === undefined) {
+      this.#filter = condition;
+    } else {
+      // The index takes one filter of a subscription; a second one is asked as a closure is.
+      this.#restrict((payload) => matches(condition, payload), args, context, info);
+    }
+  }
+
+  static {
+    restrict = (iterator, condition, args, context, info) => {
+      if (!(#inbox in iterator) || iterator.#stage !== IDLE) return false;
+      if (iterator.next !== PubSubAsyncIterator.prototype.next) return false;
+      iterator.#restrict(condition, args, context, info);
+      return true;
+    };
+  }
+}
+
+if (typeof Symbol.asyncDispose === 'symbol') {
+  Object.defineProperty(PubSubAsyncIterator.prototype, Symbol.asyncDispose, {
+    value: /** @this {PubSubAsyncIterator} */ async function dispose() {
+      await this.return();
+    },
+    writable: true,
+    configurable: true,
+  });
+}
+
+/** @param {Subscription} subscription */
+function isStanding(subscription) {
+  return subscription.audience !== null;
+}
+
+/**
+ * All are unsubscribed, whatever one of them throws.
+ *
+ * @param {any} engine
+ * @param {number[]} ids
+ */
+function unsubscribeAll(engine, ids) {
+  const errors = new FirstError();
+  for (const id of ids) {
+    try {
+      engine.unsubscribe(id);
+    } catch (error) {
+      errors.add(error);
+    }
+  }
+  errors.rethrow();
+}
+
+function ignore() {}
+
+/**
+ * @param {unknown} triggers
+ * @returns {string | readonly string[]}
+ */
+function checkedTriggers(triggers) {
+  const all = Array.isArray(triggers) ? triggers : [triggers];
+  for (const trigger of all) {
+    if (trigger === undefined || trigger === null) {
+      throw typeError('ERR_BAD_TOPIC', `asyncIterator(triggers): a trigger is a name, not ${described(trigger)}`);
+    }
+  }
+  return /** @type {any} */ (triggers);
+}
+
+exports.PubSubAsyncIterator = PubSubAsyncIterator;
+exports.JOIN = JOIN;
+exports.STOCK = STOCK;
+exports.restrict = restrict;
+exports.destinationOf = destinationOf;
