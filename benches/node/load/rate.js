@@ -6,11 +6,12 @@
 const { Tally, turn, until } = require('./subscribers');
 
 /**
- * @typedef {(place: number, expected: Tally) => void} Expect
+ * @typedef {import('./subscribers').Tally} Counts
+ * @typedef {(place: number, expected: Counts) => void} Expect
  *
  * @param {object} job
  * @param {(event: any) => void} job.publish
- * @param {Tally} job.tally where consumers count
+ * @param {Counts} job.tally where consumers count
  * @param {any[]} job.events published one after another, round and round
  * @param {Expect} job.expect adds what the event at this place brings about
  * @param {number} job.batch
@@ -43,4 +44,4 @@ async function rate({ publish, tally, events, expect, batch, seconds }) {
   return perSecond;
 }
 
-module.exports = { rate };
+exports.rate = rate;

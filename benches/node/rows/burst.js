@@ -73,12 +73,13 @@ const contender = ({ name, open }, { subscribers, encode = (event) => event, war
 const encode = (/** @type {any} */ event) => Buffer.from(JSON.stringify(event));
 const ALL = 10_000;
 const FEW = 250;
-/** Not all survive 10,000 subscribers. @param {{ name: string }} contender */
+/** Not all survive 10,000 subscribers. @param {objects.Contender} contender */
 const fewer = (contender) => ({ ...contender, name: `${contender.name}, ${FEW} subscribers` });
 
 const graphqlSubscriptions = fewer(objects.graphqlSubscriptions);
 const yoga = fewer(objects.yoga);
 
+/** @type {import('../harness/rounds').Row} */
 module.exports = {
   name: 'burst',
   question:
@@ -91,7 +92,7 @@ module.exports = {
   ],
   contenders: [
     contender(objects.dropIn, { subscribers: ALL }),
-    contender({ ...bytes.hub, open: () => bytes.hub.open('parsed') }, { subscribers: ALL, encode }),
+    contender(bytes.hub, { subscribers: ALL, encode }),
     contender(graphqlSubscriptions, { subscribers: FEW, warm: 20, rounds: 2 }),
     contender(yoga, { subscribers: FEW, warm: 20, rounds: 1 }),
     contender(objects.mqemitter, { subscribers: ALL, warm: 500 }),

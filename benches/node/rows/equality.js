@@ -28,6 +28,7 @@ const contender = ({ name, slow, open }) => ({
   },
 });
 
+/** @type {import('../harness/rounds').Row} */
 module.exports = {
   name: 'equality',
   question:

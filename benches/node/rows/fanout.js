@@ -151,6 +151,7 @@ const contender = ({ name, open }) => ({
   },
 });
 
+/** @type {import('../harness/rounds').Row} */
 module.exports = {
   name: 'fanout',
   question:

@@ -10,6 +10,7 @@
 const { DistributaryError } = require('../errors');
 const { Ring } = require('./backlog');
 const { Failure } = require('./message');
+const { Subscription } = require('./subscription');
 
 /** @typedef {import('./message').Message} Message */
 /** @typedef {(result: IteratorResult<any> | Promise<never>) => void} Reader resolves the promise of a next() */
@@ -24,6 +25,9 @@ const SHUT = 0;
 const OPEN = 1;
 const ENDED = 2;
 
+/** In the place of an inbox in the constructor of its subscription. */
+function SELF() {}
+
 /** @type {Reader} what the executor below was given last */
 let reader;
 
@@ -32,26 +36,28 @@ function keep(resolve) {
   reader = resolve;
 }
 
-class Inbox {
+class Inbox extends Subscription {
   /** @type {typeof SHUT | typeof OPEN | typeof ENDED} */
   #state = SHUT;
-  #limits;
-  #owner;
+  /** @type {Reader | Ring<Reader> | null} a single one is kept as it is */
+  #readers = null;
+  /** @type {ReturnType<import('./limits').Limits['backlog']> | null} */
+  #queue = null;
   /** How many messages wait, and what they weigh; with those that are held. */
   #events = 0;
   #bytes = 0;
-  /** @type {ReturnType<import('./limits').Limits['backlog']> | null} */
-  #queue = null;
-  /** @type {Reader | Ring<Reader> | null} a single one is kept as it is */
-  #readers = null;
   /** Whether a message was lost since nothing waited. */
   #losing = false;
+  #limits;
+  #owner;
 
   /**
    * @param {import('./limits').Limits} limits
    * @param {Owner} owner
    */
   constructor(limits, owner) {
+    super(SELF);
+    this.target = this;
     this.#limits = limits;
     this.#owner = owner;
   }
