@@ -127,10 +127,11 @@ function pipe(hub, selector, socket, options) {
   const { signal } = given;
   check.signal(signal, WHERE);
   signal?.throwIfAborted();
-  const tap = new Tap(outlet, wayOf(given, outlet, countersOf(hub)), listenersOf(given));
+  const lane = laneOf(hub);
+  const tap = new Tap(outlet, wayOf(given, outlet, lane, countersOf(hub)), listenersOf(given));
   // The client may have gone while the application was looking it up: that is no mistake.
   if (outlet.queued === GONE) tap.end('socket-closed');
-  else tap.begin(laneOf(hub).attach(parsed, tap, Infinity));
+  else tap.begin(lane.attach(parsed, tap));
   if (signal && !tap.ended) endAtAbort(tap, signal);
   return new Pipe(tap, outlet.socket);
 }
@@ -138,9 +139,10 @@ function pipe(hub, selector, socket, options) {
 /**
  * @param {Record<string, any>} given
  * @param {Outlet<any>} outlet
+ * @param {import('./lane').Lane} lane
  * @param {Counters} counters
  */
-function wayOf({ frame, binary, compress, highWater, slow }, outlet, counters) {
+function wayOf({ frame, binary, compress, highWater, slow }, outlet, lane, counters) {
   check.ofType(frame, WHERE, 'frame', 'function');
   const isStream = outlet instanceof WritableOutlet;
   for (const [name, value] of Object.entries({ binary, compress })) {
@@ -150,6 +152,7 @@ function wayOf({ frame, binary, compress, highWater, slow }, outlet, counters) {
     }
   }
   const way = new Way(
+    lane,
     counters,
     framerOf(frame, isStream ? 'stream' : binary ? 'binary' : 'text'),
     check.whole(highWater, WHERE, 'highWater') ?? HIGH_WATER,

@@ -38,6 +38,9 @@ class Outlet {
   socket;
   /** What is written to in the end, where that is known. @type {Writable & { [kDraining]?: Outlet<any> } | null} @readonly */
   stream;
+  /** The lane's turn in which it was written to last. */
+  turn = -1;
+  #gathering = false;
   /** @type {Tap[]} */
   #taps = [];
   #waiting = false;
@@ -115,6 +118,28 @@ class Outlet {
     }
   }
 
+  /**
+   * There are several events for this socket: has the system called once for all that come in this stride of the lane.
+   *
+   * @param {import('../lane').Lane} lane
+   */
+  gather(lane) {
+    if (this.#gathering || !this.stream) return;
+    this.#gathering = true;
+    this.stream.cork();
+    lane.later(this);
+  }
+
+  /** The stride is over. */
+  flush() {
+    this.#gathering = false;
+    try {
+      this.stream?.uncork();
+    } catch (error) {
+      this.gone(asError(error));
+    }
+  }
+
   /** Calls `flow` of all taps once there may be room again. */
   wait() {
     if (this.#waiting) return;
@@ -171,4 +196,12 @@ function refused(stream) {
   return stream.writableEnded || (stream.destroyed && !stream.errored);
 }
 
-module.exports = { Outlet, GONE, BUSY, refused };
+/**
+ * @param {unknown} error
+ * @returns {Error}
+ */
+function asError(error) {
+  return error instanceof Error ? error : new Error(String(error), { cause: error });
+}
+
+module.exports = { Outlet, GONE, BUSY, asError, refused };

@@ -9,7 +9,7 @@
 // - It ends once, and is then neither in the lane nor at the outlet. Whatever goes wrong here ends this tap and no other.
 
 const { Unframed } = require('./frame');
-const { GONE, BUSY } = require('./outlet');
+const { GONE, BUSY, asError } = require('./outlet');
 
 /** @typedef {import('../event').Event} Event */
 /** @typedef {import('../member').Membership} Membership */
@@ -56,13 +56,15 @@ class Counters {
 /** How events are sent: the same object for all taps that send them in the same way. */
 class Way {
   /**
+   * @param {import('../lane').Lane} lane
    * @param {Counters} counters
    * @param {Framer} framer
    * @param {number} highWater
    * @param {Slow} slow
    * @param {boolean} compress
    */
-  constructor(counters, framer, highWater, slow, compress) {
+  constructor(lane, counters, framer, highWater, slow, compress) {
+    this.lane = lane;
     this.counters = counters;
     this.framer = framer;
     this.highWater = highWater;
@@ -73,6 +75,7 @@ class Way {
   /** @param {Way} other */
   equals(other) {
     return (
+      this.lane === other.lane &&
       this.counters === other.counters &&
       this.framer === other.framer &&
       this.highWater === other.highWater &&
@@ -119,6 +122,15 @@ class Tap {
    * @returns {boolean} whether more may come
    */
   deliver(event) {
+    const outlet = this.#outlet;
+    const { lane } = this.#way;
+    if (outlet.turn === lane.turn) outlet.gather(lane);
+    outlet.turn = lane.turn;
+    return this.#send(event);
+  }
+
+  /** @param {Event} event */
+  #send(event) {
     const way = this.#way;
     const frame = way.framer.of(event);
     if (frame === null) return true;
@@ -176,7 +188,7 @@ class Tap {
     const event = this.#held;
     if (event === null) return;
     this.#release();
-    if (this.deliver(event)) this.membership?.resume();
+    if (this.#send(event)) this.membership?.resume();
   }
 
   /** @param {Error} [error] */
@@ -286,14 +298,6 @@ function call(listener, ...args) {
 /** @param {unknown} error */
 function rethrow(error) {
   throw error;
-}
-
-/**
- * @param {unknown} error
- * @returns {Error}
- */
-function asError(error) {
-  return error instanceof Error ? error : new Error(String(error), { cause: error });
 }
 
 module.exports = { Counters, Tap, Way };

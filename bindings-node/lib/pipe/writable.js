@@ -42,6 +42,8 @@ function isWritable(value) {
     typeof value.write === 'function' &&
     typeof value.on === 'function' &&
     typeof value.destroy === 'function' &&
+    typeof value.cork === 'function' &&
+    typeof value.uncork === 'function' &&
     typeof value.writableLength === 'number'
   );
 }
