@@ -169,7 +169,7 @@ class Inbox extends Subscription {
    */
   #hasRoom(message) {
     const { overflow, events, bytes } = this.#limits;
-    if (overflow === 'dropOldest' || overflow === 'keepLatest') return true;
+    if (overflow === 'drop-oldest' || overflow === 'keep-latest') return true;
     // A message that is larger than the whole budget may wait alone.
     if (this.#events < events && (this.#events === 0 || this.#bytes + message.bytes <= bytes)) return true;
     if (overflow === 'disconnect') this.#giveUp();

@@ -68,7 +68,7 @@ test('the process is warned once for a PubSub, onOverflow is told of each iterat
   const warnings = await warningsOf(async () => {
     const pubsub = new PubSub({ budget: { events: 2 }, onOverflow: (info) => told.push(info) });
     await unread(pubsub);
-    await unread(pubsub, { overflow: 'dropOldest', budget: { events: 1 } }, ['a', 'b']);
+    await unread(pubsub, { overflow: 'drop-oldest', budget: { events: 1 } }, ['a', 'b']);
     await unread(pubsub, { onOverflow: (info) => told.push(['its own', info.overflow]) });
     for (const n of [10, 11, 12]) pubsub.publish('a', n);
   });
@@ -76,13 +76,13 @@ test('the process is warned once for a PubSub, onOverflow is told of each iterat
   assert.deepEqual(told.map((info) => (Array.isArray(info) ? info : [info.overflow, info.triggers, info.events])), [
     // The first iterator was still there when the second and third one began.
     ['disconnect', ['a'], 2],
-    ['dropOldest', ['a', 'b'], 2],
+    ['drop-oldest', ['a', 'b'], 2],
     ['its own', 'disconnect'],
   ]);
 });
 
-test('dropOldest keeps the newest, dropNewest the oldest; both go on, and tell of each time they fell behind', async () => {
-  for (const [overflow, kept] of [['dropOldest', [7, 8, 9]], ['dropNewest', [0, 1, 2]]]) {
+test('drop-oldest keeps the newest, drop-newest the oldest; both go on, and tell of each time they fell behind', async () => {
+  for (const [overflow, kept] of [['drop-oldest', [7, 8, 9]], ['drop-newest', [0, 1, 2]]]) {
     const told = [];
     await warningsOf(async () => {
       const pubsub = new PubSub();
@@ -98,10 +98,10 @@ test('dropOldest keeps the newest, dropNewest the oldest; both go on, and tell o
   }
 });
 
-test('keepLatest keeps the newest of each key, in the order of coming', async () => {
+test('keep-latest keeps the newest of each key, in the order of coming', async () => {
   const told = [];
   await warningsOf(async () => {
-    const pubsub = new PubSub({ overflow: 'keepLatest', key: (payload) => payload.id, budget: { events: 3 }, onOverflow: (i) => told.push(i) });
+    const pubsub = new PubSub({ overflow: 'keep-latest', key: (payload) => payload.id, budget: { events: 3 }, onOverflow: (i) => told.push(i) });
     const iterator = await unread(pubsub);
     const publish = (...payloads) => payloads.forEach(([id, n]) => pubsub.publish('a', { id, n }));
     publish(['x', 1], ['y', 1], ['x', 2], ['z', 1], ['x', 3]);
@@ -129,9 +129,9 @@ test('bytes count: a large message may wait alone, and not two of them', async (
   });
 });
 
-test('dropOldest by bytes', async () => {
+test('drop-oldest by bytes', async () => {
   await warningsOf(async () => {
-    const pubsub = new PubSub({ overflow: 'dropOldest', budget: { bytes: 1_000 } });
+    const pubsub = new PubSub({ overflow: 'drop-oldest', budget: { bytes: 1_000 } });
     const iterator = await unread(pubsub);
     for (let i = 0; i < 10; i++) pubsub.publish('a', Buffer.alloc(300, i));
     assert.deepEqual((await drained(iterator)).map((buffer) => buffer[0]), [7, 8, 9]);
@@ -170,7 +170,7 @@ test('what is filtered out does not count', async () => {
 });
 
 test('messages that a closure still decides about count', async () => {
-  for (const overflow of ['disconnect', 'dropNewest', 'dropOldest']) {
+  for (const overflow of ['disconnect', 'drop-newest', 'drop-oldest']) {
     const told = [];
     await warningsOf(async () => {
       const pubsub = new PubSub({ overflow, budget: { events: 3 }, onOverflow: (info) => told.push(info) });
@@ -271,8 +271,8 @@ test('options that are wrong are errors', () => {
     { budget: { events: 0 } },
     { budget: { bytes: -1 } },
     { budget: { event: 5 } },
-    { overflow: 'keepLatest' },
-    { overflow: 'keepLatest', key: 'id' },
+    { overflow: 'keep-latest' },
+    { overflow: 'keep-latest', key: 'id' },
     { onOverflow: true },
   ];
   for (const options of wrong) {
