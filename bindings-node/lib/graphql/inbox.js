@@ -4,8 +4,8 @@
 //
 // It is shut until its subscriptions stand, so that an iterator that is ended in the turn of its first next() ends
 // without a message; while it is open, it never holds both. What waits is bounded by Limits; messages that a
-// closure still decides about (gate.js) count as waiting. It knows nothing of triggers: its owner is told to leave
-// when it gives up.
+// closure still decides about (gate.js) count as waiting. It is a subscription too, the first one of its iterator, so
+// that a message comes to it without a detour; subscribing itself is for its owner, who is told when it gives up.
 
 const { DistributaryError } = require('../errors');
 const { Ring } = require('./backlog');
@@ -25,8 +25,8 @@ const SHUT = 0;
 const OPEN = 1;
 const ENDED = 2;
 
-/** In the place of an inbox in the constructor of its subscription. */
-function SELF() {}
+/** Stands where an inbox cannot name itself yet. */
+function nothing() {}
 
 /** @type {Reader} what the executor below was given last */
 let reader;
@@ -56,7 +56,8 @@ class Inbox extends Subscription {
    * @param {Owner} owner
    */
   constructor(limits, owner) {
-    super(SELF);
+    super(nothing);
+    /** @type {Subscription['target']} where messages for it go: through closures first, where there are some */
     this.target = this;
     this.#limits = limits;
     this.#owner = owner;

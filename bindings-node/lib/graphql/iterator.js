@@ -223,7 +223,8 @@ class PubSubAsyncIterator {
 
   static {
     restrict = (iterator, condition, args, context, info) => {
-      if (!(#inbox in iterator) || iterator.#stage !== IDLE) return false;
+      if (typeof iterator !== 'object' || iterator === null || !(#inbox in iterator)) return false;
+      if (iterator.#stage !== IDLE) return false;
       if (iterator.next !== PubSubAsyncIterator.prototype.next) return false;
       iterator.#restrict(condition, args, context, info);
       return true;
