@@ -7,7 +7,7 @@ const { describe, it } = require('node:test');
 const { setFlagsFromString } = require('node:v8');
 const { runInNewContext } = require('node:vm');
 
-const { connect, heard, serve, stream, until } = require('./rig');
+const { becomes, connect, heard, serve, stream, until } = require('./rig');
 
 setFlagsFromString('--expose-gc');
 const gc = runInNewContext('gc');
@@ -54,7 +54,7 @@ describe('a client', () => {
     }
     client.socket.send('value');
     assert.equal(await client.next(), '{"n":1,"text":"x"}');
-    assert.equal(server.gateway.stats().messagesRead, 6);
+    await becomes(() => server.gateway.stats().messagesRead, 6);
   });
 
   it('that speaks where nobody listens is closed with 1003', async (t) => {

@@ -2,9 +2,8 @@
 
 import type { AddressInfo } from 'node:net';
 
-import { Filter, Hub } from '../../index';
-import { Gateway, deny, reject } from '../../gateway';
-import type { Accept, Ended, EndReason, GatewayClient, GatewayRequest, Rejection } from '../../gateway';
+import { Filter, Gateway, Hub, deny, reject } from '../../index';
+import type { Accept, Ended, EndReason, GatewayClient, GatewayRequest, Rejection } from '../../index';
 
 interface User {
   id: number;
