@@ -14,7 +14,7 @@ const { Outlet, GONE } = require('./pipe/outlet');
 const { Counters, Tap, Way } = require('./pipe/tap');
 const { WebSocketOutlet, isConnecting, isWebSocket } = require('./pipe/websocket');
 const { WritableOutlet, isWritable } = require('./pipe/writable');
-const { parseNames, parseSelector } = require('./selector');
+const { parseSelector } = require('./selector');
 const { disposable } = require('./subscription');
 
 /** @typedef {import('./hub').Hub} Hub */
@@ -80,25 +80,21 @@ class Pipe {
   }
 
   get topics() {
-    return this.#tap.membership?.selector?.topics ?? [];
+    return this.#tap.membership?.topics ?? [];
   }
 
   get patterns() {
-    return this.#tap.membership?.selector?.patterns ?? [];
+    return this.#tap.membership?.patterns ?? [];
   }
 
-  /** @param {unknown} given */
-  add(given) {
-    const { topics, patterns } = parseNames(given, 'pipe.add(names)');
-    const membership = this.#open();
-    return membership.addTopics(topics) + membership.addPatterns(patterns);
+  /** @param {import('../index').Names} names */
+  add(names) {
+    return this.#open().add(names, 'pipe.add(names)');
   }
 
-  /** @param {unknown} given */
-  remove(given) {
-    const { topics, patterns } = parseNames(given, 'pipe.remove(names)');
-    const membership = this.#open();
-    return membership.removeTopics(topics) + membership.removePatterns(patterns);
+  /** @param {import('../index').Names} names */
+  remove(names) {
+    return this.#open().remove(names, 'pipe.remove(names)');
   }
 
   close() {
@@ -217,4 +213,6 @@ function pipeStats(hub) {
   return { pipes, paused, sent, bytes, dropped, missed, tooSlow, writesToClosed };
 }
 
-module.exports = { Pipe, pipe, pipeStats };
+exports.Pipe = Pipe;
+exports.pipe = pipe;
+exports.pipeStats = pipeStats;

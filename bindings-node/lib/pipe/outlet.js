@@ -204,4 +204,8 @@ function asError(error) {
   return error instanceof Error ? error : new Error(String(error), { cause: error });
 }
 
-module.exports = { Outlet, GONE, BUSY, asError, refused };
+exports.Outlet = Outlet;
+exports.GONE = GONE;
+exports.BUSY = BUSY;
+exports.asError = asError;
+exports.refused = refused;

@@ -300,4 +300,6 @@ function rethrow(error) {
   throw error;
 }
 
-module.exports = { Counters, Tap, Way };
+exports.Counters = Counters;
+exports.Tap = Tap;
+exports.Way = Way;

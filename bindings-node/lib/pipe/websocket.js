@@ -156,4 +156,6 @@ function isConnecting(ws) {
   return ws.readyState === CONNECTING;
 }
 
-module.exports = { WebSocketOutlet, isWebSocket, isConnecting };
+exports.WebSocketOutlet = WebSocketOutlet;
+exports.isWebSocket = isWebSocket;
+exports.isConnecting = isConnecting;

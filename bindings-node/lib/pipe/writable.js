@@ -48,4 +48,5 @@ function isWritable(value) {
   );
 }
 
-module.exports = { WritableOutlet, isWritable };
+exports.WritableOutlet = WritableOutlet;
+exports.isWritable = isWritable;

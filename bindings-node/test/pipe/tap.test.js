@@ -53,6 +53,7 @@ class Slow extends Writable {
    * @param {Buffer} _chunk
    * @param {string} _encoding
    * @param {() => void} done
+   * @override
    */
   _write(_chunk, _encoding, done) {
     this.waiting.push(done);
