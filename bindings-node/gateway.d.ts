@@ -86,7 +86,7 @@ export interface GatewayOptions<Session = unknown> {
   limits?: GatewayLimits;
   /**
    * How much of what clients said may wait until this event loop hears it. A client may have a sixteenth of it;
-   * one that says more is closed, and `onError` is told, with the code `ERR_OVERRUN`.
+   * one that says more is closed with code 1013, and `onError` is told, with the code `ERR_OVERRUN`.
    */
   backlog?: {
     /** Default: 65,536. */
@@ -339,6 +339,13 @@ export interface GatewayClient<Session = unknown> {
    * @param reason at most 123 bytes, which the client is told
    */
   close(reason?: string): boolean;
+  /**
+   * Closes the connection for now, because the application cannot keep up with what this client says: with code 1013,
+   * which tells it to come back later. Its ticket stays good.
+   *
+   * @param reason at most 123 bytes, which the client is told
+   */
+  turnAway(reason?: string): boolean;
 }
 
 /** Why a connection ended. */
@@ -355,7 +362,8 @@ export interface Ended {
  *   text message, sent more than it may, spoke where nobody listens.
  * - `silent`: it did not answer a ping in time. `write_timeout`: it took nothing of what waited for it in time.
  * - `slow`: it did not keep up. `lagged`: it missed events and could not be told.
- * - `application`: `client.close()`. `drained`, `closed`: the gateway was. `panicked`: a fault of the gateway's.
+ * - `application`: `client.close()`. `overloaded`: `client.turnAway()`, or it said more than {@link GatewayOptions.backlog}.
+ * - `drained`, `closed`: the gateway or the hub was. `panicked`: a fault of the gateway's.
  */
 export type EndReason =
   | 'left'
@@ -369,6 +377,7 @@ export type EndReason =
   | 'slow'
   | 'lagged'
   | 'application'
+  | 'overloaded'
   | 'panicked'
   | 'drained'
   | 'closed';

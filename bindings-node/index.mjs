@@ -2,4 +2,4 @@
 
 import distributary from './index.js';
 
-export const { DistributaryError, Event, Filter, Hub, LaggedError } = distributary;
+export const { DistributaryError, Event, Filter, Gateway, Hub, LaggedError, deny, reject } = distributary;

@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import type { Event, SelectorOptions } from './index';
+import type { Event, Names, SelectorOptions } from './index';
 
 /** A WebSocket of the package `ws`, as far as a pipe needs to know it. */
 export interface PipeWebSocket {

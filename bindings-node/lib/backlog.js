@@ -56,4 +56,4 @@ class Backlog {
   }
 }
 
-module.exports = { Backlog };
+exports.Backlog = Backlog;

@@ -126,4 +126,5 @@ class Crossing {
   }
 }
 
-module.exports = { Crossing, ROW };
+exports.Crossing = Crossing;
+exports.ROW = ROW;

@@ -31,4 +31,4 @@ class Delivery {
   }
 }
 
-module.exports = { Delivery };
+exports.Delivery = Delivery;

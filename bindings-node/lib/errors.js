@@ -67,4 +67,7 @@ function fromNative(error) {
   return code.startsWith('ERR_BAD_') ? typeError(code, message) : new DistributaryError(code, message);
 }
 
-module.exports = { DistributaryError, typeError, described, fromNative };
+exports.DistributaryError = DistributaryError;
+exports.typeError = typeError;
+exports.described = described;
+exports.fromNative = fromNative;

@@ -151,4 +151,4 @@ class Event {
   }
 }
 
-module.exports = { Event };
+exports.Event = Event;

@@ -26,20 +26,30 @@ const SHARE_FROM = 64 << 10;
 const written = new Float64Array(9);
 const RUNG = 3;
 
-const SECRET = Symbol('joined');
+/** Buffers that can be given away. @type {WeakSet<ArrayBufferLike>} */
+const allocated = new WeakSet();
+
+/** What another thread's hub is joined with. */
+class Share {
+  /**
+   * @param {NativeHub} native
+   * @param {{ slice: number, shareFrom: number }} loop
+   */
+  constructor(native, loop) {
+    this.native = native;
+    this.loop = loop;
+  }
+}
 
 class Hub {
-  /** @type {NativeHub} */
   #native;
   #loop;
-  #closed = false;
 
   /** @param {unknown} [options] */
-  constructor(options, /** @type {unknown} */ secret) {
-    if (secret === SECRET) {
-      const { native, loop } = /** @type {any} */ (options);
-      this.#native = native;
-      this.#loop = loop;
+  constructor(options) {
+    if (options instanceof Share) {
+      this.#native = options.native;
+      this.#loop = options.loop;
       return;
     }
     const where = 'new Hub(options)';
@@ -60,15 +70,29 @@ class Hub {
   static join(token, options) {
     const where = 'Hub.join(token, options)';
     const loop = loopOptions(check.options(options, where, LOOP), where);
-    const [process_, number] = typeof token === 'string' ? token.split(':').slice(1) : [];
-    const native = Number(process_) === process.pid ? NativeHub.join(Number(number)) : null;
+    const [, pid, number] = /^hub:(\d+):(\d+)$/.exec(String(token)) ?? [];
+    const native = Number(pid) === process.pid ? NativeHub.join(Number(number)) : null;
     if (native === null) {
       throw new DistributaryError(
         'ERR_NO_HUB',
-        `${where}: ${described(token)} stands for no hub of this process: it comes from hub.share(), and the hub has to be held by somebody`,
+        `${where}: ${described(token)} stands for no hub of this process: it comes from hub.share(), and somebody has to hold that hub`,
       );
     }
-    return new this({ native, loop }, SECRET);
+    return new this(new Share(native, loop));
+  }
+
+  /**
+   * @param {number} size
+   * @returns {Buffer}
+   */
+  static allocate(size) {
+    const where = 'Hub.allocate(size)';
+    if (check.whole(size, where, 'size', { least: 1, most: 2 ** 32 - 1 }) === undefined) {
+      throw typeError('ERR_BAD_OPTION', `${where}: give a size in bytes`);
+    }
+    const memory = NativeHub.allocate(size);
+    allocated.add(memory);
+    return Buffer.from(memory);
   }
 
   share() {
@@ -105,10 +129,25 @@ class Hub {
    */
   #publishWith(topic, content, options) {
     const where = 'hub.publish(topic, payload, options)';
-    const { attributes, key } = check.options(options, where, ['attributes', 'key', 'transfer']);
+    const { attributes, key, transfer } = check.options(options, where, ['attributes', 'key', 'transfer']);
     check.ofType(key, where, 'key', 'string');
+    check.ofType(transfer, where, 'transfer', 'boolean');
     const { names, values } = toAttributes(attributes, where);
-    this.#native.publishWith(topic, content, key, names, values, written);
+    if (transfer !== true) {
+      this.#native.publishWith(topic, content, key, names, values, written);
+      return;
+    }
+    const { buffer, byteOffset, byteLength } = typeof content === 'string' ? new Uint8Array() : content;
+    if (!allocated.has(buffer)) {
+      throw typeError('ERR_BAD_PAYLOAD', `${where}: transfer takes a Buffer of Hub.allocate() that has not been published yet`);
+    }
+    const memory = /** @type {ArrayBuffer} */ (buffer);
+    if (!this.#native.publishTaken(topic, memory, byteOffset, byteLength, key, names, values, written)) {
+      // There is no external memory on this system: it is ordinary memory, and copied.
+      this.#native.publishWith(topic, content, key, names, values, written);
+      structuredClone(memory, { transfer: [memory] });
+    }
+    allocated.delete(buffer);
   }
 
   /**
@@ -172,12 +211,11 @@ class Hub {
   }
 
   close() {
-    this.#closed = true;
     if (this.#native.close()) laneOf(this).ring();
   }
 
   get closed() {
-    return this.#closed;
+    return this.#native.closed;
   }
 
   /** @internal */
@@ -303,4 +341,4 @@ function toAttributes(attributes, where) {
   return { names, values };
 }
 
-module.exports = { Hub };
+exports.Hub = Hub;

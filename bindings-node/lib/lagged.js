@@ -18,4 +18,4 @@ class LaggedError extends DistributaryError {
 
 Object.defineProperty(LaggedError.prototype, 'name', { value: 'LaggedError', writable: true, configurable: true });
 
-module.exports = { LaggedError };
+exports.LaggedError = LaggedError;

@@ -202,6 +202,7 @@ class Lane {
    * @param {string[]} names
    */
   change(member, what, names) {
+    if (names.length === 0) return 0;
     if (member.slot < 0) {
       throw new DistributaryError('ERR_CLOSED', 'the subscription has ended: subscribe anew');
     }
@@ -466,4 +467,5 @@ function laneOf(hub) {
   return lane;
 }
 
-module.exports = { Lane, laneOf };
+exports.Lane = Lane;
+exports.laneOf = laneOf;

@@ -111,6 +111,24 @@ class Listener {
     this.#caller.end('closed');
   }
 
+  /** @param {import('./member').Names} names */
+  add(names) {
+    return this.#caller.add(names, 'listener.add(names)');
+  }
+
+  /** @param {import('./member').Names} names */
+  remove(names) {
+    return this.#caller.remove(names, 'listener.remove(names)');
+  }
+
+  get topics() {
+    return this.#caller.topics;
+  }
+
+  get patterns() {
+    return this.#caller.patterns;
+  }
+
   get missed() {
     return this.#caller.missed;
   }
@@ -148,4 +166,5 @@ function listen(lane, selector, handler, options) {
   return new Listener(new Caller(lane, parsed, call, { onLag, onError, onClose, signal }));
 }
 
-module.exports = { Listener, listen };
+exports.Listener = Listener;
+exports.listen = listen;

@@ -5,6 +5,7 @@
 // A Member is called by the lane. The readers of iterators are members themselves; any other consumer has a Membership.
 
 const { Backlog } = require('./backlog');
+const { parseNames } = require('./selector');
 
 /**
  * Why the engine ended a subscription.
@@ -21,6 +22,7 @@ const { Backlog } = require('./backlog');
  * @property {(reason: EndReason) => void} closed it is out of the lane, nothing more will come
  * @property {(wanted: (event: Event) => boolean) => void} [sift] names were taken out: drop what is not wanted any more
  * @typedef {import('./event').Event} Event
+ * @typedef {string | readonly string[] | { topics?: string | readonly string[], patterns?: string | readonly string[] }} Names
  */
 
 /** @abstract */
@@ -50,6 +52,38 @@ class Member {
   /** What it asks for now. @returns {{ topics: string[], patterns: string[] } | undefined} */
   get selector() {
     return this.slot < 0 ? undefined : this.lane.selector(this);
+  }
+
+  /** The topics it has now. */
+  get topics() {
+    return this.selector?.topics ?? [];
+  }
+
+  /** The patterns it has now. */
+  get patterns() {
+    return this.selector?.patterns ?? [];
+  }
+
+  /**
+   * Adds topics or patterns; in force when this returns. How many were not there already.
+   *
+   * @param {Names} names
+   * @param {string} where the call, for errors
+   */
+  add(names, where) {
+    const { topics, patterns } = parseNames(names, where);
+    return this.addTopics(topics) + this.addPatterns(patterns);
+  }
+
+  /**
+   * Removes topics or patterns. How many were there.
+   *
+   * @param {Names} names
+   * @param {string} where the call, for errors
+   */
+  remove(names, where) {
+    const { topics, patterns } = parseNames(names, where);
+    return this.removeTopics(topics) + this.removePatterns(patterns);
   }
 
   /**
@@ -193,4 +227,5 @@ class Membership extends Member {
   }
 }
 
-module.exports = { Member, Membership };
+exports.Member = Member;
+exports.Membership = Membership;

@@ -306,4 +306,4 @@ function slowConsumer() {
   );
 }
 
-module.exports = { Reader };
+exports.Reader = Reader;

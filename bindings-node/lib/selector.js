@@ -37,6 +37,7 @@ function parseSelector(selector, options, where, others = []) {
   }
   const known = [...SELECTING, ...others];
   const beside = check.options(options, where, known);
+  /** @type {Record<string, any>} */
   const given = isNames(selector) ? { topics: selector, ...beside } : { ...selecting(selector, where, known), ...beside };
   const filter = Filter.from(given.where, given.variables);
   return {

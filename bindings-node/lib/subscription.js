@@ -7,7 +7,7 @@
 
 const check = require('./check');
 const { Reader } = require('./reader');
-const { parseNames, parseSelector } = require('./selector');
+const { parseSelector } = require('./selector');
 
 /** Events of a batch, unless it says less or more. */
 const BATCH = 1024;
@@ -17,7 +17,7 @@ const dropped = new FinalizationRegistry((reader) => reader.end('closed'));
 
 /**
  * @typedef {import('./event').Event} Event
- * @typedef {string | readonly string[] | { topics?: string | readonly string[], patterns?: string | readonly string[] }} Names
+ * @typedef {import('./member').Names} Names
  */
 
 /** @implements {AsyncIterableIterator<Event>} */
@@ -71,22 +71,20 @@ class Subscription {
 
   /** @param {Names} names */
   add(names) {
-    const { topics, patterns } = parseNames(names, 'subscription.add(names)');
-    return this.#reader.addTopics(topics) + this.#reader.addPatterns(patterns);
+    return this.#reader.add(names, 'subscription.add(names)');
   }
 
   /** @param {Names} names */
   remove(names) {
-    const { topics, patterns } = parseNames(names, 'subscription.remove(names)');
-    return this.#reader.removeTopics(topics) + this.#reader.removePatterns(patterns);
+    return this.#reader.remove(names, 'subscription.remove(names)');
   }
 
   get topics() {
-    return this.#reader.selector?.topics ?? [];
+    return this.#reader.topics;
   }
 
   get patterns() {
-    return this.#reader.selector?.patterns ?? [];
+    return this.#reader.patterns;
   }
 
   get lag() {
@@ -132,7 +130,10 @@ class Batches {
     return this.#next();
   }
 
-  /** @param {any} [value] */
+  /**
+   * @param {any} [value]
+   * @returns {Promise<IteratorResult<any, any>>}
+   */
   return(value) {
     return this.#subscription.return(value);
   }
@@ -183,4 +184,6 @@ function subscribe(lane, selector, options) {
   return new Subscription(new Reader(lane, parsed, onLag ?? 'throw', signal));
 }
 
-module.exports = { Subscription, disposable, subscribe };
+exports.Subscription = Subscription;
+exports.disposable = disposable;
+exports.subscribe = subscribe;

@@ -83,6 +83,12 @@ impl Desk {
     /// Seats a member.
     pub(crate) fn seat(&mut self, slot: u32, member: MemberId) {
         let slot = slot as usize;
+        if slot >= self.members.capacity() {
+            // Ahead by an eighth, not by as much again: there may be very many.
+            let ahead = self.members.capacity() / 8 + 16;
+            self.members
+                .reserve_exact(slot + ahead - self.members.len());
+        }
         if slot >= self.members.len() {
             self.members.resize(slot + 1, None);
         }

@@ -7,17 +7,18 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
 use distributary::{Attributes, Bytes, Hub, Publication, PublishError, Topic, Value};
-use napi::bindgen_prelude::{BigInt, Either5, Float64ArraySlice, Null};
+use napi::bindgen_prelude::{ArrayBuffer, BigInt, Either, Either5, Env, Float64ArraySlice, Null};
 use napi_derive::napi;
 
 use crate::{
     bell::quietly,
     error::{Code, Result, closed, error, publish_error},
+    memory,
     options::NativeHubOptions,
     stats::{NativeStats, NativeTopicStats},
 };
@@ -31,6 +32,7 @@ pub struct NativeHub {
 struct Shared {
     hub: Hub,
     token: u64,
+    closed: AtomicBool,
 }
 
 /// Hubs that may be joined, by token.
@@ -42,7 +44,8 @@ fn register() -> MutexGuard<'static, HashMap<u64, Weak<Shared>>> {
 }
 
 /// A scalar that a publisher states beside the payload.
-type Scalar = Either5<Null, bool, f64, BigInt, String>;
+#[napi]
+pub(crate) type NativeScalar = Either5<Null, bool, f64, BigInt, String>;
 
 #[napi]
 impl NativeHub {
@@ -53,6 +56,7 @@ impl NativeHub {
         let shared = Shared {
             hub: options.build()?,
             token: TOKENS.fetch_add(1, Ordering::Relaxed),
+            closed: AtomicBool::new(false),
         };
         Ok(NativeHub {
             shared: Arc::new(shared),
@@ -102,26 +106,54 @@ impl NativeHub {
     pub fn publish_with(
         &self,
         topic: String,
-        payload: napi::Either<&[u8], String>,
+        payload: Either<&[u8], String>,
         key: Option<String>,
         names: Vec<String>,
-        values: Vec<Scalar>,
+        values: Vec<NativeScalar>,
         out: Float64ArraySlice<'_>,
     ) -> Result<()> {
         let payload = match payload {
-            napi::Either::A(bytes) => Bytes::copy_from_slice(bytes),
-            napi::Either::B(text) => Bytes::from(text),
+            Either::A(bytes) => Bytes::copy_from_slice(bytes),
+            Either::B(text) => Bytes::from(text),
         };
-        let mut publication = Publication::new(topic, payload);
-        if let Some(key) = key {
-            publication = publication.key(key);
-        }
-        let mut attributes = Attributes::new();
-        for (name, value) in names.into_iter().zip(values) {
-            let value = scalar(&name, value)?;
-            attributes.push(name, value);
-        }
-        self.publish(publication.attributes(attributes), out)
+        let extras = Extras::new(key, names, values)?;
+        self.publish(extras.with(topic, payload), out)
+    }
+
+    /// Publishes a stretch of what [`allocate`](Self::allocate) gave, without a copy, and
+    /// detaches it. False, and nothing is done, if it is something else.
+    #[napi(catch_unwind)]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "an object would cost more than the copy of a small payload"
+    )]
+    pub fn publish_taken(
+        &self,
+        topic: String,
+        buffer: ArrayBuffer<'_>,
+        offset: u32,
+        length: u32,
+        key: Option<String>,
+        names: Vec<String>,
+        values: Vec<NativeScalar>,
+        out: Float64ArraySlice<'_>,
+    ) -> Result<bool> {
+        // What is wrong with the rest is found before the memory is gone.
+        named(&topic)?;
+        let extras = Extras::new(key, names, values)?;
+        let taken = memory::take(buffer, offset as usize, length as usize)
+            .map_err(|cause| error(Code::BadPayload, cause.reason))?;
+        let Some(payload) = taken else {
+            return Ok(false);
+        };
+        self.publish(extras.with(topic, payload), out)?;
+        Ok(true)
+    }
+
+    /// An ArrayBuffer that can be published without a copy.
+    #[napi(catch_unwind)]
+    pub fn allocate<'env>(env: &'env Env, length: u32) -> napi::Result<ArrayBuffer<'env>> {
+        memory::allocate(env, length as usize)
     }
 
     /// All counters.
@@ -178,7 +210,14 @@ impl NativeHub {
     /// Ends the hub, for everybody who shares it. Whether this loop's lane rang.
     #[napi(catch_unwind)]
     pub fn close(&self) -> bool {
+        self.shared.closed.store(true, Ordering::Release);
         quietly(|| self.hub().close()).1
+    }
+
+    /// Whether somebody has ended it.
+    #[napi(getter, catch_unwind)]
+    pub fn closed(&self) -> bool {
+        self.shared.closed.load(Ordering::Acquire)
     }
 }
 
@@ -227,24 +266,49 @@ impl NativeHub {
     }
 }
 
+/// What an event may have beside topic and payload.
+struct Extras {
+    key: Option<String>,
+    attributes: Attributes,
+}
+
+impl Extras {
+    fn new(key: Option<String>, names: Vec<String>, values: Vec<NativeScalar>) -> Result<Self> {
+        let mut attributes = Attributes::new();
+        for (name, value) in names.into_iter().zip(values) {
+            let value = scalar(&name, value)?;
+            attributes.push(name, value);
+        }
+        Ok(Extras { key, attributes })
+    }
+
+    fn with(self, topic: String, payload: Bytes) -> Publication<String> {
+        let publication = Publication::new(topic, payload).attributes(self.attributes);
+        match self.key {
+            Some(key) => publication.key(key),
+            None => publication,
+        }
+    }
+}
+
 fn named(topic: &str) -> Result<Topic> {
     Topic::new(topic).map_err(|cause| error(Code::BadTopic, cause))
 }
 
-fn scalar(name: &str, value: Scalar) -> Result<Value> {
+fn scalar(name: &str, value: NativeScalar) -> Result<Value> {
     let what = match value {
-        Scalar::A(Null) => return Ok(Value::Null),
-        Scalar::B(value) => return Ok(value.into()),
-        Scalar::C(number) => match distributary::Number::from_f64(number) {
+        NativeScalar::A(Null) => return Ok(Value::Null),
+        NativeScalar::B(value) => return Ok(value.into()),
+        NativeScalar::C(number) => match distributary::Number::from_f64(number) {
             Some(exact) if number.is_finite() => return Ok(Value::Number(exact)),
             _ => "is no number in JSON",
         },
-        Scalar::D(number) => match (number.get_i64(), number.get_u64()) {
+        NativeScalar::D(number) => match (number.get_i64(), number.get_u64()) {
             ((signed, true), _) => return Ok(signed.into()),
             (_, (_, unsigned, true)) => return Ok(unsigned.into()),
             _ => "is an integer that 64 bits do not hold",
         },
-        Scalar::E(text) => return Ok(text.into()),
+        NativeScalar::E(text) => return Ok(text.into()),
     };
     Err(error(
         Code::BadPayload,

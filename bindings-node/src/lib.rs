@@ -18,6 +18,7 @@ mod gateway;
 mod hub;
 mod lane;
 mod matcher;
+mod memory;
 mod options;
 mod parcel;
 mod stats;

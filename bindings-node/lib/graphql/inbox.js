@@ -4,12 +4,13 @@
 //
 // It is shut until its subscriptions stand, so that an iterator that is ended in the turn of its first next() ends
 // without a message; while it is open, it never holds both. What waits is bounded by Limits; messages that a
-// closure still decides about (gate.js) count as waiting. It knows nothing of triggers: its owner is told to leave
-// when it gives up.
+// closure still decides about (gate.js) count as waiting. It is a subscription too, the first one of its iterator, so
+// that a message comes to it without a detour; subscribing itself is for its owner, who is told when it gives up.
 
 const { DistributaryError } = require('../errors');
 const { Ring } = require('./backlog');
 const { Failure } = require('./message');
+const { Subscription } = require('./subscription');
 
 /** @typedef {import('./message').Message} Message */
 /** @typedef {(result: IteratorResult<any> | Promise<never>) => void} Reader resolves the promise of a next() */
@@ -24,6 +25,9 @@ const SHUT = 0;
 const OPEN = 1;
 const ENDED = 2;
 
+/** Stands where an inbox cannot name itself yet. */
+function nothing() {}
+
 /** @type {Reader} what the executor below was given last */
 let reader;
 
@@ -32,26 +36,29 @@ function keep(resolve) {
   reader = resolve;
 }
 
-class Inbox {
+class Inbox extends Subscription {
   /** @type {typeof SHUT | typeof OPEN | typeof ENDED} */
   #state = SHUT;
-  #limits;
-  #owner;
+  /** @type {Reader | Ring<Reader> | null} a single one is kept as it is */
+  #readers = null;
+  /** @type {ReturnType<import('./limits').Limits['backlog']> | null} */
+  #queue = null;
   /** How many messages wait, and what they weigh; with those that are held. */
   #events = 0;
   #bytes = 0;
-  /** @type {ReturnType<import('./limits').Limits['backlog']> | null} */
-  #queue = null;
-  /** @type {Reader | Ring<Reader> | null} a single one is kept as it is */
-  #readers = null;
   /** Whether a message was lost since nothing waited. */
   #losing = false;
+  #limits;
+  #owner;
 
   /**
    * @param {import('./limits').Limits} limits
    * @param {Owner} owner
    */
   constructor(limits, owner) {
+    super(nothing);
+    /** @type {Subscription['target']} where messages for it go: through closures first, where there are some */
+    this.target = this;
     this.#limits = limits;
     this.#owner = owner;
   }

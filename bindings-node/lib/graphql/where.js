@@ -125,7 +125,7 @@ class Wanted {
 function conditionOf(given) {
   if (given instanceof Condition) return given;
   if (typeof given === 'function') return undefined;
-  if (given instanceof Filter) return new Condition(given);
+  if (given instanceof Filter || typeof given === 'string') return new Condition(given);
   if (given === null || typeof given !== 'object' || Array.isArray(given)) {
     throw typeError(
       'ERR_BAD_FILTER',

@@ -70,6 +70,16 @@ describe('a crowd', () => {
     await connect(t, server.ws);
   });
 
+  it('of newcomers does not wait without bound for an application that thinks', async (t) => {
+    const server = await serve(t, { authorize: () => new Promise(() => {}), limits: { handshakes: 2 } });
+    for (let i = 0; i < 2; i += 1) connect(t, server.ws).catch(() => {});
+    await until('two handshakes', () => server.gateway.stats().handshaking === 2);
+    const { status, headers } = await refused(server.ws);
+    assert.equal(status, 503);
+    assert.match(headers['retry-after'], /^\d+$/);
+    assert.equal(server.gateway.stats().refused.handshakes, 1);
+  });
+
   it('from one address is limited by itself', async (t) => {
     const server = await serve(t, { authorize: () => ({ topics: 'a' }), limits: { perAddress: 1 } });
     await connect(t, server.ws);

@@ -59,7 +59,8 @@ const gateway = new Gateway<User>(hub, {
   },
   async onMessage(client, message) {
     const text: string = typeof message === 'string' ? message : message.toString('utf8');
-    client.close(text);
+    if (text === '') client.turnAway();
+    else client.close(text);
   },
   onEnd(client, { reason, code }) {
     const why: EndReason = reason;

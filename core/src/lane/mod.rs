@@ -422,6 +422,7 @@ impl Lane {
             Some(number) => number,
             None => {
                 let number = self.free.pop().unwrap_or_else(|| {
+                    make_room(&mut self.groups);
                     self.groups.push(None);
                     self.groups.len() as u32 - 1
                 });
@@ -555,6 +556,14 @@ impl Lane {
             let mut bytes = [0; 64];
             while matches!(listen.read(&mut bytes), Ok(n) if n == bytes.len()) {}
         }
+    }
+}
+
+/// Room for one more, and for an eighth ahead: not for as many again, since a lane may
+/// have very many.
+fn make_room<T>(list: &mut Vec<T>) {
+    if list.len() == list.capacity() {
+        list.reserve_exact(list.len() / 8 + 16);
     }
 }
 
