@@ -153,8 +153,9 @@ class PubSubAsyncIterator {
       this.#fail(error);
       return;
     }
-    // The index has it now.
+    // The index has the filter now, and nothing asks for the options again.
     this.#filter = undefined;
+    this.#options = NO_OPTIONS;
     if (pending === null) Promise.resolve(inbox).then(open);
     else Promise.all(pending).then(() => inbox.open(), (error) => this.#fail(error));
   }
