@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import type { Event, Names, SelectorOptions } from './index';
+import type { Event, Names } from './index';
 
 /** A WebSocket of the package `ws`, as far as a pipe needs to know it. */
 export interface PipeWebSocket {
@@ -36,14 +36,18 @@ export interface PipeOptions<E extends Event = Event> {
    * What is done about a slow socket. Default: `'pause'`.
    *
    * - `'pause'`: events wait in the engine, where they are once for all, and come when the socket has drained. How many
-   *   may wait and what then goes is said by `overflow` and `budget`; what was lost is counted in `missed`.
+   *   may wait, and what gives way then, is said by `overflow` and `budget`; what was lost is counted in `missed`. With
+   *   `overflow: 'disconnect'` the socket is closed as by `'close'`.
    * - `'drop'`: events are left out for this socket until it has room, and counted in `dropped`.
    * - `'close'`: it is closed. A WebSocket gets the code 1013, a stream is destroyed.
    */
   slow?: 'pause' | 'drop' | 'close';
   /** Called for each event that this socket was not sent: it was slow, or the event has no frame. */
   onDrop?: (event: E, drop: { reason: 'slow' | 'frame'; error?: Error }) => void;
-  /** Called when events were lost before they came here, with their number: have the client load its state anew. */
+  /**
+   * Called when events were lost before they came here, with their number: tell the client to load its state anew.
+   * Without it, the first time is a warning of the process.
+   */
   onLag?: (missed: number) => void;
   /** Called once, soon after it was closed, whatever closed it. */
   onClose?: (how: PipeClosed) => void;

@@ -9,6 +9,8 @@
 
 const { described, DistributaryError, typeError } = require('./errors');
 const { jsonText } = require('./json-text');
+const { Node } = require('./matching/fields');
+const { textOf } = require('./matching/text');
 const { compileFilter, NativeTemplate } = require('./native');
 
 const FILTER = { code: 'ERR_BAD_FILTER', name: 'filter', strict: true };
@@ -25,6 +27,8 @@ class Filter {
   #template = null;
   /** @type {readonly string[] | null} */
   #variables = null;
+  /** The fields that it names. @type {Node | null} */
+  #root = null;
 
   /**
    * @param {unknown} where a pattern as an object or as JSON text, or another filter
@@ -101,7 +105,8 @@ class Filter {
   }
 
   /**
-   * Whether an event with this payload is admitted.
+   * Whether an event with this payload is admitted. A payload that cannot be read is met only by a filter that asks for
+   * nothing.
    *
    * @param {unknown} payload JSON as bytes or as text, or a value
    * @returns {boolean}
@@ -109,7 +114,9 @@ class Filter {
   matches(payload) {
     if (typeof payload === 'string') return this.native.matchesText(payload);
     if (payload instanceof Uint8Array) return this.native.matches(payload);
-    return this.native.matchesText(jsonText(payload, { code: 'ERR_BAD_PAYLOAD', name: 'payload' }));
+    this.#root ??= Node.tree(this.native.fields());
+    const text = textOf(this.#root, payload);
+    return text === undefined ? this.isAll : this.native.matchesText(text);
   }
 
   /** What other native calls take. @internal */

@@ -11,10 +11,10 @@ const { DistributaryError, described, typeError } = require('./errors');
 const { laneOf } = require('./lane');
 const { framerOf } = require('./pipe/frame');
 const { Outlet, GONE } = require('./pipe/outlet');
-const { Counters, Tap } = require('./pipe/tap');
+const { Counters, Tap, Way } = require('./pipe/tap');
 const { WebSocketOutlet, isConnecting, isWebSocket } = require('./pipe/websocket');
 const { WritableOutlet, isWritable } = require('./pipe/writable');
-const { parseNames, parseSelector } = require('./selector');
+const { parseSelector } = require('./selector');
 const { disposable } = require('./subscription');
 
 /** @typedef {import('./hub').Hub} Hub */
@@ -27,6 +27,9 @@ const HIGH_WATER = 1024 * 1024;
 
 /** @type {WeakMap<Hub, Counters>} */
 const counters = new WeakMap();
+
+/** @type {Way | undefined} */
+let latestWay;
 
 /** A selector's events on their way to a socket. */
 class Pipe {
@@ -77,25 +80,21 @@ class Pipe {
   }
 
   get topics() {
-    return this.#tap.membership?.selector?.topics ?? [];
+    return this.#tap.membership?.topics ?? [];
   }
 
   get patterns() {
-    return this.#tap.membership?.selector?.patterns ?? [];
+    return this.#tap.membership?.patterns ?? [];
   }
 
-  /** @param {unknown} given */
-  add(given) {
-    const { topics, patterns } = parseNames(given, 'pipe.add(names)');
-    const membership = this.#open();
-    return membership.addTopics(topics) + membership.addPatterns(patterns);
+  /** @param {import('../index').Names} names */
+  add(names) {
+    return this.#open().add(names, 'pipe.add(names)');
   }
 
-  /** @param {unknown} given */
-  remove(given) {
-    const { topics, patterns } = parseNames(given, 'pipe.remove(names)');
-    const membership = this.#open();
-    return membership.removeTopics(topics) + membership.removePatterns(patterns);
+  /** @param {import('../index').Names} names */
+  remove(names) {
+    return this.#open().remove(names, 'pipe.remove(names)');
   }
 
   close() {
@@ -124,42 +123,52 @@ function pipe(hub, selector, socket, options) {
   const { signal } = given;
   check.signal(signal, WHERE);
   signal?.throwIfAborted();
-  const tap = new Tap(outlet, settings(given, outlet), countersOf(hub));
+  const lane = laneOf(hub);
+  const tap = new Tap(outlet, wayOf(given, outlet, lane, countersOf(hub)), listenersOf(given));
   // The client may have gone while the application was looking it up: that is no mistake.
   if (outlet.queued === GONE) tap.end('socket-closed');
-  else tap.begin(laneOf(hub).attach(parsed, tap, Infinity));
+  else tap.begin(lane.attach(parsed, tap));
   if (signal && !tap.ended) endAtAbort(tap, signal);
   return new Pipe(tap, outlet.socket);
 }
 
 /**
  * @param {Record<string, any>} given
- * @param {Outlet} outlet
+ * @param {Outlet<any>} outlet
+ * @param {import('./lane').Lane} lane
+ * @param {Counters} counters
  */
-function settings(given, outlet) {
-  const { frame, binary, compress } = given;
+function wayOf({ frame, binary, compress, highWater, slow }, outlet, lane, counters) {
   check.ofType(frame, WHERE, 'frame', 'function');
-  for (const name of ['binary', 'compress']) {
-    check.ofType(given[name], WHERE, name, 'boolean');
-    if (given[name] !== undefined && outlet instanceof WritableOutlet) {
+  const isStream = outlet instanceof WritableOutlet;
+  for (const [name, value] of Object.entries({ binary, compress })) {
+    check.ofType(value, WHERE, name, 'boolean');
+    if (isStream && value !== undefined) {
       throw typeError('ERR_BAD_OPTION', `${WHERE}: ${name} is for WebSockets, and this is a stream: leave it out`);
     }
   }
-  for (const name of ['onDrop', 'onLag', 'onClose']) check.ofType(given[name], WHERE, name, 'function');
-  return {
-    framer: framerOf(frame, outlet instanceof WritableOutlet ? 'stream' : binary ? 'binary' : 'text'),
-    highWater: check.whole(given.highWater, WHERE, 'highWater') ?? HIGH_WATER,
-    slow: check.oneOf(given.slow, WHERE, 'slow', SLOW) ?? 'pause',
-    compress: compress ?? false,
-    onDrop: given.onDrop,
-    onLag: given.onLag,
-    onClose: given.onClose,
-  };
+  const way = new Way(
+    lane,
+    counters,
+    framerOf(frame, isStream ? 'stream' : binary ? 'binary' : 'text'),
+    check.whole(highWater, WHERE, 'highWater') ?? HIGH_WATER,
+    check.oneOf(slow, WHERE, 'slow', SLOW) ?? 'pause',
+    compress ?? false,
+  );
+  // Most pipes of an application are of one kind.
+  return latestWay?.equals(way) ? latestWay : (latestWay = way);
+}
+
+/** @param {Record<string, any>} given */
+function listenersOf({ onDrop, onLag, onClose }) {
+  const listeners = { onDrop, onLag, onClose };
+  for (const [name, value] of Object.entries(listeners)) check.ofType(value, WHERE, name, 'function');
+  return listeners;
 }
 
 /**
  * @param {any} socket
- * @returns {Outlet}
+ * @returns {Outlet<any>}
  */
 function outletOf(socket) {
   if (socket !== null && typeof socket === 'object') {
@@ -204,4 +213,6 @@ function pipeStats(hub) {
   return { pipes, paused, sent, bytes, dropped, missed, tooSlow, writesToClosed };
 }
 
-module.exports = { Pipe, pipe, pipeStats };
+exports.Pipe = Pipe;
+exports.pipe = pipe;
+exports.pipeStats = pipeStats;

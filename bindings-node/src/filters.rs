@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::mem;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use distributary::{Filter, Template, Variables};
+use distributary::{Filter, Matcher, Template, Variables};
 use napi::bindgen_prelude::Either;
 use napi_derive::napi;
 
@@ -58,6 +58,17 @@ impl NativeFilter {
     #[napi(catch_unwind)]
     pub fn matches_text(&self, payload: String) -> bool {
         self.matches(payload.as_bytes())
+    }
+
+    /// The fields that it names.
+    #[napi(catch_unwind)]
+    pub fn fields(&self) -> Vec<String> {
+        let mut matcher = Matcher::new();
+        matcher.insert(self.filter.clone());
+        matcher
+            .paths()
+            .map(|path| path.as_str().to_owned())
+            .collect()
     }
 
     /// Whether it asks for nothing.

@@ -16,6 +16,7 @@ const { Channel } = require('./channel');
  * @property {(taken: any) => { serial: number }} parsed
  *
  * @typedef {{ name: string, open: () => World }} Contender
+ * @typedef {Map<unknown, import('./channel').Channel<any>>} Channels
  */
 
 /** @type {Contender} */
@@ -81,7 +82,7 @@ function redis(options) {
 const map = {
   name: '`Map` behind `JSON.parse`',
   open() {
-    /** @type {Map<unknown, Channel<any>>} */
+    /** @type {Channels} */
     const channels = new Map();
     return {
       iterate({ variables }) {
@@ -111,4 +112,7 @@ class FakeClient extends EventEmitter {
   quit() {}
 }
 
-module.exports = { hub, redisBuffers, redisStrings, map };
+exports.hub = hub;
+exports.redisBuffers = redisBuffers;
+exports.redisStrings = redisStrings;
+exports.map = map;

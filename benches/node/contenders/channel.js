@@ -38,4 +38,4 @@ class Channel {
   }
 }
 
-module.exports = { Channel };
+exports.Channel = Channel;

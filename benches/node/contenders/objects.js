@@ -10,6 +10,7 @@ const { Channel } = require('./channel');
  * @typedef {import('../load/subscribers').Subscriber} Subscriber
  * @typedef {{ iterate: (subscriber: Subscriber) => any, publish: (event: any) => void, parsed?: (taken: any) => any }} World
  * @typedef {{ name: string, slow: boolean, open: () => World }} Contender
+ * @typedef {Map<unknown, import('./channel').Channel<any>>} Channels
  */
 
 /** @type {Contender} */
@@ -85,7 +86,7 @@ const map = {
   name: '`Map` from id to iterator',
   slow: false,
   open() {
-    /** @type {Map<unknown, Channel<any>>} */
+    /** @type {Channels} */
     const channels = new Map();
     return {
       iterate({ variables }) {
@@ -114,4 +115,10 @@ function filtered(/** @type {any} */ pubsub, /** @type {any} */ withFilter) {
   };
 }
 
-module.exports = { dropIn, dropInClosures, graphqlSubscriptions, yoga, mqemitter, map, filtered };
+exports.dropIn = dropIn;
+exports.dropInClosures = dropInClosures;
+exports.graphqlSubscriptions = graphqlSubscriptions;
+exports.yoga = yoga;
+exports.mqemitter = mqemitter;
+exports.map = map;
+exports.filtered = filtered;

@@ -53,4 +53,6 @@ function ours(options, parsed) {
   };
 }
 
-module.exports = { theirs, strings, buffers };
+exports.theirs = theirs;
+exports.strings = strings;
+exports.buffers = buffers;

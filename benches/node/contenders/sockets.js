@@ -109,4 +109,7 @@ function status() {
   };
 }
 
-module.exports = { pipe, bare, buffer, mastodon };
+exports.pipe = pipe;
+exports.bare = bare;
+exports.buffer = buffer;
+exports.mastodon = mastodon;

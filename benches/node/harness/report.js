@@ -4,6 +4,9 @@
 
 const { Unit } = require('./samples');
 
+/** @typedef {import('./samples').Samples} Samples */
+
+/** @type {Record<string, [string[], number]>} */
 const SCALES = {
   [Unit.NANOS]: [['ns', 'µs', 'ms', 's'], 1_000],
   [Unit.BYTES]: [['B', 'KiB', 'MiB', 'GiB'], 1_024],
@@ -11,7 +14,15 @@ const SCALES = {
   [Unit.COUNT]: [[''], 1_000],
 };
 
-/** What a figure has to be: ours over the peer's, or ours itself. */
+/**
+ * What a figure has to be: ours over the peer's, or ours itself.
+ *
+ * @typedef {object} Target
+ * @property {(unit: string) => string} text
+ * @property {(ours: Samples, ratio: number) => boolean} holds
+ */
+
+/** @type {Record<'ratioAtMost' | 'ratioAtLeast' | 'atMost' | 'atLeast', (bound: number) => Target>} */
 const target = {
   ratioAtMost: (most) => ({ text: () => `ratio ≤ ${plain(most)}`, holds: (ours, ratio) => ratio <= most }),
   ratioAtLeast: (least) => ({ text: () => `ratio ≥ ${plain(least)}`, holds: (ours, ratio) => ratio >= least }),
@@ -23,15 +34,20 @@ const target = {
 class Line {
   /**
    * @param {string} what
-   * @param {import('./samples').Samples} ours
+   * @param {Samples} ours
    * @param {object} [more]
-   * @param {import('./samples').Samples} [more.peer]
-   * @param {ReturnType<typeof target.atMost>} [more.target]
+   * @param {Samples} [more.peer]
+   * @param {Target} [more.target]
    * @param {string} [more.note] what a reader should know, whether or not the target was reached
    * @param {string} [more.ifMissed] what stands in the way, told in place of the note when the target is missed
    */
   constructor(what, ours, { peer, target, note = '', ifMissed = '' } = {}) {
-    Object.assign(this, { what, ours, peer, target, note, ifMissed });
+    this.what = what;
+    this.ours = ours;
+    this.peer = peer;
+    this.target = target;
+    this.note = note;
+    this.ifMissed = ifMissed;
   }
 
   /** @returns {boolean | undefined} */
@@ -94,7 +110,7 @@ function render(machine, seconds, sections) {
   );
 }
 
-/** @param {import('./samples').Samples} samples */
+/** @param {Samples} samples */
 function withSpread({ median, lowest, highest, unit, values }) {
   if (values.length === 0) return 'not run';
   const middle = figure(median, unit);
@@ -127,4 +143,9 @@ function plain(value) {
   return text.includes('.') ? text.replace(/\.?0+$/, '') : text;
 }
 
-module.exports = { Line, Section, target, render, figure, plain };
+exports.Line = Line;
+exports.Section = Section;
+exports.target = target;
+exports.render = render;
+exports.figure = figure;
+exports.plain = plain;

@@ -9,7 +9,6 @@ const { Samples, Unit } = require('./samples');
 /**
  * @typedef {object} Contender
  * @property {string} name
- * @property {[string, string][]} [figures] what it yields: name and unit; without it, one figure of the row's unit
  * @property {number} [rounds] fewer than the row has, for one that is slow
  * @property {string[]} [flags] of Node
  * @property {() => Promise<number[]>} run in a process of its own
@@ -18,9 +17,11 @@ const { Samples, Unit } = require('./samples');
  * @property {string} name
  * @property {string} question
  * @property {number} rounds
- * @property {[string, string][]} figures
+ * @property {[string, string][]} figures what each of its contenders yields: name and unit
  * @property {Contender[]} contenders
- * @property {(of: (contender: string, figure?: string) => Samples) => import('./report').Line[]} lines
+ * @property {(of: Of) => import('./report').Line[]} lines
+ *
+ * @typedef {(contender: string, figure?: string) => import('./samples').Samples} Of the figures of a contender
  */
 
 /**
@@ -48,4 +49,5 @@ async function measure(row, most = Infinity) {
   });
 }
 
-module.exports = { measure, Unit };
+exports.measure = measure;
+exports.Unit = Unit;

@@ -46,4 +46,6 @@ function median(values) {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-module.exports = { Unit, Samples, median };
+exports.Unit = Unit;
+exports.Samples = Samples;
+exports.median = median;

@@ -112,7 +112,7 @@ function clients() {
           took(bytes);
           return true;
         }
-        head += buffer.latin1Slice(0, bytes);
+        head += buffer.toString('latin1', 0, bytes);
         if (head.endsWith('\r\n\r\n')) {
           upgraded = true;
           if (head.startsWith('HTTP/1.1 101')) resolve(undefined);
@@ -150,4 +150,5 @@ if (require.main === module && process.argv[2] === 'clients') {
   clients();
 }
 
-module.exports = { Fleet, clock };
+exports.Fleet = Fleet;
+exports.clock = clock;

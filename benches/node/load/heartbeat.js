@@ -37,4 +37,4 @@ class Heartbeat {
   }
 }
 
-module.exports = { Heartbeat };
+exports.Heartbeat = Heartbeat;

@@ -6,18 +6,20 @@
 const { Tally, turn, until } = require('./subscribers');
 
 /**
- * @typedef {(place: number, expected: Tally) => void} Expect
+ * @typedef {import('./subscribers').Tally} Counts
+ * @typedef {(place: number, expected: Counts) => void} Expect
  *
  * @param {object} job
  * @param {(event: any) => void} job.publish
- * @param {Tally} job.tally where consumers count
+ * @param {Counts} job.tally where consumers count
  * @param {any[]} job.events published one after another, round and round
  * @param {Expect} job.expect adds what the event at this place brings about
  * @param {number} job.batch
  * @param {number} job.seconds at least so long, after a third of it to warm up
  */
 async function rate({ publish, tally, events, expect, batch, seconds }) {
-  const expected = new Tally();
+  // A tally may have been used before.
+  const expected = Object.assign(new Tally(), tally);
   let place = 0;
   const run = async (/** @type {number} */ atLeast) => {
     const started = performance.now();
@@ -43,4 +45,4 @@ async function rate({ publish, tally, events, expect, batch, seconds }) {
   return perSecond;
 }
 
-module.exports = { rate };
+exports.rate = rate;

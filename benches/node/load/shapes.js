@@ -12,7 +12,7 @@ const SPREAD = 10_000;
  * A filter and its closure, for subscriber number `i`. `v` is what a client would have sent.
  *
  * @typedef {object} Shape
- * @property {object} where
+ * @property {any} where
  * @property {(i: number) => Record<string, unknown>} variables
  * @property {(event: any, v: any) => boolean} admits
  */

@@ -12,7 +12,7 @@ const TOPIC = 'documents';
 /**
  * @typedef {object} Subscriber
  * @property {number} number
- * @property {object} where the filter, in distributary's words
+ * @property {any} where the filter, in distributary's words
  * @property {Record<string, unknown>} variables
  * @property {(event: any) => boolean} admits the same as a closure
  */
@@ -39,7 +39,7 @@ class Tally {
   who = 0;
   which = 0;
 
-  /** @param {Subscriber} subscriber @param {{ serial: number }} event */
+  /** @param {Pick<Subscriber, 'number'>} subscriber @param {{ serial: number }} event */
   take(subscriber, event) {
     this.count += 1;
     this.who += subscriber.number;
@@ -79,4 +79,10 @@ async function until(holds, described, seconds = 30) {
   }
 }
 
-module.exports = { SUBSCRIBERS, TOPIC, byDocument, Tally, consume, turn, until };
+exports.SUBSCRIBERS = SUBSCRIBERS;
+exports.TOPIC = TOPIC;
+exports.byDocument = byDocument;
+exports.Tally = Tally;
+exports.consume = consume;
+exports.turn = turn;
+exports.until = until;

@@ -57,6 +57,7 @@ const contender = ({ name, open }, { size, events, batch }) => ({
  * @param {string} size in words
  * @param {{ size: number, events: number, batch: number }} load
  * @param {number} least times the map's rate
+ * @returns {import('../harness/rounds').Row}
  */
 const row = (name, size, load, least) => ({
   name,
@@ -67,7 +68,7 @@ const row = (name, size, load, least) => ({
   rounds: 5,
   figures: [ONE_OF_100, AS_BYTES, PARSED].map((what) => [what, Unit.PER_SECOND]),
   contenders: [bytes.hub, bytes.redisBuffers, bytes.redisStrings, bytes.map].map((one) => contender(one, load)),
-  lines: (/** @type {(contender: string, figure: string) => import('../harness/samples').Samples} */ of) => {
+  lines(of) {
     const faster = { target: target.ratioAtLeast(least) };
     const line = (
       /** @type {bytes.Contender} */ { name },

@@ -48,6 +48,7 @@ function matches() {
   return (sum / EVENTS).toFixed(1);
 }
 
+/** @type {import('../harness/rounds').Row} */
 module.exports = {
   name: 'mix',
   question:

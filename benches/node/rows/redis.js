@@ -12,7 +12,7 @@ const { SUBSCRIBERS, TOPIC, Tally, byDocument, consume, turn } = require('../loa
 const contender = ({ name, slow, open }) => ({
   name,
   async run() {
-    const Redis = require('ioredis');
+    const { Redis } = require('ioredis');
     const socket = await redis.start();
     const { publish } = await redis.publisher(socket);
     const clients = { publisher: new Redis(socket), subscriber: new Redis(socket) };
@@ -34,6 +34,7 @@ const contender = ({ name, slow, open }) => ({
   },
 });
 
+/** @type {import('../harness/rounds').Row} */
 module.exports = {
   name: 'redis',
   question:

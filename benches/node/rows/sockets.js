@@ -1,7 +1,7 @@
 'use strict';
 
 const contenders = require('../contenders/sockets');
-const { pin } = require('../harness/cores');
+const { canPin, pin } = require('../harness/cores');
 const { Unit } = require('../harness/rounds');
 const { Line, target } = require('../harness/report');
 const { median } = require('../harness/samples');
@@ -70,12 +70,13 @@ const contender = ({ name, open }) => ({
   },
 });
 
+/** @type {import('../harness/rounds').Row} */
 module.exports = {
   name: 'sockets',
   question:
-    'One event of 4 KB to 10,000 clients of `ws`, which are in other processes and on another core; then ten such ' +
-    'events at once, and 500 clients leave when the first arrives: from the last of them having closed its socket ' +
-    "until all 'close' events were seen.",
+    `One event of 4 KB to 10,000 clients of \`ws\`, which are in other processes${canPin() ? ' and on another core' : ''}; ` +
+    'then ten such events at once, and 500 clients leave when the first arrives: from the last of them having closed ' +
+    "its socket until all 'close' events were seen.",
   rounds: 3,
   figures: [
     [COST, Unit.NANOS],

@@ -9,57 +9,19 @@
 
 const { Matcher } = require('../matching/matcher');
 const { FirstError } = require('./first-error');
-const { Message } = require('./message');
-
+/** @typedef {import('./message').Message} Message */
+/** @typedef {import('./subscription').Subscription} Subscription */
 /** @typedef {import('../filter').Filter} Filter */
-/** @typedef {{ offer(message: Message): void, end(): void }} Sink */
 
 /** @type {readonly Subscription[]} */
 const NOBODY = Object.freeze([]);
-
-/** One callback or iterator at one trigger. To who looks into a PubSub it is a pair: the trigger and the listener. */
-class Subscription {
-  /** @type {Audience | null} null once it has left */
-  audience = null;
-  /** Its place in the Matcher, -1 without a filter. */
-  ticket = -1;
-
-  /**
-   * @param {number} id ascending in the order of subscribing
-   * @param {string} trigger
-   * @param {Function | Sink} target
-   */
-  constructor(id, trigger, target) {
-    this.id = id;
-    this.trigger = trigger;
-    this.target = target;
-  }
-
-  get 0() {
-    return this.trigger;
-  }
-
-  get 1() {
-    const { target } = this;
-    return typeof target === 'function' ? target : (/** @type {any} */ payload) => target.offer(new Message(payload));
-  }
-
-  get length() {
-    return 2;
-  }
-
-  *[Symbol.iterator]() {
-    yield this[0];
-    yield this[1];
-  }
-}
 
 class Audience {
   /** @type {Promise<void> | null} until the subscription to the trigger itself stands; it stays if that fails */
   pending = null;
   /** @type {Set<Subscription>} those without a filter */
   #all = new Set();
-  /** @type {Matcher | null} those with one */
+  /** @type {Matcher<Subscription> | null} those with one */
   #matcher = null;
   /** The id of who joined last. */
   #last = -1;
@@ -118,17 +80,35 @@ class Audience {
    * @param {readonly Subscription[]} matched
    */
   deliver(message, matched) {
+    if (this.#all.size > 0) this.#deliverToAll(message, matched);
+    else if (matched.length === 1) this.#give(matched[0], message);
+    else if (matched.length > 1) this.#deliverToMatched(message, matched);
+  }
+
+  /**
+   * @param {Message} message
+   * @param {readonly Subscription[]} matched
+   */
+  #deliverToMatched(message, matched) {
+    const errors = new FirstError();
+    for (let i = 0; i < matched.length; i++) this.#try(matched[i], message, errors);
+    errors.rethrow();
+  }
+
+  /**
+   * @param {Message} message
+   * @param {readonly Subscription[]} matched
+   */
+  #deliverToAll(message, matched) {
     const errors = new FirstError();
     const last = this.#last;
     let next = 0;
-    if (this.#all.size > 0) {
-      for (const subscription of this.#all) {
-        if (subscription.id > last) break;
-        while (next < matched.length && matched[next].id < subscription.id) this.#give(matched[next++], message, errors);
-        this.#give(subscription, message, errors);
-      }
+    for (const subscription of this.#all) {
+      if (subscription.id > last) break;
+      while (next < matched.length && matched[next].id < subscription.id) this.#try(matched[next++], message, errors);
+      this.#try(subscription, message, errors);
     }
-    while (next < matched.length) this.#give(matched[next++], message, errors);
+    while (next < matched.length) this.#try(matched[next++], message, errors);
     errors.rethrow();
   }
 
@@ -137,18 +117,24 @@ class Audience {
    * @param {Message} message
    * @param {FirstError} errors
    */
-  #give(subscription, message, errors) {
-    if (subscription.audience !== this) return;
-    const { target } = subscription;
+  #try(subscription, message, errors) {
     try {
-      if (typeof target === 'function') message.call(target);
-      else target.offer(message);
+      this.#give(subscription, message);
     } catch (error) {
       errors.add(error);
     }
   }
+
+  /**
+   * @param {Subscription} subscription
+   * @param {Message} message
+   */
+  #give(subscription, message) {
+    if (subscription.audience !== this) return;
+    const { target } = subscription;
+    if (typeof target === 'function') message.call(target);
+    else target.offer(message);
+  }
 }
 
 exports.Audience = Audience;
-exports.Subscription = Subscription;
-exports.NOBODY = NOBODY;

@@ -15,8 +15,8 @@ const { Inbox, LEAVE, NAMES } = require('./inbox');
 const { limitsOf } = require('./limits');
 const { matches } = require('./matches');
 const { Message } = require('./message');
+const { Subscription } = require('./subscription');
 
-/** @typedef {import('./audience').Subscription} Subscription */
 /** @typedef {import('./gate').Closure} Closure */
 /** @typedef {{ target: Gate | Inbox, filter: Filter | undefined }} Destination */
 
@@ -57,6 +57,8 @@ function destinationOf(listener) {
 let restrict;
 
 class PubSubAsyncIterator {
+  /** What it has to read; its first subscription too. */
+  #inbox;
   /** @type {typeof IDLE | typeof LIVE | typeof LEFT} */
   #stage = IDLE;
   #engine;
@@ -64,9 +66,6 @@ class PubSubAsyncIterator {
   #options;
   /** @type {Filter | undefined} kept until it is in the index */
   #filter;
-  #inbox;
-  /** @type {Gate | Inbox} where messages go: through closures, where there are some */
-  #target;
   /** @type {Subscription | Subscription[] | Promise<number[]> | null} ids where the engine gives no more than them */
   #joined = null;
 
@@ -81,7 +80,6 @@ class PubSubAsyncIterator {
     this.#options = options ?? NO_OPTIONS;
     this.#filter = Filter.from(this.#options.where, this.#options.variables);
     this.#inbox = new Inbox(limitsOf(engine).with(this.#options, 'asyncIterator(triggers, options)'), this);
-    this.#target = this.#inbox;
   }
 
   next() {
@@ -131,35 +129,40 @@ class PubSubAsyncIterator {
   }
 
   #join() {
+    const inbox = this.#inbox;
     /** @type {Promise<void>[] | null} */
     let pending = null;
-    const join = (/** @type {string} */ trigger) => {
-      const subscription = this.#engine[JOIN](trigger, this.#target, this.#options, this.#filter);
-      if (subscription.audience.pending !== null) (pending ??= []).push(subscription.audience.pending);
+    const join = (/** @type {Subscription} */ subscription, /** @type {string} */ trigger) => {
+      this.#engine[JOIN](subscription, trigger, this.#options, this.#filter);
+      const { audience } = subscription;
+      if (audience !== null && audience.pending !== null) (pending ??= []).push(audience.pending);
       return subscription;
     };
     try {
       if (typeof this.#triggers === 'string') {
-        this.#joined = join(this.#triggers);
+        this.#joined = join(inbox, this.#triggers);
       } else {
         /** @type {Subscription[]} */
         const joined = [];
         this.#joined = joined;
-        for (const trigger of this.#triggers) joined.push(join(trigger));
+        for (const trigger of this.#triggers) {
+          joined.push(join(joined.length === 0 ? inbox : new Subscription(inbox.target), trigger));
+        }
       }
     } catch (error) {
       this.#fail(error);
       return;
     }
-    // The index has it now.
+    // The index has the filter now, and nothing asks for the options again.
     this.#filter = undefined;
-    if (pending === null) Promise.resolve(this.#inbox).then(open);
-    else Promise.all(pending).then(() => this.#inbox.open(), (error) => this.#fail(error));
+    this.#options = NO_OPTIONS;
+    if (pending === null) Promise.resolve(inbox).then(open);
+    else Promise.all(pending).then(() => inbox.open(), (error) => this.#fail(error));
   }
 
   #subscribe() {
     const filter = this.#filter;
-    const target = this.#target;
+    const target = /** @type {Gate | Inbox} */ (this.#inbox.target);
     const listener = (/** @type {any} */ payload) => {
       if (filter === undefined || matches(filter, payload)) target.offer(new Message(payload));
     };
@@ -209,8 +212,8 @@ class PubSubAsyncIterator {
   #restrict(condition, args, context, info) {
     if (!(condition instanceof Filter)) {
       const gate = new Gate(condition, args, context, info, this.#inbox);
-      if (this.#target instanceof Gate) this.#target.append(gate);
-      else this.#target = gate;
+      if (this.#inbox.target instanceof Gate) this.#inbox.target.append(gate);
+      else this.#inbox.target = gate;
     } else if (this.#filter === undefined) {
       this.#filter = condition;
     } else {
@@ -221,7 +224,8 @@ class PubSubAsyncIterator {
 
   static {
     restrict = (iterator, condition, args, context, info) => {
-      if (!(#inbox in iterator) || iterator.#stage !== IDLE) return false;
+      if (typeof iterator !== 'object' || iterator === null || !(#inbox in iterator)) return false;
+      if (iterator.#stage !== IDLE) return false;
       if (iterator.next !== PubSubAsyncIterator.prototype.next) return false;
       iterator.#restrict(condition, args, context, info);
       return true;

@@ -11,14 +11,18 @@ const { EventEmitter } = require('node:events');
 const check = require('../check');
 const { described, typeError } = require('../errors');
 const { Filter } = require('../filter');
-const { Audience, Subscription } = require('./audience');
+const { Audience } = require('./audience');
 const { PubSubEngine } = require('./engine');
 const { Tap } = require('./emitter');
 const { destinationOf, JOIN, STOCK } = require('./iterator');
 const { NAMES, setLimits } = require('./limits');
 const { Emission } = require('./message');
+const { Subscription } = require('./subscription');
 
 const WHERE = 'new PubSub(options)';
+
+/** What publish() returns: there is nothing more to wait for. */
+const DELIVERED = Promise.resolve();
 
 /** The subscriptions of one trigger, and the listener that feeds them. */
 class Topic extends Audience {
@@ -91,7 +95,7 @@ class PubSub extends PubSubEngine {
    */
   publish(triggerName, payload) {
     this.ee.emit(triggerName, payload);
-    return Promise.resolve();
+    return DELIVERED;
   }
 
   /**
@@ -108,7 +112,9 @@ class PubSub extends PubSubEngine {
       target: onMessage,
       filter: Filter.from(options?.where, options?.variables),
     };
-    return Promise.resolve(this[JOIN](triggerName, target, options, filter).id);
+    const subscription = new Subscription(target);
+    this[JOIN](subscription, triggerName, options, filter);
+    return Promise.resolve(subscription.id);
   }
 
   /** @param {number} subId */
@@ -123,22 +129,22 @@ class PubSub extends PubSubEngine {
 
   /**
    * @internal
+   * @param {Subscription} subscription
    * @param {string} trigger
-   * @param {Function | import('./audience').Sink} target
    * @param {any} options
    * @param {Filter | undefined} filter
    */
-  [JOIN](trigger, target, options, filter) {
+  [JOIN](subscription, trigger, options, filter) {
     let topic = this.#topics.get(trigger);
     if (topic === undefined || !topic.isFedBy(this.ee)) {
       topic?.detach();
       topic = new Topic(this.ee, trigger);
       this.#topics.set(trigger, topic);
     }
-    const subscription = new Subscription(++this.subIdCounter, trigger, target);
+    subscription.id = ++this.subIdCounter;
+    subscription.trigger = trigger;
     topic.add(subscription, filter);
     this.subscriptions[subscription.id] = subscription;
-    return subscription;
   }
 }
 

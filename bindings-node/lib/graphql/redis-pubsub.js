@@ -8,13 +8,14 @@
 
 const check = require('../check');
 const { Filter } = require('../filter');
-const { Audience, Subscription } = require('./audience');
+const { Audience } = require('./audience');
 const { PubSubEngine } = require('./engine');
 const { destinationOf, JOIN, STOCK } = require('./iterator');
 const { NAMES, setLimits } = require('./limits');
 const { Message } = require('./message');
 const { clientsOf } = require('./redis-clients');
 const { Codec } = require('./redis-codec');
+const { Subscription } = require('./subscription');
 const { isThenable } = require('./thenable');
 
 const WHERE = 'new RedisPubSub(options)';
@@ -34,8 +35,6 @@ const OPTIONS = [
 
 /** A channel or a pattern, and who is subscribed to it. */
 class Channel extends Audience {
-  /** Whether Redis has confirmed it. */
-  stands = false;
   /** Whether a channel of the same name was left while this pattern was there. */
   hadTwin = false;
 
@@ -101,8 +100,10 @@ class RedisPubSub extends PubSubEngine {
       target: onMessage,
       filter: Filter.from(options.where, options.variables),
     };
-    const { audience, id } = this[JOIN](trigger, target, options, filter);
-    const pending = /** @type {Channel} */ (audience).pending;
+    const subscription = new Subscription(target);
+    this[JOIN](subscription, trigger, options, filter);
+    const { id } = subscription;
+    const { pending } = /** @type {Channel} */ (subscription.audience);
     if (pending === null) return Promise.resolve(id);
     return pending.then(
       () => id,
@@ -146,23 +147,23 @@ class RedisPubSub extends PubSubEngine {
 
   /**
    * @internal
+   * @param {Subscription} subscription
    * @param {string} trigger
-   * @param {Function | import('./audience').Sink} target
    * @param {any} options
    * @param {Filter | undefined} filter
    */
-  [JOIN](trigger, target, options, filter) {
+  [JOIN](subscription, trigger, options, filter) {
     const name = this.#transform(trigger, options);
     const isPattern = Boolean(options.pattern);
     const all = isPattern ? this.#patterns : this.#channels;
-    const subscription = new Subscription(this.currentSubscriptionId++, name, target);
     let channel = all.get(name);
     const isFirst = channel === undefined;
     if (channel === undefined) all.set(name, (channel = new Channel(name, isPattern)));
+    subscription.id = this.currentSubscriptionId++;
+    subscription.trigger = name;
     channel.add(subscription, filter);
     this.subscriptionMap[subscription.id] = subscription;
     if (isFirst) this.#request(channel);
-    return subscription;
   }
 
   /** Subscribes the client, in this turn; all who join until it is confirmed share the outcome. @param {Channel} channel */
@@ -176,7 +177,6 @@ class RedisPubSub extends PubSubEngine {
           this.#drop(channel);
           return reject(error);
         }
-        channel.stands = true;
         channel.pending = null;
         resolve();
       };
@@ -212,13 +212,15 @@ class RedisPubSub extends PubSubEngine {
   }
 
   /**
+   * A message may come before the client has told that the channel is subscribed, when both were read at once.
+   *
    * @param {string | undefined} pattern
    * @param {string} name
    * @param {any} message
    */
   #receive(pattern, name, message) {
     const channel = pattern ? this.#patterns.get(pattern) : this.#heard(name);
-    if (channel === undefined || !channel.stands || channel.size === 0) return;
+    if (channel === undefined) return;
     const codec = this.#codec;
     const isRaw = typeof message === 'string' || message instanceof Uint8Array;
     if (isRaw && codec.isPlain) {

@@ -196,4 +196,7 @@ function writeHeader(wire, first, length) {
   }
 }
 
-module.exports = { Framer, Unframed, framerOf };
+exports.Frame = Frame;
+exports.Framer = Framer;
+exports.Unframed = Unframed;
+exports.framerOf = framerOf;

@@ -29,8 +29,18 @@ const ASK_AGAIN = 20;
 const kOutlet = Symbol('distributary.outlet');
 const kDraining = Symbol('distributary.draining');
 
-/** @abstract */
+/**
+ * @abstract
+ * @template {EventEmitter} S
+ */
 class Outlet {
+  /** What tells of its end. @type {S & { [kOutlet]?: Outlet<any> }} @readonly */
+  socket;
+  /** What is written to in the end, where that is known. @type {Writable & { [kDraining]?: Outlet<any> } | null} @readonly */
+  stream;
+  /** The lane's turn in which it was written to last. */
+  turn = -1;
+  #gathering = false;
   /** @type {Tap[]} */
   #taps = [];
   #waiting = false;
@@ -38,20 +48,20 @@ class Outlet {
   #guarding = false;
 
   /**
-   * @param {EventEmitter & { [kOutlet]?: Outlet }} socket what tells of its end
-   * @param {Writable & { [kDraining]?: Outlet } | null} stream what is written to in the end, where that is known
+   * @param {S} socket
+   * @param {Writable | null} stream
    */
   constructor(socket, stream) {
     this.socket = socket;
     this.stream = stream;
-    socket[kOutlet] = this;
+    this.socket[kOutlet] = this;
   }
 
   /**
    * The outlet that a socket has already.
    *
    * @param {any} socket
-   * @returns {Outlet | undefined}
+   * @returns {Outlet<any> | undefined}
    */
   static of(socket) {
     return socket[kOutlet];
@@ -108,6 +118,28 @@ class Outlet {
     }
   }
 
+  /**
+   * There are several events for this socket: has the system called once for all that come in this stride of the lane.
+   *
+   * @param {import('../lane').Lane} lane
+   */
+  gather(lane) {
+    if (this.#gathering || !this.stream) return;
+    this.#gathering = true;
+    this.stream.cork();
+    lane.later(this);
+  }
+
+  /** The stride is over. */
+  flush() {
+    this.#gathering = false;
+    try {
+      this.stream?.uncork();
+    } catch (error) {
+      this.gone(asError(error));
+    }
+  }
+
   /** Calls `flow` of all taps once there may be room again. */
   wait() {
     if (this.#waiting) return;
@@ -132,36 +164,27 @@ class Outlet {
   }
 }
 
-/** @param {Outlet} outlet */
+/** @param {Outlet<any>} outlet */
 function flow(outlet) {
   outlet.flow();
 }
 
-/** @this {{ [kDraining]?: Outlet }} */
+/** @this {{ [kDraining]?: Outlet<any> }} */
 function onDrain() {
   this[kDraining]?.flow();
 }
 
-/** @this {{ [kOutlet]?: Outlet }} */
+/** @this {{ [kOutlet]?: Outlet<any> }} */
 function onClose() {
   this[kOutlet]?.gone();
 }
 
 /**
- * @this {{ [kOutlet]?: Outlet }}
+ * @this {{ [kOutlet]?: Outlet<any> }}
  * @param {Error} error
  */
 function onError(error) {
   this[kOutlet]?.gone(error);
-}
-
-/**
- * Whether a stream takes no more.
- *
- * @param {Writable} stream
- */
-function ended(stream) {
-  return stream.destroyed || stream.writableEnded;
 }
 
 /**
@@ -173,4 +196,16 @@ function refused(stream) {
   return stream.writableEnded || (stream.destroyed && !stream.errored);
 }
 
-module.exports = { Outlet, GONE, BUSY, ended, refused };
+/**
+ * @param {unknown} error
+ * @returns {Error}
+ */
+function asError(error) {
+  return error instanceof Error ? error : new Error(String(error), { cause: error });
+}
+
+exports.Outlet = Outlet;
+exports.GONE = GONE;
+exports.BUSY = BUSY;
+exports.asError = asError;
+exports.refused = refused;

@@ -9,20 +9,17 @@
 // - It ends once, and is then neither in the lane nor at the outlet. Whatever goes wrong here ends this tap and no other.
 
 const { Unframed } = require('./frame');
-const { GONE, BUSY } = require('./outlet');
+const { GONE, BUSY, asError } = require('./outlet');
 
 /** @typedef {import('../event').Event} Event */
 /** @typedef {import('../member').Membership} Membership */
-/** @typedef {import('./outlet').Outlet} Outlet */
 /** @typedef {import('./frame').Framer} Framer */
 /** @typedef {'pause' | 'drop' | 'close'} Slow */
 /** @typedef {import('../../pipe').PipeClosed} Closed */
 /**
- * @typedef {object} Settings
- * @property {Framer} framer
- * @property {number} highWater
- * @property {Slow} slow
- * @property {boolean} compress
+ * What a tap calls, and when it is called no more.
+ *
+ * @typedef {object} Listeners
  * @property {((event: Event, drop: { reason: 'slow' | 'frame', error?: Error }) => void) | undefined} onDrop
  * @property {((missed: number) => void) | undefined} onLag
  * @property {((closed: Closed) => void) | undefined} onClose
@@ -56,44 +53,66 @@ class Counters {
   }
 }
 
+/** How events are sent: the same object for all taps that send them in the same way. */
+class Way {
+  /**
+   * @param {import('../lane').Lane} lane
+   * @param {Counters} counters
+   * @param {Framer} framer
+   * @param {number} highWater
+   * @param {Slow} slow
+   * @param {boolean} compress
+   */
+  constructor(lane, counters, framer, highWater, slow, compress) {
+    this.lane = lane;
+    this.counters = counters;
+    this.framer = framer;
+    this.highWater = highWater;
+    this.slow = slow;
+    this.compress = compress;
+  }
+
+  /** @param {Way} other */
+  equals(other) {
+    return (
+      this.lane === other.lane &&
+      this.counters === other.counters &&
+      this.framer === other.framer &&
+      this.highWater === other.highWater &&
+      this.slow === other.slow &&
+      this.compress === other.compress
+    );
+  }
+}
+
 class Tap {
-  /** @type {Membership | null} */
-  membership = null;
+  // What a delivery reads and writes comes first: thousands of taps are served in turn, and each comes from memory.
+  #way;
+  #outlet;
   /** @type {Closed | null} */
   ended = null;
   sent = 0;
   bytes = 0;
+
   dropped = 0;
   missed = 0;
+  /** @type {Membership | null} */
+  membership = null;
   /** The first event that there was no room for. @type {Event | null} */
   #held = null;
+  #listeners;
   /** @type {((closed: Closed) => void)[] | null} */
   #after = null;
-  #outlet;
-  #counters;
-  #framer;
-  #highWater;
-  #slow;
-  #compress;
-  #onDrop;
-  #onLag;
-  #onClose;
 
   /**
-   * @param {Outlet} outlet
-   * @param {Settings} settings
-   * @param {Counters} counters
+   * @param {import('./outlet').Outlet<any>} outlet
+   * @param {Way} way
+   * @param {Listeners} listeners
    */
-  constructor(outlet, settings, counters) {
+  constructor(outlet, way, listeners) {
+    this.#way = way;
     this.#outlet = outlet;
-    this.#counters = counters;
-    this.#framer = settings.framer;
-    this.#highWater = settings.highWater;
-    this.#slow = settings.slow;
-    this.#compress = settings.compress;
-    this.#onDrop = settings.onDrop;
-    this.#onLag = settings.onLag;
-    this.#onClose = settings.onClose;
+    this.#listeners = listeners;
   }
 
   // What the lane calls.
@@ -103,17 +122,27 @@ class Tap {
    * @returns {boolean} whether more may come
    */
   deliver(event) {
-    const frame = this.#framer.of(event);
+    const outlet = this.#outlet;
+    const { lane } = this.#way;
+    if (outlet.turn === lane.turn) outlet.gather(lane);
+    outlet.turn = lane.turn;
+    return this.#send(event);
+  }
+
+  /** @param {Event} event */
+  #send(event) {
+    const way = this.#way;
+    const frame = way.framer.of(event);
     if (frame === null) return true;
     if (frame instanceof Unframed) return this.#drop(event, frame.error);
     // From here on no code of the application's runs, so that what is seen of the socket stays true.
     if (this.ended !== null) return false;
     const outlet = this.#outlet;
     const { queued } = outlet;
-    if (queued < 0 || queued > this.#highWater) return this.#blocked(event, queued);
-    const counters = this.#counters;
+    if (queued < 0 || queued > way.highWater) return this.#blocked(event, queued);
+    const { counters } = way;
     try {
-      if (!outlet.write(frame, this.#compress)) {
+      if (!outlet.write(frame, way.compress)) {
         counters.writesToClosed++;
         outlet.gone();
         return false;
@@ -133,9 +162,11 @@ class Tap {
   /** @param {number} missed */
   lagged(missed) {
     this.missed += missed;
-    this.#counters.missed += missed;
-    if (this.#onLag) call(this.#onLag, missed);
-    else this.#counters.warn(missed);
+    const { counters } = this.#way;
+    counters.missed += missed;
+    const { onLag } = this.#listeners;
+    if (onLag) call(onLag, missed);
+    else counters.warn(missed);
   }
 
   /** @param {'hub-closed' | 'slow-consumer' | 'failed'} reason */
@@ -157,7 +188,7 @@ class Tap {
     const event = this.#held;
     if (event === null) return;
     this.#release();
-    if (this.deliver(event)) this.membership?.resume();
+    if (this.#send(event)) this.membership?.resume();
   }
 
   /** @param {Error} [error] */
@@ -171,7 +202,7 @@ class Tap {
   /** @param {Membership} membership what this consumer was given by the lane */
   begin(membership) {
     this.membership = membership;
-    this.#counters.pipes++;
+    this.#way.counters.pipes++;
     this.#outlet.add(this);
   }
 
@@ -191,11 +222,12 @@ class Tap {
     if (this.membership) {
       this.membership.leave();
       this.#outlet.remove(this);
-      this.#counters.pipes--;
+      this.#way.counters.pipes--;
     }
     if (this.#held !== null) this.#release();
     for (const then of this.#after ?? []) then(this.ended);
-    if (this.#onClose) queueMicrotask(this.#onClose.bind(null, this.ended));
+    const { onClose } = this.#listeners;
+    if (onClose) queueMicrotask(onClose.bind(null, this.ended));
   }
 
   /**
@@ -209,20 +241,21 @@ class Tap {
       this.#outlet.gone();
       return false;
     }
-    if (queued === BUSY || this.#slow === 'pause') {
+    const { slow, counters } = this.#way;
+    if (queued === BUSY || slow === 'pause') {
       this.#held = event;
-      this.#counters.paused++;
+      counters.paused++;
       this.#outlet.wait();
       return false;
     }
-    if (this.#slow === 'drop') return this.#drop(event);
+    if (slow === 'drop') return this.#drop(event);
     this.#shut();
     return false;
   }
 
   #release() {
     this.#held = null;
-    this.#counters.paused--;
+    this.#way.counters.paused--;
   }
 
   /**
@@ -231,14 +264,16 @@ class Tap {
    */
   #drop(event, error) {
     this.dropped++;
-    this.#counters.dropped++;
-    if (this.#onDrop) call(this.#onDrop, event, error ? { reason: 'frame', error } : { reason: 'slow' });
-    else if (error) this.#framer.warn(error);
+    const { counters, framer } = this.#way;
+    counters.dropped++;
+    const { onDrop } = this.#listeners;
+    if (onDrop) call(onDrop, event, error ? { reason: 'frame', error } : { reason: 'slow' });
+    else if (error) framer.warn(error);
     return true;
   }
 
   #shut() {
-    this.#counters.tooSlow++;
+    this.#way.counters.tooSlow++;
     this.end('slow-consumer');
     this.#outlet.shut();
   }
@@ -265,12 +300,6 @@ function rethrow(error) {
   throw error;
 }
 
-/**
- * @param {unknown} error
- * @returns {Error}
- */
-function asError(error) {
-  return error instanceof Error ? error : new Error(String(error), { cause: error });
-}
-
-module.exports = { Tap, Counters };
+exports.Counters = Counters;
+exports.Tap = Tap;
+exports.Way = Way;

@@ -16,7 +16,7 @@
 // The sender's state is private to `ws`. It is looked for once per socket, by type; where it is not as it was in
 // 8.0 to 8.23, where a subclass has a `send` of its own, and while the sender is at work, frames go through `ws.send`.
 
-const { Outlet, GONE, BUSY, ended, refused } = require('./outlet');
+const { Outlet, GONE, BUSY, refused } = require('./outlet');
 const { isWritable } = require('./writable');
 
 /** @typedef {import('node:stream').Writable} Writable */
@@ -40,10 +40,8 @@ const OPEN = 1;
 /** A code of RFC 6455's registry: try again later. */
 const TRY_AGAIN_LATER = 1013;
 
+/** @extends {Outlet<WebSocket>} */
 class WebSocketOutlet extends Outlet {
-  #ws;
-  /** @type {Writable | null} */
-  #below;
   /** @type {Sender | null} */
   #sender;
   /** Whether messages may go to the connection below, while the sender is idle. */
@@ -53,35 +51,39 @@ class WebSocketOutlet extends Outlet {
   constructor(ws) {
     const below = belowOf(ws);
     super(ws, below);
-    this.#ws = ws;
-    this.#below = below;
     this.#sender = below && senderOf(ws);
     this.#direct = this.#sender !== null && isServerSide(ws) && sendIsOriginal(ws);
   }
 
+  /** @override */
   get queued() {
-    const below = this.#below;
-    if (this.#ws.readyState !== OPEN || (below !== null && ended(below))) return GONE;
+    const ws = this.socket;
+    const below = this.stream;
+    // Most of what is asked here is asked for each write, of sockets that are not in the processor's cache: so `writable`,
+    // which says at once that it has neither ended nor been destroyed.
+    if (ws.readyState !== OPEN || (below !== null && !below.writable)) return GONE;
     const sender = this.#sender;
     if (sender !== null && !sender._firstFragment) return BUSY;
-    return this.#ws.bufferedAmount;
+    return ws.bufferedAmount;
   }
 
   /**
    * @param {import('./frame').Frame} frame
    * @param {boolean} compress
+   * @override
    */
   write(frame, compress) {
     if (this.#direct && !compress) {
-      const below = /** @type {Writable} */ (this.#below);
+      const below = /** @type {Writable} */ (this.stream);
       if (idle(/** @type {Sender} */ (this.#sender))) return below.write(frame.wire) || !refused(below);
     }
-    this.#ws.send(frame.body, { binary: frame.kind === 'binary', compress });
+    this.socket.send(frame.body, { binary: frame.kind === 'binary', compress });
     return true;
   }
 
+  /** @override */
   shut() {
-    this.#ws.close(TRY_AGAIN_LATER, 'too slow');
+    this.socket.close(TRY_AGAIN_LATER, 'too slow');
   }
 }
 
@@ -154,4 +156,6 @@ function isConnecting(ws) {
   return ws.readyState === CONNECTING;
 }
 
-module.exports = { WebSocketOutlet, isWebSocket, isConnecting };
+exports.WebSocketOutlet = WebSocketOutlet;
+exports.isWebSocket = isWebSocket;
+exports.isConnecting = isConnecting;

@@ -4,32 +4,32 @@
 //
 // A frame is one write. What the stream does with it (the chunks of HTTP, the records of TLS) is its own business.
 
-const { Outlet, GONE, ended, refused } = require('./outlet');
+const { Outlet, GONE, refused } = require('./outlet');
 
 /** @typedef {import('node:stream').Writable} Writable */
 
+/** @extends {Outlet<Writable>} */
 class WritableOutlet extends Outlet {
-  #stream;
-
   /** @param {Writable} stream */
   constructor(stream) {
     super(stream, stream);
-    this.#stream = stream;
   }
 
+  /** @override */
   get queued() {
-    const stream = this.#stream;
-    return ended(stream) ? GONE : stream.writableLength;
+    const stream = this.socket;
+    return stream.destroyed || stream.writableEnded ? GONE : stream.writableLength;
   }
 
-  /** @param {import('./frame').Frame} frame */
+  /** @param {import('./frame').Frame} frame @override */
   write(frame) {
-    const stream = this.#stream;
+    const stream = this.socket;
     return stream.write(frame.body) || !refused(stream);
   }
 
+  /** @override */
   shut() {
-    this.#stream.destroy();
+    this.socket.destroy();
   }
 }
 
@@ -42,8 +42,11 @@ function isWritable(value) {
     typeof value.write === 'function' &&
     typeof value.on === 'function' &&
     typeof value.destroy === 'function' &&
+    typeof value.cork === 'function' &&
+    typeof value.uncork === 'function' &&
     typeof value.writableLength === 'number'
   );
 }
 
-module.exports = { WritableOutlet, isWritable };
+exports.WritableOutlet = WritableOutlet;
+exports.isWritable = isWritable;

@@ -9,7 +9,7 @@ const { describe, it } = require('node:test');
 const { setTimeout } = require('node:timers/promises');
 const { framerOf } = require('../../lib/pipe/frame');
 const { Outlet } = require('../../lib/pipe/outlet');
-const { Counters, Tap } = require('../../lib/pipe/tap');
+const { Counters, Tap, Way } = require('../../lib/pipe/tap');
 const { WebSocketOutlet } = require('../../lib/pipe/websocket');
 const { WritableOutlet } = require('../../lib/pipe/writable');
 const { deadline, until, webSocketServer } = require('./rig');
@@ -20,26 +20,22 @@ function event(data) {
 }
 
 /**
- * @param {Outlet} outlet
- * @param {Partial<import('../../lib/pipe/tap').Settings> & { make?: any, kind?: any }} [options]
+ * @param {Outlet<any>} outlet
+ * @param {{ make?: any, kind?: any, highWater?: number, slow?: any } & Partial<import('../../lib/pipe/tap').Listeners>} [options]
  */
-function tapOn(outlet, { make, kind = 'stream', ...options } = {}) {
+function tapOn(outlet, { make, kind = 'stream', highWater = 1024, slow = 'pause', ...listeners } = {}) {
   const counters = new Counters();
-  const lane = { left: 0, resumed: 0 };
-  const tap = new Tap(
-    outlet,
-    {
-      framer: framerOf(make, kind),
-      highWater: 1024,
-      slow: 'pause',
-      compress: false,
-      onDrop: undefined,
-      onLag: undefined,
-      onClose: undefined,
-      ...options,
-    },
-    counters,
-  );
+  const lane = {
+    left: 0,
+    resumed: 0,
+    /** Each delivery has a turn of its own, unless the test says otherwise. */
+    turn: NaN,
+    /** @type {any[]} */
+    flushing: [],
+    later: (/** @type {any} */ outlet) => lane.flushing.push(outlet),
+  };
+  const way = new Way(/** @type {any} */ (lane), counters, framerOf(make, kind), highWater, slow, false);
+  const tap = new Tap(outlet, way, { onDrop: undefined, onLag: undefined, onClose: undefined, ...listeners });
   tap.begin(/** @type {any} */ ({ leave: () => lane.left++, resume: () => lane.resumed++ }));
   return { tap, counters, lane };
 }
@@ -57,6 +53,7 @@ class Slow extends Writable {
    * @param {Buffer} _chunk
    * @param {string} _encoding
    * @param {() => void} done
+   * @override
    */
   _write(_chunk, _encoding, done) {
     this.waiting.push(done);
@@ -75,6 +72,32 @@ describe('a tap', () => {
     assert.equal(tap.deliver(event('de')), true);
     assert.equal(`${stream.read()}`, 'abcde');
     assert.deepEqual([tap.sent, tap.bytes, counters.sent, counters.bytes, counters.pipes], [2, 5, 2, 5, 1]);
+  });
+
+  it('has what comes for a socket in one stride written at once', () => {
+    /** @type {number[]} */
+    const writes = [];
+    const stream = new Writable({
+      writev(chunks, done) {
+        writes.push(chunks.length);
+        done();
+      },
+      write(_chunk, _encoding, done) {
+        writes.push(1);
+        done();
+      },
+    });
+    const { tap, lane } = tapOn(new WritableOutlet(stream));
+    lane.turn = 1;
+    for (let i = 0; i < 5; i++) tap.deliver(event('x'));
+    assert.deepEqual(writes, [1], 'the first goes at once: it may be the only one');
+    assert.equal(lane.flushing.length, 1);
+    lane.flushing.pop().flush();
+    assert.deepEqual(writes, [1, 4]);
+    lane.turn = 2;
+    tap.deliver(event('x'));
+    assert.deepEqual(writes, [1, 4, 1]);
+    assert.equal(lane.flushing.length, 0);
   });
 
   it('takes an event that has no frame, and writes nothing', () => {
@@ -180,6 +203,8 @@ describe('a tap', () => {
       writableEnded: false,
       writableLength: 0,
       destroy() {},
+      cork() {},
+      uncork() {},
       write() {
         this.writableEnded = true;
         return false;

@@ -147,7 +147,7 @@ describe('the outlet of a WebSocket', () => {
     class Counting extends WebSocket {
       sends = 0;
 
-      /** @param {any[]} args */
+      /** @param {any[]} args @override */
       send(...args) {
         this.sends++;
         return super.send(.../** @type {[any]} */ (args));
@@ -157,14 +157,12 @@ describe('the outlet of a WebSocket', () => {
     const { socket, messages } = await connect();
     new WebSocketOutlet(socket).write(frameOf('counted'), false);
     assert.equal(/** @type {Counting} */ (socket).sends, 1);
-    const { send } = socket;
+    const { send } = /** @type {any} */ (socket);
     let replaced = 0;
-    socket.send = /** @type {any} */ (
-      (/** @type {[any]} */ ...args) => {
-        replaced++;
-        return send.apply(socket, args);
-      }
-    );
+    socket.send = (/** @type {any[]} */ ...args) => {
+      replaced++;
+      return send.apply(socket, args);
+    };
     new WebSocketOutlet(socket).write(frameOf('also'), false);
     assert.equal(replaced, 1);
     await until(() => messages.length === 2, 'two messages');

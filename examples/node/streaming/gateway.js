@@ -29,7 +29,7 @@ export async function serve(hub, people, port) {
   });
   await gateway.start();
   return {
-    address: gateway.address,
+    address: `127.0.0.1:${gateway.address.port}`,
     async close() {
       // Clients leave spread over some time, and do not all come back at once.
       await gateway.drain(2_000);

@@ -7,10 +7,13 @@ use super::{Kind, Skip};
 
 /// All that can be run here.
 fn ways() -> Vec<Skip> {
-    let mut ways = vec![Skip(Kind::Portable), Skip::new()];
-    #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
-    ways.push(Skip(Kind::Sse2));
-    ways
+    [
+        Skip(Kind::Portable),
+        #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
+        Skip(Kind::Sse2),
+        Skip::new(),
+    ]
+    .to_vec()
 }
 
 fn naive_string(text: &[u8], at: usize) -> Option<usize> {
