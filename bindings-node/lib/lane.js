@@ -36,6 +36,8 @@ const NOBODY = SLOT;
 /** A member that takes whatever comes, and one that had no credit when something came. */
 const UNBOUNDED = 0xffffffff;
 const STALLED = 0xfffffffe;
+/** A member whose consumer has said that it takes no more. */
+const HELD = 0xfffffffd;
 
 const REASONS = /** @type {const} */ (['hub-closed', 'slow-consumer', 'failed']);
 
@@ -246,7 +248,7 @@ class Lane {
   grant({ slot }, credit) {
     const before = this.#credit[slot];
     this.#credit[slot] = credit;
-    if (before === STALLED) {
+    if (before >= HELD && before !== UNBOUNDED) {
       this.#native.resume(slot);
       this.ring();
     }
@@ -416,7 +418,7 @@ class Lane {
     const { slot } = member;
     if (slot < 0) return;
     member.stall();
-    if (this.#credit[slot] !== STALLED) this.#credit[slot] = 0;
+    this.#credit[slot] = HELD;
   }
 
   /** Gives one of those who resumed the next thing that was held back for it. */

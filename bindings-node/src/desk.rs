@@ -51,6 +51,8 @@ const NOBODY: u32 = CLOSED - 1;
 const UNBOUNDED: u32 = u32::MAX;
 /// Had no credit left when there was something for it, and has to be resumed.
 const STALLED: u32 = u32::MAX - 1;
+/// Takes nothing until it is resumed, whatever happens.
+const HELD: u32 = u32::MAX - 2;
 
 /// Records on their way, and who the members are.
 pub(crate) struct Desk {
@@ -115,6 +117,20 @@ impl Desk {
                 *whom = NOBODY;
             }
         }
+    }
+
+    /// Gives all the credit there is to those who read at their own pace: the hub ends,
+    /// and what waits for them would be lost. Those that have to be resumed for it.
+    pub(crate) fn release<'a>(
+        &'a self,
+        credit: &'a mut [u32],
+    ) -> impl Iterator<Item = MemberId> + 'a {
+        let bounded = credit.iter_mut().zip(&self.members);
+        let bounded = bounded.filter(|(credit, _)| !matches!(**credit, UNBOUNDED | HELD));
+        bounded.filter_map(|(credit, member)| {
+            let before = std::mem::replace(credit, UNBOUNDED);
+            member.filter(|_| before == STALLED)
+        })
     }
 
     /// Whether everything is handed out.
@@ -198,7 +214,7 @@ impl Counter<'_> {
         };
         match *credit {
             UNBOUNDED => wanted,
-            STALLED => 0,
+            STALLED | HELD => 0,
             left => {
                 let taken = wanted.min(left as usize);
                 *credit = if taken < wanted {

@@ -32,7 +32,8 @@ pub struct NativeHub {
 struct Shared {
     hub: Hub,
     token: u64,
-    closed: AtomicBool,
+    /// Set before the hub is closed, for the lanes, which do not hold it.
+    closing: Arc<AtomicBool>,
 }
 
 /// Hubs that may be joined, by token.
@@ -45,7 +46,8 @@ fn register() -> MutexGuard<'static, HashMap<u64, Weak<Shared>>> {
 
 /// A scalar that a publisher states beside the payload.
 #[napi]
-pub(crate) type NativeScalar = Either5<Null, bool, f64, BigInt, String>;
+#[allow(unreachable_pub, reason = "exported to JavaScript")]
+pub type NativeScalar = Either5<Null, bool, f64, BigInt, String>;
 
 #[napi]
 impl NativeHub {
@@ -56,7 +58,7 @@ impl NativeHub {
         let shared = Shared {
             hub: options.build()?,
             token: TOKENS.fetch_add(1, Ordering::Relaxed),
-            closed: AtomicBool::new(false),
+            closing: Arc::default(),
         };
         Ok(NativeHub {
             shared: Arc::new(shared),
@@ -210,14 +212,14 @@ impl NativeHub {
     /// Ends the hub, for everybody who shares it. Whether this loop's lane rang.
     #[napi(catch_unwind)]
     pub fn close(&self) -> bool {
-        self.shared.closed.store(true, Ordering::Release);
+        self.shared.closing.store(true, Ordering::Release);
         quietly(|| self.hub().close()).1
     }
 
     /// Whether somebody has ended it.
     #[napi(getter, catch_unwind)]
     pub fn closed(&self) -> bool {
-        self.shared.closed.load(Ordering::Acquire)
+        self.shared.closing.load(Ordering::Acquire)
     }
 }
 
@@ -225,6 +227,11 @@ impl NativeHub {
     /// The engine.
     pub(crate) fn hub(&self) -> &Hub {
         &self.shared.hub
+    }
+
+    /// Becomes true before the hub is closed.
+    pub(crate) fn closing(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.shared.closing)
     }
 
     /// Publishes, and writes down: subscriptions reached, feeds, share, whether this

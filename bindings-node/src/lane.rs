@@ -3,6 +3,11 @@
 //! JavaScript is rung (see [`crate::bell`]) and pulls; nothing here calls it. What it pulls
 //! is laid out by the [`Desk`].
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use distributary::{Lane, Selector, SliceLimits, SubscribeError, Token};
 use napi::bindgen_prelude::{
     BufferSlice, ClassInstance, Env, Function, Uint8ArraySlice, Uint32ArraySlice,
@@ -26,6 +31,8 @@ const TURN: usize = 256;
 pub struct NativeLane {
     lane: Lane,
     desk: Desk,
+    /// The hub ends, or has ended.
+    closing: Arc<AtomicBool>,
 }
 
 #[napi]
@@ -48,7 +55,11 @@ impl NativeLane {
             credit: &mut [],
         };
         let _ = lane.turn(counter);
-        Ok(NativeLane { lane, desk })
+        Ok(NativeLane {
+            lane,
+            desk,
+            closing: hub.closing(),
+        })
     }
 
     /// The length of the array that [`pull`](Self::pull) writes to.
@@ -160,6 +171,11 @@ impl NativeLane {
         let mut more = true;
         if self.desk.is_clear() {
             self.desk.crossing.trim();
+            if self.closing.load(Ordering::Acquire) {
+                for member in self.desk.release(credit) {
+                    self.lane.resume(member);
+                }
+            }
             let counter = &mut Counter {
                 desk: &mut self.desk,
                 credit,

@@ -7,7 +7,7 @@
 
 use std::{collections::HashMap, fmt::Write};
 
-use distributary::{Attributes, Event, Value};
+use distributary::{Attributes, Event, Number, Value};
 
 /// Words that describe one new event: topic and flags, then the lengths of topic, key,
 /// attributes and payload, then offset and time of publishing, the low half first.
@@ -107,18 +107,31 @@ fn halves(number: u64) -> (u32, u32) {
 /// As a JSON list, name and value in turn; nothing for none. An integer that a JavaScript
 /// number does not hold exactly stands as text in a list of its own.
 fn write_attributes(text: &mut String, attributes: &Attributes) {
-    const SAFE: u64 = (1 << 53) - 1;
     for (i, (name, value)) in attributes.iter().enumerate() {
         text.push(if i == 0 { '[' } else { ',' });
-        let name = Value::from(name);
         // Writing to a string does not fail.
-        let _ = match value.as_number().map(|n| (n.as_i64(), n.as_u64())) {
-            Some((Some(n), _)) if n.unsigned_abs() > SAFE => write!(text, "{name},[\"{n}\"]"),
-            Some((None, Some(n))) => write!(text, "{name},[\"{n}\"]"),
-            _ => write!(text, "{name},{value}"),
+        let _ = write!(text, "{},", Value::from(name));
+        let _ = match value.as_number() {
+            Some(number) => write_number(text, number),
+            None => write!(text, "{value}"),
         };
     }
     if !attributes.is_empty() {
         text.push(']');
+    }
+}
+
+fn write_number(text: &mut String, number: &Number) -> std::fmt::Result {
+    /// The largest integer up to which a JavaScript number tells all apart.
+    const SAFE: f64 = 9_007_199_254_740_991.0;
+    let (float, digits) = (number.to_f64(), number.to_string());
+    let whole = digits
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'-');
+    match (whole && float.abs() > SAFE, float.is_infinite()) {
+        (true, _) => write!(text, "[\"{digits}\"]"),
+        // JSON has no infinity, but JSON.parse makes one of this.
+        (false, true) => write!(text, "{}1e999", if float < 0.0 { "-" } else { "" }),
+        (false, false) => write!(text, "{digits}"),
     }
 }

@@ -1,0 +1,240 @@
+'use strict';
+
+// The lane itself: that no bell is lost, that it gives the loop back, and what it promises to those who attach to it.
+
+const assert = require('node:assert/strict');
+const { test } = require('node:test');
+
+const { Hub } = require('../..');
+const { laneOf } = require('../../lib/lane');
+const { drained, inTime, turn, until } = require('./rig');
+
+/** @param {string} topic @returns {any} */
+const selector = (topic) => ({ topics: [topic], patterns: [], filter: undefined, options: undefined });
+
+test('a bell that rings in the middle of a turn is remembered', async () => {
+  const hub = new Hub();
+  // Each event is published at another moment of the delivery before it: in the callback, in its microtasks, in a
+  // tick, in an immediate, in a timer.
+  const moments = [
+    (act) => act(),
+    (act) => queueMicrotask(act),
+    (act) => Promise.resolve().then(() => Promise.resolve().then(act)),
+    (act) => process.nextTick(act),
+    (act) => process.nextTick(() => queueMicrotask(act)),
+    (act) => queueMicrotask(() => process.nextTick(act)),
+    (act) => setImmediate(act),
+    (act) => setImmediate(() => setImmediate(act)),
+    (act) => setTimeout(act, 0),
+  ];
+  const rounds = 300;
+  let count = 0;
+  await inTime(new Promise((resolve) => {
+    hub.on('a', () => {
+      count += 1;
+      if (count === rounds * moments.length) resolve(undefined);
+      else moments[count % moments.length](() => hub.publish('a', ''));
+    });
+    hub.publish('a', '');
+  }), 'the last of a chain of events');
+});
+
+test('a reader that asks in the middle of a turn is heard', async () => {
+  const hub = new Hub({ budget: { events: 100_000 } });
+  const subscription = hub.subscribe('a');
+  for (let i = 0; i < 20_000; i += 1) hub.publish('a', String(i));
+  const waits = [() => Promise.resolve(), () => turn(), () => new Promise(setImmediate), () => new Promise(process.nextTick)];
+  for (let i = 0; i < 20_000; i += 1) {
+    const { value } = await inTime(subscription.next(), `event ${i}`);
+    assert.equal(value.text(), String(i));
+    if (i % 37 === 0) await waits[i % waits.length]();
+  }
+});
+
+test('the loop has its turns while ten thousand subscriptions drain', async () => {
+  const slice = 4;
+  const hub = new Hub({ slice });
+  const [readers, events] = [10_000, 20];
+  let got = 0;
+  for (let i = 0; i < readers; i += 1) {
+    const subscription = hub.subscribe('a');
+    (async () => {
+      for await (const event of subscription) got += event.byteLength;
+    })();
+  }
+  await turn();
+  for (let i = 0; i < events; i += 1) hub.publish('a', 'x');
+  let beats = 0;
+  const start = process.cpuUsage();
+  await inTime(new Promise((resolve) => {
+    (function beat() {
+      beats += 1;
+      if (got === readers * events) resolve(undefined);
+      else setTimeout(beat, 0);
+    })();
+  }), 'the last delivery');
+  const { user, system } = process.cpuUsage(start);
+  // By the processor's time, which others of this machine do not lengthen. Twice the slice, for what the collector and
+  // the compiler do beside.
+  const each = (user + system) / 1000 / beats;
+  assert.ok(beats > 5 && each < 2 * slice, `${beats} turns of ${each.toFixed(1)} ms each`);
+});
+
+test('handlers that take long do not make the slice long', async () => {
+  const slice = 4;
+  const hub = new Hub({ slice });
+  let calls = 0;
+  let worst = 0;
+  let [sinceTurn, work] = [0, 0];
+  const spin = () => {
+    const end = performance.now() + 1;
+    while (performance.now() < end);
+    sinceTurn += 1;
+  };
+  for (let i = 0; i < 200; i += 1) {
+    hub.on('a', () => {
+      calls += 1;
+      // Half of them work in the callback, half in its microtasks.
+      if (i % 2) spin();
+      else Promise.resolve().then(spin);
+      work += 1;
+    });
+  }
+  // Quick ones first, so that the lane has learnt a pace that is wrong now.
+  for (let i = 0; i < 2_000; i += 1) hub.on('quick', () => {});
+  hub.publish('quick', '');
+  await drained(hub);
+  hub.publish('a', '');
+  await inTime(new Promise((resolve) => {
+    (function beat() {
+      worst = Math.max(worst, sinceTurn);
+      sinceTurn = 0;
+      if (work === 200) resolve(undefined);
+      else setImmediate(beat);
+    })();
+  }), 'the last handler');
+  await turn();
+  assert.equal(calls, 200);
+  // A millisecond each: the first stride of a slice is of 32 at most, and the pace is known after it.
+  assert.ok(worst <= 40, `${worst} handlers of a millisecond in one turn`);
+});
+
+test('a consumer that says false gets no more until it resumes, and then all', async () => {
+  const hub = new Hub();
+  const found = [];
+  let room = 3;
+  const consumer = {
+    deliver(event) {
+      found.push(event.text());
+      room -= 1;
+      return room > 0;
+    },
+    lagged: () => assert.fail('nothing is missed'),
+    closed: (reason) => found.push(reason),
+  };
+  const membership = laneOf(hub).attach(selector('a'), consumer);
+  for (let i = 0; i < 1_000; i += 1) hub.publish('a', String(i));
+  await drained(hub);
+  assert.deepEqual(found, ['0', '1', '2']);
+  let expected = 3;
+  for (const more of [1, 5, 300, 2]) {
+    room = more;
+    expected += more;
+    membership.resume();
+    membership.resume();
+    assert.ok(found.length < expected, 'never inside resume');
+    await until(() => found.length >= expected, 'the rest');
+    await drained(hub);
+    assert.equal(found.length, expected);
+  }
+  room = Infinity;
+  membership.resume();
+  await until(() => found.length === 1_000, 'all');
+  assert.deepEqual(found, Array.from({ length: 1_000 }, (_, i) => String(i)));
+  membership.leave();
+  hub.publish('a', 'late');
+  await drained(hub);
+  assert.equal(found.length, 1_000);
+});
+
+test('what is held back for a consumer is under its policy, to the event', async () => {
+  const hub = new Hub({ budget: { events: 50 } });
+  let [got, missed, room] = [0, 0, 0];
+  const consumer = {
+    deliver() {
+      got += 1;
+      room -= 1;
+      return room > 0;
+    },
+    lagged(count) {
+      missed += count;
+    },
+    closed() {},
+  };
+  const membership = laneOf(hub).attach(selector('a'), consumer);
+  for (let round = 0; round < 50; round += 1) {
+    for (let i = 0; i < 30; i += 1) hub.publish('a', '');
+    await turn();
+  }
+  assert.equal(got, 1);
+  assert.ok(membership.lag >= 50, String(membership.lag));
+  room = Infinity;
+  membership.resume();
+  await until(() => got + missed === 1_500, 'all, or word of them');
+  assert.ok(missed > 1_000, String(missed));
+});
+
+test('a consumer that throws is not the lane\'s end', async () => {
+  const hub = new Hub();
+  const thrown = [];
+  const before = process.listeners('uncaughtException');
+  process.removeAllListeners('uncaughtException');
+  process.on('uncaughtException', (error) => thrown.push(error.message));
+  let got = 0;
+  laneOf(hub).attach(selector('a'), {
+    deliver() {
+      throw new Error('mine');
+    },
+    lagged() {},
+    closed() {},
+  });
+  hub.on('a', () => { got += 1; });
+  for (let i = 0; i < 100; i += 1) hub.publish('a', '');
+  await until(() => got === 100 && thrown.length === 100, 'all deliveries');
+  process.removeAllListeners('uncaughtException');
+  before.forEach((listener) => process.on('uncaughtException', listener));
+});
+
+test('members come and go while events are on their way', async () => {
+  const hub = new Hub();
+  const live = new Map();
+  let wrong = 0;
+  let made = 0;
+  const join = () => {
+    const topic = `t.${made % 7}`;
+    made += 1;
+    const entry = { topic, on: true, listener: null };
+    entry.listener = hub.on(topic, (event) => {
+      if (!entry.on || event.topic !== topic) wrong += 1;
+      if (Math.abs(made * 31 + event.byteLength) % 13 === 0) leave(entry);
+    });
+    live.set(entry, true);
+  };
+  const leave = (entry) => {
+    if (!entry.on) return;
+    entry.on = false;
+    entry.listener.off();
+    live.delete(entry);
+  };
+  for (let i = 0; i < 500; i += 1) join();
+  for (let round = 0; round < 200; round += 1) {
+    for (let i = 0; i < 20; i += 1) hub.publish(`t.${(round + i) % 7}`, 'x'.repeat(i));
+    for (let i = 0; i < 10; i += 1) join();
+    if (round % 3 === 0) [...live.keys()].slice(0, 12).forEach(leave);
+    if (round % 2 === 0) await turn();
+  }
+  await drained(hub);
+  assert.equal(wrong, 0);
+  assert.equal(hub.stats().subscriptions, live.size);
+  assert.equal(hub.stats().closedWrites, 0);
+});
