@@ -336,7 +336,7 @@ class Lane {
         this.#passHeld();
         left -= 1;
       } else if (this.#next < this.#count) left -= this.#dispatch(Math.min(left, LOOK));
-      else if (this.#more) this.#pull();
+      else if (this.#more) this.#tryToPull();
       else break;
     } while (left > 0 && now() < end);
     this.#strode = this.#stride - left;
@@ -367,16 +367,26 @@ class Lane {
     if (this.#keepers === 0) pinned.delete(this);
   }
 
+  /** Memory may be short. The lane is not lost for it: it goes on with the next bell. */
+  #tryToPull() {
+    try {
+      this.#pull();
+    } catch (error) {
+      rethrow(error);
+    }
+  }
+
   #pull() {
     const out = this.#out;
     const crossing = this.#crossing;
     // A bell that rings from here on is not answered by this pull.
     this.#more = false;
+    this.#next = 0;
+    this.#count = 0;
     const flags = this.#native.pull(out, this.#credit, crossing.slab, crossing.used);
+    if (out[1] > 0) crossing.take(out, ROWS, out[1], out[2], out[4]);
     this.#flags = flags;
     this.#count = 2 * out[0];
-    this.#next = 0;
-    if (out[1] > 0) crossing.take(out, ROWS, out[1], out[2], out[4]);
     if (flags & SLAB) crossing.renew(this.#native.need());
     if (flags & MORE) this.#more = true;
     else if (flags & APART) this.#native.clear();
