@@ -75,7 +75,10 @@ class Crossing {
     for (; count > 0; count -= 1) {
       const flags = out[row];
       const topic = flags & TOPIC;
-      const [named, key, attributes, bytes] = [out[row + 1], out[row + 2], out[row + 3], out[row + 4]];
+      const named = out[row + 1];
+      const key = out[row + 2];
+      const attributes = out[row + 3];
+      const bytes = out[row + 4];
       if (flags >= NAMED) this.#topics[topic] = slab.toString('utf8', start, start + named);
       const event = new Event(
         this.#topics[topic],

@@ -12,12 +12,25 @@
 // - A bell that rings while a slice is under way is remembered: the slice goes on, or another one follows.
 // - A slot is not used again before everything is out that names it.
 
+const { AsyncResource } = require('node:async_hooks');
 const { performance } = require('node:perf_hooks');
+const { setImmediate } = require('node:timers');
 
 const { Crossing, ROW } = require('./crossing');
 const { DistributaryError, fromNative } = require('./errors');
 const { Membership } = require('./member');
 const { NativeLane } = require('./native');
+
+// The real ones, also where a test of somebody's puts its own clock in their place.
+const { nextTick } = process;
+const { queueMicrotask } = globalThis;
+const now = performance.now.bind(performance);
+
+/**
+ * Slices run outside of whatever has called publish: its AsyncLocalStorage is none of the subscribers' business, who get
+ * events of many publishers in one slice.
+ */
+const outside = new AsyncResource('distributary.lane');
 
 /** Where the native half (src/desk.rs) puts what it hands out. */
 const PAIRS = 8;
@@ -303,16 +316,19 @@ class Lane {
     this.#flushing.push(consumer);
   }
 
-  #begin = () => {
+  #begin = () => outside.runInAsyncScope(this.#serve, this);
+
+  /** One slice. */
+  #serve() {
     this.turn += 1;
-    this.#began = performance.now();
+    this.#began = now();
     if (this.#stride > FIRST_STRIDE) this.#stride = FIRST_STRIDE;
     this.#work();
-  };
+  }
 
   /** One stride. */
   #work() {
-    this.#strideBegan = performance.now();
+    this.#strideBegan = now();
     const end = this.#began + this.#slice;
     let left = this.#stride;
     do {
@@ -320,9 +336,9 @@ class Lane {
         this.#passHeld();
         left -= 1;
       } else if (this.#next < this.#count) left -= this.#dispatch(Math.min(left, LOOK));
-      else if (this.#more) this.#pull();
+      else if (this.#more) this.#tryToPull();
       else break;
-    } while (left > 0 && performance.now() < end);
+    } while (left > 0 && now() < end);
     this.#strode = this.#stride - left;
     if (this.#flushing.length > 0) this.#flush();
     if (this.#next === this.#count && !this.#more && this.#resumed.length === 0) this.#rest();
@@ -330,16 +346,16 @@ class Lane {
   }
 
   // The tick comes once there are no microtasks left, those included that they started.
-  #afterMicrotasks = () => process.nextTick(this.#goOn);
+  #afterMicrotasks = () => nextTick(this.#goOn);
 
   #goOn = () => {
-    const now = performance.now();
-    if (now - this.#began >= this.#slice) {
+    const time = now();
+    if (time - this.#began >= this.#slice) {
       setImmediate(this.#begin);
       return;
     }
     // What takes an eighth of the slice at this pace, and no more than twice as many.
-    const took = Math.max(now - this.#strideBegan, 0.001);
+    const took = Math.max(time - this.#strideBegan, 0.001);
     const fits = Math.floor((this.#strode * this.#slice) / 8 / took);
     this.#stride = Math.max(1, Math.min(fits, 2 * this.#stride, LONGEST_STRIDE));
     this.#work();
@@ -351,16 +367,26 @@ class Lane {
     if (this.#keepers === 0) pinned.delete(this);
   }
 
+  /** Memory may be short. The lane is not lost for it: it goes on with the next bell. */
+  #tryToPull() {
+    try {
+      this.#pull();
+    } catch (error) {
+      rethrow(error);
+    }
+  }
+
   #pull() {
     const out = this.#out;
     const crossing = this.#crossing;
     // A bell that rings from here on is not answered by this pull.
     this.#more = false;
+    this.#next = 0;
+    this.#count = 0;
     const flags = this.#native.pull(out, this.#credit, crossing.slab, crossing.used);
+    if (out[1] > 0) crossing.take(out, ROWS, out[1], out[2], out[4]);
     this.#flags = flags;
     this.#count = 2 * out[0];
-    this.#next = 0;
-    if (out[1] > 0) crossing.take(out, ROWS, out[1], out[2], out[4]);
     if (flags & SLAB) crossing.renew(this.#native.need());
     if (flags & MORE) this.#more = true;
     else if (flags & APART) this.#native.clear();
@@ -459,7 +485,7 @@ function bellOf(lane) {
  * @param {unknown} error
  */
 function rethrow(error) {
-  process.nextTick(() => {
+  nextTick(() => {
     throw error;
   });
 }

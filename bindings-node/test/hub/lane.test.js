@@ -119,6 +119,44 @@ test('handlers that take long do not make the slice long', async () => {
   assert.ok(worst <= 40, `${worst} handlers of a millisecond in one turn`);
 });
 
+test('handlers run outside of what their publisher was doing', async () => {
+  const { AsyncLocalStorage } = require('node:async_hooks');
+  const storage = new AsyncLocalStorage();
+  const hub = new Hub();
+  const seen = [];
+  storage.run('subscriber', () => {
+    hub.on('a', () => seen.push(storage.getStore()));
+    (async () => {
+      for await (const event of hub.subscribe('a')) seen.push(`${storage.getStore()} ${event.text()}`);
+    })();
+  });
+  await turn();
+  for (let i = 0; i < 2; i += 1) {
+    storage.run(`publisher ${i}`, () => hub.publish('a', String(i)));
+    await until(() => seen.length === 2 * (i + 1), 'both');
+  }
+  assert.deepEqual(seen, [undefined, 'subscriber 0', undefined, 'subscriber 1']);
+});
+
+test('clocks that somebody has put in the place of the real ones stop nothing', async () => {
+  const { mock } = require('node:test');
+  const hub = new Hub();
+  let got = 0;
+  hub.on('a', () => { got += 1; });
+  const real = setImmediate;
+  const turns = [globalThis.queueMicrotask, process.nextTick];
+  mock.timers.enable({ apis: ['setTimeout', 'setImmediate', 'setInterval'] });
+  [globalThis.queueMicrotask, process.nextTick] = [() => {}, () => {}];
+  try {
+    for (let i = 0; i < 1_000; i += 1) hub.publish('a', '');
+    for (let i = 0; i < 1_000 && got < 1_000; i += 1) await new Promise((resolve) => real(resolve));
+  } finally {
+    [globalThis.queueMicrotask, process.nextTick] = turns;
+    mock.timers.reset();
+  }
+  assert.equal(got, 1_000);
+});
+
 test('a consumer that says false gets no more until it resumes, and then all', async () => {
   const hub = new Hub();
   const found = [];
