@@ -68,7 +68,7 @@ class Pipe {
   }
 
   get lag() {
-    return this.#tap.membership?.lag ?? 0;
+    return this.#tap.lag;
   }
 
   get closed() {
@@ -80,11 +80,11 @@ class Pipe {
   }
 
   get topics() {
-    return this.#tap.membership?.topics ?? [];
+    return this.#tap.topics;
   }
 
   get patterns() {
-    return this.#tap.membership?.patterns ?? [];
+    return this.#tap.patterns;
   }
 
   /** @param {import('../index').Names} names */
@@ -102,9 +102,9 @@ class Pipe {
   }
 
   #open() {
-    const { ended, membership } = this.#tap;
-    if (!ended && membership) return membership;
-    throw new DistributaryError('ERR_CLOSED', `the pipe is closed (${ended?.reason}): make another`);
+    const { ended } = this.#tap;
+    if (ended === null) return this.#tap;
+    throw new DistributaryError('ERR_CLOSED', `the pipe is closed (${ended.reason}): make another`);
   }
 }
 
@@ -127,7 +127,7 @@ function pipe(hub, selector, socket, options) {
   const tap = new Tap(outlet, wayOf(given, outlet, lane, countersOf(hub)), listenersOf(given));
   // The client may have gone while the application was looking it up: that is no mistake.
   if (outlet.queued === GONE) tap.end('socket-closed');
-  else tap.begin(lane.attach(parsed, tap));
+  else tap.begin(parsed);
   if (signal && !tap.ended) endAtAbort(tap, signal);
   return new Pipe(tap, outlet.socket);
 }

@@ -10,9 +10,9 @@
 
 const { Unframed } = require('./frame');
 const { GONE, BUSY, asError } = require('./outlet');
+const { Pausable } = require('../member');
 
 /** @typedef {import('../event').Event} Event */
-/** @typedef {import('../member').Membership} Membership */
 /** @typedef {import('./frame').Framer} Framer */
 /** @typedef {'pause' | 'drop' | 'close'} Slow */
 /** @typedef {import('../../pipe').PipeClosed} Closed */
@@ -85,7 +85,7 @@ class Way {
   }
 }
 
-class Tap {
+class Tap extends Pausable {
   // What a delivery reads and writes comes first: thousands of taps are served in turn, and each comes from memory.
   #way;
   #outlet;
@@ -96,11 +96,10 @@ class Tap {
 
   dropped = 0;
   missed = 0;
-  /** @type {Membership | null} */
-  membership = null;
   /** The first event that there was no room for. @type {Event | null} */
   #held = null;
   #listeners;
+  #begun = false;
   /** @type {((closed: Closed) => void)[] | null} */
   #after = null;
 
@@ -110,6 +109,7 @@ class Tap {
    * @param {Listeners} listeners
    */
   constructor(outlet, way, listeners) {
+    super(way.lane);
     this.#way = way;
     this.#outlet = outlet;
     this.#listeners = listeners;
@@ -120,10 +120,11 @@ class Tap {
   /**
    * @param {Event} event
    * @returns {boolean} whether more may come
+   * @override
    */
-  deliver(event) {
+  take(event) {
     const outlet = this.#outlet;
-    const { lane } = this.#way;
+    const { lane } = this;
     if (outlet.turn === lane.turn) outlet.gather(lane);
     outlet.turn = lane.turn;
     return this.#send(event);
@@ -159,8 +160,8 @@ class Tap {
     return true;
   }
 
-  /** @param {number} missed */
-  lagged(missed) {
+  /** @param {number} missed @override */
+  miss(missed) {
     this.missed += missed;
     const { counters } = this.#way;
     counters.missed += missed;
@@ -169,17 +170,19 @@ class Tap {
     else counters.warn(missed);
   }
 
-  /** @param {'hub-closed' | 'slow-consumer' | 'failed'} reason */
+  /** @param {'hub-closed' | 'slow-consumer' | 'failed'} reason @override */
   closed(reason) {
+    super.closed(reason);
     if (reason === 'slow-consumer') this.#shut();
     else this.end(reason);
   }
 
-  /** @param {(event: Event) => boolean} wanted */
+  /** @param {(event: Event) => boolean} wanted @override */
   sift(wanted) {
+    super.sift(wanted);
     if (this.#held === null || wanted(this.#held)) return;
     this.#release();
-    this.membership?.resume();
+    this.resume();
   }
 
   // What the outlet calls.
@@ -188,7 +191,7 @@ class Tap {
     const event = this.#held;
     if (event === null) return;
     this.#release();
-    if (this.#send(event)) this.membership?.resume();
+    if (this.#send(event)) this.resume();
   }
 
   /** @param {Error} [error] */
@@ -199,9 +202,11 @@ class Tap {
 
   // What the handle calls.
 
-  /** @param {Membership} membership what this consumer was given by the lane */
-  begin(membership) {
-    this.membership = membership;
+  /** @param {import('../selector').ParsedSelector} selector */
+  begin(selector) {
+    this.lane.enter(selector, this, Infinity);
+    this.lane.pin(this, true);
+    this.#begun = true;
     this.#way.counters.pipes++;
     this.#outlet.add(this);
   }
@@ -219,8 +224,8 @@ class Tap {
   end(reason, error) {
     if (this.ended) return;
     this.ended = Object.freeze(error ? { reason, error } : { reason });
-    if (this.membership) {
-      this.membership.leave();
+    if (this.#begun) {
+      this.leave();
       this.#outlet.remove(this);
       this.#way.counters.pipes--;
     }
