@@ -1,7 +1,7 @@
 // The gateway: WebSockets and server-sent events from a hub, on native threads.
 
 import type { AddressInfo } from 'node:net';
-import type { Filter, Hub } from './index';
+import type { Durations, Hub, NamesOf, SelectorOptions } from './index';
 
 /**
  * A WebSocket and SSE endpoint that brings a hub's events to sockets.
@@ -86,7 +86,7 @@ export interface GatewayOptions<Session = unknown> {
   limits?: GatewayLimits;
   /**
    * How much of what clients said may wait until this event loop hears it. A client may have a sixteenth of it;
-   * one that says more is closed, and `onError` is told, with the code `ERR_OVERRUN`.
+   * one that says more is closed with code 1013, and `onError` is told, with the code `ERR_OVERRUN`.
    */
   backlog?: {
     /** Default: 65,536. */
@@ -241,22 +241,13 @@ export interface GatewayRequest {
   readonly signal: AbortSignal;
 }
 
-/** What a client is subscribed to: one selector. */
-export interface ClientSubscription {
-  /** Exact names of topics. */
-  topics?: string | readonly string[];
-  /** Redis globs over names of topics. */
-  patterns?: string | readonly string[];
-  /** Only events that this filter admits come: the filter language as an object or as JSON text. */
-  where?: object | string | Filter;
-  /** Values for the places of the filter that say `{ $var: 'name' }`. */
-  variables?: Record<string, unknown>;
-  /** What gives way when the client does not keep up. Default: the hub's. */
-  overflow?: 'drop-oldest' | 'drop-newest' | 'disconnect' | 'keep-latest';
-  /** How much may wait for the client: events, bytes, and milliseconds. Default: the hub's. */
-  budget?: { events?: number; bytes?: number; age?: number };
-  /** Where it starts, instead of now: a position, or one for each topic. Where that is not held, it starts now. */
-  from?: string | Record<string, string>;
+/** What a client is subscribed to: topics, patterns, a filter, and how it is served. */
+export interface ClientSubscription extends NamesOf, Omit<SelectorOptions, 'from'> {
+  /**
+   * Where it starts, instead of now: a position in its one topic, or one for each topic. Where that is not held any
+   * more it starts now, and the client is told, if it speaks a protocol in which it can be.
+   */
+  from?: SelectorOptions['from'];
 }
 
 /**
@@ -339,6 +330,13 @@ export interface GatewayClient<Session = unknown> {
    * @param reason at most 123 bytes, which the client is told
    */
   close(reason?: string): boolean;
+  /**
+   * Closes the connection for now, because the application cannot keep up with what this client says: with code 1013,
+   * which tells it to come back later. Its ticket stays good.
+   *
+   * @param reason at most 123 bytes, which the client is told
+   */
+  turnAway(reason?: string): boolean;
 }
 
 /** Why a connection ended. */
@@ -355,7 +353,8 @@ export interface Ended {
  *   text message, sent more than it may, spoke where nobody listens.
  * - `silent`: it did not answer a ping in time. `write_timeout`: it took nothing of what waited for it in time.
  * - `slow`: it did not keep up. `lagged`: it missed events and could not be told.
- * - `application`: `client.close()`. `drained`, `closed`: the gateway was. `panicked`: a fault of the gateway's.
+ * - `application`: `client.close()`. `overloaded`: `client.turnAway()`, or it said more than {@link GatewayOptions.backlog}.
+ * - `drained`, `closed`: the gateway or the hub was. `panicked`: a fault of the gateway's.
  */
 export type EndReason =
   | 'left'
@@ -369,6 +368,7 @@ export type EndReason =
   | 'slow'
   | 'lagged'
   | 'application'
+  | 'overloaded'
   | 'panicked'
   | 'drained'
   | 'closed';
@@ -426,22 +426,13 @@ export interface GatewayStats {
   /** The share of open connections that single events were sent to, from 0 to 1. */
   share: { last: number; max: number; sum: number };
   /** How long what clients sent may have waited until a thread looked at it, at most. */
-  readWait: DurationSummary;
+  readWait: Durations;
   /** From the posting of a command (a message, a subscription, a close) until it was carried out. */
-  commandWait: DurationSummary;
+  commandWait: Durations;
   /** How many connections have ended for each reason. */
   ended: Record<EndReason, number>;
   /** How many connections were turned away for each reason. */
   refused: Record<RefusalReason, number>;
-}
-
-/** How long something took: milliseconds. */
-export interface DurationSummary {
-  count: number;
-  sum: number;
-  max: number;
-  p50: number;
-  p99: number;
 }
 
 /** A client is turned away: what {@link reject} makes. */

@@ -4,31 +4,17 @@ import type { EventEmitter } from 'node:events';
 // @ts-ignore: ioredis need not be installed by who does not use RedisPubSub
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
 
-/** Values for the variables of a filter. */
-export type Variables = Record<string, unknown>;
-
-/** A compiled filter: `Filter` of `distributary`. */
-export interface CompiledFilter {
-  readonly isAll: boolean;
-  matches(payload: unknown): boolean;
-  explain(): string;
-}
-
-/**
- * Which payloads somebody wants, as data: an object such as `{ 'order.id': 42 }`, its JSON text, or a `Filter`.
- * It can be looked up in an index, which a closure cannot.
- */
-export type Where = { readonly [path: string]: unknown } | string | CompiledFilter;
+import type { Filter, Where } from './index';
 
 /**
  * What happens to an iterator that is not read as fast as messages come, when its budget is used up:
  *
  * - `disconnect`: it is ended. What waits is given up, `next()` rejects once with an error whose `code` is
  *   `ERR_SLOW_CONSUMER`, and then it is done.
- * - `dropOldest`, `dropNewest`: those messages are dropped, and the iterator goes on.
- * - `keepLatest`: a message takes the place of a waiting one with the same `key`; then as `dropOldest`.
+ * - `drop-oldest`, `drop-newest`: those messages are dropped, and the iterator goes on.
+ * - `keep-latest`: a message takes the place of a waiting one with the same `key`; then as `drop-oldest`.
  */
-export type Overflow = 'disconnect' | 'dropOldest' | 'dropNewest' | 'keepLatest';
+export type Overflow = 'disconnect' | 'drop-oldest' | 'drop-newest' | 'keep-latest';
 
 /** How much may wait for one iterator. */
 export interface Budget {
@@ -57,7 +43,7 @@ export interface OverflowInfo {
 export interface QueueOptions {
   overflow?: Overflow;
   budget?: Budget;
-  /** For `keepLatest`: what a message is about. Messages without a key (undefined, null) are all kept. */
+  /** For `keep-latest`: what a message is about. Messages without a key (undefined, null) are all kept. */
   key?: (payload: any) => unknown;
   /**
    * Called when an iterator begins to lose messages, and again when it does so after it had caught up. Whether or not
@@ -70,14 +56,14 @@ export interface QueueOptions {
 export interface IteratorOptions extends QueueOptions {
   /** Only payloads that satisfy this are queued: it is asked before anything is, for all iterators in one look-up. */
   where?: Where;
-  /** Values for the variables of `where`. */
-  variables?: Variables;
+  /** Values for the variables of `where`: strings, numbers, bigints, booleans, null, and lists of them. */
+  variables?: object;
 }
 
 /** Options of one callback. */
 export interface SubscribeOptions {
   where?: Where;
-  variables?: Variables;
+  variables?: object;
 }
 
 /** What `asyncIterator()` returns. It subscribes within its first `next()`; `return()` unsubscribes. */
@@ -89,7 +75,7 @@ export interface PubSubAsyncIterableIterator<T> extends AsyncIterableIterator<T>
 }
 
 /** The base of every PubSub. A class that extends it and implements the three methods gets iterators. */
-export declare abstract class PubSubEngine {
+export abstract class PubSubEngine {
   abstract publish(triggerName: string, payload: any): Promise<void>;
   abstract subscribe(triggerName: string, onMessage: Function, options: Object): Promise<number>;
   abstract unsubscribe(subId: number): any;
@@ -111,7 +97,7 @@ export interface PubSubOptions extends QueueOptions {
  *
  * @typeParam Events the payload of each trigger
  */
-export declare class PubSub<
+export class PubSub<
   Events extends { [event: string]: unknown } = Record<string, never>,
 > extends PubSubEngine {
   protected ee: EventEmitter;
@@ -170,7 +156,7 @@ export interface ChannelOptions extends IteratorOptions {
 }
 
 /** The PubSub over Redis. */
-export declare class RedisPubSub extends PubSubEngine {
+export class RedisPubSub extends PubSubEngine {
   constructor(options?: PubSubRedisOptions);
   publish<T>(trigger: string, payload: T): Promise<void>;
   subscribe<T = any>(trigger: Trigger, onMessage: (message: T) => void, options?: ChannelOptions): Promise<number>;
@@ -223,20 +209,20 @@ export type FromResolver<T, TSource = any, TArgs = any, TContext = any> = (
   info: any,
 ) => T;
 
-/** A filter that each subscription makes for itself: what {@link where} and {@link whereArgs} return. */
-export interface Condition<TSource = any, TArgs = any, TContext = any> {
-  filter(rootValue: TSource, args: TArgs, context: TContext, info: any): CompiledFilter | Promise<CompiledFilter>;
+/** What makes the filter of each subscription: {@link where} and {@link whereArgs} return it. */
+export interface FilterMaker<TSource = any, TArgs = any, TContext = any> {
+  filter(rootValue: TSource, args: TArgs, context: TContext, info: any): Filter | Promise<Filter>;
 }
 
 /** A filter and the values of its variables, each as it is or as a function of what the resolver is called with. */
-export interface ConditionOptions<TSource = any, TArgs = any, TContext = any> {
+export interface FilterOptions<TSource = any, TArgs = any, TContext = any> {
   where: Where | FromResolver<Where | Promise<Where>, TSource, TArgs, TContext>;
-  variables?: Variables | FromResolver<Variables | Promise<Variables>, TSource, TArgs, TContext>;
+  variables?: object | FromResolver<object | Promise<object>, TSource, TArgs, TContext>;
 }
 
 export type WithFilter<TSource = any, TArgs = any, TContext = any> = (
   asyncIteratorFn: ResolverFn<TSource, TArgs, TContext>,
-  filterFn: FilterFn<TSource, TArgs, TContext> | Condition | ConditionOptions | Where,
+  filterFn: FilterFn<TSource, TArgs, TContext>,
 ) => IterableResolverFn<TSource, TArgs, TContext>;
 
 /**
@@ -267,13 +253,13 @@ export type WithFilter<TSource = any, TArgs = any, TContext = any> = (
  *
  * What it returns is the promise of an iterator, which can also be read at once.
  */
-export declare function withFilter<TSource = any, TArgs = any, TContext = any>(
+export function withFilter<TSource = any, TArgs = any, TContext = any>(
   asyncIteratorFn: ResolverFn<TSource, TArgs, TContext>,
   filterFn: FilterFn<TSource, TArgs, TContext>,
 ): IterableResolverFn<TSource, TArgs, TContext>;
-export declare function withFilter<TSource = any, TArgs = any, TContext = any>(
+export function withFilter<TSource = any, TArgs = any, TContext = any>(
   asyncIteratorFn: ResolverFn<TSource, TArgs, TContext>,
-  filter: Condition<TSource, TArgs, TContext> | ConditionOptions<TSource, TArgs, TContext> | Where,
+  filter: FilterMaker<TSource, TArgs, TContext> | FilterOptions<TSource, TArgs, TContext> | Where,
 ): IterableResolverFn<TSource, TArgs, TContext>;
 
 /**
@@ -286,9 +272,9 @@ export declare function withFilter<TSource = any, TArgs = any, TContext = any>(
  * What clients send should come in as a variable or through {@link whereArgs}: as a variable a value can never become
  * an operator of the filter.
  */
-export declare function where<TSource = any, TArgs = any, TContext = any>(
+export function where<TSource = any, TArgs = any, TContext = any>(
   make: FromResolver<Where | Promise<Where>, TSource, TArgs, TContext>,
-): Condition<TSource, TArgs, TContext>;
+): FilterMaker<TSource, TArgs, TContext>;
 
 /**
  * A filter for fields that equal arguments: what most closures say. Each field is given the name of an argument (with
@@ -302,6 +288,6 @@ export declare function where<TSource = any, TArgs = any, TContext = any>(
  * A list admits each of its values. A missing argument is an error for the client; with `{ arg: 'id', optional: true }`
  * the field is then not asked about, also if the argument is null.
  */
-export declare function whereArgs<TSource = any, TArgs = any, TContext = any>(
+export function whereArgs<TSource = any, TArgs = any, TContext = any>(
   fields: Record<string, string | { arg: string; optional?: boolean } | FromResolver<unknown, TSource, TArgs, TContext>>,
-): Condition<TSource, TArgs, TContext>;
+): FilterMaker<TSource, TArgs, TContext>;

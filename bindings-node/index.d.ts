@@ -22,8 +22,8 @@ export type Json = string | number | bigint | boolean | null | { readonly [key: 
 export type Bytes = ArrayBufferView | ArrayBufferLike;
 
 /**
- * One published event: one object for all subscribers of this event loop. It is immutable; whatever it has is made
- * when it is first asked for.
+ * One published event: one object for all subscribers of this event loop who get it at the same time. It is immutable;
+ * whatever it has is made when it is first asked for.
  */
 export interface Event<P = any, K extends string = string> {
   /** The topic that it was published to. */
@@ -236,7 +236,7 @@ export interface Subscription<E extends Event = Event> extends AsyncIterableIter
   /** Ends it. Whoever waits for `next()` is told that it is done. */
   return(value?: any): Promise<IteratorResult<E, any>>;
   /** Ends it, and rejects with this. */
-  throw(error?: unknown): Promise<never>;
+  throw(error?: unknown): Promise<IteratorResult<E, undefined>>;
   /** Ends it: when this returns, nothing more comes out, and what has not been read is dropped. */
   close(): void;
 

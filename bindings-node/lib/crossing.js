@@ -5,6 +5,8 @@
 //
 // Invariants: both sides hold the same numbers; a slab is written once, front to back, and never again.
 
+const { markAsUntransferable } = require('node:worker_threads');
+
 const { Event } = require('./event');
 
 /** How many events are known by number; the native half says the same. */
@@ -81,7 +83,7 @@ class Crossing {
         start + named,
         flags & KEYED ? key : -1,
         attributes,
-        flags & APART ? this.#fetch(number) : bytes,
+        flags & APART ? this.#apart(number) : bytes,
         out[row + 6],
         out[row + 5],
         out[row + 8] * TWO_32 + out[row + 7],
@@ -94,6 +96,13 @@ class Crossing {
     }
     this.#next = number;
     this.used = used;
+  }
+
+  /** @param {number} number */
+  #apart(number) {
+    const payload = this.#fetch(number);
+    markAsUntransferable(payload.buffer);
+    return payload;
   }
 
   /**
@@ -122,6 +131,8 @@ class Crossing {
    */
   renew(need) {
     this.slab = Buffer.allocUnsafeSlow(Math.max(SLAB, need));
+    // Moving it to another thread would empty the events of everybody else.
+    markAsUntransferable(this.slab.buffer);
     this.used = 0;
   }
 }

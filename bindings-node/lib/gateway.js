@@ -27,6 +27,7 @@ class Gateway {
   /** Keeps the process alive while clients may come, as a listening socket of Node's does. @type {NodeJS.Timeout | undefined} */
   #alive;
   #isReferenced = true;
+  #running = 0;
 
   /**
    * @param {{ native: InstanceType<typeof NativeHub> }} hub
@@ -51,14 +52,34 @@ class Gateway {
 
   async #start() {
     this.#alive = setInterval(() => {}, LONGEST);
-    if (!this.#isReferenced) this.#alive.unref();
     try {
-      await this.#desk.operation((number) => this.#native.start(number));
+      await this.#run((number) => this.#native.start(number));
     } catch (error) {
       this.#closed ??= Promise.resolve(this.#release());
       throw error;
     }
     return this;
+  }
+
+  /**
+   * An operation of the native half. The process does not end before it.
+   *
+   * @param {(number: number) => void} begin
+   */
+  async #run(begin) {
+    this.#running += 1;
+    this.#alive?.ref();
+    try {
+      await this.#desk.operation(begin);
+    } finally {
+      this.#running -= 1;
+      this.#settle();
+    }
+  }
+
+  #settle() {
+    if (this.#isReferenced || this.#running > 0) this.#alive?.ref();
+    else this.#alive?.unref();
   }
 
   /** Where clients connect, or null when it does not listen. */
@@ -90,7 +111,7 @@ class Gateway {
     }
     if (this.#closed !== undefined || this.#started === undefined) throw closed('drain');
     await this.#started;
-    await this.#desk.operation((number) => this.#native.drain(number, over));
+    await this.#run((number) => this.#native.drain(number, over));
   }
 
   /** Closes all connections, and ends the threads. */
@@ -101,7 +122,7 @@ class Gateway {
 
   async #close() {
     try {
-      await this.#desk.operation((number) => this.#native.close(number));
+      if (this.#started !== undefined) await this.#run((number) => this.#native.close(number));
     } finally {
       this.#release();
     }
@@ -116,14 +137,14 @@ class Gateway {
   /** Keeps the process alive while it listens, as it does from the start. */
   ref() {
     this.#isReferenced = true;
-    this.#alive?.ref();
+    this.#settle();
     return this;
   }
 
   /** Lets the process end although it listens. */
   unref() {
     this.#isReferenced = false;
-    this.#alive?.unref();
+    this.#settle();
     return this;
   }
 

@@ -8,7 +8,7 @@ const check = require('./check');
 const { Delivery } = require('./delivery');
 const { described, DistributaryError, fromNative, typeError } = require('./errors');
 const { jsonText } = require('./json-text');
-const { laneOf } = require('./lane');
+const { laneOf, rung } = require('./lane');
 const { listen } = require('./listener');
 const { NativeHub } = require('./native');
 const { pipe, pipeStats } = require('./pipe');
@@ -118,7 +118,7 @@ class Hub {
       throw fromNative(error);
     }
     const delivery = new Delivery(written);
-    if (written[RUNG] !== 0) laneOf(this).ring();
+    if (written[RUNG] !== 0) rung(this, written[RUNG]);
     return delivery;
   }
 
@@ -211,7 +211,8 @@ class Hub {
   }
 
   close() {
-    if (this.#native.close()) laneOf(this).ring();
+    const id = this.#native.close();
+    if (id !== 0) rung(this, id);
   }
 
   get closed() {

@@ -177,4 +177,4 @@ function isOpaque(value) {
     || types.isWeakMap(value) || types.isWeakSet(value) || types.isAnyArrayBuffer(value) || ArrayBuffer.isView(value);
 }
 
-module.exports = { jsonText };
+exports.jsonText = jsonText;

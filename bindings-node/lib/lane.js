@@ -58,6 +58,8 @@ const pinned = new Set();
 class Lane {
   /** @type {import('./hub').Hub} */
   hub;
+  /** What the engine calls it. @type {number} @readonly */
+  id;
   /** Counts slices. */
   turn = 0;
 
@@ -97,9 +99,8 @@ class Lane {
     const { slice, shareFrom } = hub.loop;
     this.hub = hub;
     this.#slice = slice;
-    // The bell does not keep a lane alive by which nobody can be reached.
-    const self = new WeakRef(this);
-    this.#native = new NativeLane(hub.native, () => self.deref()?.ring());
+    this.#native = new NativeLane(hub.native, bellOf(this));
+    this.id = this.#native.id;
     this.#crossing = new Crossing(
       (number) => /** @type {Buffer} */ (this.#native.payload(number, shareFrom)),
       () => this.#native.epoch(),
@@ -442,6 +443,17 @@ class Lane {
 }
 
 /**
+ * What the doorbell calls. It holds no lane alive by which nobody can be reached any more; nor may its closure, which is
+ * why this is a function of its own.
+ *
+ * @param {Lane} lane
+ */
+function bellOf(lane) {
+  const self = new WeakRef(lane);
+  return () => self.deref()?.ring();
+}
+
+/**
  * A consumer's error is not the lane's: it reaches the process as one of an event listener would.
  *
  * @param {unknown} error
@@ -469,5 +481,19 @@ function laneOf(hub) {
   return lane;
 }
 
+/**
+ * Something that was done to a hub on this thread has rung a lane of this thread.
+ *
+ * @param {import('./hub').Hub} hub
+ * @param {number} id of the lane
+ */
+function rung(hub, id) {
+  const lane = lanes.get(hub);
+  if (lane !== undefined && lane.id === id) lane.ring();
+  // Another share in the same engine, held by this thread as well, has a lane of its own.
+  else NativeLane.ring(id);
+}
+
 exports.Lane = Lane;
 exports.laneOf = laneOf;
+exports.rung = rung;

@@ -25,10 +25,8 @@ use crate::{
 const PAIRS: usize = 8;
 /// The most pairs that are handed out at once.
 const MOST_PAIRS: usize = 256;
-/// Where the rows of new events begin.
+/// Where the rows of new events begin; there are as many at most. lib/lane.js says the same.
 const ROWS: usize = PAIRS + 2 * MOST_PAIRS;
-/// The length of the array.
-pub(crate) const OUT: usize = ROWS + ROW * MOST_PAIRS;
 
 /// There is more to be had now.
 pub(crate) const MORE: u32 = 1;

@@ -113,6 +113,16 @@ pub(crate) fn selector_error(cause: SelectorError) -> napi::Error<Code> {
     error(code, cause)
 }
 
+/// What is wrong with a selector for this pattern.
+pub(crate) fn pattern_error(pattern: &str, cause: SelectorError) -> napi::Error<Code> {
+    match cause {
+        SelectorError::Pattern(cause) => {
+            error(Code::BadPattern, format_args!("{pattern:?}: {cause}"))
+        }
+        cause => selector_error(cause),
+    }
+}
+
 /// What is wrong with a budget.
 pub(crate) fn budget_error(cause: BudgetError) -> napi::Error<Code> {
     error(Code::BadOption, cause)

@@ -209,9 +209,9 @@ impl NativeHub {
             .collect()
     }
 
-    /// Ends the hub, for everybody who shares it. Whether this loop's lane rang.
+    /// Ends the hub, for everybody who shares it. Which lane of this thread rang.
     #[napi(catch_unwind)]
-    pub fn close(&self) -> bool {
+    pub fn close(&self) -> u32 {
         self.shared.closing.store(true, Ordering::Release);
         quietly(|| self.hub().close()).1
     }
@@ -234,8 +234,8 @@ impl NativeHub {
         Arc::clone(&self.shared.closing)
     }
 
-    /// Publishes, and writes down: subscriptions reached, feeds, share, whether this
-    /// loop's lane rang, whether there is a position, and the halves of its epoch and offset.
+    /// Publishes, and writes down: subscriptions reached, feeds, share, which lane of
+    /// this thread rang, whether there is a position, and the halves of its epoch and offset.
     fn publish(
         &self,
         publication: Publication<String>,
@@ -256,7 +256,7 @@ impl NativeHub {
             delivery.subscriptions as f64,
             delivery.feeds as f64,
             delivery.share,
-            f64::from(u8::from(rung)),
+            rung.into(),
             f64::from(u8::from(delivery.position.is_some())),
             high(epoch),
             low(epoch),

@@ -8,16 +8,16 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use distributary::{Lane, Selector, SliceLimits, SubscribeError, Token};
+use distributary::{Lane, Selector, SelectorError, SliceLimits, SubscribeError, Token};
 use napi::bindgen_prelude::{
     BufferSlice, ClassInstance, Env, Function, Uint8ArraySlice, Uint32ArraySlice,
 };
 use napi_derive::napi;
 
 use crate::{
-    bell::bell,
-    desk::{APART, Counter, Desk, MORE, OUT},
-    error::{Code, Result, error, selector_error, subscribe_error},
+    bell::{LaneId, bell, ring_lane},
+    desk::{APART, Counter, Desk, MORE},
+    error::{Code, Result, error, pattern_error, selector_error, subscribe_error},
     filters::NativeFilter,
     hub::NativeHub,
     options::NativeSubscribeOptions,
@@ -29,6 +29,7 @@ const TURN: usize = 256;
 /// One event loop's share of a hub.
 #[napi]
 pub struct NativeLane {
+    id: LaneId,
     lane: Lane,
     desk: Desk,
     /// The hub ends, or has ended.
@@ -47,7 +48,8 @@ impl NativeLane {
             .build()?;
         let limits = SliceLimits::default().deliveries(TURN);
         let mut lane = Lane::with_limits(hub.hub(), limits);
-        lane.on_ready(bell(doorbell));
+        let (id, call) = bell(doorbell);
+        lane.on_ready(call);
         let mut desk = Desk::new();
         // A lane rings only after a turn that found nothing.
         let counter = &mut Counter {
@@ -56,16 +58,23 @@ impl NativeLane {
         };
         let _ = lane.turn(counter);
         Ok(NativeLane {
+            id,
             lane,
             desk,
             closing: hub.closing(),
         })
     }
 
-    /// The length of the array that [`pull`](Self::pull) writes to.
-    #[napi(getter)]
-    pub fn out_length(&self) -> u32 {
-        OUT as u32
+    /// Its name, by which a publish of this thread says whom it rang.
+    #[napi(getter, catch_unwind)]
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Rings a lane of this thread that the caller has not made itself.
+    #[napi(catch_unwind)]
+    pub fn ring(id: u32) {
+        ring_lane(id);
     }
 
     /// Subscribes a member; in force when this returns.
@@ -133,12 +142,17 @@ impl NativeLane {
         };
         let lane = &mut self.lane;
         match what {
-            NativeChange::AddTopic => lane.add_topic(member, name),
-            NativeChange::AddPattern => lane.add_pattern(member, name),
-            NativeChange::RemoveTopic => lane.remove_topic(member, name),
-            NativeChange::RemovePattern => lane.remove_pattern(member, name),
+            NativeChange::AddTopic => lane.add_topic(member, &name),
+            NativeChange::AddPattern => lane.add_pattern(member, &name),
+            NativeChange::RemoveTopic => lane.remove_topic(member, &name),
+            NativeChange::RemovePattern => lane.remove_pattern(member, &name),
         }
-        .map_err(subscribe_error)
+        .map_err(|cause| match cause {
+            SubscribeError::Selector(cause @ SelectorError::Pattern(_)) => {
+                pattern_error(&name, cause)
+            }
+            cause => subscribe_error(cause),
+        })
     }
 
     /// Takes back what is on its way to a member and is not covered by its names any more.
@@ -276,13 +290,16 @@ fn selector(topics: &[String], patterns: &[String]) -> Result<Selector> {
                 "the selector names nothing: give at least one topic or pattern",
             ));
         }
-        ([], [pattern, ..]) => Selector::pattern(pattern),
-        ([topic], _) => Selector::topic(topic),
-        _ => Selector::topics(topics),
-    }
-    .map_err(selector_error)?;
+        ([], [pattern, ..]) => {
+            Selector::pattern(pattern).map_err(|cause| pattern_error(pattern, cause))?
+        }
+        ([topic], _) => Selector::topic(topic).map_err(selector_error)?,
+        _ => Selector::topics(topics).map_err(selector_error)?,
+    };
     for pattern in patterns {
-        selector = selector.and_pattern(pattern).map_err(selector_error)?;
+        selector = selector
+            .and_pattern(pattern)
+            .map_err(|cause| pattern_error(pattern, cause))?;
     }
     Ok(selector)
 }

@@ -10,7 +10,7 @@ use distributary::{
 };
 use napi_derive::napi;
 
-use crate::error::{Code, Result, budget_error, error};
+use crate::error::{Code, Result, budget_error, error, pattern_error};
 
 /// How much may wait.
 #[napi(object, object_to_js = false)]
@@ -103,7 +103,7 @@ impl NativeHubOptions {
 fn with_history(builder: HubBuilder, rule: &NativeHistory) -> Result<HubBuilder> {
     builder
         .history(&rule.topics, rule.keep.budget()?)
-        .map_err(|cause| error(Code::BadPattern, cause))
+        .map_err(|cause| pattern_error(&rule.topics, cause.into()))
 }
 
 /// What gives way when a subscription does not keep up, by its name in JavaScript.

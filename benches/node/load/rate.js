@@ -18,7 +18,8 @@ const { Tally, turn, until } = require('./subscribers');
  * @param {number} job.seconds at least so long, after a third of it to warm up
  */
 async function rate({ publish, tally, events, expect, batch, seconds }) {
-  const expected = new Tally();
+  // A tally may have been used before.
+  const expected = Object.assign(new Tally(), tally);
   let place = 0;
   const run = async (/** @type {number} */ atLeast) => {
     const started = performance.now();

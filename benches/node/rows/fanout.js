@@ -7,18 +7,32 @@ const { Line, target } = require('../harness/report');
 const { median } = require('../harness/samples');
 const { documentEvent } = require('../load/documents');
 const { Heartbeat } = require('../load/heartbeat');
-const { SUBSCRIBERS, TOPIC, Tally, consume, turn, until } = require('../load/subscribers');
+const { SUBSCRIBERS, TOPIC, Tally, byDocument, consume, turn, until } = require('../load/subscribers');
+
+/** @typedef {import('../load/subscribers').Subscriber} Subscriber */
 
 const LAST = 'last delivery';
 const BLOCK = 'longest block';
 
+/** One who wants everything. @type {Subscriber} */
+const ALL = { number: 0, where: {}, variables: {}, admits: () => true };
+
 /** The hub's default slice, in nanoseconds. */
 const SLICE = 4e6;
 
-const EVENTS = 7;
-const WARM = 5;
+/** Events, and those before them that warm up; fewer for those that take a tenth of a second for one. */
+const EVENTS = { quick: 15, slow: 3 };
+const WARM = { quick: 25, slow: 4 };
 
-/** @typedef {{ name: string, open: () => { iterate: () => any, publish: (event: any) => void, encode?: (event: any) => any, read?: (taken: any) => any } }} Contender */
+/**
+ * @typedef {object} World
+ * @property {() => any} iterate
+ * @property {(event: any) => void} publish
+ * @property {(event: any) => any} [encode] what is published of an event
+ * @property {(taken: any) => any} [parsed] the event again
+ *
+ * @typedef {{ name: string, slow?: boolean, open: () => World }} Contender
+ */
 
 /** @type {Contender} */
 const hub = {
@@ -30,7 +44,7 @@ const hub = {
       iterate: () => hub.subscribe(TOPIC),
       publish: (message) => hub.publish(TOPIC, message),
       encode: (event) => Buffer.from(JSON.stringify(event)),
-      read: (event) => event.json(),
+      parsed: (event) => event.json(),
     };
   },
 };
@@ -47,6 +61,7 @@ const dropIn = {
 /** @type {Contender} */
 const graphqlSubscriptions = {
   name: 'graphql-subscriptions',
+  slow: true,
   open() {
     const { PubSub } = require('graphql-subscriptions');
     return plain(new PubSub());
@@ -56,15 +71,17 @@ const graphqlSubscriptions = {
 /** As most users of it have it, for each iterator has its own arguments. @type {Contender} */
 const withFilter = {
   name: 'graphql-subscriptions + withFilter of all',
+  slow: true,
   open() {
     const { iterate, publish } = objects.graphqlSubscriptions.open();
-    return { iterate: () => iterate({ number: 0, where: {}, variables: {}, admits: () => true }), publish };
+    return { iterate: () => iterate(ALL), publish };
   },
 };
 
 /** @type {Contender} */
 const yoga = {
   name: "graphql-yoga's pubsub",
+  slow: true,
   open() {
     const { createPubSub } = require('@graphql-yoga/subscription');
     const pubsub = createPubSub();
@@ -77,7 +94,7 @@ const mqemitter = {
   name: 'mqemitter',
   open() {
     const { iterate, publish } = objects.mqemitter.open();
-    return { iterate: () => iterate({ number: 0, where: {}, variables: {}, admits: () => true }), publish };
+    return { iterate: () => iterate(ALL), publish };
   },
 };
 
@@ -100,7 +117,7 @@ const set = {
   },
 };
 
-/** @returns {ReturnType<Contender['open']>} */
+/** @returns {World} */
 function plain(/** @type {any} */ pubsub) {
   return {
     iterate: () => pubsub.asyncIterableIterator(TOPIC),
@@ -109,44 +126,47 @@ function plain(/** @type {any} */ pubsub) {
 }
 
 /** @param {Contender} contender */
-const contender = ({ name, open }) => ({
+const contender = ({ name, slow, open }) => ({
   name,
   async run() {
-    const { iterate, publish, encode = (event) => event, read = (taken) => taken } = open();
-    const arrived = new Tally();
+    const pace = slow ? 'slow' : 'quick';
+    const { iterate, publish, encode = (event) => event, parsed = (event) => event } = open();
+    const arrived = new Tally((taken) => parsed(taken).serial);
+    const expected = new Tally();
     let last = 0;
-    let expected = 0;
     const tally = {
-      take(/** @type {any} */ subscriber, /** @type {any} */ taken) {
-        arrived.take(subscriber, read(taken));
-        if (arrived.count === expected) last = performance.now();
+      take(/** @type {Pick<Subscriber, 'number'>} */ subscriber, /** @type {any} */ taken) {
+        arrived.take(subscriber, taken);
+        if (arrived.count === expected.count) last = performance.now();
       },
     };
-    for (let number = 0; number < SUBSCRIBERS; number += 1) void consume(iterate(), /** @type {any} */ ({ number }), tally);
+    const subscribers = byDocument(SUBSCRIBERS);
+    for (const subscriber of subscribers) void consume(iterate(), subscriber, tally);
     await turn();
-    const events = Array.from({ length: WARM + EVENTS }, (_, serial) => encode(documentEvent(serial, serial, 1_000)));
+    await turn();
+    const count = WARM[pace] + EVENTS[pace];
+    const events = Array.from({ length: count }, (_, serial) => documentEvent(serial, serial, 1_000));
     const heartbeat = new Heartbeat();
     const times = [];
-    const all = new Tally();
     let longest = 0;
-    for (const [serial, event] of events.entries()) {
-      // Each event finds a heap without the garbage of the one before, as it would with time between them.
-      globalThis.gc?.();
-      await turn();
-      expected += SUBSCRIBERS;
-      for (let number = 0; number < SUBSCRIBERS; number += 1) all.take(/** @type {any} */ ({ number }), { serial });
+    for (const event of events) {
+      for (const subscriber of subscribers) expected.take(subscriber, event);
+      const encoded = encode(event);
       await turn();
       heartbeat.begin();
       const started = performance.now();
-      publish(event);
-      await until(() => arrived.count >= expected, () => `${arrived.count} of ${expected}`);
+      publish(encoded);
+      await until(
+        () => arrived.count >= expected.count,
+        () => `${arrived.count} of ${expected.count} deliveries`,
+      );
       await turn();
-      if (serial < WARM) continue;
+      if (event.serial < WARM[pace]) continue;
       times.push((last - started) * 1e6);
       longest = Math.max(longest, heartbeat.longest);
     }
     heartbeat.stop();
-    arrived.check(all);
+    arrived.check(expected);
     return [median(times), longest];
   },
 });

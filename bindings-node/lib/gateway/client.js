@@ -8,6 +8,9 @@ const { jsonText } = require('../json-text');
 const { called } = require('./called');
 const { wanted } = require('./wanted');
 
+/** What fits into a close frame, in bytes. */
+const LONGEST_REASON = 123;
+
 /** A client that is, or was, connected. */
 class Client {
   #native;
@@ -66,11 +69,30 @@ class Client {
    * @param {string} [reason]
    */
   close(reason = '') {
-    if (typeof reason !== 'string' || Buffer.byteLength(reason) > 123) {
-      throw typeError('ERR_BAD_OPTION', `client.close(reason): a text of at most 123 bytes, not ${described(reason)}`);
-    }
-    return this.#native.closeClient(this.id, reason);
+    return this.#native.closeClient(this.id, checked(reason, 'client.close(reason)'));
   }
+
+  /**
+   * Closes the connection for now.
+   *
+   * @param {string} [reason]
+   */
+  turnAway(reason = '') {
+    return this.#native.turnClientAway(this.id, checked(reason, 'client.turnAway(reason)'));
+  }
+}
+
+/**
+ * A reason for a close frame.
+ *
+ * @param {unknown} reason
+ * @param {string} where
+ */
+function checked(reason, where) {
+  if (typeof reason !== 'string' || Buffer.byteLength(reason) > LONGEST_REASON) {
+    throw typeError('ERR_BAD_OPTION', `${where}: a text of at most ${LONGEST_REASON} bytes, not ${described(reason)}`);
+  }
+  return reason;
 }
 
 module.exports = { Client };

@@ -21,7 +21,7 @@ class Audience {
   pending = null;
   /** @type {Set<Subscription>} those without a filter */
   #all = new Set();
-  /** @type {Matcher | null} those with one */
+  /** @type {Matcher<Subscription> | null} those with one */
   #matcher = null;
   /** The id of who joined last. */
   #last = -1;

@@ -10,6 +10,7 @@ class Coming extends Promise {
   /** @type {AsyncIterableIterator<any> | null} where it is there already */
   #iterator = null;
 
+  /** @override */
   static get [Symbol.species]() {
     return Promise;
   }

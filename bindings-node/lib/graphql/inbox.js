@@ -3,14 +3,14 @@
 // The reading end of one iterator: messages that wait for a reader, or readers that wait for a message.
 //
 // It is shut until its subscriptions stand, so that an iterator that is ended in the turn of its first next() ends
-// without a message; while it is open, it never holds both. What waits is bounded by Limits; messages that a
-// closure still decides about (gate.js) count as waiting. It knows nothing of triggers: its owner is told to leave
-// when it gives up.
+// without a message; while it is open, it never holds both. It is a subscription too, the first one of its iterator, so
+// that a message comes to it without a detour; subscribing itself is for its owner, who is told when it gives up.
 
 const { DistributaryError } = require('../errors');
 const { Ring } = require('./backlog');
 const { Failure } = require('./message');
 const { Subscription } = require('./subscription');
+const { Waiting } = require('./waiting');
 
 /** @typedef {import('./message').Message} Message */
 /** @typedef {(result: IteratorResult<any> | Promise<never>) => void} Reader resolves the promise of a next() */
@@ -25,8 +25,8 @@ const SHUT = 0;
 const OPEN = 1;
 const ENDED = 2;
 
-/** In the place of an inbox in the constructor of its subscription. */
-function SELF() {}
+/** Stands where an inbox cannot name itself yet. */
+function nothing() {}
 
 /** @type {Reader} what the executor below was given last */
 let reader;
@@ -41,13 +41,8 @@ class Inbox extends Subscription {
   #state = SHUT;
   /** @type {Reader | Ring<Reader> | null} a single one is kept as it is */
   #readers = null;
-  /** @type {ReturnType<import('./limits').Limits['backlog']> | null} */
-  #queue = null;
-  /** How many messages wait, and what they weigh; with those that are held. */
-  #events = 0;
-  #bytes = 0;
-  /** Whether a message was lost since nothing waited. */
-  #losing = false;
+  /** @type {Waiting | null} */
+  #waiting = null;
   #limits;
   #owner;
 
@@ -56,7 +51,8 @@ class Inbox extends Subscription {
    * @param {Owner} owner
    */
   constructor(limits, owner) {
-    super(SELF);
+    super(nothing);
+    /** @type {Subscription['target']} where messages for it go: through closures first, where there are some */
     this.target = this;
     this.#limits = limits;
     this.#owner = owner;
@@ -73,7 +69,7 @@ class Inbox extends Subscription {
    */
   take() {
     if (this.#state !== SHUT) {
-      const message = this.#pop();
+      const message = this.#waiting?.shift();
       if (message !== undefined) return Promise.resolve(result(message));
       if (this.#state === ENDED) return Promise.resolve({ value: undefined, done: true });
     }
@@ -99,7 +95,7 @@ class Inbox extends Subscription {
    */
   offer(message) {
     if (this.#state === OPEN && this.#readers !== null) this.#nextReader()(result(message));
-    else if (this.#state !== ENDED && this.#hasRoom(message)) this.#push(message);
+    else if (this.#state !== ENDED) this.#queue().push(message);
   }
 
   /**
@@ -109,20 +105,12 @@ class Inbox extends Subscription {
    * @returns {boolean} whether there is room for it
    */
   hold(message) {
-    if (this.#state === ENDED || !this.#hasRoom(message)) return false;
-    this.#count(message);
-    this.#trim(0);
-    if (!this.#isOver()) return true;
-    // Nothing older is left to give way: all that wait are held.
-    this.release(message);
-    this.#lost();
-    return false;
+    return this.#state !== ENDED && this.#queue().hold(message);
   }
 
   /** Ends a hold. @param {Message} message */
   release(message) {
-    this.#events--;
-    this.#bytes -= message.bytes;
+    this.#waiting?.release(message);
   }
 
   /** The subscriptions stand: readers get what came meanwhile. */
@@ -130,7 +118,7 @@ class Inbox extends Subscription {
     if (this.#state !== SHUT) return;
     this.#state = OPEN;
     while (this.#readers !== null) {
-      const message = this.#pop();
+      const message = this.#waiting?.shift();
       if (message === undefined) return;
       this.#nextReader()(result(message));
     }
@@ -145,7 +133,7 @@ class Inbox extends Subscription {
 
   /** Nothing more will be read: what waits is let go. */
   discard() {
-    this.#clear();
+    this.#waiting = null;
     this.end();
   }
 
@@ -156,98 +144,33 @@ class Inbox extends Subscription {
    */
   fail(error) {
     this.#state = ENDED;
-    this.#clear();
-    if (this.#readers === null) this.#push(new Failure(error));
+    this.#waiting = null;
+    if (this.#readers === null) this.#queue().push(new Failure(error));
     while (this.#readers !== null) this.#nextReader()(Promise.reject(error));
   }
 
   /**
-   * Whether a message may wait under the policy. Where the oldest give way it always may, and trim() makes room.
+   * More would wait than may.
    *
-   * @param {Message} message
+   * @internal for what waits
+   * @param {number} events
+   * @param {number} bytes
    */
-  #hasRoom(message) {
-    const { overflow, events, bytes } = this.#limits;
-    if (overflow === 'dropOldest' || overflow === 'keepLatest') return true;
-    // A message that is larger than the whole budget may wait alone.
-    if (this.#events < events && (this.#events === 0 || this.#bytes + message.bytes <= bytes)) return true;
-    if (overflow === 'disconnect') this.#giveUp();
-    else this.#lost();
-    return false;
-  }
-
-  /** @param {Message} message */
-  #push(message) {
-    this.#queue ??= this.#limits.backlog();
-    const older = this.#queue.push(message);
-    this.#count(message);
-    if (older !== undefined) this.release(older);
-    this.#trim(1);
-  }
-
-  /** @returns {Message | undefined} */
-  #pop() {
-    const message = this.#queue?.shift();
-    if (message === undefined) return undefined;
-    this.release(message);
-    if (this.#events === 0) this.#losing = false;
-    return message;
-  }
-
-  /** @param {Message} message */
-  #count(message) {
-    this.#events++;
-    this.#bytes += message.bytes;
-  }
-
-  #isOver() {
-    return this.#events > 1 && (this.#events > this.#limits.events || this.#bytes > this.#limits.bytes);
-  }
-
-  /** Lets the oldest go until what waits is within the budget, or only so many are left. @param {number} least */
-  #trim(least) {
-    while (this.#isOver() && this.#queue !== null && this.#queue.size > least) {
-      this.#lost();
-      const oldest = this.#queue.shift();
-      if (oldest !== undefined) this.release(oldest);
-    }
-  }
-
-  #giveUp() {
-    const { events, bytes } = this.#limits;
-    const info = this.#info();
-    this.fail(
-      new DistributaryError(
-        'ERR_SLOW_CONSUMER',
-        `this iterator was ended: it was not read as fast as messages came, and ${info.events} messages (about ` +
-          `${info.bytes} bytes) waited, where its budget is ${events} messages or ${bytes} bytes. Read it faster, ` +
-          'narrow it by a filter, or set the options budget and overflow',
-      ),
-    );
+  overflow(events, bytes) {
+    const limits = this.#limits;
+    const info = { overflow: limits.overflow, triggers: this.#owner[NAMES], events, bytes };
     try {
-      this.#owner[LEAVE]();
+      if (limits.overflow === 'disconnect') {
+        this.fail(tooSlow(limits, info));
+        this.#owner[LEAVE]();
+      }
     } finally {
-      this.#limits.report(info);
+      limits.report(info);
     }
   }
 
-  /** A message is lost: said once until the reader has caught up. */
-  #lost() {
-    if (this.#losing) return;
-    this.#losing = true;
-    this.#limits.report(this.#info());
-  }
-
-  /** @returns {import('../../graphql').OverflowInfo} */
-  #info() {
-    const { overflow } = this.#limits;
-    return { overflow, triggers: this.#owner[NAMES], events: this.#events, bytes: this.#bytes };
-  }
-
-  #clear() {
-    this.#queue = null;
-    this.#events = 0;
-    this.#bytes = 0;
+  #queue() {
+    return (this.#waiting ??= new Waiting(this.#limits, this));
   }
 
   /** @returns {Reader} */
@@ -261,6 +184,19 @@ class Inbox extends Subscription {
     if (/** @type {Ring<Reader>} */ (readers).size === 0) this.#readers = null;
     return next;
   }
+}
+
+/**
+ * @param {import('./limits').Limits} limits
+ * @param {{ events: number, bytes: number }} waiting
+ */
+function tooSlow(limits, { events, bytes }) {
+  return new DistributaryError(
+    'ERR_SLOW_CONSUMER',
+    `this iterator was ended: it was not read as fast as messages came, and ${events} messages (about ${bytes} bytes) ` +
+      `waited, where its budget is ${limits.events} messages or ${limits.bytes} bytes. Read it faster, narrow it by a ` +
+      'filter, or set the options budget and overflow',
+  );
 }
 
 /** @param {Message} message */

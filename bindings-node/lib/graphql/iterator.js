@@ -153,8 +153,9 @@ class PubSubAsyncIterator {
       this.#fail(error);
       return;
     }
-    // The index has it now.
+    // The index has the filter now, and nothing asks for the options again.
     this.#filter = undefined;
+    this.#options = NO_OPTIONS;
     if (pending === null) Promise.resolve(inbox).then(open);
     else Promise.all(pending).then(() => inbox.open(), (error) => this.#fail(error));
   }
@@ -223,7 +224,8 @@ class PubSubAsyncIterator {
 
   static {
     restrict = (iterator, condition, args, context, info) => {
-      if (!(#inbox in iterator) || iterator.#stage !== IDLE) return false;
+      if (typeof iterator !== 'object' || iterator === null || !(#inbox in iterator)) return false;
+      if (iterator.#stage !== IDLE) return false;
       if (iterator.next !== PubSubAsyncIterator.prototype.next) return false;
       iterator.#restrict(condition, args, context, info);
       return true;

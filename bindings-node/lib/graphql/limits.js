@@ -9,11 +9,11 @@ const check = require('../check');
 const { typeError } = require('../errors');
 const { Latest, Ring } = require('./backlog');
 
-/** @typedef {'disconnect' | 'dropOldest' | 'dropNewest' | 'keepLatest'} Overflow */
+/** @typedef {'disconnect' | 'drop-oldest' | 'drop-newest' | 'keep-latest'} Overflow */
 /** @typedef {import('../../graphql').OverflowInfo} OverflowInfo */
 
 /** @type {readonly Overflow[]} */
-const POLICIES = ['disconnect', 'dropOldest', 'dropNewest', 'keepLatest'];
+const POLICIES = ['disconnect', 'drop-oldest', 'drop-newest', 'keep-latest'];
 
 /** The names of the options that are read here. */
 const NAMES = ['overflow', 'budget', 'key', 'onOverflow'];
@@ -47,12 +47,12 @@ class Limits {
     limits.events = check.whole(events, where, 'budget.events', { least: 1 }) ?? this.events;
     limits.bytes = check.whole(bytes, where, 'budget.bytes', { least: 1 }) ?? this.bytes;
     limits.onOverflow = check.ofType(onOverflow, where, 'onOverflow', 'function') ?? this.onOverflow;
-    if (limits.overflow === 'keepLatest') {
+    if (limits.overflow === 'keep-latest') {
       limits.key = check.ofType(key, where, 'key', 'function') ?? this.key;
       if (limits.key === undefined) {
         throw typeError(
           'ERR_BAD_OPTION',
-          `${where}: overflow 'keepLatest' keeps the newest message of each key: give a function key(payload) too`,
+          `${where}: overflow 'keep-latest' keeps the newest message of each key: give a function key(payload) too`,
         );
       }
     }
@@ -87,9 +87,9 @@ class Limits {
 /** @type {Record<Overflow, string>} */
 const consequences = {
   disconnect: 'it is ended with an error (ERR_SLOW_CONSUMER)',
-  dropOldest: 'its oldest messages are dropped',
-  dropNewest: 'new messages are dropped',
-  keepLatest: 'its oldest messages are dropped',
+  'drop-oldest': 'its oldest messages are dropped',
+  'drop-newest': 'new messages are dropped',
+  'keep-latest': 'its oldest messages are dropped',
 };
 
 /** @type {WeakMap<object, Limits>} */

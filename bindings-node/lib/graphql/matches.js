@@ -2,11 +2,11 @@
 
 // One filter against one payload, where there is no index to ask: the same verdicts as the index gives.
 
-/** What has no field that a filter could read. */
-const NOTHING = Object.freeze({});
+/** JSON of what is no object: nothing is known of it, so only a filter that asks for nothing admits it. */
+const NO_OBJECT = 'null';
 
 /**
- * Never throws because of a payload: one that cannot be read has no fields.
+ * Never throws because of a payload: one that cannot be read is as one that is no object.
  *
  * @param {import('../filter').Filter} filter
  * @param {any} payload
@@ -14,9 +14,9 @@ const NOTHING = Object.freeze({});
  */
 function matches(filter, payload) {
   try {
-    return filter.matches(typeof payload === 'object' && payload !== null ? payload : NOTHING);
+    return filter.matches(typeof payload === 'object' && payload !== null ? payload : NO_OBJECT);
   } catch {
-    return filter.matches(NOTHING);
+    return filter.matches(NO_OBJECT);
   }
 }
 

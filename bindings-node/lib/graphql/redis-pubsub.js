@@ -35,8 +35,6 @@ const OPTIONS = [
 
 /** A channel or a pattern, and who is subscribed to it. */
 class Channel extends Audience {
-  /** Whether Redis has confirmed it. */
-  stands = false;
   /** Whether a channel of the same name was left while this pattern was there. */
   hadTwin = false;
 
@@ -179,7 +177,6 @@ class RedisPubSub extends PubSubEngine {
           this.#drop(channel);
           return reject(error);
         }
-        channel.stands = true;
         channel.pending = null;
         resolve();
       };
@@ -215,13 +212,15 @@ class RedisPubSub extends PubSubEngine {
   }
 
   /**
+   * A message may come before the client has told that the channel is subscribed, when both were read at once.
+   *
    * @param {string | undefined} pattern
    * @param {string} name
    * @param {any} message
    */
   #receive(pattern, name, message) {
     const channel = pattern ? this.#patterns.get(pattern) : this.#heard(name);
-    if (channel === undefined || !channel.stands || channel.size === 0) return;
+    if (channel === undefined) return;
     const codec = this.#codec;
     const isRaw = typeof message === 'string' || message instanceof Uint8Array;
     if (isRaw && codec.isPlain) {

@@ -1,6 +1,6 @@
 'use strict';
 
-// What withFilter() takes as its second argument, made into one kind of thing: a Condition, which gives each
+// What withFilter() takes as its second argument, made into one of two things: a FilterMaker, which gives each
 // subscription its filter, or a closure.
 //
 // A plain function is a closure over payloads and stays one: before a payload comes nothing tells a function that
@@ -14,7 +14,7 @@ const { isThenable } = require('./thenable');
 /** @typedef {(root: any, args: any, context: any, info: any) => any} Resolver */
 
 /** What a subscription asks for, found out once per subscription. */
-class Condition {
+class FilterMaker {
   #where;
   #variables;
 
@@ -55,7 +55,7 @@ function where(make) {
   if (typeof make !== 'function') {
     throw typeError('ERR_BAD_FILTER', `where(make): make is a function that returns a filter, not ${described(make)}`);
   }
-  return new Condition(make);
+  return new FilterMaker(make);
 }
 
 /**
@@ -75,7 +75,7 @@ function whereArgs(fields) {
     wanted[path] = new Wanted(path, of);
     pattern[path] = wanted[path].optional ? { $var: path, optional: true } : { $var: path };
   }
-  return new Condition(pattern, (/** @type {any} */ root, /** @type {any} */ args, /** @type {any} */ context, /** @type {any} */ info) => {
+  return new FilterMaker(pattern, (/** @type {any} */ root, /** @type {any} */ args, /** @type {any} */ context, /** @type {any} */ info) => {
     /** @type {Record<string, any>} */
     const variables = {};
     for (const path of Object.keys(wanted)) {
@@ -117,15 +117,15 @@ class Wanted {
 }
 
 /**
- * What withFilter() was given, as a Condition; undefined if it is a closure.
+ * What withFilter() was given, as a FilterMaker; undefined if it is a closure.
  *
  * @param {unknown} given
- * @returns {Condition | undefined}
+ * @returns {FilterMaker | undefined}
  */
-function conditionOf(given) {
-  if (given instanceof Condition) return given;
+function makerOf(given) {
+  if (given instanceof FilterMaker) return given;
   if (typeof given === 'function') return undefined;
-  if (given instanceof Filter) return new Condition(given);
+  if (given instanceof Filter || typeof given === 'string') return new FilterMaker(given);
   if (given === null || typeof given !== 'object' || Array.isArray(given)) {
     throw typeError(
       'ERR_BAD_FILTER',
@@ -133,7 +133,7 @@ function conditionOf(given) {
         `{ 'order.id': 42 }, { where, variables }, where(...) or whereArgs(...), not ${described(given)}`,
     );
   }
-  if (!Object.hasOwn(given, 'where')) return new Condition(given);
+  if (!Object.hasOwn(given, 'where')) return new FilterMaker(given);
   const { where: filter, variables, ...others } = /** @type {{ where: unknown, variables?: unknown }} */ (given);
   const [other] = Object.keys(others);
   if (other !== undefined) {
@@ -143,7 +143,7 @@ function conditionOf(given) {
         'payload is called "where", write { where: { where: … } }',
     );
   }
-  return new Condition(filter, variables);
+  return new FilterMaker(filter, variables);
 }
 
 /** @param {unknown} filter @param {unknown} variables */
@@ -154,6 +154,6 @@ function bound(filter, variables) {
   return /** @type {Filter} */ (Filter.from(filter, variables));
 }
 
-exports.conditionOf = conditionOf;
+exports.makerOf = makerOf;
 exports.where = where;
 exports.whereArgs = whereArgs;

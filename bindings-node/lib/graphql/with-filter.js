@@ -2,7 +2,7 @@
 
 // withFilter(): a resolver whose iterator yields only what a closure or a filter admits.
 //
-// One of our own iterators that has not begun gets the condition itself and is returned as it is: what it does not
+// One of our own iterators that has not begun is restricted itself and is returned as it is: what it does not
 // admit is never queued. Any other iterator is read, and what it yields is judged one by one (foreign.js).
 
 const { described, typeError } = require('../errors');
@@ -12,7 +12,7 @@ const { Filtered } = require('./foreign');
 const { restrict } = require('./iterator');
 const { matches } = require('./matches');
 const { isThenable } = require('./thenable');
-const { conditionOf } = require('./where');
+const { makerOf } = require('./where');
 
 /** @typedef {import('./gate').Closure} Closure */
 /** @typedef {(root?: any, args?: any, context?: any, info?: any) => any} Resolver */
@@ -29,11 +29,11 @@ function withFilter(asyncIteratorFn, filterFn) {
       `withFilter(asyncIteratorFn, filter): asyncIteratorFn is a function, not ${described(asyncIteratorFn)}`,
     );
   }
-  const condition = conditionOf(filterFn);
+  const maker = makerOf(filterFn);
   return (root, args, context, info) => {
     try {
       // The filter first: if it is a bad one, no iterator is left behind.
-      const judge = condition === undefined ? filterFn : condition.filter(root, args, context, info);
+      const judge = maker === undefined ? filterFn : maker.filter(root, args, context, info);
       const join = (/** @type {any} */ source) => joined(source, judge, args, context, info);
       if (isThenable(judge)) {
         const source = judge.then((filter) => {

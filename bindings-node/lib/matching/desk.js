@@ -25,6 +25,18 @@ const STRING = 6;
 /** The answer to a question about fields of another version. */
 const STALE = -0x80000000;
 
+/**
+ * The calls by which questions are asked; each gives an answer.
+ *
+ * @typedef {object} Questions
+ * @property {(...strings: string[]) => number} fields about the values on the desk
+ * @property {(...strings: string[]) => number} strings takes strings before that, four at a time
+ * @property {(json: string) => number} shown about the text of a payload as far as the fields go that are named
+ * @property {(json: string) => number} text
+ * @property {(json: Uint8Array) => number} bytes
+ * @property {() => number} unreadable about a payload of which nothing can be read
+ */
+
 const heads = new Uint32Array(VALUES + ROOM);
 const numbers = new Float64Array(VALUES + ROOM);
 const answers = new Uint32Array(1024);
@@ -48,6 +60,5 @@ module.exports = {
   unsigned: new BigUint64Array(numbers.buffer),
   answers,
   native,
-  /** @type {import('./questions').Questions} */
-  questions: native.questions(),
+  questions: /** @type {Questions} */ (native.questions()),
 };

@@ -88,4 +88,4 @@ class Node {
   }
 }
 
-module.exports = { Node };
+exports.Node = Node;

@@ -19,7 +19,7 @@ const { textOf } = require('./text');
 /** @type {any[]} */
 const NOBODY = /** @type {any} */ (Object.freeze([]));
 
-/** How often a question is put again whose fields changed under it, as code of the payload's can make them. */
+/** How often a payload is read again because meanwhile other fields are named, as its own code can bring about. */
 const PATIENCE = 4;
 
 /**
@@ -87,14 +87,15 @@ class Matcher {
     if (this.#tickets.size === 0) return NOBODY;
     for (let tries = 0; tries < PATIENCE; tries += 1) {
       const became = read(this.#root, payload);
+      const text = became === LEFT ? textOf(this.#root, payload) : undefined;
+      // Only now, for code of the payload's may have run, and asked about another matcher.
       heads[0] = this.#number;
-      if (became !== READ) return this.#ask(became === LEFT ? textOf(this.#root, payload) : undefined);
       numbers[0] = this.#version;
-      const answer = askFields();
+      const answer = became === READ ? askFields() : text === undefined ? questions.unreadable() : questions.shown(text);
       if (answer !== STALE) return this.#answered(answer);
       this.#learn();
     }
-    return this.#ask(textOf(this.#root, payload));
+    return this.matchBytes(textOf(this.#root, payload) ?? '');
   }
 
   /**
@@ -107,13 +108,6 @@ class Matcher {
     if (this.#tickets.size === 0) return NOBODY;
     heads[0] = this.#number;
     return this.#answered(typeof json === 'string' ? questions.text(json) : questions.bytes(json));
-  }
-
-  /** @param {string | undefined} text */
-  #ask(text) {
-    // Making the text may have run code of the payload's, which may have asked about another matcher.
-    heads[0] = this.#number;
-    return this.#answered(text === undefined ? questions.unreadable() : questions.text(text));
   }
 
   /** Learns which fields are named now. */
@@ -168,4 +162,4 @@ function askFields() {
   }
 }
 
-module.exports = { Matcher };
+exports.Matcher = Matcher;

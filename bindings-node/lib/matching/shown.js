@@ -37,4 +37,4 @@ function shown(value, key) {
   }
 }
 
-module.exports = { shown };
+exports.shown = shown;

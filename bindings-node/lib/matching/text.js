@@ -39,7 +39,7 @@ function valueText(node, value, key, depth) {
   switch (typeof value) {
     case 'string':
       // What becomes UTF-8 has no lone surrogates.
-      return JSON.stringify(value.toWellFormed());
+      return JSON.stringify(/** @type {any} */ (value).toWellFormed());
     case 'number':
       return Number.isFinite(value) ? `${value}` : 'null';
     case 'bigint':
@@ -119,4 +119,4 @@ function isArrayed(value) {
   }
 }
 
-module.exports = { textOf };
+exports.textOf = textOf;

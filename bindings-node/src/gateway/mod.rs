@@ -168,8 +168,8 @@ impl NativeGateway {
     #[napi(catch_unwind)]
     pub fn release(&self) {
         self.board.hang_up();
-        let desk = self.desk.take();
-        drop(desk);
+        let left = (self.plan.take(), self.desk.take());
+        drop(left);
     }
 
     /// What there is to do, at most so many calls: whether there may be more, and then
@@ -278,6 +278,12 @@ impl NativeGateway {
     #[napi(catch_unwind)]
     pub fn close_client(&self, client: i64, reason: String) -> bool {
         self.with(client, |known| known.client.close(reason))
+    }
+
+    /// Closes a client for now. False when it has gone.
+    #[napi(catch_unwind)]
+    pub fn turn_client_away(&self, client: i64, reason: String) -> bool {
+        self.with(client, |known| known.client.turn_away(reason))
     }
 
     /// Where clients connect, once it has started.

@@ -14,7 +14,7 @@ use super::{
     session::Session,
 };
 
-/// What a client is told whose words do not fit any more.
+/// What a client is told whose words do not fit any more, and that may come back.
 const OVERRUN: &str = "more was said than could be heard";
 
 /// When those come back who came while the event loop ended.
@@ -89,7 +89,7 @@ impl Switchboard {
             let queue = Arc::clone(&self.queue);
             builder = builder.on_message(move |client, message| {
                 if !queue.say(client.id(), message) {
-                    client.close(OVERRUN);
+                    client.turn_away(OVERRUN);
                 }
             });
         }

@@ -127,6 +127,17 @@ impl Desk {
         answer
     }
 
+    /// Who wants a JSON text that was made of the fields of one version.
+    pub(super) fn ask_shown(&self, json: &[u8]) -> i32 {
+        self.ask(|members, hits| {
+            let known = self.numbers.first() == Some(&members.version());
+            if known {
+                members.matcher.matches_json(json, |id| hits.push(id));
+            }
+            known
+        })
+    }
+
     /// Who wants a JSON text.
     pub(super) fn ask_json(&self, json: &[u8]) -> i32 {
         self.ask(|members, hits| {

@@ -22,6 +22,7 @@ pub(super) fn questions<'env>(env: &'env Env, desk: &Rc<Desk>) -> napi::Result<O
     for (name, call) in [
         (c"fields", fields as Call),
         (c"strings", strings),
+        (c"shown", shown),
         (c"text", text),
         (c"bytes", bytes),
         (c"unreadable", unreadable),
@@ -100,16 +101,33 @@ unsafe extern "C" fn strings(env: napi_env, info: napi_callback_info) -> napi_va
     }
 }
 
+/// Who wants what a JSON text holds that was made of the fields that filters name.
+unsafe extern "C" fn shown(env: napi_env, info: napi_callback_info) -> napi_value {
+    // SAFETY: as above.
+    unsafe { answer_text(env, info, Desk::ask_shown) }
+}
+
 /// Who wants what a JSON text holds.
 unsafe extern "C" fn text(env: napi_env, info: napi_callback_info) -> napi_value {
     // SAFETY: as above.
+    unsafe { answer_text(env, info, Desk::ask_json) }
+}
+
+/// # Safety
+/// As of [`answer`].
+unsafe fn answer_text(
+    env: napi_env,
+    info: napi_callback_info,
+    question: fn(&Desk, &[u8]) -> i32,
+) -> napi_value {
+    // SAFETY: as this function's.
     unsafe {
         answer::<1>(env, info, |desk, arguments| {
             let mut json = desk.strings.take();
             for &argument in arguments {
                 append(env, argument, &mut json);
             }
-            let answer = desk.ask_json(&json.bytes);
+            let answer = question(desk, &json.bytes);
             json.clear();
             desk.strings.replace(json);
             answer

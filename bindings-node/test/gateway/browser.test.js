@@ -13,7 +13,7 @@ const { pathToFileURL } = require('node:url');
 const { WebSocket } = require('ws');
 
 const { Hub } = require('../../lib/hub');
-const { heard, serve } = require('./rig');
+const { becomes, heard, serve } = require('./rig');
 
 const ROOT = path.join(__dirname, '../..');
 
@@ -75,5 +75,5 @@ it('the browser client subscribes, talks, comes back by its ticket and misses no
   assert.notEqual(second, first);
   assert.equal(second.session, first.session);
   assert.equal(asked.waiting(), 0);
-  assert.equal(server.gateway.stats().returned, 1);
+  await becomes(() => server.gateway.stats().returned, 1);
 });

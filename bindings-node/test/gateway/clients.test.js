@@ -7,7 +7,7 @@ const { describe, it } = require('node:test');
 const { setFlagsFromString } = require('node:v8');
 const { runInNewContext } = require('node:vm');
 
-const { connect, heard, serve, stream, until } = require('./rig');
+const { becomes, connect, heard, serve, stream, until } = require('./rig');
 
 setFlagsFromString('--expose-gc');
 const gc = runInNewContext('gc');
@@ -54,7 +54,7 @@ describe('a client', () => {
     }
     client.socket.send('value');
     assert.equal(await client.next(), '{"n":1,"text":"x"}');
-    assert.equal(server.gateway.stats().messagesRead, 6);
+    await becomes(() => server.gateway.stats().messagesRead, 6);
   });
 
   it('that speaks where nobody listens is closed with 1003', async (t) => {
@@ -135,8 +135,20 @@ describe('a client', () => {
     assert.deepEqual(why, { reason: 'application', code: 1000 });
     assert.equal(client.send('x'), false);
     assert.equal(client.close(), false);
+    assert.equal(client.turnAway(), false);
     assert.equal(client.subscribe('a'), 0);
     assert.equal(client.unsubscribe(1), false);
+  });
+
+  it('is turned away for now', async (t) => {
+    const [opened, ended] = [heard(), heard()];
+    const server = await serve(t, { authorize: () => ({}), onOpen: opened, onEnd: ended });
+    const { closed } = await connect(t, server.ws);
+    const [client] = await opened.next();
+    assert.throws(() => client.turnAway(1013), { code: 'ERR_BAD_OPTION' });
+    assert.equal(client.turnAway('slow down'), true);
+    assert.deepEqual(await closed(), { code: 1013, reason: 'slow down' });
+    assert.deepEqual((await ended.next())[1], { reason: 'overloaded', code: 1013 });
   });
 
   it('may fail in any function: it is reported, and the connection goes on', async (t) => {
@@ -178,7 +190,7 @@ describe('a client', () => {
     const end = performance.now() + 300;
     while (performance.now() < end);
     const { code, reason } = await loud.closed();
-    assert.equal(code, 1000);
+    assert.equal(code, 1013);
     assert.equal(reason, 'more was said than could be heard');
     const [{ error, hook, client }] = server.errors;
     assert.equal(error.code, 'ERR_OVERRUN');

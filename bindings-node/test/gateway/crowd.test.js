@@ -5,7 +5,7 @@
 const assert = require('node:assert/strict');
 const { describe, it } = require('node:test');
 
-const { bare, connect, gone, refused, serve, stream, until, within } = require('./rig');
+const { bare, becomes, connect, gone, refused, serve, stream, until, within } = require('./rig');
 
 describe('a crowd', () => {
   it('of 1,000 comes, gets its events, talks and leaves', async (t) => {
@@ -49,7 +49,7 @@ describe('a crowd', () => {
     await until('all ended', () => ended === CROWD);
     assert.equal(present.size, 0);
     await until('none left', () => server.gateway.stats().open === 0);
-    assert.equal(server.gateway.stats().ended.left, CROWD);
+    await becomes(() => server.gateway.stats().ended.left, CROWD);
     assert.deepEqual(server.errors, []);
   });
 
@@ -64,10 +64,20 @@ describe('a crowd', () => {
     const answer = await refused(server.ws);
     assert.equal(answer.status, 503);
     assert.equal(answer.headers['retry-after'], '7');
-    assert.equal(server.gateway.stats().refused.connections, 1);
+    await becomes(() => server.gateway.stats().refused.connections, 1);
     socket.close();
     await until('room', () => server.gateway.stats().open === 1);
     await connect(t, server.ws);
+  });
+
+  it('of newcomers does not wait without bound for an application that thinks', async (t) => {
+    const server = await serve(t, { authorize: () => new Promise(() => {}), limits: { handshakes: 2 } });
+    for (let i = 0; i < 2; i += 1) connect(t, server.ws).catch(() => {});
+    await until('two handshakes', () => server.gateway.stats().handshaking === 2);
+    const { status, headers } = await refused(server.ws);
+    assert.equal(status, 503);
+    assert.match(headers['retry-after'], /^\d+$/);
+    await becomes(() => server.gateway.stats().refused.handshakes, 1);
   });
 
   it('from one address is limited by itself', async (t) => {
@@ -92,7 +102,7 @@ describe('somebody', () => {
     assert.equal((await refused(`${server.ws}/`)).status, 404);
     await connect(t, `${server.ws}/stream`);
     await connect(t, `${server.ws}/other?x=1`);
-    assert.equal(server.gateway.stats().refused.not_found, 1);
+    await becomes(() => server.gateway.stats().refused.not_found, 1);
   });
 
   it('who breaks the protocol is closed, and everybody else goes on', async (t) => {
@@ -128,7 +138,7 @@ describe('somebody', () => {
     socket.resume();
     const answering = await connect(t, server.ws);
     await gone(socket);
-    assert.equal(server.gateway.stats().ended.silent, 1);
+    await becomes(() => server.gateway.stats().ended.silent, 1);
     assert.equal(answering.socket.readyState, 1);
   });
 

@@ -7,7 +7,7 @@ const { describe, it } = require('node:test');
 
 const { deny } = require('../../lib/gateway');
 const { Hub } = require('../../lib/hub');
-const { connect, heard, serve, speak, until } = require('./rig');
+const { becomes, connect, heard, serve, speak, until } = require('./rig');
 
 /** Subscribes, and gives what it is answered. */
 async function subscribe(client, id, spec) {
@@ -179,7 +179,7 @@ describe('the JSON protocol', () => {
     const third = await speak(t, back);
     assert.equal((await opened.next())[0].session, session);
     assert.equal(asked.waiting(), 1);
-    assert.equal(server.gateway.stats().returned, 2);
+    await becomes(() => server.gateway.stats().returned, 2);
     assert.equal(third.welcome.grant, first.welcome.grant);
   });
 

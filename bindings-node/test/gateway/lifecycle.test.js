@@ -39,6 +39,9 @@ describe('a gateway', () => {
     assert.equal(gateway.address, null);
     assert.throws(() => gateway.stats(), { code: 'ERR_CLOSED' });
     await assert.rejects(gateway.drain(1), { code: 'ERR_CLOSED' });
+    const never = new Gateway(new Hub(), { listen: '127.0.0.1:0', authorize });
+    await never.close();
+    await assert.rejects(never.start(), { code: 'ERR_CLOSED' });
     await gateway.start();
     assert.notEqual(gateway.address, null);
     assert.equal(gateway.adminAddress, null);
@@ -86,6 +89,15 @@ describe('a gateway', () => {
     assert.equal((await json.closed()).code, 1001);
     await within('end', events.ended);
     await assert.rejects(connect(t, server.ws), /ECONNREFUSED/);
+  });
+
+  it('closes its clients when the hub is closed', async (t) => {
+    const ended = heard();
+    const server = await serve(t, { authorize, onEnd: ended });
+    const client = await connect(t, server.ws);
+    server.hub.close();
+    assert.equal((await client.closed()).code, 1001);
+    assert.deepEqual((await ended.next())[1], { reason: 'closed', code: 1001 });
   });
 
   it('is closed while it starts, and while it drains', async (t) => {
@@ -213,9 +225,9 @@ describe('the process', () => {
     assert.equal((await client.closed()).code, 1001);
   });
 
-  it('ends at once with a gateway that does not keep it', async (t) => {
+  it('ends with a gateway that does not keep it, though not before what it waits for', async (t) => {
     const program = await run(t, 'unref');
-    assert.deepEqual(await program.exited(), [0, null], program.errors());
+    assert.deepEqual(await program.exited(), [3, null], program.errors());
   });
 
   it('may exit with clients that are connected and asked about', async (t) => {

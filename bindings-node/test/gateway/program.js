@@ -28,10 +28,17 @@ async function main() {
       throw new Error('onError');
     },
   });
-  if (what === 'unref') gateway.unref();
+  if (what === 'unref') {
+    gateway.unref();
+    process.disconnect?.();
+  }
   await gateway.start();
+  if (what === 'unref') {
+    await gateway.drain(10);
+    setImmediate(() => (process.exitCode = 3));
+    return;
+  }
   say(gateway.address.port);
-  if (what === 'unref') process.disconnect?.();
   if (what === 'close') {
     process.once('message', async () => {
       await gateway.close();

@@ -3,6 +3,7 @@
 // What the tests of the gateway have in common: a hub with a gateway on a port of the system's, and clients that are
 // not ours: `ws`, Node's http, bare sockets. Whatever a test opens is closed when it ends.
 
+const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const http = require('node:http');
 const net = require('node:net');
@@ -156,6 +157,15 @@ async function until(what, holds, patience = PATIENCE) {
   }
 }
 
+/** Waits until a counter stands at a number: what it counts may be told to clients before. */
+async function becomes(read, expected) {
+  try {
+    await until('counter', () => read() === expected);
+  } catch {
+    assert.equal(read(), expected);
+  }
+}
+
 /** A function that remembers with what it was called; `next()` waits for the next call. */
 function heard() {
   const box = letterbox();
@@ -165,4 +175,4 @@ function heard() {
   return hear;
 }
 
-module.exports = { bare, connect, gone, heard, refused, serve, speak, stream, until, within };
+module.exports = { bare, becomes, connect, gone, heard, refused, serve, speak, stream, until, within };

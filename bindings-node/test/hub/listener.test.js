@@ -32,7 +32,7 @@ test('a handler may publish, subscribe and unsubscribe', async () => {
   hub.publish('a', 'last');
   await drained(hub);
   assert.deepEqual(found.filter((text) => !text.startsWith('new')), ['0', '1', '2', '3', '4']);
-  assert.deepEqual(found.filter((text) => text.startsWith('new')), ['new 2', 'new 3', 'new 4', 'new last']);
+  assert.deepEqual(found.filter((text) => text.startsWith('new')), ['new 3', 'new 4', 'new last']);
 });
 
 test('an error goes to onError, and nobody suffers from it', async () => {

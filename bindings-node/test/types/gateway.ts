@@ -2,9 +2,8 @@
 
 import type { AddressInfo } from 'node:net';
 
-import { Filter, Hub } from '../../index';
-import { Gateway, deny, reject } from '../../gateway';
-import type { Accept, Ended, EndReason, GatewayClient, GatewayRequest, Rejection } from '../../gateway';
+import { Filter, Gateway, Hub, deny, reject } from '../../index';
+import type { Accept, Ended, EndReason, GatewayClient, GatewayRequest, Rejection } from '../../index';
 
 interface User {
   id: number;
@@ -59,7 +58,8 @@ const gateway = new Gateway<User>(hub, {
   },
   async onMessage(client, message) {
     const text: string = typeof message === 'string' ? message : message.toString('utf8');
-    client.close(text);
+    if (text === '') client.turnAway();
+    else client.close(text);
   },
   onEnd(client, { reason, code }) {
     const why: EndReason = reason;

@@ -287,6 +287,12 @@ impl Hub {
     pub fn close(&self) {
         self.core().close();
     }
+
+    /// Whether the hub has been closed, by whichever thread.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.core().is_closed()
+    }
 }
 
 impl fmt::Debug for Hub {

@@ -15,8 +15,7 @@ pub(crate) use gauge::Gauge;
 pub use histogram::DurationHistogram;
 pub(crate) use histogram::Durations;
 use histogram::SHARE_BOUNDS;
-
-use stripe::{STRIPES, Stripe};
+pub(crate) use stripe::{STRIPES, Stripe};
 pub(crate) use topics::TopicMeters;
 pub use topics::TopicStats;
 

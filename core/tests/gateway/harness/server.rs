@@ -316,7 +316,7 @@ fn listen(hub: &Hub, client: &Client<Visitor>, said: Message) {
 
 /// What a client may tell the application to do:
 /// `publish TOPIC PAYLOAD`, `bytes TOPIC HEX`, `flood TOPIC COUNT BYTES` (numbered from
-/// 0), `close REASON`, `panic`.
+/// 0), `close REASON`, `away REASON`, `panic`.
 fn obey(hub: &Hub, client: &Client<Visitor>, command: &str) {
     let mut words = command.splitn(3, ' ');
     let mut word = || words.next().unwrap_or_default();
@@ -335,6 +335,7 @@ fn obey(hub: &Hub, client: &Client<Visitor>, command: &str) {
             }
         }
         ("close", reason, _) => client.close(reason),
+        ("away", reason, _) => client.turn_away(reason),
         ("panic", ..) => panic!("told to"),
         other => panic!("no command: {other:?}"),
     }
