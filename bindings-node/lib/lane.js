@@ -16,7 +16,6 @@ const { performance } = require('node:perf_hooks');
 
 const { Crossing, ROW } = require('./crossing');
 const { DistributaryError, fromNative } = require('./errors');
-const { Membership } = require('./member');
 const { NativeLane } = require('./native');
 
 /** Where the native half (src/desk.rs) puts what it hands out. */
@@ -49,7 +48,7 @@ const LONGEST_STRIDE = 256;
 
 /**
  * @typedef {import('./member').Member} Member
- * @typedef {import('./member').Consumer} Consumer
+ * @typedef {import('./member').Pausable} Pausable
  */
 
 /** Lanes with consumers who wait, or are called: nobody else need hold them. @type {Set<Lane>} */
@@ -91,7 +90,7 @@ class Lane {
   #strideBegan = 0;
   /** Who wants to be called at the end of the stride. @type {{ flush(): void }[]} */
   #flushing = [];
-  /** Members with something held back who may go on. @type {Membership[]} */
+  /** Members with something held back who may go on. @type {Pausable[]} */
   #resumed = [];
 
   /** @param {import('./hub').Hub} hub */
@@ -108,26 +107,11 @@ class Lane {
   }
 
   /**
-   * Subscribes a consumer; in force when this returns.
-   *
-   * @param {import('./selector').ParsedSelector} selector
-   * @param {Consumer} consumer
-   * @param {number} [credit] how many events may be taken off the engine before it asks for them
-   * @returns {Membership}
-   */
-  attach(selector, consumer, credit = Infinity) {
-    const membership = new Membership(this, consumer);
-    this.enter(selector, membership, credit);
-    this.pin(membership, true);
-    return membership;
-  }
-
-  /**
-   * Subscribes a member, which does not keep the lane alive yet.
+   * Subscribes a member; in force when this returns. It does not keep the lane alive yet.
    *
    * @param {import('./selector').ParsedSelector} selector
    * @param {Member} member
-   * @param {number} credit
+   * @param {number} credit how many events may be taken off the engine before it asks for them
    */
   enter({ topics, patterns, filter, options }, member, credit) {
     const slot = this.#free.pop() ?? this.#members.length;
@@ -258,7 +242,7 @@ class Lane {
   /**
    * Passes on what was held back for a member, which takes more now.
    *
-   * @param {Membership} member
+   * @param {Pausable} member
    */
   resume(member) {
     this.#resumed.push(member);
@@ -268,7 +252,7 @@ class Lane {
   /**
    * Gives a member again what comes, now that nothing is held back for it.
    *
-   * @param {Membership} member
+   * @param {Pausable} member
    */
   unstall(member) {
     this.grant(member, UNBOUNDED);
@@ -395,7 +379,7 @@ class Lane {
       if (member === undefined) continue;
       try {
         if (whom < CLOSED) {
-          if (!member.deliver(this.#crossing.at(what))) this.#stall(/** @type {Membership} */ (member));
+          if (!member.deliver(this.#crossing.at(what))) this.#stall(/** @type {Pausable} */ (member));
         } else if (whom & LAGGED) {
           member.lagged(what);
         } else {
@@ -413,7 +397,7 @@ class Lane {
   /**
    * The consumer takes no more. What is under way for it is held back, the rest stays in the engine.
    *
-   * @param {Membership} member
+   * @param {Pausable} member
    */
   #stall(member) {
     const { slot } = member;
@@ -424,7 +408,7 @@ class Lane {
 
   /** Gives one of those who resumed the next thing that was held back for it. */
   #passHeld() {
-    const member = /** @type {Membership} */ (this.#resumed.at(-1));
+    const member = /** @type {Pausable} */ (this.#resumed.at(-1));
     try {
       if (member.pass()) return;
     } catch (error) {

@@ -2,7 +2,7 @@
 
 // Who sits in a lane: what the lane knows of each subscription, and what a subscription can ask of its lane.
 //
-// A Member is called by the lane. The readers of iterators are members themselves; any other consumer has a Membership.
+// A Member is called by the lane: the readers of iterators, those who call handlers, and the taps of pipes, who may pause.
 
 const { Backlog } = require('./backlog');
 const { parseNames } = require('./selector');
@@ -14,13 +14,6 @@ const { parseNames } = require('./selector');
  */
 
 /**
- * Takes the events of one subscription.
- *
- * @typedef {object} Consumer
- * @property {(event: Event) => boolean} deliver false: no more until `membership.resume()`
- * @property {(missed: number) => void} lagged so many events are gone
- * @property {(reason: EndReason) => void} closed it is out of the lane, nothing more will come
- * @property {(wanted: (event: Event) => boolean) => void} [sift] names were taken out: drop what is not wanted any more
  * @typedef {import('./event').Event} Event
  * @typedef {string | readonly string[] | { topics?: string | readonly string[], patterns?: string | readonly string[] }} Names
  */
@@ -230,36 +223,5 @@ class Pausable extends Member {
   }
 }
 
-/** The place of a consumer. */
-class Membership extends Pausable {
-  #consumer;
-
-  /**
-   * @param {import('./lane').Lane} lane
-   * @param {Consumer} consumer
-   */
-  constructor(lane, consumer) {
-    super(lane);
-    this.#consumer = consumer;
-  }
-
-  /** @param {Event} event @override */
-  take(event) {
-    return this.#consumer.deliver(event);
-  }
-
-  /** @param {number} missed @override */
-  miss(missed) {
-    this.#consumer.lagged(missed);
-  }
-
-  /** @param {EndReason} reason @override */
-  closed(reason) {
-    super.closed(reason);
-    this.#consumer.closed(reason);
-  }
-}
-
-exports.Pausable = Pausable;
 exports.Member = Member;
-exports.Membership = Membership;
+exports.Pausable = Pausable;

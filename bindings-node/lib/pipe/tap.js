@@ -8,9 +8,9 @@
 //   stays in the engine, under the subscription's policy and budget, and costs this socket a cursor.
 // - It ends once, and is then neither in the lane nor at the outlet. Whatever goes wrong here ends this tap and no other.
 
+const { Pausable } = require('../member');
 const { Unframed } = require('./frame');
 const { GONE, BUSY, asError } = require('./outlet');
-const { Pausable } = require('../member');
 
 /** @typedef {import('../event').Event} Event */
 /** @typedef {import('./frame').Framer} Framer */
@@ -35,7 +35,22 @@ class Counters {
   missed = 0;
   tooSlow = 0;
   writesToClosed = 0;
+  /** @type {Way | undefined} */
+  #way;
   #warned = false;
+
+  /**
+   * The same way as before, if it is that: most pipes of an application are of one kind.
+   *
+   * @param {Framer} framer
+   * @param {number} highWater
+   * @param {Slow} slow
+   * @param {boolean} compress
+   */
+  way(framer, highWater, slow, compress) {
+    const way = new Way(this, framer, highWater, slow, compress);
+    return this.#way?.equals(way) ? this.#way : (this.#way = way);
+  }
 
   /**
    * Events are lost to a client, and nobody asked to be told: says so, once for all.
@@ -56,15 +71,13 @@ class Counters {
 /** How events are sent: the same object for all taps that send them in the same way. */
 class Way {
   /**
-   * @param {import('../lane').Lane} lane
    * @param {Counters} counters
    * @param {Framer} framer
    * @param {number} highWater
    * @param {Slow} slow
    * @param {boolean} compress
    */
-  constructor(lane, counters, framer, highWater, slow, compress) {
-    this.lane = lane;
+  constructor(counters, framer, highWater, slow, compress) {
     this.counters = counters;
     this.framer = framer;
     this.highWater = highWater;
@@ -75,8 +88,6 @@ class Way {
   /** @param {Way} other */
   equals(other) {
     return (
-      this.lane === other.lane &&
-      this.counters === other.counters &&
       this.framer === other.framer &&
       this.highWater === other.highWater &&
       this.slow === other.slow &&
@@ -85,6 +96,7 @@ class Way {
   }
 }
 
+/** One pipe's place in the lane. */
 class Tap extends Pausable {
   // What a delivery reads and writes comes first: thousands of taps are served in turn, and each comes from memory.
   #way;
@@ -104,12 +116,13 @@ class Tap extends Pausable {
   #after = null;
 
   /**
+   * @param {import('../lane').Lane} lane
    * @param {import('./outlet').Outlet<any>} outlet
    * @param {Way} way
    * @param {Listeners} listeners
    */
-  constructor(outlet, way, listeners) {
-    super(way.lane);
+  constructor(lane, outlet, way, listeners) {
+    super(lane);
     this.#way = way;
     this.#outlet = outlet;
     this.#listeners = listeners;
@@ -307,4 +320,3 @@ function rethrow(error) {
 
 exports.Counters = Counters;
 exports.Tap = Tap;
-exports.Way = Way;
