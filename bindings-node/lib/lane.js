@@ -18,7 +18,6 @@ const { setImmediate } = require('node:timers');
 
 const { Crossing, ROW } = require('./crossing');
 const { DistributaryError, fromNative } = require('./errors');
-const { Membership } = require('./member');
 const { NativeLane } = require('./native');
 
 // The real ones, also where a test of somebody's puts its own clock in their place.
@@ -62,7 +61,7 @@ const LONGEST_STRIDE = 256;
 
 /**
  * @typedef {import('./member').Member} Member
- * @typedef {import('./member').Consumer} Consumer
+ * @typedef {import('./member').Pausable} Pausable
  */
 
 /** Lanes with consumers who wait, or are called: nobody else need hold them. @type {Set<Lane>} */
@@ -104,7 +103,7 @@ class Lane {
   #strideBegan = 0;
   /** Who wants to be called at the end of the stride. @type {{ flush(): void }[]} */
   #flushing = [];
-  /** Members with something held back who may go on. @type {Membership[]} */
+  /** Members with something held back who may go on. @type {Pausable[]} */
   #resumed = [];
 
   /** @param {import('./hub').Hub} hub */
@@ -121,26 +120,11 @@ class Lane {
   }
 
   /**
-   * Subscribes a consumer; in force when this returns.
-   *
-   * @param {import('./selector').ParsedSelector} selector
-   * @param {Consumer} consumer
-   * @param {number} [credit] how many events may be taken off the engine before it asks for them
-   * @returns {Membership}
-   */
-  attach(selector, consumer, credit = Infinity) {
-    const membership = new Membership(this, consumer);
-    this.enter(selector, membership, credit);
-    this.pin(membership, true);
-    return membership;
-  }
-
-  /**
-   * Subscribes a member, which does not keep the lane alive yet.
+   * Subscribes a member; in force when this returns. It does not keep the lane alive yet.
    *
    * @param {import('./selector').ParsedSelector} selector
    * @param {Member} member
-   * @param {number} credit
+   * @param {number} credit how many events may be taken off the engine before it asks for them
    */
   enter({ topics, patterns, filter, options }, member, credit) {
     const slot = this.#free.pop() ?? this.#members.length;
@@ -271,7 +255,7 @@ class Lane {
   /**
    * Passes on what was held back for a member, which takes more now.
    *
-   * @param {Membership} member
+   * @param {Pausable} member
    */
   resume(member) {
     this.#resumed.push(member);
@@ -281,7 +265,7 @@ class Lane {
   /**
    * Gives a member again what comes, now that nothing is held back for it.
    *
-   * @param {Membership} member
+   * @param {Pausable} member
    */
   unstall(member) {
     this.grant(member, UNBOUNDED);
@@ -421,7 +405,7 @@ class Lane {
       if (member === undefined) continue;
       try {
         if (whom < CLOSED) {
-          if (!member.deliver(this.#crossing.at(what))) this.#stall(/** @type {Membership} */ (member));
+          if (!member.deliver(this.#crossing.at(what))) this.#stall(/** @type {Pausable} */ (member));
         } else if (whom & LAGGED) {
           member.lagged(what);
         } else {
@@ -439,7 +423,7 @@ class Lane {
   /**
    * The consumer takes no more. What is under way for it is held back, the rest stays in the engine.
    *
-   * @param {Membership} member
+   * @param {Pausable} member
    */
   #stall(member) {
     const { slot } = member;
@@ -450,7 +434,7 @@ class Lane {
 
   /** Gives one of those who resumed the next thing that was held back for it. */
   #passHeld() {
-    const member = /** @type {Membership} */ (this.#resumed.at(-1));
+    const member = /** @type {Pausable} */ (this.#resumed.at(-1));
     try {
       if (member.pass()) return;
     } catch (error) {

@@ -2,7 +2,7 @@
 
 // Who sits in a lane: what the lane knows of each subscription, and what a subscription can ask of its lane.
 //
-// A Member is called by the lane. The readers of iterators are members themselves; any other consumer has a Membership.
+// A Member is called by the lane: the readers of iterators, those who call handlers, and the taps of pipes, who may pause.
 
 const { Backlog } = require('./backlog');
 const { parseNames } = require('./selector');
@@ -14,13 +14,6 @@ const { parseNames } = require('./selector');
  */
 
 /**
- * Takes the events of one subscription.
- *
- * @typedef {object} Consumer
- * @property {(event: Event) => boolean} deliver false: no more until `membership.resume()`
- * @property {(missed: number) => void} lagged so many events are gone
- * @property {(reason: EndReason) => void} closed it is out of the lane, nothing more will come
- * @property {(wanted: (event: Event) => boolean) => void} [sift] names were taken out: drop what is not wanted any more
  * @typedef {import('./event').Event} Event
  * @typedef {string | readonly string[] | { topics?: string | readonly string[], patterns?: string | readonly string[] }} Names
  */
@@ -139,27 +132,32 @@ class Member {
   sift(_wanted) {}
 }
 
-/** The place of a consumer. */
-class Membership extends Member {
-  #consumer;
+/**
+ * A member that may take no more for a while. What was on its way to it then is held back here.
+ *
+ * @abstract
+ */
+class Pausable extends Member {
   #stalled = false;
   /** It is to be passed what was held back, and the lane knows. */
   #resumed = false;
-  /** What is held back while the consumer takes no more. @type {Backlog | undefined} */
+  /** What is held back while it takes no more. @type {Backlog | undefined} */
   #held;
 
   /**
-   * @param {import('./lane').Lane} lane
-   * @param {Consumer} consumer
+   * @param {Event} _event
+   * @returns {boolean} false: no more until `resume`
    */
-  constructor(lane, consumer) {
-    super(lane);
-    this.#consumer = consumer;
+  take(_event) {
+    throw new TypeError('a member says itself what becomes of an event');
   }
+
+  /** @param {number} _missed so many events are gone */
+  miss(_missed) {}
 
   /** @param {Event} event @override */
   deliver(event) {
-    if (!this.#stalled) return this.#consumer.deliver(event);
+    if (!this.#stalled) return this.take(event);
     this.#hold(event);
     return true;
   }
@@ -167,20 +165,18 @@ class Membership extends Member {
   /** @param {number} missed @override */
   lagged(missed) {
     if (this.#stalled) this.#hold(missed);
-    else this.#consumer.lagged(missed);
+    else this.miss(missed);
   }
 
-  /** @param {EndReason} reason @override */
-  closed(reason) {
+  /** @param {EndReason} _reason @override */
+  closed(_reason) {
     // Whoever takes nothing is not waited for.
     this.#held = undefined;
-    this.#consumer.closed(reason);
   }
 
   /** @param {(event: Event) => boolean} wanted @override */
   sift(wanted) {
     this.#held?.sift(wanted);
-    this.#consumer.sift?.(wanted);
   }
 
   /** @param {Event | number} item */
@@ -189,12 +185,12 @@ class Membership extends Member {
     else this.#held.push(item);
   }
 
-  /** The consumer said false: from here on what comes is held back. For the lane. */
+  /** It said false: from here on what comes is held back. For the lane. */
   stall() {
     this.#stalled = true;
   }
 
-  /** Goes on after `deliver` has said false. */
+  /** Goes on after `take` has said false. */
   resume() {
     if (this.slot < 0 || !this.#stalled || this.#resumed) return;
     this.#resumed = true;
@@ -204,7 +200,7 @@ class Membership extends Member {
   /**
    * Passes on the next thing that was held back. For the lane.
    *
-   * @returns {boolean} false once nothing is left, or the consumer takes no more again
+   * @returns {boolean} false once nothing is left, or it takes no more again
    */
   pass() {
     if (this.slot < 0) return false;
@@ -218,14 +214,14 @@ class Membership extends Member {
     }
     const item = held.shift();
     if (typeof item === 'number') {
-      this.#consumer.lagged(item);
+      this.miss(item);
       return true;
     }
-    if (this.#consumer.deliver(item)) return true;
+    if (this.take(item)) return true;
     this.#resumed = false;
     return false;
   }
 }
 
 exports.Member = Member;
-exports.Membership = Membership;
+exports.Pausable = Pausable;

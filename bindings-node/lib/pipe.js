@@ -11,7 +11,7 @@ const { DistributaryError, described, typeError } = require('./errors');
 const { laneOf } = require('./lane');
 const { framerOf } = require('./pipe/frame');
 const { Outlet, GONE } = require('./pipe/outlet');
-const { Counters, Tap, Way } = require('./pipe/tap');
+const { Counters, Tap } = require('./pipe/tap');
 const { WebSocketOutlet, isConnecting, isWebSocket } = require('./pipe/websocket');
 const { WritableOutlet, isWritable } = require('./pipe/writable');
 const { parseSelector } = require('./selector');
@@ -27,9 +27,6 @@ const HIGH_WATER = 1024 * 1024;
 
 /** @type {WeakMap<Hub, Counters>} */
 const counters = new WeakMap();
-
-/** @type {Way | undefined} */
-let latestWay;
 
 /** A selector's events on their way to a socket. */
 class Pipe {
@@ -68,7 +65,7 @@ class Pipe {
   }
 
   get lag() {
-    return this.#tap.membership?.lag ?? 0;
+    return this.#tap.lag;
   }
 
   get closed() {
@@ -80,11 +77,11 @@ class Pipe {
   }
 
   get topics() {
-    return this.#tap.membership?.topics ?? [];
+    return this.#tap.topics;
   }
 
   get patterns() {
-    return this.#tap.membership?.patterns ?? [];
+    return this.#tap.patterns;
   }
 
   /** @param {import('../index').Names} names */
@@ -102,9 +99,9 @@ class Pipe {
   }
 
   #open() {
-    const { ended, membership } = this.#tap;
-    if (!ended && membership) return membership;
-    throw new DistributaryError('ERR_CLOSED', `the pipe is closed (${ended?.reason}): make another`);
+    const { ended } = this.#tap;
+    if (ended === null) return this.#tap;
+    throw new DistributaryError('ERR_CLOSED', `the pipe is closed (${ended.reason}): make another`);
   }
 }
 
@@ -123,11 +120,11 @@ function pipe(hub, selector, socket, options) {
   const { signal } = given;
   check.signal(signal, WHERE);
   signal?.throwIfAborted();
-  const lane = laneOf(hub);
-  const tap = new Tap(outlet, wayOf(given, outlet, lane, countersOf(hub)), listenersOf(given));
+  const way = wayOf(given, outlet, countersOf(hub));
+  const tap = new Tap(laneOf(hub), outlet, way, listenersOf(given));
   // The client may have gone while the application was looking it up: that is no mistake.
   if (outlet.queued === GONE) tap.end('socket-closed');
-  else tap.begin(lane.attach(parsed, tap));
+  else tap.begin(parsed);
   if (signal && !tap.ended) endAtAbort(tap, signal);
   return new Pipe(tap, outlet.socket);
 }
@@ -135,10 +132,9 @@ function pipe(hub, selector, socket, options) {
 /**
  * @param {Record<string, any>} given
  * @param {Outlet<any>} outlet
- * @param {import('./lane').Lane} lane
  * @param {Counters} counters
  */
-function wayOf({ frame, binary, compress, highWater, slow }, outlet, lane, counters) {
+function wayOf({ frame, binary, compress, highWater, slow }, outlet, counters) {
   check.ofType(frame, WHERE, 'frame', 'function');
   const isStream = outlet instanceof WritableOutlet;
   for (const [name, value] of Object.entries({ binary, compress })) {
@@ -147,16 +143,12 @@ function wayOf({ frame, binary, compress, highWater, slow }, outlet, lane, count
       throw typeError('ERR_BAD_OPTION', `${WHERE}: ${name} is for WebSockets, and this is a stream: leave it out`);
     }
   }
-  const way = new Way(
-    lane,
-    counters,
+  return counters.way(
     framerOf(frame, isStream ? 'stream' : binary ? 'binary' : 'text'),
     check.whole(highWater, WHERE, 'highWater') ?? HIGH_WATER,
     check.oneOf(slow, WHERE, 'slow', SLOW) ?? 'pause',
     compress ?? false,
   );
-  // Most pipes of an application are of one kind.
-  return latestWay?.equals(way) ? latestWay : (latestWay = way);
 }
 
 /** @param {Record<string, any>} given */

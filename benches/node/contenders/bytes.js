@@ -54,7 +54,11 @@ const redisBuffers = {
   },
 };
 
-/** The same as it is without any option: the client makes strings, and what somebody wants is parsed. @type {Contender} */
+/**
+ * The same as it is without any option: the client makes strings, and what somebody wants is parsed.
+ *
+ * @type {Contender}
+ */
 const redisStrings = {
   name: '`RedisPubSub`',
   open() {
@@ -74,7 +78,8 @@ function redis(options) {
   const pubsub = new RedisPubSub({ publisher: client, subscriber: client, ...options });
   return {
     client,
-    iterate: (/** @type {Subscriber} */ { where, variables }) => pubsub.asyncIterableIterator(TOPIC, { where, variables }),
+    iterate: (/** @type {Subscriber} */ { where, variables }) =>
+      pubsub.asyncIterableIterator(TOPIC, { where, variables }),
   };
 }
 

@@ -8,7 +8,11 @@ const { Channel } = require('./channel');
 
 /**
  * @typedef {import('../load/subscribers').Subscriber} Subscriber
- * @typedef {{ iterate: (subscriber: Subscriber) => any, publish: (event: any) => void, parsed?: (taken: any) => any }} World
+ * @typedef {object} World
+ * @property {(subscriber: Subscriber) => any} iterate
+ * @property {(event: any) => void} publish
+ * @property {(taken: any) => any} [parsed] the event, where iterables yield something else
+ *
  * @typedef {{ name: string, slow: boolean, open: () => World }} Contender
  * @typedef {Map<unknown, import('./channel').Channel<any>>} Channels
  */

@@ -33,7 +33,10 @@ const buffers = {
   name: 'distributary/graphql, `RedisPubSub`, messageBuffer',
   slow: false,
   open: (clients) =>
-    ours({ ...clients, messageEventName: 'messageBuffer', pmessageEventName: 'pmessageBuffer' }, (bytes) => JSON.parse(bytes)),
+    ours(
+      { ...clients, messageEventName: 'messageBuffer', pmessageEventName: 'pmessageBuffer' },
+      (bytes) => JSON.parse(bytes),
+    ),
 };
 
 /**

@@ -38,12 +38,18 @@ class Tally {
   count = 0;
   who = 0;
   which = 0;
+  #read;
 
-  /** @param {Pick<Subscriber, 'number'>} subscriber @param {{ serial: number }} event */
-  take(subscriber, event) {
+  /** @param {(taken: any) => number} [read] which one it is that was taken */
+  constructor(read = (event) => event.serial) {
+    this.#read = read;
+  }
+
+  /** @param {Pick<Subscriber, 'number'>} subscriber @param {any} taken */
+  take(subscriber, taken) {
     this.count += 1;
     this.who += subscriber.number;
-    this.which += event.serial;
+    this.which += this.#read(taken);
   }
 
   /** @param {Tally} expected */
@@ -71,7 +77,7 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
  * @param {() => boolean} holds
  * @param {() => string} described
  */
-async function until(holds, described, seconds = 30) {
+async function until(holds, described, seconds = 45) {
   const deadline = performance.now() + seconds * 1_000;
   while (!holds()) {
     if (performance.now() > deadline) throw new Error(`waited for ${seconds} s: ${described()}`);

@@ -30,11 +30,8 @@ const contender = ({ name, open }, { subscribers, bursts = 5, encode = (event) =
   flags: ['--max-old-space-size=4096'],
   async run() {
     const world = open();
-    const arrived = new Tally();
-    const tally = {
-      take: (/** @type {any} */ subscriber, /** @type {any} */ taken) =>
-        arrived.take(subscriber, world.parsed ? world.parsed(taken) : taken),
-    };
+    const { parsed = (/** @type {any} */ event) => event } = world;
+    const tally = new Tally((taken) => parsed(taken).serial);
     for (const subscriber of byDocument(subscribers)) void consume(world.iterate(subscriber), subscriber, tally);
     await turn();
     const expected = new Tally();
@@ -44,7 +41,11 @@ const contender = ({ name, open }, { subscribers, bursts = 5, encode = (event) =
       expected.take({ number: ids[place] }, { serial: place });
       world.publish(events[place]);
     };
-    const settled = () => until(() => arrived.count >= expected.count, () => `${arrived.count} of ${expected.count}`, 50);
+    const settled = () =>
+      until(
+        () => tally.count >= expected.count,
+        () => `${tally.count} of ${expected.count} deliveries`,
+      );
     // A server that has run for a while, not one that compiles.
     for (let place = 0; place < warm; place += 1) {
       publish(place % MESSAGES);
@@ -71,7 +72,7 @@ const contender = ({ name, open }, { subscribers, bursts = 5, encode = (event) =
     const growth = peak - before;
     while (blocks.length < bursts) blocks.push(await burst());
     heartbeat.stop();
-    arrived.check(expected);
+    tally.check(expected);
     return [growth, bursts > 1 ? Math.max(...blocks.slice(1)) : blocks[0]];
   },
 });

@@ -7,10 +7,15 @@ const { Line, target } = require('../harness/report');
 const { median } = require('../harness/samples');
 const { documentEvent } = require('../load/documents');
 const { Heartbeat } = require('../load/heartbeat');
-const { SUBSCRIBERS, TOPIC, Tally, consume, turn, until } = require('../load/subscribers');
+const { SUBSCRIBERS, TOPIC, Tally, byDocument, consume, turn, until } = require('../load/subscribers');
+
+/** @typedef {import('../load/subscribers').Subscriber} Subscriber */
 
 const LAST = 'last delivery';
 const BLOCK = 'longest block';
+
+/** One who wants everything. @type {Subscriber} */
+const ALL = { number: 0, where: {}, variables: {}, admits: () => true };
 
 /** The hub's default slice, in nanoseconds. */
 const SLICE = 4e6;
@@ -19,7 +24,15 @@ const SLICE = 4e6;
 const EVENTS = { quick: 15, slow: 3 };
 const WARM = { quick: 25, slow: 4 };
 
-/** @typedef {{ name: string, slow?: boolean, open: () => { iterate: () => any, publish: (event: any) => void, encode?: (event: any) => any, read?: (taken: any) => any } }} Contender */
+/**
+ * @typedef {object} World
+ * @property {() => any} iterate
+ * @property {(event: any) => void} publish
+ * @property {(event: any) => any} [encode] what is published of an event
+ * @property {(taken: any) => any} [parsed] the event again
+ *
+ * @typedef {{ name: string, slow?: boolean, open: () => World }} Contender
+ */
 
 /** @type {Contender} */
 const hub = {
@@ -31,7 +44,7 @@ const hub = {
       iterate: () => hub.subscribe(TOPIC),
       publish: (message) => hub.publish(TOPIC, message),
       encode: (event) => Buffer.from(JSON.stringify(event)),
-      read: (event) => event.json(),
+      parsed: (event) => event.json(),
     };
   },
 };
@@ -61,7 +74,7 @@ const withFilter = {
   slow: true,
   open() {
     const { iterate, publish } = objects.graphqlSubscriptions.open();
-    return { iterate: () => iterate({ number: 0, where: {}, variables: {}, admits: () => true }), publish };
+    return { iterate: () => iterate(ALL), publish };
   },
 };
 
@@ -81,7 +94,7 @@ const mqemitter = {
   name: 'mqemitter',
   open() {
     const { iterate, publish } = objects.mqemitter.open();
-    return { iterate: () => iterate({ number: 0, where: {}, variables: {}, admits: () => true }), publish };
+    return { iterate: () => iterate(ALL), publish };
   },
 };
 
@@ -104,7 +117,7 @@ const set = {
   },
 };
 
-/** @returns {ReturnType<Contender['open']>} */
+/** @returns {World} */
 function plain(/** @type {any} */ pubsub) {
   return {
     iterate: () => pubsub.asyncIterableIterator(TOPIC),
@@ -117,39 +130,43 @@ const contender = ({ name, slow, open }) => ({
   name,
   async run() {
     const pace = slow ? 'slow' : 'quick';
-    const { iterate, publish, encode = (event) => event, read = (taken) => taken } = open();
-    const arrived = new Tally();
+    const { iterate, publish, encode = (event) => event, parsed = (event) => event } = open();
+    const arrived = new Tally((taken) => parsed(taken).serial);
+    const expected = new Tally();
     let last = 0;
-    let expected = 0;
     const tally = {
-      take(/** @type {any} */ subscriber, /** @type {any} */ taken) {
-        arrived.take(subscriber, read(taken));
-        if (arrived.count === expected) last = performance.now();
+      take(/** @type {Pick<Subscriber, 'number'>} */ subscriber, /** @type {any} */ taken) {
+        arrived.take(subscriber, taken);
+        if (arrived.count === expected.count) last = performance.now();
       },
     };
-    for (let number = 0; number < SUBSCRIBERS; number += 1) void consume(iterate(), /** @type {any} */ ({ number }), tally);
+    const subscribers = byDocument(SUBSCRIBERS);
+    for (const subscriber of subscribers) void consume(iterate(), subscriber, tally);
     await turn();
     await turn();
-    const events = Array.from({ length: WARM[pace] + EVENTS[pace] }, (_, serial) => encode(documentEvent(serial, serial, 1_000)));
+    const count = WARM[pace] + EVENTS[pace];
+    const events = Array.from({ length: count }, (_, serial) => documentEvent(serial, serial, 1_000));
     const heartbeat = new Heartbeat();
     const times = [];
-    const all = new Tally();
     let longest = 0;
-    for (const [serial, event] of events.entries()) {
-      expected += SUBSCRIBERS;
-      for (let number = 0; number < SUBSCRIBERS; number += 1) all.take(/** @type {any} */ ({ number }), { serial });
+    for (const event of events) {
+      for (const subscriber of subscribers) expected.take(subscriber, event);
+      const encoded = encode(event);
       await turn();
       heartbeat.begin();
       const started = performance.now();
-      publish(event);
-      await until(() => arrived.count >= expected, () => `${arrived.count} of ${expected}`);
+      publish(encoded);
+      await until(
+        () => arrived.count >= expected.count,
+        () => `${arrived.count} of ${expected.count} deliveries`,
+      );
       await turn();
-      if (serial < WARM[pace]) continue;
+      if (event.serial < WARM[pace]) continue;
       times.push((last - started) * 1e6);
       longest = Math.max(longest, heartbeat.longest);
     }
     heartbeat.stop();
-    arrived.check(all);
+    arrived.check(expected);
     return [median(times), longest];
   },
 });

@@ -17,20 +17,18 @@ const contender = ({ name, slow, open }) => ({
     const { publish } = await redis.publisher(socket);
     const clients = { publisher: new Redis(socket), subscriber: new Redis(socket) };
     const { iterate, parsed = (event) => event } = open(clients);
-    const arrived = new Tally();
-    const tally = {
-      take: (/** @type {any} */ subscriber, /** @type {any} */ taken) => arrived.take(subscriber, parsed(taken)),
-    };
+    const tally = new Tally((taken) => parsed(taken).serial);
     for (const subscriber of byDocument(SUBSCRIBERS)) void consume(iterate(subscriber), subscriber, tally);
     await turn();
     // Answered after the subscription that was asked for before.
     await clients.subscriber.ping();
     await turn();
     const ids = Array.from({ length: 1_000 }, (_, place) => (place * 7_919) % SUBSCRIBERS);
-    const commands = ids.map((id, serial) => redis.publishCommand(TOPIC, JSON.stringify(documentEvent(id, serial, 1_000))));
+    const messages = ids.map((id, serial) => JSON.stringify(documentEvent(id, serial, 1_000)));
+    const commands = messages.map((message) => redis.publishCommand(TOPIC, message));
     /** @type {import('../load/rate').Expect} */
     const expect = (place, expected) => expected.take({ number: ids[place] }, { serial: place });
-    return [await rate({ publish, tally: arrived, events: commands, expect, batch: slow ? 1 : 64, seconds: 0.5 })];
+    return [await rate({ publish, tally, events: commands, expect, batch: slow ? 1 : 64, seconds: 0.5 })];
   },
 });
 

@@ -11,8 +11,8 @@ const { turn, until } = require('../load/subscribers');
 
 const CLIENTS = 10_000;
 const LEAVING = 500;
-const BROADCASTS = 5;
-const WARM = 2;
+const BROADCASTS = 9;
+const WARM = 4;
 
 const COST = 'processor time of a send';
 const LAST = 'until the last client has it, per send';
@@ -74,7 +74,7 @@ const contender = ({ name, open }) => ({
 module.exports = {
   name: 'sockets',
   question:
-    `One event of 4 KB to 10,000 clients of \`ws\`, which are in other processes${canPin() ? ' and on another core' : ''}; ` +
+    `One event of 4 KB to 10,000 clients of \`ws\` in other processes${canPin() ? ', on another core' : ''}; ` +
     'then ten such events at once, and 500 clients leave when the first arrives: from the last of them having closed ' +
     "its socket until all 'close' events were seen.",
   rounds: 3,

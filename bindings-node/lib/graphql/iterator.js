@@ -25,10 +25,6 @@ const JOIN = Symbol('join');
 /** The `subscribe` that JOIN may be called in place of. */
 const STOCK = Symbol('stock subscribe');
 
-const IDLE = 0;
-const LIVE = 1;
-const LEFT = 2;
-
 /** @type {Readonly<Record<string, any>>} */
 const NO_OPTIONS = Object.freeze({});
 
@@ -56,17 +52,43 @@ function destinationOf(listener) {
  */
 let restrict;
 
+/** What an iterator is to subscribe to. */
+class Plan {
+  triggers;
+  options;
+  /** @type {Filter | undefined} */
+  filter;
+
+  /**
+   * @param {string | readonly string[]} triggers
+   * @param {any} options
+   */
+  constructor(triggers, options) {
+    this.triggers = checkedTriggers(triggers);
+    this.options = options;
+    this.filter = Filter.from(options.where, options.variables);
+  }
+}
+
+/** Subscriptions of an engine that gives no more of them than their ids. */
+class Elsewhere {
+  /**
+   * @param {string[]} names
+   * @param {Promise<number[]>} ids
+   */
+  constructor(names, ids) {
+    this.names = names;
+    this.ids = ids;
+  }
+}
+
 class PubSubAsyncIterator {
   /** What it has to read; its first subscription too. */
   #inbox;
-  /** @type {typeof IDLE | typeof LIVE | typeof LEFT} */
-  #stage = IDLE;
   #engine;
-  #triggers;
-  #options;
-  /** @type {Filter | undefined} kept until it is in the index */
-  #filter;
-  /** @type {Subscription | Subscription[] | Promise<number[]> | null} ids where the engine gives no more than them */
+  /** @type {Plan | null} what to subscribe to; null once it has begun or was ended */
+  #plan;
+  /** @type {Subscription | Subscription[] | Elsewhere | null} what it is subscribed to */
   #joined = null;
 
   /**
@@ -75,15 +97,14 @@ class PubSubAsyncIterator {
    * @param {any} [options]
    */
   constructor(engine, triggers, options) {
+    const plan = new Plan(triggers, options ?? NO_OPTIONS);
     this.#engine = engine;
-    this.#triggers = checkedTriggers(triggers);
-    this.#options = options ?? NO_OPTIONS;
-    this.#filter = Filter.from(this.#options.where, this.#options.variables);
-    this.#inbox = new Inbox(limitsOf(engine).with(this.#options, 'asyncIterator(triggers, options)'), this);
+    this.#plan = plan;
+    this.#inbox = new Inbox(limitsOf(engine).with(plan.options, 'asyncIterator(triggers, options)'), this);
   }
 
   next() {
-    if (this.#stage === IDLE) this.#start();
+    if (this.#plan !== null) this.#start(this.#plan);
     return this.#inbox.take();
   }
 
@@ -119,60 +140,63 @@ class PubSubAsyncIterator {
 
   /** @internal */
   get [NAMES]() {
-    return typeof this.#triggers === 'string' ? [this.#triggers] : this.#triggers.map(String);
+    const joined = this.#joined;
+    if (joined instanceof Elsewhere) return joined.names;
+    return Array.isArray(joined) ? joined.map(({ trigger }) => trigger) : [this.#inbox.trigger];
   }
 
-  #start() {
-    this.#stage = LIVE;
-    if (this.#engine[STOCK] !== undefined && this.#engine.subscribe === this.#engine[STOCK]) this.#join();
-    else this.#subscribe();
+  /** @param {Plan} plan */
+  #start(plan) {
+    this.#plan = null;
+    if (this.#engine[STOCK] !== undefined && this.#engine.subscribe === this.#engine[STOCK]) this.#join(plan);
+    else this.#subscribe(plan);
   }
 
-  #join() {
+  /** @param {Plan} plan */
+  #join({ triggers, options, filter }) {
     const inbox = this.#inbox;
     /** @type {Promise<void>[] | null} */
     let pending = null;
     const join = (/** @type {Subscription} */ subscription, /** @type {string} */ trigger) => {
-      this.#engine[JOIN](subscription, trigger, this.#options, this.#filter);
+      this.#engine[JOIN](subscription, trigger, options, filter);
       const { audience } = subscription;
       if (audience !== null && audience.pending !== null) (pending ??= []).push(audience.pending);
-      return subscription;
     };
     try {
-      if (typeof this.#triggers === 'string') {
-        this.#joined = join(inbox, this.#triggers);
+      if (typeof triggers === 'string') {
+        this.#joined = inbox;
+        join(inbox, triggers);
       } else {
         /** @type {Subscription[]} */
         const joined = [];
         this.#joined = joined;
-        for (const trigger of this.#triggers) {
-          joined.push(join(joined.length === 0 ? inbox : new Subscription(inbox.target), trigger));
+        for (const trigger of triggers) {
+          const subscription = joined.length === 0 ? inbox : new Subscription(inbox.target);
+          joined.push(subscription);
+          join(subscription, trigger);
         }
       }
     } catch (error) {
       this.#fail(error);
       return;
     }
-    // The index has the filter now, and nothing asks for the options again.
-    this.#filter = undefined;
-    this.#options = NO_OPTIONS;
     if (pending === null) Promise.resolve(inbox).then(open);
     else Promise.all(pending).then(() => inbox.open(), (error) => this.#fail(error));
   }
 
-  #subscribe() {
-    const filter = this.#filter;
+  /** @param {Plan} plan */
+  #subscribe({ triggers, options, filter }) {
     const target = /** @type {Gate | Inbox} */ (this.#inbox.target);
     const listener = (/** @type {any} */ payload) => {
       if (filter === undefined || matches(filter, payload)) target.offer(new Message(payload));
     };
     destinations.set(listener, { target, filter });
-    const triggers = typeof this.#triggers === 'string' ? [this.#triggers] : this.#triggers;
+    const names = typeof triggers === 'string' ? [triggers] : triggers;
     const engine = this.#engine;
     // Where one fails the others are left again, so all are waited for.
-    const settled = Promise.allSettled(triggers.map(async (trigger) => engine.subscribe(trigger, listener, this.#options)));
-    const joined = settled.then((all) => all.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])));
-    this.#joined = joined;
+    const settled = Promise.allSettled(names.map(async (trigger) => engine.subscribe(trigger, listener, options)));
+    const ids = settled.then((all) => all.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])));
+    this.#joined = new Elsewhere(names.map(String), ids);
     settled.then((all) => {
       const failed = all.find((one) => one.status === 'rejected');
       if (failed === undefined) this.#inbox.open();
@@ -182,7 +206,7 @@ class PubSubAsyncIterator {
 
   /** @param {unknown} error */
   #fail(error) {
-    if (this.#stage === LEFT) return;
+    if (this.#joined === null) return;
     this.#inbox.fail(error);
     this[LEAVE]();
   }
@@ -190,11 +214,10 @@ class PubSubAsyncIterator {
   /** @returns {Promise<void> | undefined} where the ids must be waited for */
   #leave() {
     const joined = this.#joined;
-    this.#stage = LEFT;
+    this.#plan = null;
     this.#joined = null;
-    this.#filter = undefined;
     if (joined === null) return undefined;
-    if (joined instanceof Promise) return joined.then((ids) => unsubscribeAll(this.#engine, ids));
+    if (joined instanceof Elsewhere) return joined.ids.then((ids) => unsubscribeAll(this.#engine, ids));
     if (Array.isArray(joined)) {
       unsubscribeAll(this.#engine, joined.filter(isStanding).map((subscription) => subscription.id));
     } else if (isStanding(joined)) {
@@ -204,30 +227,30 @@ class PubSubAsyncIterator {
   }
 
   /**
+   * @param {Plan} plan
    * @param {Filter | Closure} condition
    * @param {any} args
    * @param {any} context
    * @param {any} info
    */
-  #restrict(condition, args, context, info) {
+  #restrict(plan, condition, args, context, info) {
     if (!(condition instanceof Filter)) {
       const gate = new Gate(condition, args, context, info, this.#inbox);
       if (this.#inbox.target instanceof Gate) this.#inbox.target.append(gate);
       else this.#inbox.target = gate;
-    } else if (this.#filter === undefined) {
-      this.#filter = condition;
+    } else if (plan.filter === undefined) {
+      plan.filter = condition;
     } else {
       // The index takes one filter of a subscription; a second one is asked as a closure is.
-      this.#restrict((payload) => matches(condition, payload), args, context, info);
+      this.#restrict(plan, (payload) => matches(condition, payload), args, context, info);
     }
   }
 
   static {
     restrict = (iterator, condition, args, context, info) => {
       if (typeof iterator !== 'object' || iterator === null || !(#inbox in iterator)) return false;
-      if (iterator.#stage !== IDLE) return false;
-      if (iterator.next !== PubSubAsyncIterator.prototype.next) return false;
-      iterator.#restrict(condition, args, context, info);
+      if (iterator.#plan === null || iterator.next !== PubSubAsyncIterator.prototype.next) return false;
+      iterator.#restrict(iterator.#plan, condition, args, context, info);
       return true;
     };
   }

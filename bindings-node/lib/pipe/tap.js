@@ -8,11 +8,11 @@
 //   stays in the engine, under the subscription's policy and budget, and costs this socket a cursor.
 // - It ends once, and is then neither in the lane nor at the outlet. Whatever goes wrong here ends this tap and no other.
 
+const { Pausable } = require('../member');
 const { Unframed } = require('./frame');
 const { GONE, BUSY, asError } = require('./outlet');
 
 /** @typedef {import('../event').Event} Event */
-/** @typedef {import('../member').Membership} Membership */
 /** @typedef {import('./frame').Framer} Framer */
 /** @typedef {'pause' | 'drop' | 'close'} Slow */
 /** @typedef {import('../../pipe').PipeClosed} Closed */
@@ -35,7 +35,22 @@ class Counters {
   missed = 0;
   tooSlow = 0;
   writesToClosed = 0;
+  /** @type {Way | undefined} */
+  #way;
   #warned = false;
+
+  /**
+   * The same way as before, if it is that: most pipes of an application are of one kind.
+   *
+   * @param {Framer} framer
+   * @param {number} highWater
+   * @param {Slow} slow
+   * @param {boolean} compress
+   */
+  way(framer, highWater, slow, compress) {
+    const way = new Way(this, framer, highWater, slow, compress);
+    return this.#way?.equals(way) ? this.#way : (this.#way = way);
+  }
 
   /**
    * Events are lost to a client, and nobody asked to be told: says so, once for all.
@@ -56,15 +71,13 @@ class Counters {
 /** How events are sent: the same object for all taps that send them in the same way. */
 class Way {
   /**
-   * @param {import('../lane').Lane} lane
    * @param {Counters} counters
    * @param {Framer} framer
    * @param {number} highWater
    * @param {Slow} slow
    * @param {boolean} compress
    */
-  constructor(lane, counters, framer, highWater, slow, compress) {
-    this.lane = lane;
+  constructor(counters, framer, highWater, slow, compress) {
     this.counters = counters;
     this.framer = framer;
     this.highWater = highWater;
@@ -75,8 +88,6 @@ class Way {
   /** @param {Way} other */
   equals(other) {
     return (
-      this.lane === other.lane &&
-      this.counters === other.counters &&
       this.framer === other.framer &&
       this.highWater === other.highWater &&
       this.slow === other.slow &&
@@ -85,7 +96,8 @@ class Way {
   }
 }
 
-class Tap {
+/** One pipe's place in the lane. */
+class Tap extends Pausable {
   // What a delivery reads and writes comes first: thousands of taps are served in turn, and each comes from memory.
   #way;
   #outlet;
@@ -96,20 +108,21 @@ class Tap {
 
   dropped = 0;
   missed = 0;
-  /** @type {Membership | null} */
-  membership = null;
   /** The first event that there was no room for. @type {Event | null} */
   #held = null;
   #listeners;
+  #begun = false;
   /** @type {((closed: Closed) => void)[] | null} */
   #after = null;
 
   /**
+   * @param {import('../lane').Lane} lane
    * @param {import('./outlet').Outlet<any>} outlet
    * @param {Way} way
    * @param {Listeners} listeners
    */
-  constructor(outlet, way, listeners) {
+  constructor(lane, outlet, way, listeners) {
+    super(lane);
     this.#way = way;
     this.#outlet = outlet;
     this.#listeners = listeners;
@@ -120,10 +133,11 @@ class Tap {
   /**
    * @param {Event} event
    * @returns {boolean} whether more may come
+   * @override
    */
-  deliver(event) {
+  take(event) {
     const outlet = this.#outlet;
-    const { lane } = this.#way;
+    const { lane } = this;
     if (outlet.turn === lane.turn) outlet.gather(lane);
     outlet.turn = lane.turn;
     return this.#send(event);
@@ -159,8 +173,8 @@ class Tap {
     return true;
   }
 
-  /** @param {number} missed */
-  lagged(missed) {
+  /** @param {number} missed @override */
+  miss(missed) {
     this.missed += missed;
     const { counters } = this.#way;
     counters.missed += missed;
@@ -169,17 +183,19 @@ class Tap {
     else counters.warn(missed);
   }
 
-  /** @param {'hub-closed' | 'slow-consumer' | 'failed'} reason */
+  /** @param {'hub-closed' | 'slow-consumer' | 'failed'} reason @override */
   closed(reason) {
+    super.closed(reason);
     if (reason === 'slow-consumer') this.#shut();
     else this.end(reason);
   }
 
-  /** @param {(event: Event) => boolean} wanted */
+  /** @param {(event: Event) => boolean} wanted @override */
   sift(wanted) {
+    super.sift(wanted);
     if (this.#held === null || wanted(this.#held)) return;
     this.#release();
-    this.membership?.resume();
+    this.resume();
   }
 
   // What the outlet calls.
@@ -188,7 +204,7 @@ class Tap {
     const event = this.#held;
     if (event === null) return;
     this.#release();
-    if (this.#send(event)) this.membership?.resume();
+    if (this.#send(event)) this.resume();
   }
 
   /** @param {Error} [error] */
@@ -199,9 +215,11 @@ class Tap {
 
   // What the handle calls.
 
-  /** @param {Membership} membership what this consumer was given by the lane */
-  begin(membership) {
-    this.membership = membership;
+  /** @param {import('../selector').ParsedSelector} selector */
+  begin(selector) {
+    this.lane.enter(selector, this, Infinity);
+    this.lane.pin(this, true);
+    this.#begun = true;
     this.#way.counters.pipes++;
     this.#outlet.add(this);
   }
@@ -219,8 +237,8 @@ class Tap {
   end(reason, error) {
     if (this.ended) return;
     this.ended = Object.freeze(error ? { reason, error } : { reason });
-    if (this.membership) {
-      this.membership.leave();
+    if (this.#begun) {
+      this.leave();
       this.#outlet.remove(this);
       this.#way.counters.pipes--;
     }
@@ -302,4 +320,3 @@ function rethrow(error) {
 
 exports.Counters = Counters;
 exports.Tap = Tap;
-exports.Way = Way;

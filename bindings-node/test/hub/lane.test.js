@@ -7,10 +7,23 @@ const { test } = require('node:test');
 
 const { Hub } = require('../..');
 const { laneOf } = require('../../lib/lane');
+const { Pausable } = require('../../lib/member');
 const { drained, inTime, turn, until } = require('./rig');
 
-/** @param {string} topic @returns {any} */
-const selector = (topic) => ({ topics: [topic], patterns: [], filter: undefined, options: undefined });
+/** A member that may pause, and does what it is given. */
+class Consumer extends Pausable {
+  constructor(lane, { deliver, lagged, closed }) {
+    super(lane);
+    Object.assign(this, { take: deliver, miss: lagged, closed });
+  }
+}
+
+function attach(hub, consumer) {
+  const member = new Consumer(laneOf(hub), consumer);
+  member.lane.enter({ topics: ['a'], patterns: [], filter: undefined, options: undefined }, member, Infinity);
+  member.lane.pin(member, true);
+  return member;
+}
 
 test('a bell that rings in the middle of a turn is remembered', async () => {
   const hub = new Hub();
@@ -170,7 +183,7 @@ test('a consumer that says false gets no more until it resumes, and then all', a
     lagged: () => assert.fail('nothing is missed'),
     closed: (reason) => found.push(reason),
   };
-  const membership = laneOf(hub).attach(selector('a'), consumer);
+  const membership = attach(hub, consumer);
   for (let i = 0; i < 1_000; i += 1) hub.publish('a', String(i));
   await drained(hub);
   assert.deepEqual(found, ['0', '1', '2']);
@@ -209,7 +222,7 @@ test('what is held back for a consumer is under its policy, to the event', async
     },
     closed() {},
   };
-  const membership = laneOf(hub).attach(selector('a'), consumer);
+  const membership = attach(hub, consumer);
   for (let round = 0; round < 50; round += 1) {
     for (let i = 0; i < 30; i += 1) hub.publish('a', '');
     await turn();
@@ -229,7 +242,7 @@ test('a consumer that throws is not the lane\'s end', async () => {
   process.removeAllListeners('uncaughtException');
   process.on('uncaughtException', (error) => thrown.push(error.message));
   let got = 0;
-  laneOf(hub).attach(selector('a'), {
+  attach(hub, {
     deliver() {
       throw new Error('mine');
     },

@@ -9,7 +9,7 @@ const { describe, it } = require('node:test');
 const { setTimeout } = require('node:timers/promises');
 const { framerOf } = require('../../lib/pipe/frame');
 const { Outlet } = require('../../lib/pipe/outlet');
-const { Counters, Tap, Way } = require('../../lib/pipe/tap');
+const { Counters, Tap } = require('../../lib/pipe/tap');
 const { WebSocketOutlet } = require('../../lib/pipe/websocket');
 const { WritableOutlet } = require('../../lib/pipe/writable');
 const { deadline, until, webSocketServer } = require('./rig');
@@ -33,11 +33,29 @@ function tapOn(outlet, { make, kind = 'stream', highWater = 1024, slow = 'pause'
     /** @type {any[]} */
     flushing: [],
     later: (/** @type {any} */ outlet) => lane.flushing.push(outlet),
+    enter: (/** @type {any} */ _selector, /** @type {any} */ member) => (member.slot = 0),
+    leave(/** @type {any} */ member) {
+      member.slot = -1;
+      lane.left++;
+    },
+    resume(/** @type {any} */ member) {
+      lane.resumed++;
+      while (member.pass());
+    },
+    pin() {},
+    unstall() {},
   };
-  const way = new Way(/** @type {any} */ (lane), counters, framerOf(make, kind), highWater, slow, false);
-  const tap = new Tap(outlet, way, { onDrop: undefined, onLag: undefined, onClose: undefined, ...listeners });
-  tap.begin(/** @type {any} */ ({ leave: () => lane.left++, resume: () => lane.resumed++ }));
-  return { tap, counters, lane };
+  const way = counters.way(framerOf(make, kind), highWater, slow, false);
+  const all = { onDrop: undefined, onLag: undefined, onClose: undefined, ...listeners };
+  const tap = new Tap(/** @type {any} */ (lane), outlet, way, all);
+  tap.begin(/** @type {any} */ ({}));
+  /** As the lane does it. @param {any} event */
+  const deliver = (event) => {
+    const more = tap.deliver(event);
+    if (!more) tap.stall();
+    return more;
+  };
+  return { tap, counters, lane, deliver };
 }
 
 /** A stream that writes when it is told to. */
@@ -67,9 +85,9 @@ class Slow extends Writable {
 describe('a tap', () => {
   it('writes, and counts what it wrote', () => {
     const stream = new PassThrough();
-    const { tap, counters } = tapOn(new WritableOutlet(stream));
-    assert.equal(tap.deliver(event('abc')), true);
-    assert.equal(tap.deliver(event('de')), true);
+    const { tap, counters, deliver } = tapOn(new WritableOutlet(stream));
+    assert.equal(deliver(event('abc')), true);
+    assert.equal(deliver(event('de')), true);
     assert.equal(`${stream.read()}`, 'abcde');
     assert.deepEqual([tap.sent, tap.bytes, counters.sent, counters.bytes, counters.pipes], [2, 5, 2, 5, 1]);
   });
@@ -87,33 +105,33 @@ describe('a tap', () => {
         done();
       },
     });
-    const { tap, lane } = tapOn(new WritableOutlet(stream));
+    const { tap, lane, deliver } = tapOn(new WritableOutlet(stream));
     lane.turn = 1;
-    for (let i = 0; i < 5; i++) tap.deliver(event('x'));
+    for (let i = 0; i < 5; i++) deliver(event('x'));
     assert.deepEqual(writes, [1], 'the first goes at once: it may be the only one');
     assert.equal(lane.flushing.length, 1);
     lane.flushing.pop().flush();
     assert.deepEqual(writes, [1, 4]);
     lane.turn = 2;
-    tap.deliver(event('x'));
+    deliver(event('x'));
     assert.deepEqual(writes, [1, 4, 1]);
     assert.equal(lane.flushing.length, 0);
   });
 
   it('takes an event that has no frame, and writes nothing', () => {
     const stream = new PassThrough();
-    const { tap } = tapOn(new WritableOutlet(stream), { make: () => null });
-    assert.equal(tap.deliver(event('abc')), true);
+    const { tap, deliver } = tapOn(new WritableOutlet(stream), { make: () => null });
+    assert.equal(deliver(event('abc')), true);
     assert.equal(stream.writableLength, 0);
     assert.equal(tap.sent, 0);
   });
 
   it('stops above the high water, and goes on when the stream has drained', async () => {
     const stream = new Slow();
-    const { tap, counters, lane } = tapOn(new WritableOutlet(stream), { highWater: 20 });
-    assert.equal(tap.deliver(event('x'.repeat(20))), true);
-    assert.equal(tap.deliver(event('y')), true, 'at the mark, not above');
-    assert.equal(tap.deliver(event('z')), false);
+    const { tap, counters, lane, deliver } = tapOn(new WritableOutlet(stream), { highWater: 20 });
+    assert.equal(deliver(event('x'.repeat(20))), true);
+    assert.equal(deliver(event('y')), true, 'at the mark, not above');
+    assert.equal(deliver(event('z')), false);
     assert.equal(counters.paused, 1);
     assert.equal(tap.sent, 2);
     await until(() => {
@@ -127,10 +145,10 @@ describe('a tap', () => {
   it('asks again where the stream will not say that it has drained', async () => {
     const stream = new Slow();
     // Below the stream's own mark there is no 'drain'.
-    const { tap, counters, lane } = tapOn(new WritableOutlet(stream), { highWater: 4 });
-    tap.deliver(event('x'.repeat(10)));
+    const { tap, counters, lane, deliver } = tapOn(new WritableOutlet(stream), { highWater: 4 });
+    deliver(event('x'.repeat(10)));
     assert.equal(stream.writableNeedDrain, false);
-    assert.equal(tap.deliver(event('y')), false);
+    assert.equal(deliver(event('y')), false);
     await setTimeout(50);
     assert.deepEqual([lane.resumed, counters.paused], [0, 1], 'no room yet');
     stream.release();
@@ -142,26 +160,26 @@ describe('a tap', () => {
     const stream = new Slow();
     /** @type {any[]} */
     const drops = [];
-    const { tap, counters } = tapOn(new WritableOutlet(stream), {
+    const { tap, counters, deliver } = tapOn(new WritableOutlet(stream), {
       highWater: 4,
       slow: 'drop',
       onDrop: (...args) => drops.push(args),
     });
-    tap.deliver(event('x'.repeat(10)));
+    deliver(event('x'.repeat(10)));
     const dropped = event('y');
-    assert.equal(tap.deliver(dropped), true);
+    assert.equal(deliver(dropped), true);
     assert.deepEqual(drops, [[dropped, { reason: 'slow' }]]);
     stream.release();
-    assert.equal(tap.deliver(event('z')), true);
+    assert.equal(deliver(event('z')), true);
     assert.deepEqual([tap.sent, tap.dropped, counters.dropped], [2, 1, 1]);
   });
 
   it('closes a slow socket by the policy "close", and ends', async () => {
     const stream = new Slow();
     const ended = new Promise((resolve) => {
-      const { tap, counters, lane } = tapOn(new WritableOutlet(stream), { highWater: 4, slow: 'close', onClose: resolve });
-      tap.deliver(event('x'.repeat(10)));
-      assert.equal(tap.deliver(event('y')), false);
+      const { tap, counters, lane, deliver } = tapOn(new WritableOutlet(stream), { highWater: 4, slow: 'close', onClose: resolve });
+      deliver(event('x'.repeat(10)));
+      assert.equal(deliver(event('y')), false);
       assert.equal(stream.destroyed, true);
       assert.deepEqual([lane.left, counters.pipes, counters.tooSlow], [1, 0, 1]);
     });
@@ -187,11 +205,11 @@ describe('a tap', () => {
 
   it('does not write to a socket that was closed a moment ago', () => {
     const stream = new PassThrough();
-    const { tap, counters, lane } = tapOn(new WritableOutlet(stream));
+    const { tap, counters, lane, deliver } = tapOn(new WritableOutlet(stream));
     let writes = 0;
     stream.write = /** @type {any} */ (() => writes++);
     stream.destroy();
-    assert.equal(tap.deliver(event('late')), false);
+    assert.equal(deliver(event('late')), false);
     assert.deepEqual([writes, lane.left, counters.pipes, counters.writesToClosed], [0, 1, 0, 0]);
     assert.deepEqual(tap.ended, { reason: 'socket-closed' });
   });
@@ -210,8 +228,8 @@ describe('a tap', () => {
         return false;
       },
     });
-    const { tap, counters } = tapOn(new WritableOutlet(/** @type {any} */ (stream)));
-    assert.equal(tap.deliver(event('late')), false);
+    const { tap, counters, deliver } = tapOn(new WritableOutlet(/** @type {any} */ (stream)));
+    assert.equal(deliver(event('late')), false);
     assert.deepEqual([counters.writesToClosed, tap.sent, counters.pipes], [1, 0, 0]);
   });
 
@@ -249,8 +267,8 @@ describe('a tap', () => {
 
   it('still hears the errors of what it wrote before it was closed', async () => {
     const stream = new Slow();
-    const { tap } = tapOn(new WritableOutlet(stream));
-    tap.deliver(event('on its way'));
+    const { tap, deliver } = tapOn(new WritableOutlet(stream));
+    deliver(event('on its way'));
     tap.end('closed');
     stream.destroy(new Error('reset'));
     await until(() => stream.closed, 'it closes');
@@ -262,8 +280,8 @@ describe('a tap', () => {
     stream.write = () => {
       throw error;
     };
-    const { tap, lane } = tapOn(new WritableOutlet(stream));
-    assert.equal(tap.deliver(event('x')), false);
+    const { tap, lane, deliver } = tapOn(new WritableOutlet(stream));
+    assert.equal(deliver(event('x')), false);
     assert.deepEqual(tap.ended, { reason: 'failed', error });
     assert.equal(lane.left, 1);
   });
@@ -275,9 +293,9 @@ describe('a tap', () => {
     const make = () => {
       throw error;
     };
-    const { tap } = tapOn(new WritableOutlet(new PassThrough()), { make, onDrop: (...args) => drops.push(args) });
+    const { tap, deliver } = tapOn(new WritableOutlet(new PassThrough()), { make, onDrop: (...args) => drops.push(args) });
     const one = event('one');
-    assert.equal(tap.deliver(one), true);
+    assert.equal(deliver(one), true);
     assert.deepEqual(drops, [[one, { reason: 'frame', error }]]);
     assert.equal(tap.ended, null);
   });
@@ -285,7 +303,7 @@ describe('a tap', () => {
   it('warns of an event without a frame, once, where nobody asked to be told', async () => {
     const make = () => /** @type {any} */ (7);
     const warning = once(process, 'warning', deadline());
-    for (let i = 0; i < 3; i++) tapOn(new WritableOutlet(new PassThrough()), { make }).tap.deliver(event(`${i}`));
+    for (let i = 0; i < 3; i++) tapOn(new WritableOutlet(new PassThrough()), { make }).deliver(event(`${i}`));
     const [{ code, message }] = await warning;
     assert.equal(code, 'ERR_BAD_FRAME');
     assert.match(message, /not 7/);
@@ -298,9 +316,9 @@ describe('a tap', () => {
   it('waits while a WebSocket is busy with a message in fragments, whatever the policy', async (t) => {
     const { connect } = await webSocketServer(t);
     const { socket, messages } = await connect();
-    const { tap, lane } = tapOn(new WebSocketOutlet(socket), { kind: 'text', slow: 'close' });
+    const { tap, lane, deliver } = tapOn(new WebSocketOutlet(socket), { kind: 'text', slow: 'close' });
     socket.send('one ', { fin: false });
-    assert.equal(tap.deliver(event('another')), false);
+    assert.equal(deliver(event('another')), false);
     assert.equal(tap.ended, null);
     socket.send('message');
     await until(() => lane.resumed === 1, 'it goes on');
