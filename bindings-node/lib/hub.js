@@ -90,9 +90,13 @@ class Hub {
     if (check.whole(size, where, 'size', { least: 1, most: 2 ** 32 - 1 }) === undefined) {
       throw typeError('ERR_BAD_OPTION', `${where}: give a size in bytes`);
     }
-    const memory = NativeHub.allocate(size);
-    allocated.add(memory);
-    return Buffer.from(memory);
+    try {
+      const memory = NativeHub.allocate(size);
+      allocated.add(memory);
+      return Buffer.from(memory);
+    } catch (error) {
+      throw fromNative(error);
+    }
   }
 
   share() {

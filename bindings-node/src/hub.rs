@@ -5,6 +5,7 @@
 
 use std::{
     collections::HashMap,
+    num::NonZeroUsize,
     sync::{
         Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -154,8 +155,17 @@ impl NativeHub {
 
     /// An ArrayBuffer that can be published without a copy.
     #[napi(catch_unwind)]
-    pub fn allocate<'env>(env: &'env Env, length: u32) -> napi::Result<ArrayBuffer<'env>> {
-        memory::allocate(env, length as usize)
+    pub fn allocate<'env>(env: &'env Env, length: u32) -> Result<ArrayBuffer<'env>> {
+        let allocated = NonZeroUsize::new(length as usize)
+            .map(|length| memory::allocate(env, length))
+            .transpose()
+            .map_err(|cause| error(Code::TooLarge, cause.reason))?;
+        allocated.flatten().ok_or_else(|| {
+            error(
+                Code::TooLarge,
+                format_args!("there is no memory for {length} bytes: allocate less"),
+            )
+        })
     }
 
     /// All counters.

@@ -9,8 +9,12 @@
 //! published, no ArrayBuffer shows it.
 
 use std::{
+    alloc::{Layout, alloc_zeroed, dealloc},
     cell::RefCell,
     collections::HashMap,
+    num::NonZeroUsize,
+    ptr::NonNull,
+    slice,
     sync::{Arc, Weak},
 };
 
@@ -19,8 +23,8 @@ use napi::bindgen_prelude::{ArrayBuffer, Env};
 
 /// A piece of memory that lives as long as somebody has it.
 struct Memory {
-    data: *mut u8,
-    length: usize,
+    data: NonNull<u8>,
+    layout: Layout,
 }
 
 // SAFETY: it is written to on one thread only, before it is published, and only read after.
@@ -29,24 +33,26 @@ unsafe impl Send for Memory {}
 unsafe impl Sync for Memory {}
 
 impl Memory {
-    fn new(length: usize) -> Self {
-        let data = Box::into_raw(vec![0; length].into_boxed_slice()).cast();
-        Memory { data, length }
+    /// So many bytes, all zero. `None` when there are none to be had.
+    fn new(length: NonZeroUsize) -> Option<Self> {
+        let layout = Layout::array::<u8>(length.get()).ok()?;
+        // SAFETY: the layout is not empty.
+        let data = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        Some(Memory { data, layout })
     }
 }
 
 impl AsRef<[u8]> for Memory {
     fn as_ref(&self) -> &[u8] {
-        // SAFETY: made by `new` with this length, and freed by `drop` alone.
-        unsafe { std::slice::from_raw_parts(self.data, self.length) }
+        // SAFETY: made by `new` with this size, and freed by `drop` alone.
+        unsafe { slice::from_raw_parts(self.data.as_ptr(), self.layout.size()) }
     }
 }
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        let all = std::ptr::slice_from_raw_parts_mut(self.data, self.length);
-        // SAFETY: `new` has taken it out of a box of this length.
-        drop(unsafe { Box::from_raw(all) });
+        // SAFETY: `new` has allocated it with this layout.
+        unsafe { dealloc(self.data.as_ptr(), self.layout) };
     }
 }
 
@@ -65,18 +71,39 @@ thread_local! {
 }
 
 /// An ArrayBuffer over so many bytes, all zero, that [`take`] can take. Where the system
-/// allows no external memory, it is an ordinary one.
-pub(crate) fn allocate<'env>(env: &'env Env, length: usize) -> napi::Result<ArrayBuffer<'env>> {
-    let memory = Arc::new(Memory::new(length));
-    let address = memory.data.addr();
+/// allows no external memory, it is an ordinary one. `None` when there is no memory.
+pub(crate) fn allocate<'env>(
+    env: &'env Env,
+    length: NonZeroUsize,
+) -> napi::Result<Option<ArrayBuffer<'env>>> {
+    let Some(memory) = Memory::new(length) else {
+        return Ok(None);
+    };
+    let data = memory.data.as_ptr();
+    let address = data.addr();
+    let memory = Arc::new(memory);
     SHOWN.with_borrow_mut(|shown| shown.insert(address, Arc::downgrade(&memory)));
-    let data = memory.data;
     let forget = move |_: Env, memory: Arc<Memory>| {
-        SHOWN.with_borrow_mut(|shown| shown.remove(&address));
-        drop(memory);
+        // When the thread itself ends, the table may be gone before this.
+        let _ = SHOWN.try_with(|shown| forget_shown(shown, address, &memory));
     };
     // SAFETY: the memory is held until the ArrayBuffer is garbage or detached.
-    unsafe { ArrayBuffer::from_external(env, data, length, memory, forget) }
+    unsafe { ArrayBuffer::from_external(env, data, length.get(), memory, forget) }.map(Some)
+}
+
+/// Strikes memory out of the table, unless the address has become another's.
+fn forget_shown(
+    shown: &RefCell<HashMap<usize, Weak<Memory>>>,
+    address: usize,
+    memory: &Arc<Memory>,
+) {
+    let mut shown = shown.borrow_mut();
+    let same = shown
+        .get(&address)
+        .is_some_and(|held| held.as_ptr() == Arc::as_ptr(memory));
+    if same {
+        shown.remove(&address);
+    }
 }
 
 /// Takes a stretch of an ArrayBuffer's memory, and detaches it. `None`, and nothing is
