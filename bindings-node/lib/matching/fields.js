@@ -6,9 +6,21 @@
 // properties stay out and a key with dots (`{ 'a.b': 1 }` spells the field of `{ a: { b: 1 } }`) is noticed where it
 // stands; and it is quicker, for V8 keeps the keys of objects of one shape in a list. Payloads of one topic mostly are
 // of one shape, so a node remembers which key came at which position and where it led.
+//
+// An object of very many keys is the exception: V8 has no list of those. There a node asks for the keys that would lead
+// somewhere, one by one.
 
 /** How many keys of an object a node remembers by position. */
 const REMEMBERED = 32;
+
+/** Beyond how many keys an object is wide. */
+const WIDE = 128;
+
+/** How many payloads are asked for single keys before the keys of one are gone through again. */
+const WHILE_WIDE = 100;
+
+/** How many single keys may be asked for. */
+const SPELLINGS = 256;
 
 /** A key on the way to some field, or the field itself. */
 class Node {
@@ -27,6 +39,12 @@ class Node {
   /** @type {(Node | null)[]} */
   steps = [];
 
+  /** For how many more payloads this is taken for wide. */
+  #wide = 0;
+
+  /** Every key that leads somewhere; null if they are too many. @type {readonly string[] | null | undefined} */
+  #spellings;
+
   /** Whether some field lies below. */
   get isInner() {
     return this.#children.size > 0;
@@ -42,7 +60,7 @@ class Node {
   step(key, position) {
     if (this.keys[position] === key) return this.steps[position];
     const step = this.#find(key);
-    if (position < REMEMBERED && position <= this.keys.length) {
+    if (position >= 0 && position < REMEMBERED && position <= this.keys.length) {
       this.keys[position] = key;
       this.steps[position] = step;
     }
@@ -64,6 +82,44 @@ class Node {
       if (node === undefined) return null;
     }
     return node;
+  }
+
+  /**
+   * The keys to ask an object for one by one, if objects here have too many to go through.
+   *
+   * @returns {readonly string[] | null}
+   */
+  asked() {
+    if (this.#wide === 0) return null;
+    this.#wide -= 1;
+    return this.#spellings ?? null;
+  }
+
+  /**
+   * Whether an object of so many keys should better be asked for single ones, from now on.
+   *
+   * @param {number} keys
+   */
+  isTooWide(keys) {
+    if (keys <= WIDE) return false;
+    if (this.#spellings === undefined) {
+      const spellings = [...this.#spelt('')];
+      this.#spellings = spellings.length > SPELLINGS ? null : spellings;
+    }
+    if (this.#spellings === null) return false;
+    this.#wide = WHILE_WIDE;
+    return true;
+  }
+
+  /**
+   * @param {string} before
+   * @returns {Generator<string>}
+   */
+  *#spelt(before) {
+    for (const [segment, child] of this.#children) {
+      yield before + segment;
+      yield* child.#spelt(`${before}${segment}.`);
+    }
   }
 
   /**

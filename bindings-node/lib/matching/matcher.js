@@ -13,7 +13,7 @@
 const { NativeMatcher } = require('../native');
 const { answers, heads, native: desk, numbers, questions, STALE } = require('./desk');
 const { Node } = require('./fields');
-const { LEFT, read, READ, strings } = require('./reader');
+const { forget, LEFT, read, READ, strings } = require('./reader');
 const { textOf } = require('./text');
 
 /** @type {any[]} */
@@ -139,26 +139,36 @@ class Matcher {
   }
 }
 
-/** Asks about what lies on the desk. */
+/** Asks about what the reader has laid on the desk. */
 function askFields() {
-  const count = strings.length;
-  let given = 0;
-  for (; count - given > 4; given += 4) {
+  const count = heads[2];
+  let at = 0;
+  for (; count - at > 4; at += 4) {
     heads[2] = 4;
-    questions.strings(strings[given], strings[given + 1], strings[given + 2], strings[given + 3]);
+    questions.strings(strings[at], strings[at + 1], strings[at + 2], strings[at + 3]);
   }
-  heads[2] = count - given;
-  switch (count - given) {
+  heads[2] = count - at;
+  const answer = askWith(count - at, at);
+  if (count > 0) forget();
+  return answer;
+}
+
+/**
+ * @param {number} count how many strings are left, at most four
+ * @param {number} at
+ */
+function askWith(count, at) {
+  switch (count) {
     case 0:
       return questions.fields();
     case 1:
-      return questions.fields(strings[given]);
+      return questions.fields(strings[at]);
     case 2:
-      return questions.fields(strings[given], strings[given + 1]);
+      return questions.fields(strings[at], strings[at + 1]);
     case 3:
-      return questions.fields(strings[given], strings[given + 1], strings[given + 2]);
+      return questions.fields(strings[at], strings[at + 1], strings[at + 2]);
     default:
-      return questions.fields(strings[given], strings[given + 1], strings[given + 2], strings[given + 3]);
+      return questions.fields(strings[at], strings[at + 1], strings[at + 2], strings[at + 3]);
   }
 }
 

@@ -25,11 +25,17 @@ const FLOATS = 1e21;
 
 const LIMIT = VALUES + ROOM;
 
-const { hasOwn } = Object;
+/** How many keys of an object are nothing to worry about. */
+const WATCHED = 64;
+
+const { hasOwnProperty, propertyIsEnumerable } = Object.prototype;
 const { isArray } = Array;
 
-/** The strings of the question, in order. @type {string[]} */
-const strings = [];
+/** The strings of the question, in order; empty ones behind them, so that none is kept longer than it is asked about. */
+const strings = new Array(ROOM).fill('');
+
+/** How many there are. */
+let count = 0;
 
 /** Where the next value goes. */
 let place = VALUES;
@@ -48,15 +54,23 @@ function read(root, payload) {
   if (reading) return LEFT;
   reading = true;
   place = VALUES;
-  strings.length = 0;
+  count = 0;
   const object = shown(payload, '');
   let became = UNREADABLE;
   if (object !== null && typeof object === 'object' && !isArray(object)) {
     became = readObject(root, object) ? READ : LEFT;
   }
   heads[1] = place - VALUES;
+  heads[2] = count;
+  if (became !== READ) forget();
   reading = false;
   return became;
+}
+
+/** Lets go of the strings. */
+function forget() {
+  for (let at = 0; at < count; at += 1) strings[at] = '';
+  count = 0;
 }
 
 /**
@@ -65,16 +79,23 @@ function read(root, payload) {
  * @returns {boolean} whether everything could be laid
  */
 function readObject(node, object) {
+  const asked = node.asked();
+  if (asked !== null) return readKeys(node, object, asked);
   const { keys, steps } = node;
   const start = place;
-  const before = strings.length;
+  const before = count;
   let position = 0;
   try {
     for (const key in object) {
       const step = keys[position] === key ? steps[position] : node.step(key, position);
       position += 1;
+      if (position > WATCHED && node.isTooWide(position)) {
+        place = start;
+        count = before;
+        return readObject(node, object);
+      }
       // A key that comes from the prototype leads nowhere.
-      if (step === null || !hasOwn(object, key)) continue;
+      if (step === null || !hasOwnProperty.call(object, key)) continue;
       let value;
       try {
         value = object[key];
@@ -86,7 +107,30 @@ function readObject(node, object) {
   } catch {
     // A proxy that does not tell its keys.
     place = start;
-    strings.length = before;
+    count = before;
+  }
+  return true;
+}
+
+/**
+ * The same by single keys.
+ *
+ * @param {import('./fields').Node} node
+ * @param {any} object
+ * @param {readonly string[]} keys
+ * @returns {boolean}
+ */
+function readKeys(node, object, keys) {
+  for (const key of keys) {
+    let value;
+    try {
+      if (!propertyIsEnumerable.call(object, key)) continue;
+      value = object[key];
+    } catch {
+      continue;
+    }
+    const step = node.step(key, -1);
+    if (step !== null && !readValue(step, value, key)) return false;
   }
   return true;
 }
@@ -98,44 +142,34 @@ function readObject(node, object) {
  * @returns {boolean}
  */
 function readValue(node, value, key) {
-  switch (typeof value) {
-    case 'string':
-    case 'number':
-    case 'boolean':
-    case 'bigint':
-      return node.field < 0 || lay(node.field, value);
-    case 'object':
-      if (value === null) return node.field < 0 || lay(node.field, value);
-      break;
-    case 'function':
-      break;
-    default:
-      return true;
-  }
+  const { field } = node;
+  if (typeof value === 'string') return field < 0 || layString(field, value);
+  if (typeof value === 'number') return field < 0 || layNumber(field, value);
+  if (value === undefined) return true;
+  if (value === null || (typeof value !== 'object' && typeof value !== 'function')) return field < 0 || lay(field, value);
   const object = shown(value, key);
-  if (object === null || typeof object !== 'object') {
-    const missing = object === undefined || typeof object === 'function' || typeof object === 'symbol';
-    return missing || node.field < 0 || lay(node.field, object);
-  }
-  if (isArray(object)) return readArray(node, object);
+  if (object === null || typeof object !== 'object') return field < 0 || lay(field, object);
+  if (isArray(object)) return readArray(field, object);
   return !node.isInner || readObject(node, object);
 }
 
 /**
  * An array of scalars is all these values.
  *
- * @param {import('./fields').Node} node
+ * @param {number} field
  * @param {any[]} array
  * @returns {boolean}
  */
-function readArray(node, array) {
+function readArray(field, array) {
   try {
     const { length } = array;
     for (let at = 0; at < length; at += 1) {
-      let item = array[at];
+      const item = array[at];
       if ((typeof item === 'object' && item !== null) || typeof item === 'function') return false;
-      if (item === undefined || typeof item === 'symbol') item = null;
-      if (node.field >= 0 && !lay(node.field, item)) return false;
+      if (field < 0) continue;
+      // What has no JSON is null there.
+      const isNull = item === undefined || typeof item === 'symbol';
+      if (!lay(field, isNull ? null : item)) return false;
     }
   } catch {
     return false;
@@ -144,46 +178,87 @@ function readArray(node, array) {
 }
 
 /**
+ * Lays a scalar; what has no JSON is passed over.
+ *
  * @param {number} field
- * @param {string | number | boolean | bigint | null} value
- * @returns {boolean}
+ * @param {unknown} value
+ * @returns {boolean} whether there was room, and a form for it
  */
 function lay(field, value) {
-  const at = place;
-  if (at >= LIMIT) return false;
-  let kind;
-  if (typeof value === 'string') {
-    kind = STRING;
-    strings.push(value);
-  } else if (typeof value === 'number') {
-    if (value <= EXACT && value >= -EXACT) {
-      kind = NUMBER;
-      numbers[at] = value;
-    } else if (!Number.isFinite(value)) {
-      kind = NULL;
-    } else if (value >= FLOATS || value <= -FLOATS) {
-      kind = NUMBER;
-      numbers[at] = value;
-    } else {
-      // JSON writes the fewest digits that tell the double, and zeros: another integer than the double itself is.
-      return lay(field, BigInt(`${value}`));
-    }
-  } else if (typeof value === 'bigint') {
-    if (BigInt.asIntN(64, value) === value) {
-      kind = SIGNED;
-      signed[at] = value;
-    } else if (BigInt.asUintN(64, value) === value) {
-      kind = UNSIGNED;
-      unsigned[at] = value;
-    } else {
-      return false;
-    }
-  } else {
-    kind = value === null ? NULL : value ? TRUE : FALSE;
+  switch (typeof value) {
+    case 'string':
+      return layString(field, value);
+    case 'number':
+      return layNumber(field, value);
+    case 'bigint':
+      return layInteger(field, value);
+    case 'boolean':
+      return put(field, value ? TRUE : FALSE);
+    case 'object':
+      return put(field, NULL);
+    default:
+      return true;
   }
-  heads[at] = field * 8 + kind;
-  place = at + 1;
+}
+
+/**
+ * @param {number} field
+ * @param {string} value
+ */
+function layString(field, value) {
+  if (place >= LIMIT) return false;
+  strings[count] = value;
+  count += 1;
+  return put(field, STRING);
+}
+
+/**
+ * @param {number} field
+ * @param {number} value
+ * @returns {boolean}
+ */
+function layNumber(field, value) {
+  if ((value > EXACT && value < FLOATS) || (value < -EXACT && value > -FLOATS)) {
+    // JSON writes the fewest digits that tell the double, and zeros: another integer than the double itself is.
+    return layInteger(field, BigInt(`${value}`));
+  }
+  // NaN and the infinities.
+  if (value - value !== 0) return put(field, NULL);
+  if (place < LIMIT) numbers[place] = value;
+  return put(field, NUMBER);
+}
+
+/**
+ * @param {number} field
+ * @param {bigint} value
+ */
+function layInteger(field, value) {
+  if (place >= LIMIT) return false;
+  if (BigInt.asIntN(64, value) === value) {
+    signed[place] = value;
+    return put(field, SIGNED);
+  }
+  if (BigInt.asUintN(64, value) === value) {
+    unsigned[place] = value;
+    return put(field, UNSIGNED);
+  }
+  return false;
+}
+
+/**
+ * @param {number} field
+ * @param {number} kind
+ */
+function put(field, kind) {
+  if (place >= LIMIT) return false;
+  heads[place] = field * 8 + kind;
+  place += 1;
   return true;
 }
 
-module.exports = { READ, UNREADABLE, LEFT, read, strings };
+exports.READ = READ;
+exports.UNREADABLE = UNREADABLE;
+exports.LEFT = LEFT;
+exports.read = read;
+exports.forget = forget;
+exports.strings = strings;

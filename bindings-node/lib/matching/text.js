@@ -11,6 +11,7 @@ const { shown } = require('./shown');
 const DEEPEST = 130;
 
 const { keys } = Object;
+const { propertyIsEnumerable } = Object.prototype;
 const { isArray } = Array;
 
 /**
@@ -61,10 +62,8 @@ function valueText(node, value, key, depth) {
 function objectText(node, object, depth) {
   if (!node.isInner || depth > DEEPEST) return '{}';
   let text = '';
-  let position = 0;
-  for (const key of ownKeys(object)) {
-    const child = node.step(key, position);
-    position += 1;
+  for (const key of keysOf(node, object)) {
+    const child = node.step(key, -1);
     if (child === null) continue;
     const value = valueText(child, read(object, key), key, depth);
     if (value !== undefined) text += `${text && ','}${JSON.stringify(key)}:${value}`;
@@ -97,10 +96,20 @@ function read(object, key) {
   }
 }
 
-/** @param {object} object */
-function ownKeys(object) {
+/**
+ * The own enumerable keys, as far as they lead somewhere.
+ *
+ * @param {import('./fields').Node} node
+ * @param {object} object
+ * @returns {readonly string[]}
+ */
+function keysOf(node, object) {
   try {
-    return keys(object);
+    const asked = node.asked();
+    if (asked !== null) return asked.filter((key) => propertyIsEnumerable.call(object, key));
+    const own = keys(object);
+    node.isTooWide(own.length);
+    return own;
   } catch {
     return [];
   }

@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | 0 | the matcher's number | the version of its fields that JavaScript knows |
 //! | 1 | how many values follow | |
-//! | 2 | how many strings came as arguments | |
+//! | 2 | how many strings come as arguments | |
 //! | [`VALUES`] and on | field × 8 + [kind](Kind) | the value, if it is a number |
 //!
 //! The strings among the values are arguments of the call, in the same order. An answer is one number: 0 for nobody, `n` for

@@ -197,6 +197,10 @@ unsafe fn answer<const N: usize>(
                 sys::napi_create_int32(env, answer, &raw mut result);
             }
             Err(_) => {
+                // Strings of this question are none of the next one's.
+                if let Ok(mut strings) = desk.strings.try_borrow_mut() {
+                    strings.clear();
+                }
                 let message = c"the matcher failed inside; this is a bug of distributary";
                 sys::napi_throw_error(env, c"ERR_INTERNAL".as_ptr(), message.as_ptr());
             }

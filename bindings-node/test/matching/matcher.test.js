@@ -220,6 +220,27 @@ test('fields that come and go with their filters', () => {
   }
 });
 
+test('objects of many keys', () => {
+  const filters = { plain: { 'k500': 500 }, deep: { a: { b: { c: 1 } } }, missing: { k9999: [{ exists: false }], k1: 1 }, hidden: { hidden: 1 } };
+  const matcher = matcherOf(filters);
+  const fields = Object.fromEntries(Array.from({ length: 1_000 }, (_, n) => [`k${n}`, n]));
+  const wide = (more) => Object.defineProperty({ ...fields, ...more }, 'hidden', { value: 1, configurable: true });
+  for (let round = 0; round < 250; round += 1) {
+    const told = `round ${round}`;
+    assert.deepEqual(matcher.match(wide({ a: { b: { c: 1 } } })), ['plain', 'deep', 'missing'], told);
+    assert.deepEqual(matcher.match(wide({ 'a.b': { c: 1 } })), ['plain', 'deep', 'missing'], told);
+    assert.deepEqual(matcher.match(wide({ a: { 'b.c': [{}, 3, 2] } })), ['plain', 'missing'], told);
+    assert.deepEqual(matcher.match(wide({ a: { 'b.c': [2, 1] } })), ['plain', 'deep', 'missing'], told);
+    assert.deepEqual(matcher.match(Object.create({ k500: 500 }, { k1: { value: 1, enumerable: true } })), ['missing'], told);
+    assert.deepEqual(matcher.match({ k1: 1, a: wide({ 'b.c': 1 }) }), ['deep', 'missing'], told);
+    assert.deepEqual(matcher.match(wide({ list: [{}], k9999: [{}, 7] })), ['plain'], told);
+  }
+  for (const [name, where] of Object.entries(filters)) {
+    assert.equal(new Filter(where).matches(wide({ 'a.b.c': 1 })), name !== 'hidden');
+    assert.equal(new Filter(where).matches(wide({ 'a.b.c': 1 })), name !== 'hidden');
+  }
+});
+
 test('fields that are named later are read off what goes the exact way, too', () => {
   const matcher = matcherOf({ list: { list: { id: 1 } } });
   const payload = { list: [{ id: 1 }], later: { on: 2 } };
