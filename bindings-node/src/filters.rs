@@ -32,7 +32,7 @@ pub struct NativeTemplate {
 
 /// Compiles a text, or finds it compiled.
 #[napi(catch_unwind)]
-pub(crate) fn compile_filter(text: String) -> Result<Either<NativeFilter, NativeTemplate>> {
+pub fn compile_filter(text: String) -> Result<Either<NativeFilter, NativeTemplate>> {
     Ok(match TEMPLATES.compile(text)? {
         Compiled::Filter(filter) => Either::A(NativeFilter { filter }),
         Compiled::Template(template) => Either::B(NativeTemplate { template }),
