@@ -11,7 +11,7 @@ const { described, DistributaryError, typeError } = require('./errors');
 const { jsonText } = require('./json-text');
 const { Node } = require('./matching/fields');
 const { textOf } = require('./matching/text');
-const { compileFilter, NativeTemplate } = require('./native');
+const { NativeTemplate } = require('./native');
 
 const FILTER = { code: 'ERR_BAD_FILTER', name: 'filter', strict: true };
 const VARIABLES = { code: 'ERR_BAD_VARIABLE', name: 'variables', strict: true };
@@ -148,12 +148,12 @@ const NONE = Object.freeze([]);
 
 /** @param {unknown} where */
 function compiledFrom(where) {
-  if (typeof where === 'string') return rethrown(() => compileFilter(where));
+  if (typeof where === 'string') return rethrown(() => NativeTemplate.compile(where));
   if (where === null || typeof where !== 'object' || Array.isArray(where)) {
     throw typeError(FILTER.code, `filter: an object such as { id: 42 }, JSON text, or a Filter, not ${described(where)}`);
   }
   const text = jsonText(where, FILTER);
-  return rethrown(() => compileFilter(text));
+  return rethrown(() => NativeTemplate.compile(text));
 }
 
 /**
