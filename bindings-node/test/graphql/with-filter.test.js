@@ -3,6 +3,7 @@
 // withFilter(): closures as they were, asked before the queue; and filters as data.
 
 const assert = require('node:assert/strict');
+const { AsyncLocalStorage } = require('node:async_hooks');
 const { test } = require('node:test');
 
 const { Filter } = require('../../lib/filter');
@@ -127,6 +128,23 @@ test('a closure that throws rejects next() in its place, and the iterator goes o
   pubsub.publish('a', 3);
   await assert.rejects(iterator.next(), { message: 'bad payload' });
   assert.deepEqual(await drained(iterator), [3]);
+});
+
+test('a closure runs in the async context of its subscription, whoever publishes', async () => {
+  const user = new AsyncLocalStorage();
+  for (const closure of [
+    (payload) => payload.owner === user.getStore(),
+    async (payload) => (await settle(), payload.owner === user.getStore()),
+  ]) {
+    const pubsub = new PubSub();
+    const resolver = withFilter(() => pubsub.asyncIterator('a'), closure);
+    const subscribed = (name) => user.run(name, async () => (await resolver()).next());
+    const [ann, bob] = [subscribed('ann'), subscribed('bob')];
+    await settle();
+    user.run('ann', () => pubsub.publish('a', { owner: 'ann' }));
+    assert.deepEqual(await ann, { value: { owner: 'ann' }, done: false });
+    assert.equal(await stateOf(bob), 'pending');
+  }
 });
 
 test('a closure is not asked after the end', async () => {
