@@ -202,6 +202,30 @@ test('after removeAllListeners on the emitter nothing is delivered, and who subs
   assert.equal(pubsub.ee.listenerCount('a'), 1);
 });
 
+test('after removeAllListeners, others that listen are not taken for ours', async () => {
+  const emitter = new EventEmitter();
+  const pubsub = new PubSub({ eventEmitter: emitter });
+  const seen = [];
+  for (let i = 0; i < 3; i++) pubsub.subscribe('a', () => seen.push('old'));
+  emitter.removeAllListeners('a');
+  emitter.on('a', () => seen.push('other'));
+  assert.equal(emitter.listenerCount('a'), 1);
+  pubsub.subscribe('a', () => seen.push('new'));
+  assert.equal(emitter.listenerCount('a'), 2);
+  pubsub.publish('a', 1);
+  assert.deepEqual(seen, ['other', 'new']);
+});
+
+test('asked about one function, the emitter counts that one', () => {
+  const emitter = new EventEmitter();
+  const pubsub = new PubSub({ eventEmitter: emitter });
+  for (let i = 0; i < 3; i++) pubsub.subscribe('a', () => {});
+  const other = () => {};
+  emitter.on('a', other);
+  assert.equal(emitter.listenerCount('a'), 4);
+  assert.equal(emitter.listenerCount('a', other), 1);
+});
+
 test('no emitter warns of many listeners', async () => {
   const warnings = [];
   const hear = (warning) => warnings.push(warning);
