@@ -65,10 +65,6 @@ class Tap {
     };
     countHidden(emitter);
     emitter.addListener(event, this.#listener);
-    const byEvent = taps.get(emitter);
-    const ofEvent = byEvent?.get(event);
-    if (ofEvent !== undefined) ofEvent.add(this);
-    else byEvent?.set(event, new Set([this]));
   }
 
   /**
@@ -88,16 +84,24 @@ class Tap {
 
   /** How many it stands for beside itself. @param {number} others */
   hide(others) {
+    const before = this.#others;
     this.#others = others;
+    if (!this.#attached || (before > 0) === (others > 0)) return;
+    const byEvent = taps.get(this.#emitter);
+    const ofEvent = byEvent?.get(this.#event);
+    if (others === 0) {
+      ofEvent?.delete(this);
+      if (ofEvent?.size === 0) byEvent?.delete(this.#event);
+    } else if (ofEvent === undefined) {
+      byEvent?.set(this.#event, new Set([this]));
+    } else {
+      ofEvent.add(this);
+    }
   }
 
   detach() {
-    if (!this.#attached) return;
+    this.hide(0);
     this.#attached = false;
-    const byEvent = taps.get(this.#emitter);
-    const ofEvent = byEvent?.get(this.#event);
-    ofEvent?.delete(this);
-    if (ofEvent?.size === 0) byEvent?.delete(this.#event);
     this.#emitter.removeListener(this.#event, this.#listener);
   }
 }

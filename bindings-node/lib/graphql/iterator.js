@@ -133,9 +133,13 @@ class PubSubAsyncIterator {
     return this;
   }
 
-  /** @internal the inbox gives up */
+  /** @internal the inbox gives up; an engine that will not be left has nobody to tell it to */
   [LEAVE]() {
-    this.#leave()?.catch(ignore);
+    try {
+      this.#leave()?.catch(ignore);
+    } catch {
+      // Whoever reads is told why it ends.
+    }
   }
 
   /** @internal */

@@ -6,7 +6,7 @@
 // per PubSub, so what was warned of is shared by all that are derived.
 
 const check = require('../check');
-const { typeError } = require('../errors');
+const { described, typeError } = require('../errors');
 const { Latest, Ring } = require('./backlog');
 
 /** @typedef {'disconnect' | 'drop-oldest' | 'drop-newest' | 'keep-latest'} Overflow */
@@ -65,7 +65,7 @@ class Limits {
   }
 
   /**
-   * An iterator begins to lose messages.
+   * An iterator begins to lose messages. Never throws: who publishes has no part in it.
    *
    * @param {OverflowInfo} info
    */
@@ -80,7 +80,15 @@ class Limits {
         { type: 'DistributaryWarning', code: 'DISTRIBUTARY_OVERFLOW' },
       );
     }
-    this.onOverflow?.(info);
+    try {
+      this.onOverflow?.(info);
+    } catch (error) {
+      process.emitWarning(`onOverflow threw: ${error instanceof Error ? error.message : described(error)}`, {
+        type: 'DistributaryWarning',
+        code: 'DISTRIBUTARY_ON_OVERFLOW',
+        detail: error instanceof Error ? error.stack : undefined,
+      });
+    }
   }
 }
 
