@@ -17,14 +17,17 @@ const { FirstError } = require('./first-error');
 const NOBODY = Object.freeze([]);
 
 class Audience {
-  /** @type {Promise<void> | null} until the subscription to the trigger itself stands; it stays if that fails */
-  pending = null;
   /** @type {Set<Subscription>} those without a filter */
   #all = new Set();
   /** @type {Matcher<Subscription> | null} those with one */
   #matcher = null;
   /** The id of who joined last. */
   #last = -1;
+
+  /** @param {string} name of the trigger */
+  constructor(name) {
+    this.name = name;
+  }
 
   get size() {
     return this.#all.size + (this.#matcher?.size ?? 0);
@@ -52,6 +55,18 @@ class Audience {
     else this.#matcher?.remove(subscription.ticket);
     subscription.audience = null;
   }
+
+  /**
+   * Somebody has joined.
+   *
+   * @returns {Promise<void> | null} until the trigger itself is subscribed to; null if it is
+   */
+  standing() {
+    return null;
+  }
+
+  /** The last one has left. */
+  vacated() {}
 
   /**
    * Those whose filter a payload satisfies.

@@ -159,14 +159,11 @@ class Inbox extends Subscription {
   overflow(events, bytes) {
     const limits = this.#limits;
     const info = { overflow: limits.overflow, triggers: this.#owner[NAMES], events, bytes };
-    try {
-      if (limits.overflow === 'disconnect') {
-        this.fail(tooSlow(limits, info));
-        this.#owner[LEAVE]();
-      }
-    } finally {
-      limits.report(info);
+    if (limits.overflow === 'disconnect') {
+      this.fail(tooSlow(limits, info));
+      this.#owner[LEAVE]();
     }
+    limits.report(info);
   }
 
   #queue() {

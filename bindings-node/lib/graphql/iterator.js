@@ -15,6 +15,7 @@ const { Inbox, LEAVE, NAMES } = require('./inbox');
 const { limitsOf } = require('./limits');
 const { matches } = require('./matches');
 const { Message } = require('./message');
+const { SELF } = require('./self');
 const { Subscription } = require('./subscription');
 
 /** @typedef {import('./gate').Closure} Closure */
@@ -86,10 +87,9 @@ class PubSubAsyncIterator {
   /** What it has to read; its first subscription too. */
   #inbox;
   #engine;
-  /** @type {Plan | null} what to subscribe to; null once it has begun or was ended */
-  #plan;
-  /** @type {Subscription | Subscription[] | Elsewhere | null} what it is subscribed to */
-  #joined = null;
+  /** @type {Plan | Subscription | Subscription[] | Elsewhere | null} what to subscribe to, then what it is subscribed to */
+  #joined;
+  [SELF] = this;
 
   /**
    * @param {any} engine
@@ -99,24 +99,26 @@ class PubSubAsyncIterator {
   constructor(engine, triggers, options) {
     const plan = new Plan(triggers, options ?? NO_OPTIONS);
     this.#engine = engine;
-    this.#plan = plan;
+    this.#joined = plan;
     this.#inbox = new Inbox(limitsOf(engine).with(plan.options, 'asyncIterator(triggers, options)'), this);
   }
 
   next() {
-    if (this.#plan !== null) this.#start(this.#plan);
-    return this.#inbox.take();
+    const self = this[SELF];
+    if (self.#joined instanceof Plan) self.#start(self.#joined);
+    return self.#inbox.take();
   }
 
   /** @returns {Promise<{ value: undefined, done: true }>} */
   return() {
+    const self = this[SELF];
     try {
-      const left = this.#leave();
+      const left = self.#leave();
       if (left !== undefined) return left.then(() => ({ value: undefined, done: true }));
     } catch (error) {
       return Promise.reject(error);
     } finally {
-      this.#inbox.discard();
+      self.#inbox.discard();
     }
     return Promise.resolve({ value: undefined, done: true });
   }
@@ -133,9 +135,13 @@ class PubSubAsyncIterator {
     return this;
   }
 
-  /** @internal the inbox gives up */
+  /** @internal the inbox gives up; an engine that will not be left has nobody to tell it to */
   [LEAVE]() {
-    this.#leave()?.catch(ignore);
+    try {
+      this.#leave()?.catch(ignore);
+    } catch {
+      // Whoever reads is told why it ends.
+    }
   }
 
   /** @internal */
@@ -147,7 +153,7 @@ class PubSubAsyncIterator {
 
   /** @param {Plan} plan */
   #start(plan) {
-    this.#plan = null;
+    this.#joined = null;
     if (this.#engine[STOCK] !== undefined && this.#engine.subscribe === this.#engine[STOCK]) this.#join(plan);
     else this.#subscribe(plan);
   }
@@ -158,9 +164,8 @@ class PubSubAsyncIterator {
     /** @type {Promise<void>[] | null} */
     let pending = null;
     const join = (/** @type {Subscription} */ subscription, /** @type {string} */ trigger) => {
-      this.#engine[JOIN](subscription, trigger, options, filter);
-      const { audience } = subscription;
-      if (audience !== null && audience.pending !== null) (pending ??= []).push(audience.pending);
+      const confirmed = this.#engine[JOIN](subscription, trigger, options, filter);
+      if (confirmed !== null) (pending ??= []).push(confirmed);
     };
     try {
       if (typeof triggers === 'string') {
@@ -214,9 +219,8 @@ class PubSubAsyncIterator {
   /** @returns {Promise<void> | undefined} where the ids must be waited for */
   #leave() {
     const joined = this.#joined;
-    this.#plan = null;
     this.#joined = null;
-    if (joined === null) return undefined;
+    if (joined === null || joined instanceof Plan) return undefined;
     if (joined instanceof Elsewhere) return joined.ids.then((ids) => unsubscribeAll(this.#engine, ids));
     if (Array.isArray(joined)) {
       unsubscribeAll(this.#engine, joined.filter(isStanding).map((subscription) => subscription.id));
@@ -248,9 +252,10 @@ class PubSubAsyncIterator {
 
   static {
     restrict = (iterator, condition, args, context, info) => {
-      if (typeof iterator !== 'object' || iterator === null || !(#inbox in iterator)) return false;
-      if (iterator.#plan === null || iterator.next !== PubSubAsyncIterator.prototype.next) return false;
-      iterator.#restrict(iterator.#plan, condition, args, context, info);
+      const self = iterator?.[SELF];
+      if (!(self instanceof PubSubAsyncIterator) || !(self.#joined instanceof Plan)) return false;
+      if (iterator.next !== PubSubAsyncIterator.prototype.next) return false;
+      self.#restrict(self.#joined, condition, args, context, info);
       return true;
     };
   }

@@ -6,8 +6,9 @@
 // per PubSub, so what was warned of is shared by all that are derived.
 
 const check = require('../check');
-const { typeError } = require('../errors');
+const { described, typeError } = require('../errors');
 const { Latest, Ring } = require('./backlog');
+const { SELF } = require('./self');
 
 /** @typedef {'disconnect' | 'drop-oldest' | 'drop-newest' | 'keep-latest'} Overflow */
 /** @typedef {import('../../graphql').OverflowInfo} OverflowInfo */
@@ -34,25 +35,25 @@ class Limits {
    * These limits with what some options change; these themselves if they change nothing.
    *
    * @param {any} options
-   * @param {string} where the call, for errors
+   * @param {string} call for errors
    * @returns {Limits}
    */
-  with(options, where) {
+  with(options, call) {
     const { overflow, budget, key, onOverflow } = options;
     if (overflow === undefined && budget === undefined && onOverflow === undefined) return this;
     const limits = new Limits();
     limits.#warned = this.#warned;
-    limits.overflow = check.oneOf(overflow, where, 'overflow', POLICIES) ?? this.overflow;
-    const { events, bytes } = check.options(budget, `${where}: budget`, ['events', 'bytes']);
-    limits.events = check.whole(events, where, 'budget.events', { least: 1 }) ?? this.events;
-    limits.bytes = check.whole(bytes, where, 'budget.bytes', { least: 1 }) ?? this.bytes;
-    limits.onOverflow = check.ofType(onOverflow, where, 'onOverflow', 'function') ?? this.onOverflow;
+    limits.overflow = check.oneOf(overflow, call, 'overflow', POLICIES) ?? this.overflow;
+    const { events, bytes } = check.options(budget, `${call}: budget`, ['events', 'bytes']);
+    limits.events = check.whole(events, call, 'budget.events', { least: 1 }) ?? this.events;
+    limits.bytes = check.whole(bytes, call, 'budget.bytes', { least: 1 }) ?? this.bytes;
+    limits.onOverflow = check.ofType(onOverflow, call, 'onOverflow', 'function') ?? this.onOverflow;
     if (limits.overflow === 'keep-latest') {
-      limits.key = check.ofType(key, where, 'key', 'function') ?? this.key;
+      limits.key = check.ofType(key, call, 'key', 'function') ?? this.key;
       if (limits.key === undefined) {
         throw typeError(
           'ERR_BAD_OPTION',
-          `${where}: overflow 'keep-latest' keeps the newest message of each key: give a function key(payload) too`,
+          `${call}: overflow 'keep-latest' keeps the newest message of each key: give a function key(payload) too`,
         );
       }
     }
@@ -65,7 +66,7 @@ class Limits {
   }
 
   /**
-   * An iterator begins to lose messages.
+   * An iterator begins to lose messages. Never throws: who publishes has no part in it.
    *
    * @param {OverflowInfo} info
    */
@@ -80,7 +81,15 @@ class Limits {
         { type: 'DistributaryWarning', code: 'DISTRIBUTARY_OVERFLOW' },
       );
     }
-    this.onOverflow?.(info);
+    try {
+      this.onOverflow?.(info);
+    } catch (error) {
+      process.emitWarning(`onOverflow threw: ${error instanceof Error ? error.message : described(error)}`, {
+        type: 'DistributaryWarning',
+        code: 'DISTRIBUTARY_ON_OVERFLOW',
+        detail: error instanceof Error ? error.stack : undefined,
+      });
+    }
   }
 }
 
@@ -102,8 +111,9 @@ const limits = new WeakMap();
  * @returns {Limits}
  */
 function limitsOf(pubsub) {
-  let of = limits.get(pubsub);
-  if (of === undefined) limits.set(pubsub, (of = new Limits()));
+  const self = /** @type {any} */ (pubsub)[SELF] ?? pubsub;
+  let of = limits.get(self);
+  if (of === undefined) limits.set(self, (of = new Limits()));
   return of;
 }
 
@@ -112,10 +122,10 @@ function limitsOf(pubsub) {
  *
  * @param {object} pubsub
  * @param {any} options
- * @param {string} where
+ * @param {string} call for errors
  */
-function setLimits(pubsub, options, where) {
-  limits.set(pubsub, new Limits().with(options, where));
+function setLimits(pubsub, options, call) {
+  limits.set(pubsub, new Limits().with(options, call));
 }
 
 exports.Limits = Limits;

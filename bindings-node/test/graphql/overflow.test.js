@@ -211,8 +211,8 @@ test('a listener that is given later is not kept from its message by an iterator
   });
 });
 
-test('an onOverflow that throws: publish throws its error, and all have been served', async () => {
-  await warningsOf(async () => {
+test('an onOverflow that throws is warned of: publish goes on, and all are served', async () => {
+  const warnings = await warningsOf(async () => {
     const pubsub = new PubSub({
       budget: { events: 1 },
       onOverflow() {
@@ -223,10 +223,46 @@ test('an onOverflow that throws: publish throws its error, and all have been ser
     const seen = [];
     pubsub.subscribe('a', (n) => seen.push(n));
     pubsub.publish('a', 1);
-    assert.throws(() => pubsub.publish('a', 2), { message: 'of onOverflow' });
+    pubsub.publish('a', 2);
     assert.deepEqual(seen, [1, 2]);
     await assert.rejects(iterator.next(), { code: 'ERR_SLOW_CONSUMER' });
   });
+  assert.deepEqual(warnings.map(({ code }) => code), ['DISTRIBUTARY_OVERFLOW', 'DISTRIBUTARY_ON_OVERFLOW']);
+  assert.match(warnings[1].detail, /of onOverflow/);
+});
+
+test('an onOverflow that throws costs no room', async () => {
+  await warningsOf(async () => {
+    const pubsub = new PubSub({
+      budget: { events: 2 },
+      overflow: 'drop-oldest',
+      onOverflow() {
+        throw new Error('of onOverflow');
+      },
+    });
+    const iterator = await withFilter(() => pubsub.asyncIterator('a'), async () => true)();
+    void iterator.next();
+    await settle();
+    for (let i = 0; i < 6; i++) {
+      pubsub.publish('a', i);
+      await settle();
+    }
+    assert.deepEqual(await drained(iterator), [4, 5]);
+  });
+});
+
+test('a key that throws is none, also behind a closure that promises', async () => {
+  const pubsub = new PubSub({ overflow: 'keep-latest', key: (payload) => payload.of.id });
+  for (const open of [() => pubsub.asyncIterator('a'), withFilter(() => pubsub.asyncIterator('a'), async () => true)]) {
+    const iterator = await open();
+    void iterator.next();
+    await settle();
+    const messages = [{}, { of: { id: 1 } }, {}, { of: { id: 1 } }, {}];
+    for (const message of messages) pubsub.publish('a', message);
+    await settle();
+    assert.deepEqual(await drained(iterator), [{}, { of: { id: 1 } }, {}]);
+    await iterator.return();
+  }
 });
 
 test('an engine of an application: iterators have options of their own', async () => {

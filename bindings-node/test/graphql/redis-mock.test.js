@@ -130,6 +130,18 @@ test('iterators whose subscription fails: all who wait are told', async () => {
   assert.deepEqual(client.called('unsubscribe'), [['unsubscribe', 'a']]);
 });
 
+test('one of two triggers is refused, and the client throws when the other is left: the reader is told, nobody else', async () => {
+  const { client, pubsub } = mocked();
+  client.answer = null;
+  client.unsubscribe = () => {
+    throw new Error('of unsubscribe');
+  };
+  const next = stateOf(pubsub.asyncIterator(['a', 'b']).next());
+  client.waiting[0](null);
+  client.waiting[1](new Error('refused'));
+  assert.equal((await next).error.message, 'refused');
+});
+
 test('messages are delivered within the emit of the client, one object for all, in the order of subscribing', () => {
   const { client, pubsub } = mocked();
   const seen = [];
