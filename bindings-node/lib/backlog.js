@@ -1,5 +1,8 @@
 'use strict';
 
+// What has come and was not taken, of a reader that does not read or a consumer that takes no more. It is short: the
+// rest waits in the engine.
+
 /** @typedef {import('./event').Event} Event */
 
 /** Events that have come and not been taken, and numbers of missed ones where they would have stood. */

@@ -1,5 +1,7 @@
 'use strict';
 
+// Numbers of 64 bits cross in halves. In hexadecimal they need not be put together.
+
 /**
  * A number of 64 bits in hexadecimal, as positions have it: exact, where a JavaScript number would not be.
  *

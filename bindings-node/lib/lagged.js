@@ -1,6 +1,6 @@
 'use strict';
 
-// Being told that events are gone.
+// Being told that events are gone. A file of its own, since readers throw it and the package exports it.
 
 const { DistributaryError } = require('./errors');
 

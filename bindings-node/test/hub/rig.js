@@ -7,6 +7,8 @@ const { once } = require('node:events');
 const v8 = require('node:v8');
 const vm = require('node:vm');
 
+const { laneOf } = require('../../lib/lane');
+
 const PACKAGE = require.resolve('../..');
 const DEADLINE = 20_000;
 
@@ -52,18 +54,13 @@ function turn() {
 }
 
 /**
- * Waits until the lane of this loop has nothing to do: what has been published so far is delivered.
+ * Waits until the lane of this loop has nothing to do: what was published on it is delivered, or waits to be asked for.
  *
  * @param {import('../..').Hub} hub
  */
 async function drained(hub) {
-  await inTime(new Promise((resolve) => {
-    const listener = hub.on('rig.drained', () => {
-      listener.off();
-      resolve(undefined);
-    });
-    hub.publish('rig.drained', '');
-  }), 'the last event');
+  const lane = laneOf(/** @type {any} */ (hub));
+  await until(() => lane.idle, 'the lane is idle');
   await turn();
 }
 
