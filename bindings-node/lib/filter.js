@@ -168,9 +168,20 @@ function variablesText(names, values) {
     const value = Object.hasOwn(values, name) ? values[name] : undefined;
     if (value === undefined) continue;
     (Array.isArray(value) ? value : [value]).forEach((item) => checkInteger(name, item));
-    text += `${text && ','}${JSON.stringify(name)}:${jsonText(value, { ...VARIABLES, name: `variables.${name}` })}`;
+    text += `${text && ','}${JSON.stringify(name)}:${jsonText(wellFormed(value), { ...VARIABLES, name: `variables.${name}` })}`;
   }
   return `{${text}}`;
+}
+
+/**
+ * A value without lone surrogates, as they are not found in a payload either.
+ *
+ * @param {any} value
+ * @returns {any}
+ */
+function wellFormed(value) {
+  if (typeof value === 'string') return /** @type {any} */ (value).toWellFormed();
+  return Array.isArray(value) ? value.map(wellFormed) : value;
 }
 
 /**

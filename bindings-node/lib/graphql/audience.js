@@ -69,19 +69,20 @@ class Audience {
   vacated() {}
 
   /**
-   * Those whose filter a payload satisfies.
+   * Those whose filter a payload satisfies. Bytes are JSON text, as they are to a filter by itself.
    *
    * @param {any} payload
    * @returns {readonly Subscription[]}
    */
   match(payload) {
+    if (payload instanceof Uint8Array) return this.matchBytes(payload);
     return this.#matcher === null ? NOBODY : /** @type {Subscription[]} */ (this.#matcher.match(payload));
   }
 
   /**
    * The same for a message as it came, without reading more of it than the filters name.
    *
-   * @param {Buffer | string} message
+   * @param {Uint8Array | string} message
    * @returns {readonly Subscription[]}
    */
   matchBytes(message) {

@@ -7,6 +7,7 @@
 // is made for it. With any other engine it goes through the public `subscribe`, by a callback that knows its
 // iterator, so that a `subscribe` that hands it on to ours comes to the same.
 
+const check = require('../check');
 const { described, typeError } = require('../errors');
 const { Filter } = require('../filter');
 const { FirstError } = require('./first-error');
@@ -25,9 +26,16 @@ const { Subscription } = require('./subscription');
 const JOIN = Symbol('join');
 /** The `subscribe` that JOIN may be called in place of. */
 const STOCK = Symbol('stock subscribe');
+/** The options that an engine knows, if whatever else is given must be a mistake. */
+const KNOWN = Symbol('known options');
+
+const CALL = 'asyncIterator(triggers, options)';
 
 /** @type {Readonly<Record<string, any>>} */
 const NO_OPTIONS = Object.freeze({});
+
+/** Whether an engine is one of ours, and its `subscribe` too. @param {any} engine */
+const isStock = (engine) => engine[STOCK] !== undefined && engine.subscribe === engine[STOCK];
 
 /** @param {Inbox} inbox */
 const open = (inbox) => inbox.open();
@@ -97,10 +105,11 @@ class PubSubAsyncIterator {
    * @param {any} [options]
    */
   constructor(engine, triggers, options) {
+    if (options && engine[KNOWN] && isStock(engine)) check.options(options, CALL, engine[KNOWN]);
     const plan = new Plan(triggers, options ?? NO_OPTIONS);
     this.#engine = engine;
     this.#joined = plan;
-    this.#inbox = new Inbox(limitsOf(engine).with(plan.options, 'asyncIterator(triggers, options)'), this);
+    this.#inbox = new Inbox(limitsOf(engine).with(plan.options, CALL), this);
   }
 
   next() {
@@ -154,7 +163,7 @@ class PubSubAsyncIterator {
   /** @param {Plan} plan */
   #start(plan) {
     this.#joined = null;
-    if (this.#engine[STOCK] !== undefined && this.#engine.subscribe === this.#engine[STOCK]) this.#join(plan);
+    if (isStock(this.#engine)) this.#join(plan);
     else this.#subscribe(plan);
   }
 
@@ -198,8 +207,11 @@ class PubSubAsyncIterator {
     destinations.set(listener, { target, filter });
     const names = typeof triggers === 'string' ? [triggers] : triggers;
     const engine = this.#engine;
+    // An object of its own for each, for it is the engine's to write to. Without the filter: that is held against what
+    // the callback is called with, which need not be what is published.
+    const { where, variables, ...others } = options;
     // Where one fails the others are left again, so all are waited for.
-    const settled = Promise.allSettled(names.map(async (trigger) => engine.subscribe(trigger, listener, options)));
+    const settled = Promise.allSettled(names.map(async (trigger) => engine.subscribe(trigger, listener, { ...others })));
     const ids = settled.then((all) => all.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])));
     this.#joined = new Elsewhere(names.map(String), ids);
     settled.then((all) => {
@@ -312,6 +324,8 @@ function checkedTriggers(triggers) {
 
 exports.PubSubAsyncIterator = PubSubAsyncIterator;
 exports.JOIN = JOIN;
+exports.KNOWN = KNOWN;
 exports.STOCK = STOCK;
+exports.isStock = isStock;
 exports.restrict = restrict;
 exports.destinationOf = destinationOf;

@@ -5,10 +5,11 @@
 // The public `subscribe` and an iterator come to the same method, JOIN, which gives a subscription its audience. It is
 // what iterators call as long as nobody has put a `subscribe` of his own in the place of this one.
 
+const check = require('../check');
 const { described, typeError } = require('../errors');
 const { Filter } = require('../filter');
 const { PubSubEngine } = require('./engine');
-const { destinationOf, JOIN, STOCK } = require('./iterator');
+const { destinationOf, isStock, JOIN, KNOWN, STOCK } = require('./iterator');
 const { setLimits } = require('./limits');
 const { SELF } = require('./self');
 const { Subscription } = require('./subscription');
@@ -45,6 +46,8 @@ class JoinedEngine extends PubSubEngine {
     if (typeof onMessage !== 'function') {
       throw typeError('ERR_BAD_LISTENER', `subscribe(trigger, onMessage): onMessage is a function, not ${described(onMessage)}`);
     }
+    const known = /** @type {any} */ (this)[KNOWN];
+    if (options && known && isStock(this)) check.options(options, 'subscribe(trigger, onMessage, options)', known);
     const { target, filter } = destinationOf(onMessage) ?? {
       target: onMessage,
       filter: Filter.from(options?.where, options?.variables),

@@ -40,7 +40,7 @@ class Limits {
    */
   with(options, call) {
     const { overflow, budget, key, onOverflow } = options;
-    if (overflow === undefined && budget === undefined && onOverflow === undefined) return this;
+    if ((overflow ?? budget ?? key ?? onOverflow) === undefined) return this;
     const limits = new Limits();
     limits.#warned = this.#warned;
     limits.overflow = check.oneOf(overflow, call, 'overflow', POLICIES) ?? this.overflow;
@@ -56,6 +56,8 @@ class Limits {
           `${call}: overflow 'keep-latest' keeps the newest message of each key: give a function key(payload) too`,
         );
       }
+    } else if (key !== undefined) {
+      throw typeError('ERR_BAD_OPTION', `${call}: a key is for overflow 'keep-latest', not for '${limits.overflow}'`);
     }
     return limits;
   }

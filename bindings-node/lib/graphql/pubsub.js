@@ -13,6 +13,7 @@ const { described, typeError } = require('../errors');
 const { Audience } = require('./audience');
 const { Tap } = require('./emitter');
 const { AUDIENCE, JoinedEngine, MEMBERS } = require('./joined-engine');
+const { KNOWN } = require('./iterator');
 const { NAMES } = require('./limits');
 const { Emission } = require('./message');
 const { SELF } = require('./self');
@@ -115,5 +116,8 @@ class PubSub extends JoinedEngine {
     return topic;
   }
 }
+
+// `pattern` means something to RedisPubSub alone, in whose place a PubSub may stand.
+Object.defineProperty(PubSub.prototype, KNOWN, { value: ['where', 'variables', 'pattern', ...NAMES] });
 
 exports.PubSub = PubSub;

@@ -115,6 +115,17 @@ test('keep-latest keeps the newest of each key, in the order of coming', async (
   });
 });
 
+test('an iterator may have a key of its own, and no more', async () => {
+  await warningsOf(async () => {
+    const pubsub = new PubSub({ overflow: 'keep-latest', key: () => 'one for all' });
+    const iterator = pubsub.asyncIterator('a', { key: (payload) => payload.id });
+    void iterator.next();
+    await settle();
+    for (const id of [0, 1, 2, 1]) pubsub.publish('a', { id });
+    assert.deepEqual(await drained(iterator), [{ id: 2 }, { id: 1 }]);
+  });
+});
+
 test('bytes count: a large message may wait alone, and not two of them', async () => {
   const told = [];
   await warningsOf(async () => {
@@ -309,6 +320,7 @@ test('options that are wrong are errors', () => {
     { budget: { event: 5 } },
     { overflow: 'keep-latest' },
     { overflow: 'keep-latest', key: 'id' },
+    { key: (payload) => payload.id },
     { onOverflow: true },
   ];
   for (const options of wrong) {

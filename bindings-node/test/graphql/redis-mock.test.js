@@ -424,10 +424,9 @@ test('a subclass sees what iterators subscribe', async () => {
   }
   const client = new MockClient();
   const pubsub = new Watched({ publisher: client, subscriber: client });
-  const options = { where: { id: 1 } };
-  const iterator = pubsub.asyncIterator('a', options);
+  const iterator = pubsub.asyncIterator('a', { where: { id: 1 }, room: 'x' });
   const next = iterator.next();
-  assert.deepEqual(calls, [['a', options]]);
+  assert.deepEqual(calls, [['a', { room: 'x' }]]);
   await settle();
   for (const id of [2, 1]) client.message('a', JSON.stringify({ id }));
   assert.deepEqual(await next, { value: { id: 1 }, done: false });

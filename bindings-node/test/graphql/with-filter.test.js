@@ -241,6 +241,52 @@ test('whereArgs: fields that equal arguments', async () => {
   assert.deepEqual(await take(optional, { user: 'ann', id: 2 }), [orders[2]]);
 });
 
+test('whereArgs: an empty list admits nothing, as includes() does', async () => {
+  const pubsub = new PubSub();
+  const fields = { 'order.id': 'ids', 'order.user': { arg: 'user', optional: true } };
+  const resolver = withFilter(() => pubsub.asyncIterator('a'), whereArgs(fields));
+  assert.deepEqual(await through(resolver, [...orders, {}, { id: 1 }, { id: null }], { pubsub, args: { ids: [] } }), []);
+});
+
+test('whereArgs: as makes of an argument what the payload has', async () => {
+  const pubsub = new PubSub();
+  const field = (as) => whereArgs({ 'order.id': { arg: 'id', as, optional: true } });
+  const take = (as, id) => through(withFilter(() => pubsub.asyncIterator('a'), field(as)), orders, { pubsub, args: { id } });
+  for (const as of [Number, BigInt, parseInt]) {
+    assert.deepEqual(await take(as, '2'), orders.slice(1));
+    assert.deepEqual(await take(as, ['1', 3]), orders.slice(0, 1));
+    assert.deepEqual(await take(as, null), orders);
+  }
+  assert.deepEqual(await take(String, 2), []);
+  const wrong = { name: 'TypeError', code: 'ERR_BAD_VARIABLE', message: /argument "id": a(n integer| number) is expected/ };
+  for (const as of [Number, BigInt]) for (const id of ['two', ' ', {}, ['1', 'x']]) await assert.rejects(take(as, id), wrong);
+  await assert.rejects(take(Number, true), wrong);
+  await assert.rejects(take(String, {}), { code: 'ERR_BAD_VARIABLE' });
+  assert.throws(() => field('number'), { name: 'TypeError', code: 'ERR_BAD_FILTER' });
+});
+
+test('whereArgs: a lone surrogate in an argument is what it is in a payload', async () => {
+  const pubsub = new PubSub();
+  const resolver = withFilter(() => pubsub.asyncIterator('a'), whereArgs({ id: 'id' }));
+  for (const id of ['\ud800', ['\ud800']]) {
+    assert.deepEqual(await through(resolver, [{ id: 'x' }, { id: '\ud800' }], { pubsub, args: { id } }), [{ id: '\ud800' }]);
+  }
+});
+
+test('a Buffer as payload: one verdict, with the index and without', async () => {
+  class Handing extends PubSub {
+    subscribe(trigger, onMessage) {
+      return super.subscribe(trigger, (payload) => onMessage(payload));
+    }
+  }
+  const payloads = ['{"id":1}', '{"id":2}', '{"type":"Buffer"}'].map((text) => Buffer.from(text));
+  for (const pubsub of [new PubSub(), new Handing()]) {
+    const take = (filter) => through(withFilter(() => pubsub.asyncIterator('a'), filter), payloads, { pubsub });
+    assert.deepEqual(await take({ id: 1 }), payloads.slice(0, 1));
+    assert.deepEqual(await take({ type: 'Buffer' }), payloads.slice(2));
+  }
+});
+
 test('whereArgs: a missing argument is an error, and never matches a missing field', async () => {
   const pubsub = new PubSub();
   const resolver = withFilter(() => pubsub.asyncIterator('a'), whereArgs({ 'order.id': 'id' }));
