@@ -12,10 +12,10 @@
 // - A slot is not used again before everything is out that names it.
 
 const { AsyncResource } = require('node:async_hooks');
-const { setImmediate } = require('node:timers');
+const { setImmediate, setTimeout } = require('node:timers');
 
 const { Crossing, ROW } = require('./crossing');
-const { DistributaryError, fromNative } = require('./errors');
+const { DistributaryError, fromNative, rethrow } = require('./errors');
 const { NativeLane } = require('./native');
 const { Pace } = require('./pace');
 
@@ -53,6 +53,8 @@ const REASONS = /** @type {const} */ (['hub-closed', 'slow-consumer', 'failed'])
 
 /** Deliveries between two looks at the clock within a stride. */
 const LOOK = 8;
+/** Milliseconds after which is pulled again where memory was short. */
+const TRY_AGAIN = 50;
 
 /**
  * @typedef {import('./member').Member} Member
@@ -228,7 +230,8 @@ class Lane {
     const out = this.#out;
     for (let at = this.#next; at < this.#count; at += 2) {
       if (out[PAIRS + at] !== slot) continue;
-      if (!this.#native.covers(slot, this.#crossing.at(out[PAIRS + at + 1]).topic)) out[PAIRS + at] = NOBODY;
+      const event = this.#crossing.at(out[PAIRS + at + 1]);
+      if (event !== undefined && !this.#native.covers(slot, event.topic)) out[PAIRS + at] = NOBODY;
     }
     member.sift((event) => this.#native.covers(slot, event.topic));
   }
@@ -246,6 +249,15 @@ class Lane {
       this.#native.resume(slot);
       this.ring();
     }
+  }
+
+  /**
+   * Takes back what credit a member has left: it asks again when it wants more.
+   *
+   * @param {Member} member
+   */
+  revoke({ slot }) {
+    if (slot >= 0 && this.#credit[slot] < HELD) this.#credit[slot] = 0;
   }
 
   /**
@@ -336,14 +348,18 @@ class Lane {
     if (this.#keepers === 0) pinned.delete(this);
   }
 
-  /** Memory may be short. The lane is not lost for it: it goes on with the next bell. */
+  /** Memory may be short. The lane is not lost for it: no bell rings before all is pulled, so it rings itself. */
   #tryToPull() {
     try {
       this.#pull();
     } catch (error) {
+      this.#more = false;
+      setTimeout(this.#again, TRY_AGAIN).unref();
       rethrow(error);
     }
   }
+
+  #again = () => this.ring();
 
   #pull() {
     const out = this.#out;
@@ -352,6 +368,8 @@ class Lane {
     this.#more = false;
     this.#next = 0;
     this.#count = 0;
+    // Somebody's transfer has taken it away: what it holds is lost to all, but not what is still to come.
+    if (crossing.slab.length < crossing.used) crossing.renew(0);
     const flags = this.#native.pull(out, this.#credit, crossing.slab, crossing.used);
     if (out[1] > 0) crossing.take(out, ROWS, out[1], out[2], out[4]);
     this.#flags = flags;
@@ -390,7 +408,9 @@ class Lane {
       if (member === undefined) continue;
       try {
         if (whom < CLOSED) {
-          if (!member.deliver(this.#crossing.at(what))) this.#stall(/** @type {Pausable} */ (member));
+          const event = this.#crossing.at(what);
+          if (event === undefined) member.lagged(1);
+          else if (!member.deliver(event)) this.#stall(/** @type {Pausable} */ (member));
         } else if (whom & LAGGED) {
           member.lagged(what);
         } else {
@@ -433,7 +453,13 @@ class Lane {
   #flush() {
     const flushing = this.#flushing;
     this.#flushing = [];
-    for (const consumer of flushing) consumer.flush();
+    for (const consumer of flushing) {
+      try {
+        consumer.flush();
+      } catch (error) {
+        rethrow(error);
+      }
+    }
   }
 }
 
@@ -446,17 +472,6 @@ class Lane {
 function bellOf(lane) {
   const self = new WeakRef(lane);
   return () => self.deref()?.ring();
-}
-
-/**
- * A consumer's error is not the lane's: it reaches the process as one of an event listener would.
- *
- * @param {unknown} error
- */
-function rethrow(error) {
-  nextTick(() => {
-    throw error;
-  });
 }
 
 /** @type {WeakMap<import('./hub').Hub, Lane>} */

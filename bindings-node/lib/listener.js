@@ -3,7 +3,7 @@
 // A subscription that calls back.
 
 const check = require('./check');
-const { described, typeError } = require('./errors');
+const { described, rethrow, typeError } = require('./errors');
 const { Member } = require('./member');
 const { parseSelector } = require('./selector');
 const { disposable } = require('./subscription');
@@ -44,7 +44,7 @@ class Caller extends Member {
   deliver(event) {
     try {
       const result = this.#handler(event);
-      if (this.#options.onError !== undefined && result instanceof Promise) result.catch(this.#options.onError);
+      if (this.#options.onError !== undefined && isThenable(result)) result.then(undefined, this.#options.onError);
     } catch (error) {
       this.#report(error);
     }
@@ -89,14 +89,17 @@ class Caller extends Member {
   /** @param {unknown} error */
   #report(error) {
     const { onError } = this.#options;
-    if (onError === undefined) {
-      process.nextTick(() => {
-        throw error;
-      });
-    } else {
-      onError(error);
-    }
+    if (onError === undefined) rethrow(error);
+    else onError(error);
   }
+}
+
+/**
+ * @param {unknown} value
+ * @returns {value is PromiseLike<unknown>}
+ */
+function isThenable(value) {
+  return value !== null && typeof value === 'object' && typeof (/** @type {any} */ (value).then) === 'function';
 }
 
 class Listener {

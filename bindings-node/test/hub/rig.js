@@ -46,6 +46,24 @@ async function until(holds, what) {
   }
 }
 
+/**
+ * Errors that reach the process while a test runs.
+ *
+ * @param {import('node:test').TestContext} t
+ */
+function caught(t) {
+  const errors = [];
+  const catches = (error) => errors.push(error);
+  const others = process.listeners('uncaughtException');
+  process.removeAllListeners('uncaughtException');
+  process.on('uncaughtException', catches);
+  t.after(() => {
+    process.off('uncaughtException', catches);
+    for (const other of others) process.on('uncaughtException', other);
+  });
+  return errors;
+}
+
 /** One turn of the event loop, timers included. */
 function turn() {
   return new Promise((resolve) => {
@@ -110,4 +128,4 @@ async function program(source) {
   return { code, signal, out, err };
 }
 
-module.exports = { PACKAGE, collect, drained, gc, inTime, program, texts, turn, until };
+module.exports = { PACKAGE, caught, collect, drained, gc, inTime, program, texts, turn, until };
