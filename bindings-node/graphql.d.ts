@@ -11,12 +11,13 @@ import type { Filter, Where } from './index';
  *
  * - `disconnect`: it is ended. What waits is given up, `next()` rejects once with an error whose `code` is
  *   `ERR_SLOW_CONSUMER`, and then it is done.
+ * - `end`: the same without the error, as if there were no more messages: to GraphQL clients it is complete.
  * - `drop-oldest`, `drop-newest`: those messages are dropped, and the iterator goes on.
  * - `keep-latest`: a message takes the place of a waiting one with the same `key`; then as `drop-oldest`.
  */
-export type Overflow = 'disconnect' | 'drop-oldest' | 'drop-newest' | 'keep-latest';
+export type Overflow = 'disconnect' | 'end' | 'drop-oldest' | 'drop-newest' | 'keep-latest';
 
-/** How much may wait for one iterator. */
+/** How much may wait for one iterator. What is published in one turn of the event loop waits all at once. */
 export interface Budget {
   /** Messages: 10,000 by default. */
   events?: number;
