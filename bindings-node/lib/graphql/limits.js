@@ -10,11 +10,11 @@ const { described, typeError } = require('../errors');
 const { Latest, Ring } = require('./backlog');
 const { SELF } = require('./self');
 
-/** @typedef {'disconnect' | 'drop-oldest' | 'drop-newest' | 'keep-latest'} Overflow */
+/** @typedef {'disconnect' | 'end' | 'drop-oldest' | 'drop-newest' | 'keep-latest'} Overflow */
 /** @typedef {import('../../graphql').OverflowInfo} OverflowInfo */
 
 /** @type {readonly Overflow[]} */
-const POLICIES = ['disconnect', 'drop-oldest', 'drop-newest', 'keep-latest'];
+const POLICIES = ['disconnect', 'end', 'drop-oldest', 'drop-newest', 'keep-latest'];
 
 /** The names of the options that are read here. */
 const NAMES = ['overflow', 'budget', 'key', 'onOverflow'];
@@ -98,6 +98,7 @@ class Limits {
 /** @type {Record<Overflow, string>} */
 const consequences = {
   disconnect: 'it is ended with an error (ERR_SLOW_CONSUMER)',
+  end: 'it is ended as if there were no more',
   'drop-oldest': 'its oldest messages are dropped',
   'drop-newest': 'new messages are dropped',
   'keep-latest': 'its oldest messages are dropped',

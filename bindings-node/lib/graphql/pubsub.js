@@ -13,6 +13,7 @@ const { described, typeError } = require('../errors');
 const { Audience } = require('./audience');
 const { Tap } = require('./emitter');
 const { AUDIENCE, JoinedEngine, MEMBERS } = require('./joined-engine');
+const { HiddenFields } = require('./hidden-fields');
 const { KNOWN } = require('./iterator');
 const { NAMES } = require('./limits');
 const { Emission } = require('./message');
@@ -30,6 +31,8 @@ const DELIVERED = Promise.resolve();
 class Topic extends Audience {
   #tap;
   #topics;
+  /** @type {HiddenFields | null} of the first filter */
+  #hidden = null;
 
   /**
    * @param {any} emitter
@@ -41,6 +44,7 @@ class Topic extends Audience {
     this.#topics = topics;
     this.#tap = new Tap(emitter, name, (from, payload, all) => {
       const matched = this.match(payload);
+      if (matched.length === 0) this.#hidden?.look(payload);
       if (matched.length > 0 || this.wantsAll) this.deliver(new Emission(from, payload, all), matched);
     });
   }
@@ -53,6 +57,7 @@ class Topic extends Audience {
   /** @override @param {Subscription} subscription @param {Filter | undefined} filter */
   add(subscription, filter) {
     super.add(subscription, filter);
+    if (filter !== undefined) this.#hidden ??= new HiddenFields(this.name, filter);
     this.#tap.hide(this.size - 1);
   }
 

@@ -70,6 +70,8 @@ class Channels {
   #channels = new Map();
   /** @type {Map<string, Channel>} */
   #patterns = new Map();
+  /** Names that the client would not unsubscribe: it may do it when they are heard of again. @type {Set<string>} */
+  #refused = new Set();
   #pubsub;
   #closed = false;
 
@@ -91,7 +93,10 @@ class Channels {
   get(name, isPattern) {
     const all = isPattern ? this.#patterns : this.#channels;
     let channel = all.get(name);
-    if (channel === undefined) all.set(name, (channel = new Channel(name, isPattern, this)));
+    if (channel === undefined) {
+      this.#refused.delete(name);
+      all.set(name, (channel = new Channel(name, isPattern, this)));
+    }
     return channel;
   }
 
@@ -104,11 +109,10 @@ class Channels {
    * @param {string} name
    */
   heard(pattern, name) {
-    if (pattern) return this.#patterns.get(pattern);
-    const channel = this.#channels.get(name);
-    if (channel !== undefined) return channel;
-    const twin = this.#patterns.get(name);
-    return twin?.hadTwin ? undefined : twin;
+    const channel = pattern ? this.#patterns.get(pattern) : (this.#channels.get(name) ?? this.#patterns.get(name));
+    if (channel !== undefined && (pattern || !channel.isPattern || !channel.hadTwin)) return channel;
+    if (this.#refused.delete(pattern || name)) this.#unsubscribe(pattern || name, Boolean(pattern));
+    return undefined;
   }
 
   /** Nobody is left. @param {Channel} channel */
@@ -117,11 +121,23 @@ class Channels {
     const { name, isPattern } = channel;
     const twin = (isPattern ? this.#channels : this.#patterns).get(name);
     if (twin !== undefined) twin.hadTwin = true;
+    // Both, as what was subscribed by hand may be either; but not the one that others are subscribed to.
+    if (!isPattern || twin === undefined) this.#unsubscribe(name, false);
+    if (isPattern || twin === undefined) this.#unsubscribe(name, true);
+  }
+
+  /**
+   * Redis refuses this only if there is no connection, and has forgotten the name then. ioredis has not: it subscribes
+   * again when it has connected.
+   *
+   * @param {string} name
+   * @param {boolean} isPattern
+   */
+  #unsubscribe(name, isPattern) {
     const { client } = this;
-    // Both, as what was subscribed by hand may be either; but not the one that others are subscribed to. What Redis
-    // refuses here it has forgotten anyway: there is no connection.
-    if (!isPattern || twin === undefined) rejected(client.unsubscribe(name), ignore);
-    if (isPattern || twin === undefined) rejected(client.punsubscribe(name), ignore);
+    rejected(isPattern ? client.punsubscribe(name) : client.unsubscribe(name), () => {
+      if (!this.#closed && !this.#channels.has(name) && !this.#patterns.has(name)) this.#refused.add(name);
+    });
   }
 
   /** @param {Channel} channel @returns {boolean} whether it was there */

@@ -274,3 +274,9 @@ test('an engine whose unsubscribe throws: return() rejects, and the iterator has
   assert.deepEqual(await resultOf(next), DONE);
   assert.deepEqual(await stateOf(iterator.next()), { value: DONE });
 });
+
+test('both entries give the same classes, by their names and as the default', async () => {
+  const { default: all, ...named } = await import('../../graphql.mjs');
+  assert.equal(all, require('../../graphql'));
+  assert.deepEqual({ ...all }, { ...named });
+});

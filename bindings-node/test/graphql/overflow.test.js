@@ -49,6 +49,22 @@ test('by default 10,000 messages wait, and one more ends the iterator with an er
   assert.match(warnings[0].message, /an iterator of a .*ERR_SLOW_CONSUMER/);
 });
 
+test('end: the iterator is done without an error, and that is reported too', async () => {
+  const told = [];
+  const warnings = await warningsOf(async () => {
+    const pubsub = new PubSub({ overflow: 'end', budget: { events: 2 }, onOverflow: (info) => told.push(info) });
+    const plain = await unread(pubsub);
+    const asked = await withFilter(() => pubsub.asyncIterator('a'), () => new Promise(() => {}))();
+    void asked.next();
+    await settle();
+    for (let i = 0; i < 5; i++) pubsub.publish('a', i);
+    assert.equal(pubsub.ee.listenerCount('a'), 0);
+    for (const iterator of [plain, asked]) assert.deepEqual(await resultOf(iterator.next()), DONE);
+  });
+  assert.deepEqual(told.map(({ overflow, events }) => [overflow, events]), [['end', 2], ['end', 2]]);
+  assert.match(warnings[0].message, /as if there were no more/);
+});
+
 test('a for await loop that falls behind ends by the error', async () => {
   await warningsOf(async () => {
     const pubsub = new PubSub({ budget: { events: 3 } });

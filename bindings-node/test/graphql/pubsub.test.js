@@ -227,6 +227,29 @@ test('asked about one function, the emitter counts that one', () => {
   assert.equal(emitter.listenerCount('a', other), 1);
 });
 
+test('a filter that asks for what a class hides from JSON is warned of, once, and no getter runs', async () => {
+  class Order {
+    get id() {
+      throw new Error('of a getter');
+    }
+  }
+  const warnings = [];
+  const hear = ({ code, message }) => warnings.push([code, message]);
+  process.on('warning', hear);
+  const pubsub = new PubSub();
+  for (const id of [1, 2]) pubsub.subscribe('a', () => {}, { where: { 'order.id': id } });
+  pubsub.subscribe('b', () => {}, { where: { 'order.id': 1, constructor: 'x' } });
+  for (let i = 0; i < 5; i++) {
+    pubsub.publish('a', { order: new Order() });
+    for (const payload of [{ order: { id: 2 } }, { order: {} }, { order: [] }, null, 'text', {}]) pubsub.publish('b', payload);
+  }
+  await settle();
+  process.off('warning', hear);
+  assert.equal(warnings.length, 1);
+  assert.equal(warnings[0][0], 'DISTRIBUTARY_HIDDEN_FIELD');
+  assert.match(warnings[0][1], /on a asks for order\.id/);
+});
+
 test('no emitter warns of many listeners', async () => {
   const warnings = [];
   const hear = (warning) => warnings.push(warning);

@@ -215,6 +215,20 @@ test('a refused UNSUBSCRIBE is nobody\'s unhandled rejection', async () => {
   assert.deepEqual(unhandled, []);
 });
 
+test('an UNSUBSCRIBE that was refused is sent again when a message shows that it has to be, once', async () => {
+  const { client, pubsub } = mocked();
+  for (const [options, command] of [[{}, 'unsubscribe'], [{ pattern: true }, 'punsubscribe']]) {
+    const id = await pubsub.subscribe('a', () => {}, options);
+    const { unsubscribe, punsubscribe } = client;
+    client.unsubscribe = client.punsubscribe = () => Promise.reject(new Error('Connection is closed.'));
+    pubsub.unsubscribe(id);
+    await settle();
+    Object.assign(client, { unsubscribe, punsubscribe, calls: [] });
+    for (let i = 0; i < 2; i++) options.pattern ? client.pmessage('a', 'a', '1') : client.message('a', '1');
+    assert.deepEqual(client.calls, [[command, 'a']]);
+  }
+});
+
 test('triggerTransform is asked on subscribing, not on publishing', async () => {
   const calls = [];
   const { client, pubsub } = mocked({

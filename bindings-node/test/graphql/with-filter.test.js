@@ -367,6 +367,32 @@ async function* numbers() {
   yield* [1, 2, 3, 4, 5, 6];
 }
 
+test('methods that a caller puts on what it returns are on the iterator that it promises', async () => {
+  for (const source of [(pubsub) => pubsub.asyncIterator('a'), async (pubsub) => pubsub.asyncIterator('a')]) {
+    const pubsub = new PubSub();
+    let cancelled = 0;
+    const decorated = (...given) => {
+      const iterator = withFilter(() => source(pubsub), () => true)(...given);
+      const saved = iterator.return;
+      iterator.return = () => {
+        cancelled++;
+        return saved.call(iterator);
+      };
+      return iterator;
+    };
+    for (const resolver of [decorated, withFilter(decorated, () => true)]) {
+      const iterator = await resolver();
+      const next = iterator.next();
+      await settle();
+      pubsub.publish('a', 1);
+      assert.equal((await next).value, 1);
+      assert.deepEqual(await iterator.return(), DONE);
+      assert.equal(pubsub.ee.listenerCount('a'), 0);
+    }
+    assert.equal(cancelled, 2);
+  }
+});
+
 test('an iterator that is not ours is filtered as it is read', async () => {
   const forms = [(n) => n % 2 === 0, async (n) => n % 2 === 0, (n) => (n % 2 === 0 ? true : Promise.reject(new Error('odd')))];
   for (const form of forms) assert.deepEqual(await drained(await withFilter(numbers, form)()), [2, 4, 6]);
