@@ -2,6 +2,7 @@
 
 // A subscription that calls back.
 
+const { onAbort } = require('./aborting');
 const check = require('./check');
 const { described, rethrow, typeError } = require('./errors');
 const { Member } = require('./member');
@@ -22,7 +23,8 @@ class Caller extends Member {
   how = null;
   #handler;
   #options;
-  #abort;
+  /** Stops listening to the signal. @type {(() => void) | undefined} */
+  #unlisten;
 
   /**
    * @param {import('./lane').Lane} lane
@@ -36,8 +38,7 @@ class Caller extends Member {
     this.#options = options;
     lane.enter(selector, this, Infinity);
     lane.pin(this, true);
-    this.#abort = () => this.end('aborted');
-    options.signal?.addEventListener('abort', this.#abort, { once: true });
+    if (options.signal !== undefined) this.#unlisten = onAbort(options.signal, () => this.end('aborted'));
   }
 
   /** @param {Event} event @override */
@@ -72,7 +73,7 @@ class Caller extends Member {
   closed(reason) {
     if (this.how !== null) return;
     this.how = Object.freeze({ reason });
-    this.#options.signal?.removeEventListener('abort', this.#abort);
+    this.#unlisten?.();
     try {
       this.#options.onClose?.(this.how);
     } catch (error) {

@@ -13,6 +13,7 @@
 // - Things come out in the order in which they came: events, what was missed, the end.
 // - After `end`, no event comes out, and all who wait are answered.
 
+const { onAbort } = require('./aborting');
 const { Backlog } = require('./backlog');
 const { DistributaryError } = require('./errors');
 const { LaggedError } = require('./lagged');
@@ -96,9 +97,7 @@ class Reader extends Member {
     this.#onLag = onLag;
     lane.enter(selector, this, 0);
     if (signal === undefined) return;
-    const abort = () => this.end('aborted', signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
-    this.#rarely.unlisten = () => signal.removeEventListener('abort', abort);
+    this.#rarely.unlisten = onAbort(signal, () => this.end('aborted', signal.reason));
   }
 
   get #rarely() {
@@ -136,6 +135,8 @@ class Reader extends Member {
   sift(wanted) {
     this.#queue?.sift(wanted);
     if (this.#queue?.length === 0) this.#queue = undefined;
+    // What was taken back may have been all that it had credit for.
+    if (this.#waiting !== undefined && this.#queue === undefined) this.#ask();
   }
 
   /** Answers those who wait, as far as there is something for them. */

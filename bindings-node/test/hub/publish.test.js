@@ -260,3 +260,18 @@ test('counters are those of the engine, in numbers and camel case', async () => 
   listener.off();
   assert.equal(hub.stats().subscriptions, 0);
 });
+
+test('what a closed hub does not take is not given away', async () => {
+  const closed = new Hub();
+  closed.close();
+  const memory = Hub.allocate(4);
+  memory.write('kept');
+  assert.throws(() => closed.publish('a', memory, { transfer: true }), { code: 'ERR_CLOSED' });
+  assert.equal(memory.toString(), 'kept');
+  const hub = new Hub();
+  const subscription = hub.subscribe('a');
+  hub.publish('a', memory, { transfer: true });
+  assert.equal((await inTime(subscription.next())).value.text(), 'kept');
+  assert.throws(() => hub.publish('a', memory, { transfer: true }), { code: 'ERR_BAD_PAYLOAD' });
+  assert.equal(subscription.lag, 0, 'no event of nothing');
+});

@@ -1,7 +1,9 @@
 'use strict';
 
 const assert = require('node:assert/strict');
+const { getEventListeners } = require('node:events');
 const { test } = require('node:test');
+const vm = require('node:vm');
 
 const { Hub, LaggedError } = require('../..');
 const { drained, inTime, texts, turn } = require('./rig');
@@ -243,18 +245,6 @@ test('a signal ends a subscription with its reason, once', async () => {
   assert.deepEqual(closed.closed, { reason: 'closed' });
 });
 
-test('a subscription that has ended lets go of its signal', async () => {
-  const { getEventListeners } = require('node:events');
-  const hub = new Hub();
-  const { signal } = new AbortController();
-  const subscription = hub.subscribe('a', { signal });
-  const listener = hub.on('a', () => {}, { signal });
-  assert.equal(getEventListeners(signal, 'abort').length, 2);
-  subscription.close();
-  listener.off();
-  assert.equal(getEventListeners(signal, 'abort').length, 0);
-});
-
 test('using and await using end a subscription', async () => {
   const hub = new Hub();
   for (const symbol of [Symbol.dispose, Symbol.asyncDispose]) {
@@ -292,4 +282,71 @@ test('missed events are an error in their place, after which reading goes on', a
   assert.deepEqual([error.name, error.code, error.missed], ['LaggedError', 'ERR_LAGGED', 7]);
   assert.deepEqual(await texts(subscription, 3), ['7', '8', '9']);
   assert.equal(subscription.closed, null);
+});
+
+test('what a selector inherits or computes counts, and nothing undefined takes it away', async () => {
+  const hub = new Hub();
+  class Selector {
+    topics = 'a';
+    get where() {
+      return { user: [1] };
+    }
+  }
+  const subscriptions = [
+    hub.subscribe(new Selector()),
+    hub.subscribe(Object.create({ topics: 'a', where: { user: [1] } })),
+    hub.subscribe('a', Object.create({ where: { user: [1] } })),
+    hub.subscribe({ topics: 'a', where: { user: [1] } }, { where: undefined }),
+    hub.subscribe({ topics: new Proxy(['a'], {}), where: { user: [1] } }),
+    hub.subscribe(vm.runInNewContext("({ topics: 'a', where: { user: [1] } })")),
+  ];
+  hub.publish('a', { user: 2 });
+  hub.publish('a', { user: 1 });
+  for (const subscription of subscriptions) {
+    assert.deepEqual((await inTime(subscription.next())).value.json(), { user: 1 });
+  }
+});
+
+test('one signal ends as much as one likes, and nobody warns of a leak', async (t) => {
+  const hub = new Hub();
+  const aborter = new AbortController();
+  const { signal } = aborter;
+  const warnings = [];
+  const warned = (warning) => warnings.push(warning.name);
+  process.on('warning', warned);
+  t.after(() => process.off('warning', warned));
+  const subscriptions = Array.from({ length: 30 }, () => hub.subscribe('a', { signal }));
+  const listeners = Array.from({ length: 30 }, () => hub.on('a', () => {}, { signal }));
+  await turn();
+  assert.deepEqual(warnings, []);
+  subscriptions[0].close();
+  aborter.abort();
+  assert.deepEqual(subscriptions.map(({ closed }) => closed.reason), ['closed', ...Array(29).fill('aborted')]);
+  assert.ok(listeners.every(({ closed }) => closed.reason === 'aborted'));
+  assert.equal(getEventListeners(signal, 'abort').length, 0);
+});
+
+test('nothing is left at a signal by those who have ended', () => {
+  const hub = new Hub();
+  const { signal } = new AbortController();
+  const subscription = hub.subscribe('a', { signal });
+  const listener = hub.on('a', () => {}, { signal });
+  assert.equal(getEventListeners(signal, 'abort').length, 1);
+  subscription.close();
+  assert.equal(getEventListeners(signal, 'abort').length, 1);
+  listener.off();
+  assert.equal(getEventListeners(signal, 'abort').length, 0);
+});
+
+test('a removal while somebody waits takes nothing from what comes after it', async () => {
+  const hub = new Hub();
+  /** @type {import('../..').Subscription} */
+  let subscription;
+  // Called before the reader, in the same stride.
+  hub.on('a', () => subscription.remove('a'));
+  subscription = hub.subscribe(['a', 'b', 'c']);
+  const first = subscription.next();
+  hub.publish('a', '1');
+  hub.publish('b', '2');
+  assert.equal((await inTime(first)).value.text(), '2');
 });
