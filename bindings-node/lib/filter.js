@@ -13,7 +13,7 @@ const { described, DistributaryError, typeError } = require('./errors');
 const { jsonText } = require('./json-text');
 const { Node } = require('./matching/fields');
 const { textOf } = require('./matching/text');
-const { compileFilter, NativeTemplate } = require('./native');
+const { NativeTemplate } = require('./native');
 
 const FILTER = { code: 'ERR_BAD_FILTER', name: 'filter', strict: true };
 const VARIABLES = { code: 'ERR_BAD_VARIABLE', name: 'variables', strict: true };
@@ -151,7 +151,7 @@ const NONE = Object.freeze([]);
 
 /** @param {unknown} where */
 function compiledFrom(where) {
-  if (typeof where === 'string') return rethrown(() => compileFilter(where));
+  if (typeof where === 'string') return rethrown(() => NativeTemplate.compile(where));
   if (where === null || typeof where !== 'object' || Array.isArray(where)) {
     throw typeError(FILTER.code, `filter: an object such as { id: 42 }, JSON text, or a Filter, not ${described(where)}`);
   }
@@ -162,7 +162,7 @@ function compiledFrom(where) {
     );
   }
   const text = jsonText(where, FILTER);
-  return rethrown(() => compileFilter(text));
+  return rethrown(() => NativeTemplate.compile(text));
 }
 
 /**
@@ -177,9 +177,20 @@ function variablesText(names, values) {
     const value = Object.hasOwn(values, name) ? values[name] : undefined;
     if (value === undefined) continue;
     (Array.isArray(value) ? value : [value]).forEach((item) => checkInteger(name, item));
-    text += `${text && ','}${JSON.stringify(name)}:${jsonText(value, { ...VARIABLES, name: `variables.${name}` })}`;
+    text += `${text && ','}${JSON.stringify(name)}:${jsonText(wellFormed(value), { ...VARIABLES, name: `variables.${name}` })}`;
   }
   return `{${text}}`;
+}
+
+/**
+ * A value without lone surrogates, as they are not found in a payload either.
+ *
+ * @param {any} value
+ * @returns {any}
+ */
+function wellFormed(value) {
+  if (typeof value === 'string') return /** @type {any} */ (value).toWellFormed();
+  return Array.isArray(value) ? value.map(wellFormed) : value;
 }
 
 /**

@@ -100,12 +100,14 @@ impl<'p> Fields<'p> {
 
     /// The paths with at least one value, each once, ascending by id.
     pub(crate) fn paths(&self) -> impl Iterator<Item = PathId> + '_ {
-        self.leaves
-            .chunk_by(|a, b| a.path == b.path)
-            .map(|leaves| leaves[0].path)
+        self.by_path().map(|leaves| leaves[0].path)
     }
 
-    /// Every leaf, by path.
+    /// The values of each path that has some, ascending by path.
+    pub(crate) fn by_path(&self) -> impl Iterator<Item = &[Leaf<'p>]> {
+        self.leaves.chunk_by(|a, b| a.path == b.path)
+    }
+
     #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn leaves(&self) -> &[Leaf<'p>] {
         &self.leaves

@@ -25,6 +25,7 @@ mod member;
 mod paths;
 mod plan;
 mod shapes;
+mod sole;
 #[cfg(test)]
 mod tests;
 
@@ -34,7 +35,7 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 
-use crate::fields::{Fields, Path, Projection};
+use crate::fields::{Fields, Leaf, Path, Projection};
 use crate::predicate::Filter;
 use crate::slab::Slab;
 pub use explain::{Access, Explanation, Probe};
@@ -42,6 +43,7 @@ use keyed::Keyed;
 use member::{Filters, Member};
 use paths::Paths;
 use shapes::Shapes;
+use sole::Sole;
 
 /// The number of a filter in one index, until it is removed.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -71,6 +73,7 @@ pub(crate) struct FilterIndex<T> {
 
 struct Entry<T> {
     filter: Filter,
+    sole: Sole,
     value: T,
 }
 
@@ -164,7 +167,12 @@ impl<T> FilterIndex<T> {
 
     /// Adds a filter that [`find`](FilterIndex::find) did not find. Costs O(size of the filter).
     pub(crate) fn insert(&mut self, filter: Filter, value: T) -> EntryId {
-        let id = self.entries.insert(Entry { filter, value });
+        let sole = Sole::of(&filter);
+        let id = self.entries.insert(Entry {
+            filter,
+            sole,
+            value,
+        });
         assert!(id < Member::LIMIT, "an index holds fewer than 2^30 filters");
         let FilterIndex {
             entries,
@@ -239,7 +247,7 @@ impl<T> FilterIndex<T> {
         });
         paths.remove(filter);
         *scanned -= usize::from(was_scanned);
-        let Entry { filter, value } = self.entries.remove(id.0);
+        let Entry { filter, value, .. } = self.entries.remove(id.0);
         (filter, value)
     }
 
@@ -252,18 +260,21 @@ impl<T> FilterIndex<T> {
     ) {
         scratch.clear();
         let arrays = fields.has_arrays();
-        let mut offer = |member: Member| {
+        // With the values at the only path that the member was found by, if they are known.
+        let mut offer = |member: Member, at: Option<&[Leaf<'_>]>| {
             let id = member.id();
             if (arrays || member.repeats()) && !scratch.meet(id) {
                 return;
             }
             let entry = &self.entries[id];
-            if entry.filter.admits(fields) {
+            let told = at.and_then(|leaves| entry.sole.is_among(leaves));
+            if told.unwrap_or_else(|| entry.filter.admits(fields)) {
                 hit(&entry.value);
             }
         };
         self.shapes.candidates(fields, &mut offer);
-        self.others.candidates(fields, &mut offer);
+        self.others
+            .candidates(fields, &mut |member| offer(member, None));
     }
 
     /// Calls `hit` with the value of every filter that admits an event of which nothing can be read.
