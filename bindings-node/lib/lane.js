@@ -193,6 +193,35 @@ class Lane {
   }
 
   /**
+   * Throws what would go wrong with some of these names, so that either all are added or none.
+   *
+   * @param {string[]} topics
+   * @param {string[]} patterns
+   */
+  checkNames(topics, patterns) {
+    try {
+      this.#native.checkNames(topics, patterns);
+    } catch (error) {
+      throw fromNative(error);
+    }
+  }
+
+  /**
+   * Throws if nothing were left to a member without these names.
+   *
+   * @param {Member} member
+   * @param {string[]} topics
+   * @param {string[]} patterns
+   */
+  checkRest({ slot }, topics, patterns) {
+    try {
+      if (slot >= 0) this.#native.checkRest(slot, topics, patterns);
+    } catch (error) {
+      throw fromNative(error);
+    }
+  }
+
+  /**
    * Changes a member's names, one after the other. How many changes there were.
    *
    * @param {Member} member

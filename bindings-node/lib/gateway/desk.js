@@ -89,7 +89,7 @@ class Desk {
       const number = this.#latestOperation;
       this.#operations.set(number, (failure) => (failure === undefined ? resolve() : reject(failure)));
       try {
-        begin(number);
+        called(() => begin(number));
       } catch (error) {
         this.#operations.delete(number);
         reject(error);

@@ -401,3 +401,53 @@ test('the memory of small events cannot be given away, and its loss is survived'
   await until(() => listener.length === 2, 'an event after that');
   assert.equal(listener[1].text(), 'y');
 });
+
+test('a slot is not used again while something is on its way to who had it, and is used again after that', async () => {
+  const hub = new Hub();
+  const lane = laneOf(hub);
+  const heard = [];
+  const made = [];
+  // The first has all others leave, whose places others take while the event is on its way to those who had them.
+  const members = Array.from({ length: 300 }, (_, i) => attach(hub, {
+    deliver(event) {
+      heard.push(`${i} ${event.text()}`);
+      if (made.length > 0) return true;
+      for (const member of members.slice(1)) member.leave();
+      for (let j = 0; j < 300; j += 1) {
+        made.push(attach(hub, { deliver: ({ topic }) => heard.push(`new ${topic}`) > 0, lagged() {}, closed() {} }));
+      }
+      return true;
+    },
+    lagged() {},
+    closed() {},
+  }));
+  hub.publish('a', 'once');
+  await drained(hub);
+  assert.deepEqual(heard, ['0 once']);
+  members[0].leave();
+  const most = Math.max(...made.map((member) => member.slot));
+  for (let round = 0; round < 20; round += 1) {
+    for (const member of made.splice(0)) member.leave();
+    for (let j = 0; j < 300; j += 1) made.push(attach(hub, { deliver: () => true, lagged() {}, closed() {} }));
+    hub.publish('a', 'more');
+    await drained(hub);
+  }
+  assert.ok(Math.max(...made.map((member) => member.slot)) <= most, 'slots are used again');
+  assert.equal(lane.idle, true);
+});
+
+test('handlers alone keep their lane', async () => {
+  const { out, err } = await program(`
+    require('node:v8').setFlagsFromString('--expose-gc');
+    const gc = require('node:vm').runInNewContext('gc');
+    const token = (globalThis.hub = new Hub()).share();
+    let heard = 0;
+    (() => { Hub.join(token).on('a', () => { heard += 1; }); })();
+    setTimeout(() => {
+      for (let i = 0; i < 5; i += 1) gc();
+      hub.publish('a', '');
+      setTimeout(() => console.log(heard), 20);
+    }, 5);
+  `);
+  assert.equal(out, '1\n', err);
+});
