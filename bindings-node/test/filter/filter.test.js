@@ -40,7 +40,7 @@ test('what is no filter is an error that names the place', () => {
     [{ a: Symbol('s') }, /^filter\.a: a symbol/],
     [{ a: new Map() }, /^filter\.a: a Map/],
     [{ a: [new Uint8Array(1)] }, /^filter\.a\[0\]: a Uint8Array/],
-    [{ a: new (class {})() }, /at a: found/],
+    [{ a: new (class {})() }, /^filter\.a: an object is no plain object/],
     [{ size: [{ numeric: ['>', '9'] }] }, /at size\[0\]\.numeric\[1\]: found "9"/],
     [{ id: 2n ** 64n }, /at id: found 18446744073709551616/],
     [{ a: '\ud800' }, /filter: /],
