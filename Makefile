@@ -42,10 +42,11 @@ unit: compiler clients
 browser: clients
 	cd examples/browser && npm test
 
-## The npm package: built from source, its types, its tests and those of its examples.
+## The npm package: built from source, its types, its tests, and those of its examples and benches.
 node:
 	./bindings-node/test/install.sh
 	cd bindings-node && npm ci --no-audit --no-fund --loglevel=error && npm test
+	cd benches/node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm test
 
 ## Every interleaving of park, publish and unsubscribe, as far as loom goes.
 loom:

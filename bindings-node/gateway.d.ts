@@ -46,6 +46,7 @@ export class Gateway<Session = unknown> implements AsyncDisposable {
   /**
    * Sends everybody away for a deploy: closes are spread evenly over this time, each with a hint when to come back.
    * New connections are refused with 503, and `/healthz` says `draining`. Resolves when the last connection has gone.
+   * A second drain can shorten the first, not prolong it.
    *
    * @param over milliseconds
    */

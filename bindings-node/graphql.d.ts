@@ -11,12 +11,13 @@ import type { Filter, Where } from './index';
  *
  * - `disconnect`: it is ended. What waits is given up, `next()` rejects once with an error whose `code` is
  *   `ERR_SLOW_CONSUMER`, and then it is done.
+ * - `end`: the same without the error, as if there were no more messages: to GraphQL clients it is complete.
  * - `drop-oldest`, `drop-newest`: those messages are dropped, and the iterator goes on.
  * - `keep-latest`: a message takes the place of a waiting one with the same `key`; then as `drop-oldest`.
  */
-export type Overflow = 'disconnect' | 'drop-oldest' | 'drop-newest' | 'keep-latest';
+export type Overflow = 'disconnect' | 'end' | 'drop-oldest' | 'drop-newest' | 'keep-latest';
 
-/** How much may wait for one iterator. */
+/** How much may wait for one iterator. What is published in one turn of the event loop waits all at once. */
 export interface Budget {
   /** Messages: 10,000 by default. */
   events?: number;
@@ -70,7 +71,7 @@ export interface SubscribeOptions {
 export interface PubSubAsyncIterableIterator<T> extends AsyncIterableIterator<T> {
   next(): Promise<IteratorResult<T, any>>;
   return(): Promise<{ value: undefined; done: true }>;
-  throw(error?: any): Promise<never>;
+  throw(error?: any): Promise<IteratorResult<T, any>>;
   [Symbol.asyncIterator](): this;
 }
 
@@ -160,12 +161,16 @@ export class RedisPubSub extends PubSubEngine {
   constructor(options?: PubSubRedisOptions);
   publish<T>(trigger: string, payload: T): Promise<void>;
   subscribe<T = any>(trigger: Trigger, onMessage: (message: T) => void, options?: ChannelOptions): Promise<number>;
+  /** For classes that extend this one and declare their options as `unknown`. */
+  subscribe<T = any>(trigger: Trigger, onMessage: (message: T) => void, options?: unknown): Promise<number>;
   unsubscribe(subId: number): void;
   asyncIterator<T = any>(triggers: string | readonly string[], options?: ChannelOptions): PubSubAsyncIterableIterator<T>;
+  asyncIterator<T = any>(triggers: string | readonly string[], options?: unknown): PubSubAsyncIterableIterator<T>;
   asyncIterableIterator<T = any>(
     triggers: string | readonly string[],
     options?: ChannelOptions,
   ): PubSubAsyncIterableIterator<T>;
+  asyncIterableIterator<T = any>(triggers: string | readonly string[], options?: unknown): PubSubAsyncIterableIterator<T>;
   getSubscriber(): RedisClient;
   getPublisher(): RedisClient;
   /** Ends all iterators and quits both clients. */
@@ -276,6 +281,19 @@ export function where<TSource = any, TArgs = any, TContext = any>(
   make: FromResolver<Where | Promise<Where>, TSource, TArgs, TContext>,
 ): FilterMaker<TSource, TArgs, TContext>;
 
+/** The argument that a field is to equal. */
+export interface ArgumentOptions {
+  /** Its name, with dots for a part of it. */
+  arg: string;
+  /** Whether the field is not asked about where the argument is missing or null. */
+  optional?: boolean;
+  /**
+   * Makes of the argument, or of each of a list, what the payload has: `Number`, `String`, `BigInt`, or a function.
+   * What is no number to `Number` or `BigInt` is an error for the client, with the code `ERR_BAD_VARIABLE`.
+   */
+  as?: (value: any) => unknown;
+}
+
 /**
  * A filter for fields that equal arguments: what most closures say. Each field is given the name of an argument (with
  * dots for a part of it) or a function of what the resolver is called with.
@@ -285,9 +303,15 @@ export function where<TSource = any, TArgs = any, TContext = any>(
  * whereArgs({ 'order.id': 'id', 'order.user': (root, args, context) => context.user.id })
  * ```
  *
- * A list admits each of its values. A missing argument is an error for the client; with `{ arg: 'id', optional: true }`
+ * **Numbers and strings are two.** An argument of the type `ID` is a string: where the payload has a number, nothing
+ * matches without `{ arg: 'id', as: Number }`.
+ *
+ * **A filter sees what JSON would show of a payload**: own enumerable fields, and what `toJSON` returns. Getters of a
+ * class and fields of a prototype are not among them. If the payload has a list, one element that matches will do.
+ *
+ * A list admits each of its values, an empty one nothing. A missing argument is an error for the client; with `{ arg: 'id', optional: true }`
  * the field is then not asked about, also if the argument is null.
  */
 export function whereArgs<TSource = any, TArgs = any, TContext = any>(
-  fields: Record<string, string | { arg: string; optional?: boolean } | FromResolver<unknown, TSource, TArgs, TContext>>,
+  fields: Record<string, string | ArgumentOptions | FromResolver<unknown, TSource, TArgs, TContext>>,
 ): FilterMaker<TSource, TArgs, TContext>;

@@ -130,7 +130,7 @@ export interface PublishOptions {
   key?: string;
   /**
    * Gives a Buffer of {@link Hub.allocate} away without a copy: it is detached, and of no more use here. Only for bytes
-   * that came from there.
+   * that came from there, and that nobody writes to any more: what reads a file into them has to be done.
    */
   transfer?: boolean;
 }
@@ -223,7 +223,8 @@ export interface Closed {
  * ```
  *
  * Events that are not read wait in the engine, once for all who wait for them, under the subscription's policy and
- * budget. A subscription does not keep the process alive. Once nobody holds it, it is undone.
+ * budget. A subscription does not keep the process alive. Once nobody holds it, it is undone;
+ * an `onLag` that refers to it holds it, and then it has to be closed.
  */
 export interface Subscription<E extends Event = Event> extends AsyncIterableIterator<E, undefined> {
   /**

@@ -3,3 +3,4 @@
 import distributary from './index.js';
 
 export const { DistributaryError, Event, Filter, Gateway, Hub, LaggedError, deny, reject } = distributary;
+export default distributary;

@@ -28,6 +28,25 @@ function options(options, where, known) {
 }
 
 /**
+ * What options say, each read once and by name, so that what a class inherits or computes counts as well.
+ *
+ * @param {unknown} given
+ * @param {string} where
+ * @param {readonly string[]} known
+ * @returns {Record<string, any>}
+ */
+function read(given, where, known) {
+  const from = options(given, where, known);
+  /** @type {Record<string, any>} */
+  const found = {};
+  for (const name of known) {
+    const value = from[name];
+    if (value !== undefined) found[name] = value;
+  }
+  return found;
+}
+
+/**
  * A whole number within bounds, or undefined.
  *
  * @param {unknown} value
@@ -92,4 +111,4 @@ function signal(value, where) {
   return value;
 }
 
-module.exports = { options, whole, oneOf, ofType, signal };
+module.exports = { options, read, whole, oneOf, ofType, signal };

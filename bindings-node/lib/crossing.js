@@ -7,6 +7,7 @@
 
 const { markAsUntransferable } = require('node:worker_threads');
 
+const { rethrow } = require('./errors');
 const { Event } = require('./event');
 
 /** How many events are known by number; the native half says the same. */
@@ -51,12 +52,12 @@ class Crossing {
   }
 
   /**
-   * The event of a number.
+   * The event of a number; undefined if there was no memory for it.
    *
    * @param {number} number
    */
   at(number) {
-    return /** @type {Event} */ (this.#ring[number & (RING - 1)]);
+    return this.#ring[number & (RING - 1)];
   }
 
   /**
@@ -72,6 +73,9 @@ class Crossing {
     if (this.#origin.epoch === '') this.#origin.epoch = this.#epoch();
     const { slab } = this;
     let start = this.used;
+    // The native half counts them as crossed, whatever becomes of them here.
+    this.#next = (number + count) >>> 0;
+    this.used = used;
     for (; count > 0; count -= 1) {
       const flags = out[row];
       const topic = flags & TOPIC;
@@ -80,13 +84,14 @@ class Crossing {
       const attributes = out[row + 3];
       const bytes = out[row + 4];
       if (flags >= NAMED) this.#topics[topic] = slab.toString('utf8', start, start + named);
-      const event = new Event(
+      const payload = flags & APART ? this.#apart(number) : bytes;
+      const event = payload === undefined ? undefined : new Event(
         this.#topics[topic],
         slab,
         start + named,
         flags & KEYED ? key : -1,
         attributes,
-        flags & APART ? this.#apart(number) : bytes,
+        payload,
         out[row + 6],
         out[row + 5],
         out[row + 8] * TWO_32 + out[row + 7],
@@ -97,15 +102,22 @@ class Crossing {
       number = (number + 1) >>> 0;
       row += ROW;
     }
-    this.#next = number;
-    this.used = used;
   }
 
-  /** @param {number} number */
+  /**
+   * The payload that stayed behind. Memory may be short: then this one event is missed, and the process told why.
+   *
+   * @param {number} number
+   */
   #apart(number) {
-    const payload = this.#fetch(number);
-    markAsUntransferable(payload.buffer);
-    return payload;
+    try {
+      const payload = this.#fetch(number);
+      markAsUntransferable(payload.buffer);
+      return payload;
+    } catch (error) {
+      rethrow(error);
+      return undefined;
+    }
   }
 
   /**

@@ -50,10 +50,79 @@ function described(value) {
     case 'symbol':
       return 'a symbol';
     default: {
-      const name = value.constructor?.name;
+      const name = className(value);
       return name && name !== 'Object' ? `a ${name}` : 'an object';
     }
   }
+}
+
+/** @param {object} value */
+function className(value) {
+  try {
+    const { name } = value.constructor;
+    return typeof name === 'string' ? name : '';
+  } catch {
+    return '';
+  }
+}
+
+/**
+ * Whatever was thrown, as an Error. Never throws, whatever it is.
+ *
+ * @param {unknown} thrown
+ * @returns {Error}
+ */
+function asError(thrown) {
+  try {
+    return thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown });
+  } catch {
+    return new Error('what was thrown cannot be shown', { cause: thrown });
+  }
+}
+
+/**
+ * What an error says. Never throws either.
+ *
+ * @param {unknown} thrown
+ */
+function messageOf(thrown) {
+  return textOf(thrown, 'message');
+}
+
+/**
+ * What is known of an error for somebody to read: where it comes from, if it says that.
+ *
+ * @param {unknown} thrown
+ */
+function detailOf(thrown) {
+  return textOf(thrown, 'stack');
+}
+
+/**
+ * @param {unknown} thrown
+ * @param {'message' | 'stack'} what
+ */
+function textOf(thrown, what) {
+  try {
+    const error = asError(thrown);
+    return String(error[what] ?? error.message);
+  } catch {
+    return 'what was thrown cannot be shown';
+  }
+}
+
+// The real one, also where a test of somebody's puts its own clock in its place.
+const { nextTick } = process;
+
+/**
+ * An error that is nobody's here reaches the process, as one of an event listener would, and stops nothing.
+ *
+ * @param {unknown} error
+ */
+function rethrow(error) {
+  nextTick(() => {
+    throw error;
+  });
 }
 
 /**
@@ -69,5 +138,9 @@ function fromNative(error) {
 
 exports.DistributaryError = DistributaryError;
 exports.typeError = typeError;
+exports.asError = asError;
 exports.described = described;
+exports.detailOf = detailOf;
+exports.messageOf = messageOf;
 exports.fromNative = fromNative;
+exports.rethrow = rethrow;

@@ -7,11 +7,13 @@
 // bound; nothing but `bind` can be done with it before that, so that a forgotten variable is an error and not a filter
 // that lets everything or nothing through.
 
+const { types } = require('node:util');
+
 const { described, DistributaryError, typeError } = require('./errors');
 const { jsonText } = require('./json-text');
 const { Node } = require('./matching/fields');
 const { textOf } = require('./matching/text');
-const { compileFilter, NativeTemplate } = require('./native');
+const { NativeTemplate } = require('./native');
 
 const FILTER = { code: 'ERR_BAD_FILTER', name: 'filter', strict: true };
 const VARIABLES = { code: 'ERR_BAD_VARIABLE', name: 'variables', strict: true };
@@ -101,6 +103,7 @@ class Filter {
    * @param {Filter} other
    */
   equals(other) {
+    if (!(other instanceof Filter)) throw typeError(FILTER.code, `filter.equals(other): a Filter, not ${described(other)}`);
     return this.native.equals(other.native);
   }
 
@@ -113,7 +116,7 @@ class Filter {
    */
   matches(payload) {
     if (typeof payload === 'string') return this.native.matchesText(payload);
-    if (payload instanceof Uint8Array) return this.native.matches(payload);
+    if (types.isUint8Array(payload)) return this.native.matches(payload);
     this.#root ??= Node.tree(this.native.fields());
     const text = textOf(this.#root, payload);
     return text === undefined ? this.isAll : this.native.matchesText(text);
@@ -148,12 +151,18 @@ const NONE = Object.freeze([]);
 
 /** @param {unknown} where */
 function compiledFrom(where) {
-  if (typeof where === 'string') return rethrown(() => compileFilter(where));
+  if (typeof where === 'string') return rethrown(() => NativeTemplate.compile(where));
   if (where === null || typeof where !== 'object' || Array.isArray(where)) {
     throw typeError(FILTER.code, `filter: an object such as { id: 42 }, JSON text, or a Filter, not ${described(where)}`);
   }
+  if (described(where) === 'a Filter') {
+    throw typeError(
+      FILTER.code,
+      'filter: it is a Filter of another copy of distributary, which this one cannot read: have the package installed once',
+    );
+  }
   const text = jsonText(where, FILTER);
-  return rethrown(() => compileFilter(text));
+  return rethrown(() => NativeTemplate.compile(text));
 }
 
 /**
@@ -168,9 +177,20 @@ function variablesText(names, values) {
     const value = Object.hasOwn(values, name) ? values[name] : undefined;
     if (value === undefined) continue;
     (Array.isArray(value) ? value : [value]).forEach((item) => checkInteger(name, item));
-    text += `${text && ','}${JSON.stringify(name)}:${jsonText(value, { ...VARIABLES, name: `variables.${name}` })}`;
+    text += `${text && ','}${JSON.stringify(name)}:${jsonText(wellFormed(value), { ...VARIABLES, name: `variables.${name}` })}`;
   }
   return `{${text}}`;
+}
+
+/**
+ * A value without lone surrogates, as they are not found in a payload either.
+ *
+ * @param {any} value
+ * @returns {any}
+ */
+function wellFormed(value) {
+  if (typeof value === 'string') return /** @type {any} */ (value).toWellFormed();
+  return Array.isArray(value) ? value.map(wellFormed) : value;
 }
 
 /**

@@ -2,15 +2,13 @@
 
 // The hub: where events are published and asked for.
 
-const { types } = require('node:util');
-
 const check = require('./check');
 const { Delivery } = require('./delivery');
 const { described, DistributaryError, fromNative, typeError } = require('./errors');
-const { jsonText } = require('./json-text');
 const { laneOf, rung } = require('./lane');
 const { listen } = require('./listener');
 const { NativeHub } = require('./native');
+const { toContent } = require('./payload');
 const { pipe, pipeStats } = require('./pipe');
 const { OVERFLOWS, parseBudget } = require('./selector');
 const { disposable, subscribe } = require('./subscription');
@@ -18,6 +16,8 @@ const { disposable, subscribe } = require('./subscription');
 /** How this loop is served: not of the hub, but of each loop that has it. */
 const LOOP = ['slice', 'shareFrom'];
 const OPTIONS = ['overflow', 'budget', 'bytes', 'history', 'topicCounters', 'strictFilters', ...LOOP];
+
+const PUBLISH = 'hub.publish(topic, payload, options)';
 
 const SLICE = 4;
 const SHARE_FROM = 64 << 10;
@@ -27,6 +27,8 @@ const written = new Float64Array(9);
 const RUNG = 3;
 /** What there is to say of an event that nobody wanted. */
 const nothing = new Float64Array(written.length);
+
+const NO_BYTES = new Uint8Array();
 
 /** Buffers that can be given away. @type {WeakSet<ArrayBufferLike>} */
 const allocated = new WeakSet();
@@ -130,9 +132,11 @@ class Hub {
     if (typeof topic !== 'string') {
       throw typeError('ERR_BAD_TOPIC', `hub.publish(topic, payload): the topic is a string, not ${described(topic)}`);
     }
-    const content = toContent(payload);
+    // Options first: looking at them may run code that does something to the payload.
+    const extras = options === undefined ? undefined : publishOptions(options);
+    const content = toContent(payload, 'payload');
     try {
-      if (options !== undefined) this.#publishWith(topic, content, options);
+      if (extras !== undefined) this.#publishWith(topic, content, extras);
       else if (!this.#publishPlain(topic, content)) return new Delivery(nothing);
     } catch (error) {
       throw fromNative(error);
@@ -160,29 +164,25 @@ class Hub {
   /**
    * @param {string} topic
    * @param {string | Uint8Array} content
-   * @param {unknown} options
+   * @param {ReturnType<typeof publishOptions>} extras
    */
-  #publishWith(topic, content, options) {
-    const where = 'hub.publish(topic, payload, options)';
-    const { attributes, key, transfer } = check.options(options, where, ['attributes', 'key', 'transfer']);
-    check.ofType(key, where, 'key', 'string');
-    check.ofType(transfer, where, 'transfer', 'boolean');
-    const { names, values } = toAttributes(attributes, where);
-    if (transfer !== true) {
+  #publishWith(topic, content, { key, names, values, transfer }) {
+    if (!transfer) {
       this.#native.publishWith(topic, content, key, names, values, written);
       return;
     }
-    const { buffer, byteOffset, byteLength } = typeof content === 'string' ? new Uint8Array() : content;
+    const { buffer, byteOffset, byteLength } = typeof content === 'string' ? NO_BYTES : content;
     if (!allocated.has(buffer)) {
-      throw typeError('ERR_BAD_PAYLOAD', `${where}: transfer takes a Buffer of Hub.allocate() that has not been published yet`);
+      throw typeError('ERR_BAD_PAYLOAD', `${PUBLISH}: transfer takes a Buffer of Hub.allocate() that has not been published yet`);
     }
+    // What is wrong is found before the memory is gone.
+    if (this.closed) throw new DistributaryError('ERR_CLOSED', 'the hub is closed: make a new one');
     const memory = /** @type {ArrayBuffer} */ (buffer);
     if (!this.#native.publishTaken(topic, memory, byteOffset, byteLength, key, names, values, written)) {
       // There is no external memory on this system: it is ordinary memory, and copied.
       this.#native.publishWith(topic, content, key, names, values, written);
       structuredClone(memory, { transfer: [memory] });
     }
-    allocated.delete(buffer);
   }
 
   /**
@@ -313,6 +313,14 @@ function hubOptions(given, where) {
   };
 }
 
+/** @param {unknown} options */
+function publishOptions(options) {
+  const { attributes, key, transfer } = check.options(options, PUBLISH, ['attributes', 'key', 'transfer']);
+  check.ofType(key, PUBLISH, 'key', 'string');
+  check.ofType(transfer, PUBLISH, 'transfer', 'boolean');
+  return { key, transfer: transfer === true, ...toAttributes(attributes, PUBLISH) };
+}
+
 /**
  * @param {unknown} history
  * @param {string} where
@@ -334,19 +342,6 @@ function rules(history, where) {
     }
     return { topics, keep: parseBudget(keep, where, name) ?? {} };
   });
-}
-
-/**
- * A payload as text or as bytes.
- *
- * @param {unknown} payload
- * @returns {string | Uint8Array}
- */
-function toContent(payload) {
-  if (typeof payload === 'string' || payload instanceof Uint8Array) return payload;
-  if (types.isAnyArrayBuffer(payload)) return new Uint8Array(payload);
-  if (ArrayBuffer.isView(payload)) return new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength);
-  return jsonText(payload, { code: 'ERR_BAD_PAYLOAD', name: 'payload' });
 }
 
 /**

@@ -137,15 +137,29 @@ class Writer {
 
   /** @param {Record<string, unknown>} fields */
   #fields(fields) {
-    if (this.#naming.strict && isOpaque(fields)) throw this.error(`${described(fields)} has no fields in JSON`);
+    const keys = Object.keys(fields);
+    if (this.#naming.strict) this.#beAllOf(fields, keys);
     let text = '';
-    for (const key of Object.keys(fields)) {
+    for (const key of keys) {
       this.#path.push(PLAIN.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`);
       const field = this.text(fields[key], key);
       if (field !== undefined) text += `${text && ','}${JSON.stringify(key)}:${field}`;
       this.#path.pop();
     }
     return `{${text}}`;
+  }
+
+  /**
+   * A strict text has all that an object holds: it is a plain one, and all its fields are of those that JSON has.
+   *
+   * @param {object} fields
+   * @param {string[]} keys
+   */
+  #beAllOf(fields, keys) {
+    if (!isPlain(fields)) throw this.error(`${described(fields)} is no plain object: what it holds may be left out of its JSON`);
+    if (Reflect.ownKeys(fields).length > keys.length) {
+      throw this.error('it has fields that JSON leaves out: a symbol names them, or they are not enumerable');
+    }
   }
 
   /**
@@ -168,13 +182,14 @@ class Writer {
 }
 
 /**
- * Whether something holds what it holds elsewhere than in fields.
+ * Whether an object is made of its own fields alone, in whichever realm: `{ … }`, or without a prototype.
  *
  * @param {object} value
  */
-function isOpaque(value) {
-  return types.isMap(value) || types.isSet(value) || types.isRegExp(value) || types.isPromise(value)
-    || types.isWeakMap(value) || types.isWeakSet(value) || types.isAnyArrayBuffer(value) || ArrayBuffer.isView(value);
+function isPlain(value) {
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype === null || prototype === Object.prototype) return true;
+  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'propertyIsEnumerable');
 }
 
 exports.jsonText = jsonText;

@@ -4,8 +4,7 @@
 //
 // The engine rings (a publisher on another thread through the doorbell, one on this thread by what publish returns),
 // the lane pulls. A *slice* is one turn of the loop: strides of deliveries, after each of which the microtasks run that
-// the consumers have started, until the time is up; then the loop gets its turn. How many deliveries a stride has is
-// fitted to their pace, so that consumers who take long do not make the slice long.
+// the consumers have started, until the time is up; then the loop gets its turn. See lib/pace.js for their lengths.
 //
 // Invariants:
 // - A consumer is called on the loop, inside a slice, never inside publish; after `leave` it is not called again.
@@ -13,17 +12,16 @@
 // - A slot is not used again before everything is out that names it.
 
 const { AsyncResource } = require('node:async_hooks');
-const { performance } = require('node:perf_hooks');
-const { setImmediate } = require('node:timers');
+const { setImmediate, setTimeout } = require('node:timers');
 
 const { Crossing, ROW } = require('./crossing');
-const { DistributaryError, fromNative } = require('./errors');
+const { DistributaryError, fromNative, rethrow } = require('./errors');
 const { NativeLane } = require('./native');
+const { Pace } = require('./pace');
 
-// The real ones, also where a test of somebody's puts its own clock in their place.
+// The real ones, also where a test of somebody's puts its own in their place.
 const { nextTick } = process;
 const { queueMicrotask } = globalThis;
-const now = performance.now.bind(performance);
 
 /**
  * Slices run outside of whatever has called publish: its AsyncLocalStorage is none of the subscribers' business, who get
@@ -55,9 +53,8 @@ const REASONS = /** @type {const} */ (['hub-closed', 'slow-consumer', 'failed'])
 
 /** Deliveries between two looks at the clock within a stride. */
 const LOOK = 8;
-/** The first stride of a slice, and the longest. */
-const FIRST_STRIDE = 32;
-const LONGEST_STRIDE = 256;
+/** Milliseconds after which is pulled again where memory was short. */
+const TRY_AGAIN = 50;
 
 /**
  * @typedef {import('./member').Member} Member
@@ -94,13 +91,9 @@ class Lane {
   /** @type {Crossing} */
   #crossing;
 
-  #slice;
+  #pace;
   #scheduled = false;
   #more = false;
-  #began = 0;
-  #stride = FIRST_STRIDE;
-  #strode = 0;
-  #strideBegan = 0;
   /** Who wants to be called at the end of the stride. @type {{ flush(): void }[]} */
   #flushing = [];
   /** Members with something held back who may go on. @type {Pausable[]} */
@@ -110,7 +103,7 @@ class Lane {
   constructor(hub) {
     const { slice, shareFrom } = hub.loop;
     this.hub = hub;
-    this.#slice = slice;
+    this.#pace = new Pace(slice);
     this.#native = new NativeLane(hub.native, bellOf(this));
     this.id = this.#native.id;
     this.#crossing = new Crossing(
@@ -145,6 +138,11 @@ class Lane {
     member.slot = slot;
     // Whoever starts in the past has something to do at once.
     if (options?.from !== undefined) this.ring();
+  }
+
+  /** Whether nothing is under way: all that has been announced is delivered, or waits for somebody to ask for it. */
+  get idle() {
+    return !this.#scheduled;
   }
 
   /** There may be something to do: a bell rang, publish says so, somebody gave credit. */
@@ -195,6 +193,35 @@ class Lane {
   }
 
   /**
+   * Throws what would go wrong with some of these names, so that either all are added or none.
+   *
+   * @param {string[]} topics
+   * @param {string[]} patterns
+   */
+  checkNames(topics, patterns) {
+    try {
+      this.#native.checkNames(topics, patterns);
+    } catch (error) {
+      throw fromNative(error);
+    }
+  }
+
+  /**
+   * Throws if nothing were left to a member without these names.
+   *
+   * @param {Member} member
+   * @param {string[]} topics
+   * @param {string[]} patterns
+   */
+  checkRest({ slot }, topics, patterns) {
+    try {
+      if (slot >= 0) this.#native.checkRest(slot, topics, patterns);
+    } catch (error) {
+      throw fromNative(error);
+    }
+  }
+
+  /**
    * Changes a member's names, one after the other. How many changes there were.
    *
    * @param {Member} member
@@ -232,7 +259,8 @@ class Lane {
     const out = this.#out;
     for (let at = this.#next; at < this.#count; at += 2) {
       if (out[PAIRS + at] !== slot) continue;
-      if (!this.#native.covers(slot, this.#crossing.at(out[PAIRS + at + 1]).topic)) out[PAIRS + at] = NOBODY;
+      const event = this.#crossing.at(out[PAIRS + at + 1]);
+      if (event !== undefined && !this.#native.covers(slot, event.topic)) out[PAIRS + at] = NOBODY;
     }
     member.sift((event) => this.#native.covers(slot, event.topic));
   }
@@ -250,6 +278,15 @@ class Lane {
       this.#native.resume(slot);
       this.ring();
     }
+  }
+
+  /**
+   * Takes back what credit a member has left: it asks again when it wants more.
+   *
+   * @param {Member} member
+   */
+  revoke({ slot }) {
+    if (slot >= 0 && this.#credit[slot] < HELD) this.#credit[slot] = 0;
   }
 
   /**
@@ -305,25 +342,22 @@ class Lane {
   /** One slice. */
   #serve() {
     this.turn += 1;
-    this.#began = now();
-    if (this.#stride > FIRST_STRIDE) this.#stride = FIRST_STRIDE;
+    this.#pace.beginSlice();
     this.#work();
   }
 
   /** One stride. */
   #work() {
-    this.#strideBegan = now();
-    const end = this.#began + this.#slice;
-    let left = this.#stride;
+    const pace = this.#pace;
+    pace.beginStride();
     do {
       if (this.#resumed.length > 0) {
         this.#passHeld();
-        left -= 1;
-      } else if (this.#next < this.#count) left -= this.#dispatch(Math.min(left, LOOK));
+        pace.left -= 1;
+      } else if (this.#next < this.#count) pace.left -= this.#dispatch(Math.min(pace.left, LOOK));
       else if (this.#more) this.#tryToPull();
       else break;
-    } while (left > 0 && now() < end);
-    this.#strode = this.#stride - left;
+    } while (pace.left > 0 && !pace.isOver);
     if (this.#flushing.length > 0) this.#flush();
     if (this.#next === this.#count && !this.#more && this.#resumed.length === 0) this.#rest();
     else queueMicrotask(this.#afterMicrotasks);
@@ -333,16 +367,8 @@ class Lane {
   #afterMicrotasks = () => nextTick(this.#goOn);
 
   #goOn = () => {
-    const time = now();
-    if (time - this.#began >= this.#slice) {
-      setImmediate(this.#begin);
-      return;
-    }
-    // What takes an eighth of the slice at this pace, and no more than twice as many.
-    const took = Math.max(time - this.#strideBegan, 0.001);
-    const fits = Math.floor((this.#strode * this.#slice) / 8 / took);
-    this.#stride = Math.max(1, Math.min(fits, 2 * this.#stride, LONGEST_STRIDE));
-    this.#work();
+    if (this.#pace.next()) this.#work();
+    else setImmediate(this.#begin);
   };
 
   /** Nothing is under way any more. */
@@ -351,14 +377,18 @@ class Lane {
     if (this.#keepers === 0) pinned.delete(this);
   }
 
-  /** Memory may be short. The lane is not lost for it: it goes on with the next bell. */
+  /** Memory may be short. The lane is not lost for it: no bell rings before all is pulled, so it rings itself. */
   #tryToPull() {
     try {
       this.#pull();
     } catch (error) {
+      this.#more = false;
+      setTimeout(this.#again, TRY_AGAIN).unref();
       rethrow(error);
     }
   }
+
+  #again = () => this.ring();
 
   #pull() {
     const out = this.#out;
@@ -367,6 +397,8 @@ class Lane {
     this.#more = false;
     this.#next = 0;
     this.#count = 0;
+    // Somebody's transfer has taken it away: what it holds is lost to all, but not what is still to come.
+    if (crossing.slab.length < crossing.used) crossing.renew(0);
     const flags = this.#native.pull(out, this.#credit, crossing.slab, crossing.used);
     if (out[1] > 0) crossing.take(out, ROWS, out[1], out[2], out[4]);
     this.#flags = flags;
@@ -405,7 +437,9 @@ class Lane {
       if (member === undefined) continue;
       try {
         if (whom < CLOSED) {
-          if (!member.deliver(this.#crossing.at(what))) this.#stall(/** @type {Pausable} */ (member));
+          const event = this.#crossing.at(what);
+          if (event === undefined) member.lagged(1);
+          else if (!member.deliver(event)) this.#stall(/** @type {Pausable} */ (member));
         } else if (whom & LAGGED) {
           member.lagged(what);
         } else {
@@ -448,7 +482,13 @@ class Lane {
   #flush() {
     const flushing = this.#flushing;
     this.#flushing = [];
-    for (const consumer of flushing) consumer.flush();
+    for (const consumer of flushing) {
+      try {
+        consumer.flush();
+      } catch (error) {
+        rethrow(error);
+      }
+    }
   }
 }
 
@@ -461,17 +501,6 @@ class Lane {
 function bellOf(lane) {
   const self = new WeakRef(lane);
   return () => self.deref()?.ring();
-}
-
-/**
- * A consumer's error is not the lane's: it reaches the process as one of an event listener would.
- *
- * @param {unknown} error
- */
-function rethrow(error) {
-  nextTick(() => {
-    throw error;
-  });
 }
 
 /** @type {WeakMap<import('./hub').Hub, Lane>} */

@@ -2,8 +2,9 @@
 
 // A subscription that calls back.
 
+const { onAbort } = require('./aborting');
 const check = require('./check');
-const { described, typeError } = require('./errors');
+const { described, rethrow, typeError } = require('./errors');
 const { Member } = require('./member');
 const { parseSelector } = require('./selector');
 const { disposable } = require('./subscription');
@@ -22,7 +23,8 @@ class Caller extends Member {
   how = null;
   #handler;
   #options;
-  #abort;
+  /** Stops listening to the signal. @type {(() => void) | undefined} */
+  #unlisten;
 
   /**
    * @param {import('./lane').Lane} lane
@@ -36,15 +38,14 @@ class Caller extends Member {
     this.#options = options;
     lane.enter(selector, this, Infinity);
     lane.pin(this, true);
-    this.#abort = () => this.end('aborted');
-    options.signal?.addEventListener('abort', this.#abort, { once: true });
+    if (options.signal !== undefined) this.#unlisten = onAbort(options.signal, () => this.end('aborted'));
   }
 
   /** @param {Event} event @override */
   deliver(event) {
     try {
       const result = this.#handler(event);
-      if (this.#options.onError !== undefined && result instanceof Promise) result.catch(this.#options.onError);
+      if (this.#options.onError !== undefined && isThenable(result)) result.then(undefined, this.#options.onError);
     } catch (error) {
       this.#report(error);
     }
@@ -72,7 +73,7 @@ class Caller extends Member {
   closed(reason) {
     if (this.how !== null) return;
     this.how = Object.freeze({ reason });
-    this.#options.signal?.removeEventListener('abort', this.#abort);
+    this.#unlisten?.();
     try {
       this.#options.onClose?.(this.how);
     } catch (error) {
@@ -89,14 +90,17 @@ class Caller extends Member {
   /** @param {unknown} error */
   #report(error) {
     const { onError } = this.#options;
-    if (onError === undefined) {
-      process.nextTick(() => {
-        throw error;
-      });
-    } else {
-      onError(error);
-    }
+    if (onError === undefined) rethrow(error);
+    else onError(error);
   }
+}
+
+/**
+ * @param {unknown} value
+ * @returns {value is PromiseLike<unknown>}
+ */
+function isThenable(value) {
+  return value !== null && typeof value === 'object' && typeof (/** @type {any} */ (value).then) === 'function';
 }
 
 class Listener {

@@ -58,24 +58,26 @@ class Member {
   }
 
   /**
-   * Adds topics or patterns; in force when this returns. How many were not there already.
+   * Adds topics or patterns, all or none; in force when this returns. How many were not there already.
    *
    * @param {Names} names
    * @param {string} where the call, for errors
    */
   add(names, where) {
     const { topics, patterns } = parseNames(names, where);
+    this.lane.checkNames(topics, patterns);
     return this.addTopics(topics) + this.addPatterns(patterns);
   }
 
   /**
-   * Removes topics or patterns. How many were there.
+   * Removes topics or patterns, all or none. How many were there.
    *
    * @param {Names} names
    * @param {string} where the call, for errors
    */
   remove(names, where) {
     const { topics, patterns } = parseNames(names, where);
+    this.lane.checkRest(this, topics, patterns);
     return this.removeTopics(topics) + this.removePatterns(patterns);
   }
 

@@ -6,6 +6,7 @@
 // all taps in slices, so that the loop hears of closed sockets while a large event is going out. What is here reads the
 // options and is the handle.
 
+const { onAbort } = require('./aborting');
 const check = require('./check');
 const { DistributaryError, described, typeError } = require('./errors');
 const { laneOf } = require('./lane');
@@ -125,7 +126,7 @@ function pipe(hub, selector, socket, options) {
   // The client may have gone while the application was looking it up: that is no mistake.
   if (outlet.queued === GONE) tap.end('socket-closed');
   else tap.begin(parsed);
-  if (signal && !tap.ended) endAtAbort(tap, signal);
+  if (signal && !tap.ended) tap.after(onAbort(signal, () => tap.end('aborted')));
   return new Pipe(tap, outlet.socket);
 }
 
@@ -166,6 +167,9 @@ function outletOf(socket) {
   if (socket !== null && typeof socket === 'object') {
     const outlet = Outlet.of(socket);
     if (outlet) return outlet;
+    if (!Object.isExtensible(socket)) {
+      throw typeError('ERR_BAD_SOCKET', `${WHERE}: the socket is frozen, and something has to be kept with it`);
+    }
     if (isWebSocket(socket)) {
       if (!isConnecting(socket)) return new WebSocketOutlet(socket);
       throw typeError('ERR_BAD_SOCKET', `${WHERE}: the WebSocket is still connecting: pipe to it once it is open`);
@@ -176,16 +180,6 @@ function outletOf(socket) {
     }
   }
   throw typeError('ERR_BAD_SOCKET', `${WHERE}: the socket is a WebSocket of 'ws' or a Writable, not ${described(socket)}`);
-}
-
-/**
- * @param {Tap} tap
- * @param {AbortSignal} signal
- */
-function endAtAbort(tap, signal) {
-  const abort = () => tap.end('aborted');
-  signal.addEventListener('abort', abort, { once: true });
-  tap.after(() => signal.removeEventListener('abort', abort));
 }
 
 /** @param {Hub} hub */

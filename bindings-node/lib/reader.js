@@ -3,7 +3,8 @@
 // The inside of a subscription that is pulled from: what has come, and who waits.
 //
 // What it may take off the engine is bounded by its credit: one event, doubling while it empties its queue within the
-// slice that filled it, so that what a stalled reader does not read stays in the engine, under its policy and budget.
+// slice that filled it. Whatever comes while nobody waits takes the rest of the credit back, so that what a stalled
+// reader does not read stays in the engine, under its policy and budget.
 // There are many readers and most of them wait, so one that waits is as small as it can be: whatever is needed now and
 // then is made then.
 //
@@ -12,10 +13,12 @@
 // - Things come out in the order in which they came: events, what was missed, the end.
 // - After `end`, no event comes out, and all who wait are answered.
 
+const { onAbort } = require('./aborting');
 const { Backlog } = require('./backlog');
 const { DistributaryError } = require('./errors');
 const { LaggedError } = require('./lagged');
 const { Member } = require('./member');
+const { Queue } = require('./queue');
 
 /** The most events that are taken off the engine before they are asked for. */
 const MOST_CREDIT = 64;
@@ -73,7 +76,7 @@ class Reader extends Member {
   #owner;
   /** Never empty. @type {Backlog | undefined} */
   #queue;
-  /** @type {Waiter | Waiter[] | undefined} */
+  /** One alone, or more in a queue that is never empty. @type {Waiter | Queue<Waiter> | undefined} */
   #waiting;
   /** @type {OnLag} */
   #onLag;
@@ -94,9 +97,7 @@ class Reader extends Member {
     this.#onLag = onLag;
     lane.enter(selector, this, 0);
     if (signal === undefined) return;
-    const abort = () => this.end('aborted', signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
-    this.#rarely.unlisten = () => signal.removeEventListener('abort', abort);
+    this.#rarely.unlisten = onAbort(signal, () => this.end('aborted', signal.reason));
   }
 
   get #rarely() {
@@ -134,28 +135,38 @@ class Reader extends Member {
   sift(wanted) {
     this.#queue?.sift(wanted);
     if (this.#queue?.length === 0) this.#queue = undefined;
+    // What was taken back may have been all that it had credit for.
+    if (this.#waiting !== undefined && this.#queue === undefined) this.#ask();
   }
 
   /** Answers those who wait, as far as there is something for them. */
   flush() {
     while (this.#waiting !== undefined) {
-      const waiting = this.#waiting;
-      const waiter = Array.isArray(waiting) ? waiting[0] : waiting;
-      const batch = waiter instanceof BatchWaiter;
-      const result = this.#take(batch ? waiter.max : 0);
+      const waiter = this.#firstWaiter;
+      const isBatch = waiter instanceof BatchWaiter;
+      const result = this.#take(isBatch ? waiter.max : 0);
       if (result === undefined) {
         this.#ask();
         return;
       }
-      if (Array.isArray(waiting) && waiting.length > 1) waiting.shift();
+      // Whoever was told of a lag may have ended it all: then this one has been answered.
+      if (this.#firstWaiter !== waiter) continue;
+      if (this.#waiting instanceof Queue && this.#waiting.length > 1) this.#waiting.shift();
       else this.#stopWaiting();
-      if (batch) waiter.resolve(result);
-      else waiter(result);
+      if (isBatch) {
+        if (this.#waiting === undefined) this.lane.revoke(this);
+        waiter.resolve(result);
+      } else /** @type {(result: any) => void} */ (waiter)(result);
     }
+  }
+
+  get #firstWaiter() {
+    return this.#waiting instanceof Queue ? this.#waiting.first : this.#waiting;
   }
 
   /** @param {Event | number} item */
   #enqueue(item) {
+    if (this.#waiting === undefined) this.lane.revoke(this);
     if (this.#queue !== undefined) {
       this.#queue.push(item);
       return;
@@ -216,12 +227,11 @@ class Reader extends Member {
       this.#waiting = waiter;
       this.#owner = owner;
       this.lane.pin(this, true);
-    } else if (Array.isArray(waiting)) {
+    } else if (waiting instanceof Queue) {
       waiting.push(waiter);
     } else {
-      this.#waiting = [waiting, waiter];
+      this.#waiting = new Queue(waiting, waiter);
     }
-    this.#ask();
   }
 
   #stopWaiting() {
@@ -234,13 +244,13 @@ class Reader extends Member {
   #ask() {
     if (this.slot < 0) return;
     const waiting = this.#waiting;
-    const first = Array.isArray(waiting) ? waiting[0] : waiting;
+    const first = this.#firstWaiter;
     if (first instanceof BatchWaiter) {
       this.lane.grant(this, first.max);
       return;
     }
     this.#credit = this.#turn === this.lane.turn ? Math.min(2 * this.#credit, MOST_CREDIT) : 1;
-    this.lane.grant(this, Array.isArray(waiting) ? Math.max(this.#credit, waiting.length) : this.#credit);
+    this.lane.grant(this, waiting instanceof Queue ? Math.max(this.#credit, waiting.length) : this.#credit);
   }
 
   /**
@@ -266,12 +276,17 @@ class Reader extends Member {
    * @returns {Promise<any>}
    */
   next(max, owner) {
-    if (this.#waiting === undefined) {
+    const isFirst = this.#waiting === undefined;
+    // Before somebody is told of a lag, this one has its place: they may ask for the next event.
+    const isTold = typeof this.#queue?.first === 'number';
+    if (isFirst && !isTold) {
       const result = this.#take(max);
       if (result !== undefined) return Promise.resolve(result);
     }
     const promise = new Promise(capture);
     this.#wait(max === 0 ? captured : new BatchWaiter(captured, max), owner);
+    if (isFirst && isTold) this.flush();
+    else this.#ask();
     return promise;
   }
 

@@ -36,9 +36,13 @@ function parseSelector(selector, options, where, others = []) {
     return { topics: [selector], patterns: [], filter: undefined, options: undefined, rest: {} };
   }
   const known = [...SELECTING, ...others];
-  const beside = check.options(options, where, known);
-  /** @type {Record<string, any>} */
-  const given = isNames(selector) ? { topics: selector, ...beside } : { ...selecting(selector, where, known), ...beside };
+  const given = isNames(selector) ? { topics: selector } : selecting(selector, where, known);
+  for (const [name, value] of Object.entries(check.read(options, where, known))) {
+    if (given[name] !== undefined) {
+      throw typeError('ERR_BAD_OPTION', `${where}: ${name} is given twice, with the topics and beside them: give it once`);
+    }
+    given[name] = value;
+  }
   const filter = Filter.from(given.where, given.variables);
   return {
     topics: names(given.topics, where, 'topics'),
@@ -70,6 +74,7 @@ function parseNames(given, where) {
  * @param {unknown} selector
  * @param {string} where
  * @param {readonly string[]} known
+ * @returns {Record<string, any>}
  */
 function selecting(selector, where, known) {
   if (selector === null || typeof selector !== 'object') {
@@ -78,7 +83,7 @@ function selecting(selector, where, known) {
       `${where}: a topic, a list of topics, or { topics, patterns, where }, not ${described(selector)}`,
     );
   }
-  return check.options(selector, where, known);
+  return check.read(selector, where, known);
 }
 
 /**
@@ -98,7 +103,8 @@ function names(given, where, what) {
       throw typeError('ERR_BAD_SELECTOR', `${where}: ${what} holds strings, not ${described(name)}`);
     }
   }
-  return list;
+  // The native half does not look through a Proxy.
+  return [...list];
 }
 
 /**

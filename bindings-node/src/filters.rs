@@ -30,15 +30,6 @@ pub struct NativeTemplate {
     template: Template,
 }
 
-/// Compiles a text, or finds it compiled.
-#[napi(catch_unwind)]
-pub(crate) fn compile_filter(text: String) -> Result<Either<NativeFilter, NativeTemplate>> {
-    Ok(match TEMPLATES.compile(text)? {
-        Compiled::Filter(filter) => Either::A(NativeFilter { filter }),
-        Compiled::Template(template) => Either::B(NativeTemplate { template }),
-    })
-}
-
 impl NativeFilter {
     /// The filter itself.
     pub(crate) fn filter(&self) -> &Filter {
@@ -98,6 +89,15 @@ impl NativeFilter {
 
 #[napi]
 impl NativeTemplate {
+    /// Compiles a text, or finds it compiled: a filter, or the template of one if it has variables.
+    #[napi(catch_unwind)]
+    pub fn compile(text: String) -> Result<Either<NativeFilter, NativeTemplate>> {
+        Ok(match TEMPLATES.compile(text)? {
+            Compiled::Filter(filter) => Either::A(NativeFilter { filter }),
+            Compiled::Template(template) => Either::B(NativeTemplate { template }),
+        })
+    }
+
     /// The names of the variables, each once, in alphabetical order.
     #[napi(getter, catch_unwind)]
     pub fn variables(&self) -> Vec<&str> {

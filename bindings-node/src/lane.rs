@@ -133,6 +133,36 @@ impl NativeLane {
         })
     }
 
+    /// Whether names can be added to a member, all of them. Nothing is done.
+    #[napi(catch_unwind)]
+    pub fn check_names(&self, topics: Vec<String>, patterns: Vec<String>) -> Result<()> {
+        match (&*topics, &*patterns) {
+            ([], []) => Ok(()),
+            (topics, patterns) => selector(topics, patterns).map(drop),
+        }
+    }
+
+    /// Whether names can be removed from a member, all of them. Nothing is done.
+    #[napi(catch_unwind)]
+    pub fn check_rest(&self, slot: u32, topics: Vec<String>, patterns: Vec<String>) -> Result<()> {
+        let Some(selector) = self.selector(slot) else {
+            return Ok(());
+        };
+        let left = |name: &str, removed: &[String]| !removed.iter().any(|it| it == name);
+        let any = selector
+            .named_topics()
+            .any(|topic| left(topic.as_str(), &topics))
+            || selector
+                .named_patterns()
+                .any(|pattern| left(pattern.as_str(), &patterns));
+        match any {
+            true => Ok(()),
+            false => Err(subscribe_error(SubscribeError::Selector(
+                SelectorError::Empty,
+            ))),
+        }
+    }
+
     /// Adds a name to a member, or removes it. False when it was there already, or was not.
     /// The lane has to be pulled after it.
     #[napi(catch_unwind)]

@@ -13,7 +13,7 @@ const SPREAD = 10_000;
  *
  * @typedef {object} Shape
  * @property {any} where
- * @property {(i: number) => Record<string, unknown>} variables
+ * @property {(i: number) => import('distributary').Variables} variables
  * @property {(event: any, v: any) => boolean} admits
  */
 

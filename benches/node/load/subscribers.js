@@ -13,7 +13,7 @@ const TOPIC = 'documents';
  * @typedef {object} Subscriber
  * @property {number} number
  * @property {any} where the filter, in distributary's words
- * @property {Record<string, unknown>} variables
+ * @property {import('distributary').Variables} variables
  * @property {(event: any) => boolean} admits the same as a closure
  */
 

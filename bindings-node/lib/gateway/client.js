@@ -4,7 +4,7 @@
 // the connection, and then does nothing.
 
 const { described, typeError } = require('../errors');
-const { jsonText } = require('../json-text');
+const { toContent } = require('../payload');
 const { called } = require('./called');
 const { wanted } = require('./wanted');
 
@@ -34,9 +34,8 @@ class Client {
    * @param {unknown} message
    */
   send(message) {
-    if (typeof message === 'string') return this.#native.sendText(this.id, message);
-    if (message instanceof Uint8Array) return this.#native.sendBytes(this.id, message);
-    return this.#native.sendText(this.id, jsonText(message, { code: 'ERR_BAD_PAYLOAD', name: 'message' }));
+    const content = toContent(message, 'message');
+    return typeof content === 'string' ? this.#native.sendText(this.id, content) : this.#native.sendBytes(this.id, content);
   }
 
   /**

@@ -10,7 +10,7 @@
 // - Nothing that the application's functions throw comes out of here. It is reported, and whoever asked gets a plain no.
 // - Every question that is still asked gets one answer.
 
-const { DistributaryError } = require('../errors');
+const { detailOf, DistributaryError, rethrow } = require('../errors');
 const { called } = require('./called');
 const { Client } = require('./client');
 const { Request } = require('./request');
@@ -89,7 +89,7 @@ class Desk {
       const number = this.#latestOperation;
       this.#operations.set(number, (failure) => (failure === undefined ? resolve() : reject(failure)));
       try {
-        begin(number);
+        called(() => begin(number));
       } catch (error) {
         this.#operations.delete(number);
         reject(error);
@@ -107,16 +107,27 @@ class Desk {
 
   #turn = () => {
     this.#turning = true;
+    let isMore = true;
+    try {
+      isMore = this.#work();
+    } catch (error) {
+      // The next calls are served all the same: nobody would ring for them again.
+      rethrow(error);
+    } finally {
+      if (isMore) setImmediate(this.#turn);
+      else this.#turning = false;
+    }
+  };
+
+  /** Serves calls for a slice of time. Whether there is more to do. */
+  #work() {
     const until = performance.now() + SLICE;
     do {
-      if (this.#at === this.#calls.length && !this.#take()) {
-        this.#turning = false;
-        return;
-      }
+      if (this.#at === this.#calls.length && !this.#take()) return false;
       this.#serve();
     } while (performance.now() < until);
-    setImmediate(this.#turn);
-  };
+    return true;
+  }
 
   /** Whether there was anything. */
   #take() {
@@ -162,6 +173,7 @@ class Desk {
         this.#at += 4;
         return this.#done(calls[at + 1], calls[at + 2], calls[at + 3]);
       default:
+        this.#at = calls.length;
         throw new Error(`the native half calls for ${calls[at]}, which is not known: build it again`);
     }
   }
@@ -338,18 +350,15 @@ class Desk {
    */
   #report(error, where) {
     if (this.#hooks.onError === undefined) {
-      const detail = error instanceof Error ? error.stack : String(error);
       const message = `gateway: \`${where.hook}\` failed, and there is no \`onError\` to be told`;
-      process.emitWarning(message, { type: 'DistributaryWarning', code: 'ERR_HOOK', detail });
+      process.emitWarning(message, { type: 'DistributaryWarning', code: 'ERR_HOOK', detail: detailOf(error) });
       return;
     }
     try {
       this.#hooks.onError(error, where);
     } catch (thrown) {
       // There is nobody left to tell but the process.
-      process.nextTick(() => {
-        throw thrown;
-      });
+      rethrow(thrown);
     }
   }
 }

@@ -2,6 +2,8 @@
 
 // What a client asks before it is let in. Read lazily: most applications look at a token and nothing else.
 
+const { described, typeError } = require('../errors');
+
 /** The request of a client that wants to be let in. */
 class Request {
   /** @type {string[]} names and values in turn */
@@ -48,6 +50,9 @@ class Request {
 
   /** @param {string} name */
   header(name) {
+    if (typeof name !== 'string') {
+      throw typeError('ERR_BAD_OPTION', `request.header(name): the name is a text, not ${described(name)}`);
+    }
     return this.headers[name.toLowerCase()];
   }
 

@@ -149,7 +149,11 @@ function headers(given, where) {
   }
   const pairs = Symbol.iterator in given ? [.../** @type {Iterable<[string, unknown]>} */ (given)] : Object.entries(given);
   const flat = [];
-  for (const [name, values] of pairs) {
+  for (const pair of pairs) {
+    if (!Array.isArray(pair) || pair.length !== 2) {
+      throw typeError(CODE, `${where}: headers is a list of pairs of a name and a value, and one is ${described(pair)}`);
+    }
+    const [name, values] = pair;
     for (const value of Array.isArray(values) ? values : [values]) {
       if (typeof name !== 'string' || (typeof value !== 'string' && typeof value !== 'number')) {
         throw typeError(CODE, `${where}: headers: the value of ${described(name)} is a text, not ${described(value)}`);

@@ -17,14 +17,17 @@ const { FirstError } = require('./first-error');
 const NOBODY = Object.freeze([]);
 
 class Audience {
-  /** @type {Promise<void> | null} until the subscription to the trigger itself stands; it stays if that fails */
-  pending = null;
   /** @type {Set<Subscription>} those without a filter */
   #all = new Set();
   /** @type {Matcher<Subscription> | null} those with one */
   #matcher = null;
   /** The id of who joined last. */
   #last = -1;
+
+  /** @param {string} name of the trigger */
+  constructor(name) {
+    this.name = name;
+  }
 
   get size() {
     return this.#all.size + (this.#matcher?.size ?? 0);
@@ -54,19 +57,32 @@ class Audience {
   }
 
   /**
-   * Those whose filter a payload satisfies.
+   * Somebody has joined.
+   *
+   * @returns {Promise<void> | null} until the trigger itself is subscribed to; null if it is
+   */
+  standing() {
+    return null;
+  }
+
+  /** The last one has left. */
+  vacated() {}
+
+  /**
+   * Those whose filter a payload satisfies. Bytes are JSON text, as they are to a filter by itself.
    *
    * @param {any} payload
    * @returns {readonly Subscription[]}
    */
   match(payload) {
+    if (payload instanceof Uint8Array) return this.matchBytes(payload);
     return this.#matcher === null ? NOBODY : /** @type {Subscription[]} */ (this.#matcher.match(payload));
   }
 
   /**
    * The same for a message as it came, without reading more of it than the filters name.
    *
-   * @param {Buffer | string} message
+   * @param {Uint8Array | string} message
    * @returns {readonly Subscription[]}
    */
   matchBytes(message) {

@@ -83,8 +83,7 @@ class Latest {
    * @returns {Message | undefined} the one that this one replaced
    */
   push(message) {
-    // A message without a key is its own key.
-    const key = (message.failed ? undefined : this.#keyOf(message.payload)) ?? message;
+    const key = this.#key(message);
     const older = this.#messages.get(key);
     if (older !== undefined) this.#messages.delete(key);
     this.#messages.set(key, message);
@@ -102,6 +101,16 @@ class Latest {
 
   clear() {
     this.#messages.clear();
+  }
+
+  /** A message without a key is its own key; so is one that the function for keys cannot read. @param {Message} message */
+  #key(message) {
+    if (message.failed) return message;
+    try {
+      return this.#keyOf(message.payload) ?? message;
+    } catch {
+      return message;
+    }
   }
 }
 

@@ -3,7 +3,10 @@
 // An iterator that is promised and can be read already.
 //
 // What withFilter() returns was an iterator in graphql-subscriptions 2 and is the promise of one in 3. This is the
-// promise, with the methods of the iterator on it: callers of either kind go on working.
+// promise, with the methods of the iterator on it: callers of either kind go on working. Those for 2 also put methods of
+// their own on it, to clean up in return(): then the promise is one of an iterator that has these.
+
+const METHODS = ['next', 'return', 'throw'];
 
 /** @extends {Promise<any>} */
 class Coming extends Promise {
@@ -36,7 +39,18 @@ class Coming extends Promise {
    * @param {any} value
    */
   static unwrapped(value) {
-    return value instanceof Coming ? (value.#iterator ?? value) : value;
+    return value instanceof Coming && !value.#isDecorated ? (value.#iterator ?? value) : value;
+  }
+
+  /**
+   * @override
+   * @param {any} [fulfilled]
+   * @param {any} [rejected]
+   * @returns {Promise<any>}
+   */
+  then(fulfilled, rejected) {
+    if (typeof fulfilled !== 'function') return super.then(fulfilled, rejected);
+    return super.then((iterator) => fulfilled(this.#isDecorated ? this.#decorated() : iterator), rejected);
   }
 
   /** @returns {Promise<IteratorResult<any>>} */
@@ -63,7 +77,22 @@ class Coming extends Promise {
    * @returns {Promise<any>}
    */
   #then(use) {
-    return this.#iterator !== null ? use(this.#iterator) : this.then(use);
+    return this.#iterator !== null ? use(this.#iterator) : super.then(use);
+  }
+
+  get #isDecorated() {
+    return METHODS.some((method) => Object.hasOwn(this, method));
+  }
+
+  #decorated() {
+    return {
+      next: () => this.next(),
+      return: () => this.return(),
+      throw: (/** @type {any} */ error) => this.throw(error),
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+    };
   }
 }
 

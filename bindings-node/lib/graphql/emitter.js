@@ -6,10 +6,17 @@
 // emitter how many listen is to get the number of subscriptions, as if each listened itself: `listenerCount` of an
 // emitter that carries such listeners adds the others.
 
-/** @typedef {{ addListener: Function, removeListener: Function, emit: Function, listenerCount?: Function }} Emitter */
+/**
+ * @typedef {object} Emitter
+ * @property {Function} addListener
+ * @property {Function} removeListener
+ * @property {Function} emit
+ * @property {(event: string) => Function[]} [listeners]
+ * @property {Function} [listenerCount]
+ */
 
-/** @type {WeakMap<object, Map<string, number>>} by emitter and event, how many more listen than are seen */
-const hidden = new WeakMap();
+/** @type {WeakMap<object, Map<string, Set<Tap>>>} by emitter and event, those that stand for more than themselves */
+const taps = new WeakMap();
 
 /**
  * Makes an emitter count hidden listeners, once.
@@ -17,15 +24,18 @@ const hidden = new WeakMap();
  * @param {any} emitter
  */
 function countHidden(emitter) {
-  if (hidden.has(emitter) || typeof emitter.listenerCount !== 'function') return;
-  /** @type {Map<string, number>} */
-  const extra = new Map();
-  hidden.set(emitter, extra);
+  if (taps.has(emitter) || typeof emitter.listenerCount !== 'function') return;
+  /** @type {Map<string, Set<Tap>>} */
+  const byEvent = new Map();
+  taps.set(emitter, byEvent);
   const seen = emitter.listenerCount;
   Object.defineProperty(emitter, 'listenerCount', {
     value: /** @this {any} @param {string} event @param {any[]} rest */ function listenerCount(event, ...rest) {
-      const count = seen.call(this, event, ...rest);
-      return count === 0 ? 0 : count + (extra.get(event) ?? 0);
+      let count = seen.call(this, event, ...rest);
+      // Asked about one function, an emitter tells how often that one listens.
+      if (count === 0 || rest.length > 0) return count;
+      for (const tap of byEvent.get(event) ?? []) count += tap.hidden;
+      return count;
     },
     writable: true,
     configurable: true,
@@ -39,8 +49,8 @@ class Tap {
   #event;
   #listener;
   #attached = true;
-  /** How many are not seen of those that it stands for. */
-  #hidden = 0;
+  /** How many more it stands for. */
+  #others = 0;
 
   /**
    * @param {Emitter} emitter
@@ -64,17 +74,29 @@ class Tap {
    */
   listensTo(emitter) {
     if (!this.#attached || this.#emitter !== emitter) return false;
-    return typeof emitter.listenerCount !== 'function' || emitter.listenerCount(this.#event) > 0;
+    return typeof emitter.listeners !== 'function' || emitter.listeners(this.#event).includes(this.#listener);
+  }
+
+  /** How many listen unseen, as long as it does. */
+  get hidden() {
+    return this.listensTo(this.#emitter) ? this.#others : 0;
   }
 
   /** How many it stands for beside itself. @param {number} others */
   hide(others) {
-    const extra = hidden.get(this.#emitter);
-    if (extra === undefined || !this.#attached) return;
-    const count = (extra.get(this.#event) ?? 0) + others - this.#hidden;
-    this.#hidden = others;
-    if (count === 0) extra.delete(this.#event);
-    else extra.set(this.#event, count);
+    const before = this.#others;
+    this.#others = others;
+    if (!this.#attached || (before > 0) === (others > 0)) return;
+    const byEvent = taps.get(this.#emitter);
+    const ofEvent = byEvent?.get(this.#event);
+    if (others === 0) {
+      ofEvent?.delete(this);
+      if (ofEvent?.size === 0) byEvent?.delete(this.#event);
+    } else if (ofEvent === undefined) {
+      byEvent?.set(this.#event, new Set([this]));
+    } else {
+      ofEvent.add(this);
+    }
   }
 
   detach() {

@@ -6,6 +6,11 @@
 // answer to one message the next ones wait for their turn, so that order holds and no subscription asks more than
 // one question at a time; they count against the budget of the iterator. Gates stand in a row: closures of nested
 // withFilter() calls are asked from the innermost on.
+//
+// A closure runs in the async context of who subscribed, whoever publishes: an AsyncLocalStorage that it reads holds
+// the user of the subscription.
+
+const { AsyncResource } = require('node:async_hooks');
 
 const { Ring } = require('./backlog');
 const { Failure } = require('./message');
@@ -23,6 +28,7 @@ class Gate {
   #inbox;
   /** @type {Gate | Inbox} */
   #next;
+  #subscriber = new AsyncResource('distributary.filter');
   /** Whether an answer is awaited. */
   #asking = false;
   /** @type {Ring<Message> | null} messages after the one that is asked about */
@@ -67,7 +73,14 @@ class Gate {
     if (message.failed) return this.#next.offer(message);
     let answer;
     try {
-      answer = this.#closure.call(undefined, message.payload, this.#args, this.#context, this.#info);
+      answer = this.#subscriber.runInAsyncScope(
+        this.#closure,
+        undefined,
+        message.payload,
+        this.#args,
+        this.#context,
+        this.#info,
+      );
     } catch (error) {
       return this.#next.offer(new Failure(error));
     }

@@ -159,14 +159,11 @@ class Inbox extends Subscription {
   overflow(events, bytes) {
     const limits = this.#limits;
     const info = { overflow: limits.overflow, triggers: this.#owner[NAMES], events, bytes };
-    try {
-      if (limits.overflow === 'disconnect') {
-        this.fail(tooSlow(limits, info));
-        this.#owner[LEAVE]();
-      }
-    } finally {
-      limits.report(info);
-    }
+    const { overflow } = limits;
+    if (overflow === 'disconnect') this.fail(tooSlow(info));
+    else if (overflow === 'end') this.discard();
+    if (this.ended) this.#owner[LEAVE]();
+    limits.report(info);
   }
 
   #queue() {
@@ -187,15 +184,14 @@ class Inbox extends Subscription {
 }
 
 /**
- * @param {import('./limits').Limits} limits
+ * It may be shown to the client: what its operator can do is in the process warning.
+ *
  * @param {{ events: number, bytes: number }} waiting
  */
-function tooSlow(limits, { events, bytes }) {
+function tooSlow({ events, bytes }) {
   return new DistributaryError(
     'ERR_SLOW_CONSUMER',
-    `this iterator was ended: it was not read as fast as messages came, and ${events} messages (about ${bytes} bytes) ` +
-      `waited, where its budget is ${limits.events} messages or ${limits.bytes} bytes. Read it faster, narrow it by a ` +
-      'filter, or set the options budget and overflow',
+    `this subscription was ended: it was too slow, ${events} messages (about ${bytes} bytes) waited`,
   );
 }
 

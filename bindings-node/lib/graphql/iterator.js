@@ -7,6 +7,7 @@
 // is made for it. With any other engine it goes through the public `subscribe`, by a callback that knows its
 // iterator, so that a `subscribe` that hands it on to ours comes to the same.
 
+const check = require('../check');
 const { described, typeError } = require('../errors');
 const { Filter } = require('../filter');
 const { FirstError } = require('./first-error');
@@ -15,6 +16,7 @@ const { Inbox, LEAVE, NAMES } = require('./inbox');
 const { limitsOf } = require('./limits');
 const { matches } = require('./matches');
 const { Message } = require('./message');
+const { SELF } = require('./self');
 const { Subscription } = require('./subscription');
 
 /** @typedef {import('./gate').Closure} Closure */
@@ -24,9 +26,16 @@ const { Subscription } = require('./subscription');
 const JOIN = Symbol('join');
 /** The `subscribe` that JOIN may be called in place of. */
 const STOCK = Symbol('stock subscribe');
+/** The options that an engine knows, if whatever else is given must be a mistake. */
+const KNOWN = Symbol('known options');
+
+const CALL = 'asyncIterator(triggers, options)';
 
 /** @type {Readonly<Record<string, any>>} */
 const NO_OPTIONS = Object.freeze({});
+
+/** Whether an engine is one of ours, and its `subscribe` too. @param {any} engine */
+const isStock = (engine) => engine[STOCK] !== undefined && engine.subscribe === engine[STOCK];
 
 /** @param {Inbox} inbox */
 const open = (inbox) => inbox.open();
@@ -86,10 +95,9 @@ class PubSubAsyncIterator {
   /** What it has to read; its first subscription too. */
   #inbox;
   #engine;
-  /** @type {Plan | null} what to subscribe to; null once it has begun or was ended */
-  #plan;
-  /** @type {Subscription | Subscription[] | Elsewhere | null} what it is subscribed to */
-  #joined = null;
+  /** @type {Plan | Subscription | Subscription[] | Elsewhere | null} what to subscribe to, then what it is subscribed to */
+  #joined;
+  [SELF] = this;
 
   /**
    * @param {any} engine
@@ -97,26 +105,29 @@ class PubSubAsyncIterator {
    * @param {any} [options]
    */
   constructor(engine, triggers, options) {
+    if (options && engine[KNOWN] && isStock(engine)) check.options(options, CALL, engine[KNOWN]);
     const plan = new Plan(triggers, options ?? NO_OPTIONS);
     this.#engine = engine;
-    this.#plan = plan;
-    this.#inbox = new Inbox(limitsOf(engine).with(plan.options, 'asyncIterator(triggers, options)'), this);
+    this.#joined = plan;
+    this.#inbox = new Inbox(limitsOf(engine).with(plan.options, CALL), this);
   }
 
   next() {
-    if (this.#plan !== null) this.#start(this.#plan);
-    return this.#inbox.take();
+    const self = this[SELF];
+    if (self.#joined instanceof Plan) self.#start(self.#joined);
+    return self.#inbox.take();
   }
 
   /** @returns {Promise<{ value: undefined, done: true }>} */
   return() {
+    const self = this[SELF];
     try {
-      const left = this.#leave();
+      const left = self.#leave();
       if (left !== undefined) return left.then(() => ({ value: undefined, done: true }));
     } catch (error) {
       return Promise.reject(error);
     } finally {
-      this.#inbox.discard();
+      self.#inbox.discard();
     }
     return Promise.resolve({ value: undefined, done: true });
   }
@@ -133,9 +144,13 @@ class PubSubAsyncIterator {
     return this;
   }
 
-  /** @internal the inbox gives up */
+  /** @internal the inbox gives up; an engine that will not be left has nobody to tell it to */
   [LEAVE]() {
-    this.#leave()?.catch(ignore);
+    try {
+      this.#leave()?.catch(ignore);
+    } catch {
+      // Whoever reads is told why it ends.
+    }
   }
 
   /** @internal */
@@ -147,8 +162,8 @@ class PubSubAsyncIterator {
 
   /** @param {Plan} plan */
   #start(plan) {
-    this.#plan = null;
-    if (this.#engine[STOCK] !== undefined && this.#engine.subscribe === this.#engine[STOCK]) this.#join(plan);
+    this.#joined = null;
+    if (isStock(this.#engine)) this.#join(plan);
     else this.#subscribe(plan);
   }
 
@@ -158,9 +173,8 @@ class PubSubAsyncIterator {
     /** @type {Promise<void>[] | null} */
     let pending = null;
     const join = (/** @type {Subscription} */ subscription, /** @type {string} */ trigger) => {
-      this.#engine[JOIN](subscription, trigger, options, filter);
-      const { audience } = subscription;
-      if (audience !== null && audience.pending !== null) (pending ??= []).push(audience.pending);
+      const confirmed = this.#engine[JOIN](subscription, trigger, options, filter);
+      if (confirmed !== null) (pending ??= []).push(confirmed);
     };
     try {
       if (typeof triggers === 'string') {
@@ -193,8 +207,11 @@ class PubSubAsyncIterator {
     destinations.set(listener, { target, filter });
     const names = typeof triggers === 'string' ? [triggers] : triggers;
     const engine = this.#engine;
+    // An object of its own for each, for it is the engine's to write to. Without the filter: that is held against what
+    // the callback is called with, which need not be what is published.
+    const { where, variables, ...others } = options;
     // Where one fails the others are left again, so all are waited for.
-    const settled = Promise.allSettled(names.map(async (trigger) => engine.subscribe(trigger, listener, options)));
+    const settled = Promise.allSettled(names.map(async (trigger) => engine.subscribe(trigger, listener, { ...others })));
     const ids = settled.then((all) => all.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])));
     this.#joined = new Elsewhere(names.map(String), ids);
     settled.then((all) => {
@@ -214,9 +231,8 @@ class PubSubAsyncIterator {
   /** @returns {Promise<void> | undefined} where the ids must be waited for */
   #leave() {
     const joined = this.#joined;
-    this.#plan = null;
     this.#joined = null;
-    if (joined === null) return undefined;
+    if (joined === null || joined instanceof Plan) return undefined;
     if (joined instanceof Elsewhere) return joined.ids.then((ids) => unsubscribeAll(this.#engine, ids));
     if (Array.isArray(joined)) {
       unsubscribeAll(this.#engine, joined.filter(isStanding).map((subscription) => subscription.id));
@@ -248,9 +264,10 @@ class PubSubAsyncIterator {
 
   static {
     restrict = (iterator, condition, args, context, info) => {
-      if (typeof iterator !== 'object' || iterator === null || !(#inbox in iterator)) return false;
-      if (iterator.#plan === null || iterator.next !== PubSubAsyncIterator.prototype.next) return false;
-      iterator.#restrict(iterator.#plan, condition, args, context, info);
+      const self = iterator?.[SELF];
+      if (!(self instanceof PubSubAsyncIterator) || !(self.#joined instanceof Plan)) return false;
+      if (iterator.next !== PubSubAsyncIterator.prototype.next) return false;
+      self.#restrict(self.#joined, condition, args, context, info);
       return true;
     };
   }
@@ -307,6 +324,8 @@ function checkedTriggers(triggers) {
 
 exports.PubSubAsyncIterator = PubSubAsyncIterator;
 exports.JOIN = JOIN;
+exports.KNOWN = KNOWN;
 exports.STOCK = STOCK;
+exports.isStock = isStock;
 exports.restrict = restrict;
 exports.destinationOf = destinationOf;

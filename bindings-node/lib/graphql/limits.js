@@ -6,14 +6,15 @@
 // per PubSub, so what was warned of is shared by all that are derived.
 
 const check = require('../check');
-const { typeError } = require('../errors');
+const { described, typeError } = require('../errors');
 const { Latest, Ring } = require('./backlog');
+const { SELF } = require('./self');
 
-/** @typedef {'disconnect' | 'drop-oldest' | 'drop-newest' | 'keep-latest'} Overflow */
+/** @typedef {'disconnect' | 'end' | 'drop-oldest' | 'drop-newest' | 'keep-latest'} Overflow */
 /** @typedef {import('../../graphql').OverflowInfo} OverflowInfo */
 
 /** @type {readonly Overflow[]} */
-const POLICIES = ['disconnect', 'drop-oldest', 'drop-newest', 'keep-latest'];
+const POLICIES = ['disconnect', 'end', 'drop-oldest', 'drop-newest', 'keep-latest'];
 
 /** The names of the options that are read here. */
 const NAMES = ['overflow', 'budget', 'key', 'onOverflow'];
@@ -34,27 +35,29 @@ class Limits {
    * These limits with what some options change; these themselves if they change nothing.
    *
    * @param {any} options
-   * @param {string} where the call, for errors
+   * @param {string} call for errors
    * @returns {Limits}
    */
-  with(options, where) {
+  with(options, call) {
     const { overflow, budget, key, onOverflow } = options;
-    if (overflow === undefined && budget === undefined && onOverflow === undefined) return this;
+    if ((overflow ?? budget ?? key ?? onOverflow) === undefined) return this;
     const limits = new Limits();
     limits.#warned = this.#warned;
-    limits.overflow = check.oneOf(overflow, where, 'overflow', POLICIES) ?? this.overflow;
-    const { events, bytes } = check.options(budget, `${where}: budget`, ['events', 'bytes']);
-    limits.events = check.whole(events, where, 'budget.events', { least: 1 }) ?? this.events;
-    limits.bytes = check.whole(bytes, where, 'budget.bytes', { least: 1 }) ?? this.bytes;
-    limits.onOverflow = check.ofType(onOverflow, where, 'onOverflow', 'function') ?? this.onOverflow;
+    limits.overflow = check.oneOf(overflow, call, 'overflow', POLICIES) ?? this.overflow;
+    const { events, bytes } = check.options(budget, `${call}: budget`, ['events', 'bytes']);
+    limits.events = check.whole(events, call, 'budget.events', { least: 1 }) ?? this.events;
+    limits.bytes = check.whole(bytes, call, 'budget.bytes', { least: 1 }) ?? this.bytes;
+    limits.onOverflow = check.ofType(onOverflow, call, 'onOverflow', 'function') ?? this.onOverflow;
     if (limits.overflow === 'keep-latest') {
-      limits.key = check.ofType(key, where, 'key', 'function') ?? this.key;
+      limits.key = check.ofType(key, call, 'key', 'function') ?? this.key;
       if (limits.key === undefined) {
         throw typeError(
           'ERR_BAD_OPTION',
-          `${where}: overflow 'keep-latest' keeps the newest message of each key: give a function key(payload) too`,
+          `${call}: overflow 'keep-latest' keeps the newest message of each key: give a function key(payload) too`,
         );
       }
+    } else if (key !== undefined) {
+      throw typeError('ERR_BAD_OPTION', `${call}: a key is for overflow 'keep-latest', not for '${limits.overflow}'`);
     }
     return limits;
   }
@@ -65,7 +68,7 @@ class Limits {
   }
 
   /**
-   * An iterator begins to lose messages.
+   * An iterator begins to lose messages. Never throws: who publishes has no part in it.
    *
    * @param {OverflowInfo} info
    */
@@ -80,13 +83,22 @@ class Limits {
         { type: 'DistributaryWarning', code: 'DISTRIBUTARY_OVERFLOW' },
       );
     }
-    this.onOverflow?.(info);
+    try {
+      this.onOverflow?.(info);
+    } catch (error) {
+      process.emitWarning(`onOverflow threw: ${error instanceof Error ? error.message : described(error)}`, {
+        type: 'DistributaryWarning',
+        code: 'DISTRIBUTARY_ON_OVERFLOW',
+        detail: error instanceof Error ? error.stack : undefined,
+      });
+    }
   }
 }
 
 /** @type {Record<Overflow, string>} */
 const consequences = {
   disconnect: 'it is ended with an error (ERR_SLOW_CONSUMER)',
+  end: 'it is ended as if there were no more',
   'drop-oldest': 'its oldest messages are dropped',
   'drop-newest': 'new messages are dropped',
   'keep-latest': 'its oldest messages are dropped',
@@ -102,8 +114,9 @@ const limits = new WeakMap();
  * @returns {Limits}
  */
 function limitsOf(pubsub) {
-  let of = limits.get(pubsub);
-  if (of === undefined) limits.set(pubsub, (of = new Limits()));
+  const self = /** @type {any} */ (pubsub)[SELF] ?? pubsub;
+  let of = limits.get(self);
+  if (of === undefined) limits.set(self, (of = new Limits()));
   return of;
 }
 
@@ -112,10 +125,10 @@ function limitsOf(pubsub) {
  *
  * @param {object} pubsub
  * @param {any} options
- * @param {string} where
+ * @param {string} call for errors
  */
-function setLimits(pubsub, options, where) {
-  limits.set(pubsub, new Limits().with(options, where));
+function setLimits(pubsub, options, call) {
+  limits.set(pubsub, new Limits().with(options, call));
 }
 
 exports.Limits = Limits;

@@ -10,16 +10,19 @@ const { EventEmitter } = require('node:events');
 
 const check = require('../check');
 const { described, typeError } = require('../errors');
-const { Filter } = require('../filter');
 const { Audience } = require('./audience');
-const { PubSubEngine } = require('./engine');
 const { Tap } = require('./emitter');
-const { destinationOf, JOIN, STOCK } = require('./iterator');
-const { NAMES, setLimits } = require('./limits');
+const { AUDIENCE, JoinedEngine, MEMBERS } = require('./joined-engine');
+const { HiddenFields } = require('./hidden-fields');
+const { KNOWN } = require('./iterator');
+const { NAMES } = require('./limits');
 const { Emission } = require('./message');
-const { Subscription } = require('./subscription');
+const { SELF } = require('./self');
 
-const WHERE = 'new PubSub(options)';
+/** @typedef {import('./subscription').Subscription} Subscription */
+/** @typedef {import('../filter').Filter} Filter */
+
+const CALL = 'new PubSub(options)';
 
 /** What publish() returns: there is nothing more to wait for. */
 const DELIVERED = Promise.resolve();
@@ -27,23 +30,23 @@ const DELIVERED = Promise.resolve();
 /** The subscriptions of one trigger, and the listener that feeds them. */
 class Topic extends Audience {
   #tap;
-  #trigger;
+  #topics;
+  /** @type {HiddenFields | null} of the first filter */
+  #hidden = null;
 
   /**
    * @param {any} emitter
-   * @param {string} trigger
+   * @param {string} name
+   * @param {Map<string, Topic>} topics where it stands while it has listeners
    */
-  constructor(emitter, trigger) {
-    super();
-    this.#trigger = trigger;
-    this.#tap = new Tap(emitter, trigger, (from, payload, all) => {
+  constructor(emitter, name, topics) {
+    super(name);
+    this.#topics = topics;
+    this.#tap = new Tap(emitter, name, (from, payload, all) => {
       const matched = this.match(payload);
+      if (matched.length === 0) this.#hidden?.look(payload);
       if (matched.length > 0 || this.wantsAll) this.deliver(new Emission(from, payload, all), matched);
     });
-  }
-
-  get trigger() {
-    return this.#trigger;
   }
 
   /** @param {any} emitter */
@@ -54,6 +57,7 @@ class Topic extends Audience {
   /** @override @param {Subscription} subscription @param {Filter | undefined} filter */
   add(subscription, filter) {
     super.add(subscription, filter);
+    if (filter !== undefined) this.#hidden ??= new HiddenFields(this.name, filter);
     this.#tap.hide(this.size - 1);
   }
 
@@ -61,7 +65,12 @@ class Topic extends Audience {
   remove(subscription) {
     super.remove(subscription);
     if (this.size > 0) this.#tap.hide(this.size - 1);
-    else this.detach();
+  }
+
+  /** @override */
+  vacated() {
+    this.detach();
+    if (this.#topics.get(this.name) === this) this.#topics.delete(this.name);
   }
 
   /** Gets nothing more from the emitter. */
@@ -70,22 +79,20 @@ class Topic extends Audience {
   }
 }
 
-class PubSub extends PubSubEngine {
+class PubSub extends JoinedEngine {
   /** @type {Map<string, Topic>} */
   #topics = new Map();
-  /** @type {Record<number, Subscription>} by id */
-  subscriptions = {};
-  subIdCounter = 0;
 
   /** @param {any} [options] */
   constructor(options) {
-    super();
-    const { eventEmitter } = check.options(options ?? undefined, WHERE, ['eventEmitter', ...NAMES]);
+    const checked = check.options(options ?? undefined, CALL, ['eventEmitter', ...NAMES]);
+    super(checked, CALL, 1);
+    const { eventEmitter } = checked;
     if (eventEmitter && typeof eventEmitter.addListener !== 'function') {
-      throw typeError('ERR_BAD_OPTION', `${WHERE}: eventEmitter is an EventEmitter, not ${described(eventEmitter)}`);
+      throw typeError('ERR_BAD_OPTION', `${CALL}: eventEmitter is an EventEmitter, not ${described(eventEmitter)}`);
     }
-    setLimits(this, options ?? {}, WHERE);
     this.ee = eventEmitter || new EventEmitter();
+    this.subscriptions = this[MEMBERS];
   }
 
   /**
@@ -99,55 +106,23 @@ class PubSub extends PubSubEngine {
   }
 
   /**
-   * @param {string} triggerName
-   * @param {(...args: any[]) => void} onMessage
-   * @param {any} [options]
-   * @returns {Promise<number>}
-   */
-  subscribe(triggerName, onMessage, options) {
-    if (typeof onMessage !== 'function') {
-      throw typeError('ERR_BAD_LISTENER', `subscribe(trigger, onMessage): onMessage is a function, not ${described(onMessage)}`);
-    }
-    const { target, filter } = destinationOf(onMessage) ?? {
-      target: onMessage,
-      filter: Filter.from(options?.where, options?.variables),
-    };
-    const subscription = new Subscription(target);
-    this[JOIN](subscription, triggerName, options, filter);
-    return Promise.resolve(subscription.id);
-  }
-
-  /** @param {number} subId */
-  unsubscribe(subId) {
-    const subscription = this.subscriptions[subId];
-    if (!(subscription instanceof Subscription)) throw new Error(`There is no subscription of id "${subId}"`);
-    delete this.subscriptions[subId];
-    const topic = /** @type {Topic} */ (subscription.audience);
-    topic.remove(subscription);
-    if (topic.size === 0 && this.#topics.get(topic.trigger) === topic) this.#topics.delete(topic.trigger);
-  }
-
-  /**
    * @internal
-   * @param {Subscription} subscription
+   * @override
    * @param {string} trigger
-   * @param {any} options
-   * @param {Filter | undefined} filter
    */
-  [JOIN](subscription, trigger, options, filter) {
-    let topic = this.#topics.get(trigger);
+  [AUDIENCE](trigger) {
+    const topics = /** @type {PubSub} */ (this[SELF]).#topics;
+    let topic = topics.get(trigger);
     if (topic === undefined || !topic.isFedBy(this.ee)) {
       topic?.detach();
-      topic = new Topic(this.ee, trigger);
-      this.#topics.set(trigger, topic);
+      topic = new Topic(this.ee, trigger, topics);
+      topics.set(trigger, topic);
     }
-    subscription.id = ++this.subIdCounter;
-    subscription.trigger = trigger;
-    topic.add(subscription, filter);
-    this.subscriptions[subscription.id] = subscription;
+    return topic;
   }
 }
 
-Object.defineProperty(PubSub.prototype, STOCK, { value: PubSub.prototype.subscribe });
+// `pattern` means something to RedisPubSub alone, in whose place a PubSub may stand.
+Object.defineProperty(PubSub.prototype, KNOWN, { value: ['where', 'variables', 'pattern', ...NAMES] });
 
 exports.PubSub = PubSub;

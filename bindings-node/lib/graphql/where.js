@@ -35,11 +35,11 @@ class FilterMaker {
    * @param {any} args
    * @param {any} context
    * @param {any} info
+   * @param {any} [variables]
    * @returns {Filter | Promise<Filter>}
    */
-  filter(root, args, context, info) {
-    const variables =
-      typeof this.#variables === 'function' ? this.#variables(root, args, context, info) : this.#variables;
+  filter(root, args, context, info, variables = this.#variables) {
+    if (typeof variables === 'function') variables = variables(root, args, context, info);
     const where = typeof this.#where === 'function' ? this.#where(root, args, context, info) : this.#where;
     if (isThenable(where) || isThenable(variables)) return Promise.all([where, variables]).then(([w, v]) => bound(w, v));
     return bound(where, variables);
@@ -61,7 +61,7 @@ function where(make) {
 /**
  * A filter for fields that equal arguments of the subscription: what most closures say.
  *
- * @param {Record<string, string | Resolver | { arg: string, optional?: boolean }>} fields
+ * @param {Record<string, string | Resolver | { arg: string, optional?: boolean, as?: (value: any) => unknown }>} fields
  */
 function whereArgs(fields) {
   if (fields === null || typeof fields !== 'object' || Array.isArray(fields)) {
@@ -75,7 +75,7 @@ function whereArgs(fields) {
     wanted[path] = new Wanted(path, of);
     pattern[path] = wanted[path].optional ? { $var: path, optional: true } : { $var: path };
   }
-  return new FilterMaker(pattern, (/** @type {any} */ root, /** @type {any} */ args, /** @type {any} */ context, /** @type {any} */ info) => {
+  return new ArgumentsMaker(pattern, (/** @type {any} */ root, /** @type {any} */ args, /** @type {any} */ context, /** @type {any} */ info) => {
     /** @type {Record<string, any>} */
     const variables = {};
     for (const path of Object.keys(wanted)) {
@@ -85,6 +85,35 @@ function whereArgs(fields) {
     }
     return variables;
   });
+}
+
+/** The same of arguments: an empty list of them admits nothing, as `[].includes()` does. */
+class ArgumentsMaker extends FilterMaker {
+  #variables;
+
+  /**
+   * @param {object} where
+   * @param {(...resolver: any[]) => Record<string, any>} variables
+   */
+  constructor(where, variables) {
+    super(where);
+    this.#variables = variables;
+  }
+
+  /** @override @param {any} root @param {any} args @param {any} context @param {any} info */
+  filter(root, args, context, info) {
+    const variables = this.#variables(root, args, context, info);
+    const isEmpty = Object.values(variables).some((value) => Array.isArray(value) && value.length === 0);
+    return isEmpty ? nothing() : super.filter(root, args, context, info, variables);
+  }
+}
+
+/** @type {Filter | undefined} */
+let never;
+
+/** A filter that nothing satisfies. */
+function nothing() {
+  return (never ??= new Filter({ $and: [{ id: [{ exists: true }] }, { id: [{ exists: false }] }] }));
 }
 
 /** Where the value for one field comes from. */
@@ -102,18 +131,59 @@ class Wanted {
       this.value = of;
       return;
     }
-    const { arg, optional = false } = typeof of === 'string' ? { arg: of } : (of ?? {});
-    if (typeof arg !== 'string' || typeof optional !== 'boolean') {
+    const { arg, optional = false, as } = typeof of === 'string' ? { arg: of } : (of ?? {});
+    if (typeof arg !== 'string' || typeof optional !== 'boolean' || (as !== undefined && typeof as !== 'function')) {
       throw typeError(
         'ERR_BAD_FILTER',
-        `whereArgs(fields): ${described(path)} is to equal the name of an argument, { arg, optional }, or a function ` +
+        `whereArgs(fields): ${described(path)} is to equal the name of an argument, { arg, optional, as }, or a function ` +
           `of (root, args, context, info), not ${described(of)}`,
       );
     }
     const names = arg.split('.');
     this.optional = optional;
-    this.value = (_, args) => names.reduce((value, name) => value?.[name], args);
+    const given = (/** @type {any} */ args) => names.reduce((value, name) => value?.[name], args);
+    this.value = as === undefined ? (_, args) => given(args) : (_, args) => converted(given(args), as, arg);
   }
+}
+
+/**
+ * An argument as the type that a payload has, each of a list by itself. What is missing or null stays so.
+ *
+ * @param {any} value
+ * @param {(value: any) => any} as
+ * @param {string} arg
+ * @returns {any}
+ */
+function converted(value, as, arg) {
+  if (value === undefined || value === null) return value;
+  if (Array.isArray(value)) return value.map((item) => converted(item, as, arg));
+  if (as === Number) return number(value, arg);
+  if (as === BigInt) return integer(value, arg);
+  if (as === String && typeof value === 'object') throw unfit(value, arg, 'a string');
+  return as(value);
+}
+
+/** Number() takes a blank, true and an empty list for numbers. @param {any} value @param {string} arg */
+function number(value, arg) {
+  const isOne = typeof value === 'number' || typeof value === 'bigint' || (typeof value === 'string' && value.trim() !== '');
+  const made = isOne ? Number(value) : NaN;
+  if (!Number.isFinite(made)) throw unfit(value, arg, 'a number');
+  return made;
+}
+
+/** @param {any} value @param {string} arg */
+function integer(value, arg) {
+  if (typeof value === 'string' && value.trim() === '') throw unfit(value, arg, 'an integer');
+  try {
+    return BigInt(value);
+  } catch {
+    throw unfit(value, arg, 'an integer');
+  }
+}
+
+/** @param {unknown} value @param {string} arg @param {string} expected */
+function unfit(value, arg, expected) {
+  return typeError('ERR_BAD_VARIABLE', `argument ${described(arg)}: ${expected} is expected, not ${described(value)}`);
 }
 
 /**

@@ -8,7 +8,7 @@
 
 const { isUtf8 } = require('node:buffer');
 const { types } = require('node:util');
-const { DistributaryError, described } = require('../errors');
+const { asError, described, detailOf, DistributaryError, messageOf } = require('../errors');
 
 /** @typedef {import('../event').Event} Event */
 /** @typedef {(event: Event) => Uint8Array | string | null | undefined} FrameFunction */
@@ -82,10 +82,10 @@ class Framer {
   warn(error) {
     if (this.#warned) return;
     this.#warned = true;
-    process.emitWarning(`hub.pipe left an event out: ${error.message} (the option onDrop is told of each)`, {
+    process.emitWarning(`hub.pipe left an event out: ${messageOf(error)} (the option onDrop is told of each)`, {
       type: 'DistributaryWarning',
       code: 'ERR_BAD_FRAME',
-      detail: error.stack,
+      detail: detailOf(error),
     });
   }
 
@@ -95,7 +95,7 @@ class Framer {
     try {
       frame = framed(this.#make(event), this.#kind);
     } catch (error) {
-      frame = new Unframed(error instanceof Error ? error : new Error(String(error), { cause: error }));
+      frame = new Unframed(asError(error));
     }
     this.#frames.set(event, frame);
     return frame;

@@ -6,6 +6,8 @@
 // sockets. The outlet is asked before each write: nothing is written to a socket that is closed, is being closed or has
 // ended, whether or not the events that say so have come through yet.
 
+const { asError } = require('../errors');
+
 /** @typedef {import('node:events').EventEmitter} EventEmitter */
 /** @typedef {import('node:stream').Writable} Writable */
 /** @typedef {import('./frame').Frame} Frame */
@@ -196,16 +198,7 @@ function refused(stream) {
   return stream.writableEnded || (stream.destroyed && !stream.errored);
 }
 
-/**
- * @param {unknown} error
- * @returns {Error}
- */
-function asError(error) {
-  return error instanceof Error ? error : new Error(String(error), { cause: error });
-}
-
 exports.Outlet = Outlet;
 exports.GONE = GONE;
 exports.BUSY = BUSY;
-exports.asError = asError;
 exports.refused = refused;

@@ -8,9 +8,10 @@
 //   stays in the engine, under the subscription's policy and budget, and costs this socket a cursor.
 // - It ends once, and is then neither in the lane nor at the outlet. Whatever goes wrong here ends this tap and no other.
 
+const { asError, rethrow } = require('../errors');
 const { Pausable } = require('../member');
 const { Unframed } = require('./frame');
-const { GONE, BUSY, asError } = require('./outlet');
+const { GONE, BUSY } = require('./outlet');
 
 /** @typedef {import('../event').Event} Event */
 /** @typedef {import('./frame').Framer} Framer */
@@ -309,13 +310,8 @@ function call(listener, ...args) {
   try {
     listener(...args);
   } catch (error) {
-    process.nextTick(rethrow, error);
+    rethrow(error);
   }
-}
-
-/** @param {unknown} error */
-function rethrow(error) {
-  throw error;
 }
 
 exports.Counters = Counters;

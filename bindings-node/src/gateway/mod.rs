@@ -96,7 +96,11 @@ impl NativeGateway {
         Ok(NativeGateway {
             board,
             desk: RefCell::default(),
-            plan: RefCell::new(Some(Plan { builder, addresses })),
+            plan: RefCell::new(Some(Plan {
+                hub: hub.hub().clone(),
+                builder,
+                addresses,
+            })),
             running: Arc::default(),
         })
     }

@@ -184,13 +184,24 @@ pub(super) struct Addresses {
 
 /// Everything a gateway is started with.
 pub(super) struct Plan {
+    pub(super) hub: Hub,
     pub(super) builder: GatewayBuilder<Session>,
     pub(super) addresses: Addresses,
 }
 
 impl Plan {
     pub(super) async fn start(self) -> Result<Gateway, Failure> {
-        let Plan { builder, addresses } = self;
+        let Plan {
+            hub,
+            builder,
+            addresses,
+        } = self;
+        if hub.is_closed() {
+            return Err(Failure::new(
+                Code::Closed,
+                "the hub is closed: make a new one",
+            ));
+        }
         // Looking a name up blocks.
         let looked_up = tokio::task::spawn_blocking(move || {
             let builder = builder.address(addresses.listen)?;

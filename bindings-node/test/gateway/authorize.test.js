@@ -245,4 +245,57 @@ describe('reject', () => {
     assert.throws(() => reject(401, { retryAfter: -1 }), { code: 'ERR_BAD_OPTION', message: /retryAfter/ });
     assert.equal(reject(302).status, 302);
   });
+
+  it('lets in exactly who it says, also where that is computed or inherited', async (t) => {
+    class Granted {
+      topics = 'a';
+      get where() {
+        return { user: [1] };
+      }
+    }
+    const server = await serve(t, { authorize: () => new Granted() });
+    const client = await connect(t, server.ws);
+    server.hub.publish('a', { user: 2 });
+    server.hub.publish('a', { user: 1 });
+    assert.equal(await client.next(), '{"user":1}');
+  });
+
+  for (const [what, thrown] of [
+    ['has no text', Object.create(null)],
+    ['has a stack that throws', Object.defineProperty(new Error('x'), 'stack', { get() { throw new Error('y'); } })],
+    ['is a Proxy that throws', new Proxy({}, { getPrototypeOf() { throw new Error('z'); } })],
+  ]) {
+    it(`may throw what ${what}: the next one is asked about all the same`, async (t) => {
+      let thrower = true;
+      const hub = new Hub();
+      const gateway = new Gateway(hub, {
+        listen: '127.0.0.1:0',
+        authorize() {
+          if (!thrower) return { topics: 'a' };
+          thrower = false;
+          throw thrown;
+        },
+      });
+      t.after(() => gateway.close());
+      await gateway.start();
+      const url = `ws://127.0.0.1:${gateway.address.port}`;
+      const warned = once(process, 'warning');
+      assert.equal((await refused(url)).status, 500);
+      const [warning] = await within('warning', warned);
+      assert.equal(warning.code, 'ERR_HOOK');
+      await connect(t, url);
+      await within('close', gateway.close());
+    });
+  }
+
+  it('is told when a header is none', async (t) => {
+    for (const headers of [[1], new Uint8Array(1), [['a']]]) {
+      assert.throws(() => reject(401, { headers }), { code: 'ERR_BAD_OPTION', message: /pairs of a name and a value/ });
+    }
+    const asked = heard();
+    const server = await serve(t, { authorize: (request) => (asked(request), reject(403)) });
+    await refused(server.ws);
+    const [request] = await asked.next();
+    assert.throws(() => request.header(5), { code: 'ERR_BAD_OPTION', message: /the name is a text/ });
+  });
 });

@@ -57,6 +57,20 @@ describe('a client', () => {
     await becomes(() => server.gateway.stats().messagesRead, 6);
   });
 
+  it('hears bytes as bytes, whatever holds them', async (t) => {
+    const { runInNewContext } = require('node:vm');
+    const opened = heard();
+    const server = await serve(t, { authorize: () => ({ topics: 'a' }), onOpen: opened });
+    const client = await connect(t, server.ws);
+    const [it] = await opened.next();
+    const { buffer } = Uint8Array.of(1, 2, 3);
+    for (const bytes of [buffer, new DataView(buffer, 0, 3), runInNewContext('Uint8Array.of(1, 2, 3)'), new Uint8Array(buffer)]) {
+      it.send(bytes);
+      assert.deepEqual(await client.next(), Buffer.of(1, 2, 3));
+    }
+    assert.throws(() => it.send(new Proxy(Buffer.alloc(1), {})), { code: 'ERR_BAD_PAYLOAD' });
+  });
+
   it('that speaks where nobody listens is closed with 1003', async (t) => {
     const server = await serve(t, { authorize: () => ({}) });
     const client = await connect(t, server.ws);

@@ -100,6 +100,39 @@ describe('a gateway', () => {
     assert.deepEqual((await ended.next())[1], { reason: 'closed', code: 1001 });
   });
 
+  it('of a closed hub turns newcomers away, says so to whoever asks for its health, and does not start', async (t) => {
+    const asked = heard();
+    const server = await serve(t, {
+      admin: { port: 0 },
+      authorize(request) {
+        asked(request);
+        return { topics: 'a' };
+      },
+    });
+    const health = async () => (await fetch(`http://127.0.0.1:${server.gateway.adminAddress.port}/healthz`)).status;
+    assert.equal(await health(), 200);
+    server.hub.close();
+    assert.equal(await health(), 503);
+    const { status, headers } = await refused(server.ws);
+    assert.equal(status, 503);
+    assert.match(headers['retry-after'], /^\d+$/);
+    assert.equal((await fetch(server.http, { headers: { accept: 'text/event-stream' } })).status, 503);
+    assert.equal(asked.waiting(), 0);
+    const late = new Gateway(server.hub, { listen: '127.0.0.1:0', authorize });
+    await assert.rejects(late.start(), { code: 'ERR_CLOSED', name: 'DistributaryError', message: /the hub is closed/ });
+    await late.close();
+  });
+
+  it('drains no later because it is told to drain again', async (t) => {
+    const server = await serve(t, { authorize });
+    await Promise.all(Array.from({ length: 5 }, () => connect(t, server.ws)));
+    const began = performance.now();
+    const first = server.gateway.drain(300);
+    const second = server.gateway.drain(60_000);
+    await within('both drains', Promise.all([first, second]));
+    assert.ok(performance.now() - began < 8_000);
+  });
+
   it('is closed while it starts, and while it drains', async (t) => {
     const gateway = new Gateway(new Hub(), { listen: '127.0.0.1:0', authorize });
     const starting = gateway.start();

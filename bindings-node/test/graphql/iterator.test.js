@@ -139,6 +139,58 @@ test('where: a filter that is wrong is an error of asyncIterator()', () => {
   assert.throws(() => pubsub.asyncIterator(['a', null]), { name: 'TypeError', code: 'ERR_BAD_TOPIC' });
 });
 
+test('a misspelt option is an error, and no iterator without a filter', async () => {
+  const wrong = { name: 'TypeError', code: 'ERR_BAD_OPTION', message: /"wher"/ };
+  assert.throws(() => new PubSub().asyncIterator('a', { wher: { id: 1 } }), wrong);
+  assert.throws(() => new PubSub().asyncIterableIterator('a', { wher: { id: 1 } }), wrong);
+  assert.throws(() => new PubSub().subscribe('a', () => {}, { wher: { id: 1 } }), wrong);
+  assert.doesNotThrow(() => new PubSub().asyncIterator('a', { pattern: true }));
+  // A `subscribe` of the application's may have options of its own.
+  class Rooms extends PubSub {
+    subscribe(trigger, onMessage, options) {
+      return super.subscribe(`${options.room}.${trigger}`, onMessage, options);
+    }
+  }
+  const pubsub = new Rooms();
+  const next = pubsub.asyncIterator('a', { room: 'x' }).next();
+  await settle();
+  pubsub.publish('x.a', 1);
+  assert.equal((await next).value, 1);
+});
+
+test('a subclass that maps messages and hands its options on: filters see the mapped ones', async () => {
+  class Unwrapping extends PubSub {
+    subscribe(trigger, onMessage, options) {
+      return super.subscribe(trigger, (envelope) => onMessage(envelope.data), options);
+    }
+  }
+  const pubsub = new Unwrapping();
+  const next = pubsub.asyncIterator('a', { where: { id: { $var: 'id' } }, variables: { id: 1 } }).next();
+  await settle();
+  pubsub.publish('a', { data: { id: 2 } });
+  pubsub.publish('a', { data: { id: 1 } });
+  assert.deepEqual(await resultOf(next), { value: { id: 1 }, done: false });
+});
+
+test('a subscribe of the application may write to its options', async () => {
+  const given = [];
+  class Tracing extends PubSub {
+    subscribe(trigger, onMessage, options) {
+      given.push({ ...options });
+      options.trace = given.length;
+      return super.subscribe(trigger, onMessage);
+    }
+  }
+  const pubsub = new Tracing();
+  for (const options of [undefined, Object.freeze({ room: 'x' })]) {
+    const next = pubsub.asyncIterator(['a', 'b'], options).next();
+    await settle();
+    pubsub.publish('b', 1);
+    assert.equal((await resultOf(next)).value, 1);
+  }
+  assert.deepEqual(given, [{}, {}, { room: 'x' }, { room: 'x' }]);
+});
+
 /** An engine of an application: it knows nothing of ours but the base class. */
 class Own extends PubSubEngine {
   listeners = new Map();
@@ -181,7 +233,7 @@ test('an engine of an application: filters hold, and its options get through', a
   const options = { where: { id: 1 }, room: 'x' };
   const iterator = engine.asyncIterator('a', options);
   const next = iterator.next();
-  assert.deepEqual(engine.calls, [['subscribe', 'a', options]]);
+  assert.deepEqual(engine.calls, [['subscribe', 'a', { room: 'x' }]]);
   for (const payload of ['text', null, { id: 2 }, { id: 1 }, { id: 3 }, { id: 1, again: true }]) engine.publish('a', payload);
   await settle();
   assert.deepEqual(await next, { value: { id: 1 }, done: false });
@@ -221,4 +273,10 @@ test('an engine whose unsubscribe throws: return() rejects, and the iterator has
   await assert.rejects(iterator.return(), { message: 'cannot leave 11' });
   assert.deepEqual(await resultOf(next), DONE);
   assert.deepEqual(await stateOf(iterator.next()), { value: DONE });
+});
+
+test('both entries give the same classes, by their names and as the default', async () => {
+  const { default: all, ...named } = await import('../../graphql.mjs');
+  assert.equal(all, require('../../graphql'));
+  assert.deepEqual({ ...all }, { ...named });
 });

@@ -49,6 +49,22 @@ test('by default 10,000 messages wait, and one more ends the iterator with an er
   assert.match(warnings[0].message, /an iterator of a .*ERR_SLOW_CONSUMER/);
 });
 
+test('end: the iterator is done without an error, and that is reported too', async () => {
+  const told = [];
+  const warnings = await warningsOf(async () => {
+    const pubsub = new PubSub({ overflow: 'end', budget: { events: 2 }, onOverflow: (info) => told.push(info) });
+    const plain = await unread(pubsub);
+    const asked = await withFilter(() => pubsub.asyncIterator('a'), () => new Promise(() => {}))();
+    void asked.next();
+    await settle();
+    for (let i = 0; i < 5; i++) pubsub.publish('a', i);
+    assert.equal(pubsub.ee.listenerCount('a'), 0);
+    for (const iterator of [plain, asked]) assert.deepEqual(await resultOf(iterator.next()), DONE);
+  });
+  assert.deepEqual(told.map(({ overflow, events }) => [overflow, events]), [['end', 2], ['end', 2]]);
+  assert.match(warnings[0].message, /as if there were no more/);
+});
+
 test('a for await loop that falls behind ends by the error', async () => {
   await warningsOf(async () => {
     const pubsub = new PubSub({ budget: { events: 3 } });
@@ -112,6 +128,17 @@ test('keep-latest keeps the newest of each key, in the order of coming', async (
     // The first one goes to the reader that drained() left waiting.
     publish([undefined, 0], [undefined, 1], [undefined, 2], [null, 3]);
     assert.deepEqual((await drained(iterator)).map(({ n }) => n), [1, 2, 3]);
+  });
+});
+
+test('an iterator may have a key of its own, and no more', async () => {
+  await warningsOf(async () => {
+    const pubsub = new PubSub({ overflow: 'keep-latest', key: () => 'one for all' });
+    const iterator = pubsub.asyncIterator('a', { key: (payload) => payload.id });
+    void iterator.next();
+    await settle();
+    for (const id of [0, 1, 2, 1]) pubsub.publish('a', { id });
+    assert.deepEqual(await drained(iterator), [{ id: 2 }, { id: 1 }]);
   });
 });
 
@@ -211,8 +238,8 @@ test('a listener that is given later is not kept from its message by an iterator
   });
 });
 
-test('an onOverflow that throws: publish throws its error, and all have been served', async () => {
-  await warningsOf(async () => {
+test('an onOverflow that throws is warned of: publish goes on, and all are served', async () => {
+  const warnings = await warningsOf(async () => {
     const pubsub = new PubSub({
       budget: { events: 1 },
       onOverflow() {
@@ -223,10 +250,46 @@ test('an onOverflow that throws: publish throws its error, and all have been ser
     const seen = [];
     pubsub.subscribe('a', (n) => seen.push(n));
     pubsub.publish('a', 1);
-    assert.throws(() => pubsub.publish('a', 2), { message: 'of onOverflow' });
+    pubsub.publish('a', 2);
     assert.deepEqual(seen, [1, 2]);
     await assert.rejects(iterator.next(), { code: 'ERR_SLOW_CONSUMER' });
   });
+  assert.deepEqual(warnings.map(({ code }) => code), ['DISTRIBUTARY_OVERFLOW', 'DISTRIBUTARY_ON_OVERFLOW']);
+  assert.match(warnings[1].detail, /of onOverflow/);
+});
+
+test('an onOverflow that throws costs no room', async () => {
+  await warningsOf(async () => {
+    const pubsub = new PubSub({
+      budget: { events: 2 },
+      overflow: 'drop-oldest',
+      onOverflow() {
+        throw new Error('of onOverflow');
+      },
+    });
+    const iterator = await withFilter(() => pubsub.asyncIterator('a'), async () => true)();
+    void iterator.next();
+    await settle();
+    for (let i = 0; i < 6; i++) {
+      pubsub.publish('a', i);
+      await settle();
+    }
+    assert.deepEqual(await drained(iterator), [4, 5]);
+  });
+});
+
+test('a key that throws is none, also behind a closure that promises', async () => {
+  const pubsub = new PubSub({ overflow: 'keep-latest', key: (payload) => payload.of.id });
+  for (const open of [() => pubsub.asyncIterator('a'), withFilter(() => pubsub.asyncIterator('a'), async () => true)]) {
+    const iterator = await open();
+    void iterator.next();
+    await settle();
+    const messages = [{}, { of: { id: 1 } }, {}, { of: { id: 1 } }, {}];
+    for (const message of messages) pubsub.publish('a', message);
+    await settle();
+    assert.deepEqual(await drained(iterator), [{}, { of: { id: 1 } }, {}]);
+    await iterator.return();
+  }
 });
 
 test('an engine of an application: iterators have options of their own', async () => {
@@ -273,6 +336,7 @@ test('options that are wrong are errors', () => {
     { budget: { event: 5 } },
     { overflow: 'keep-latest' },
     { overflow: 'keep-latest', key: 'id' },
+    { key: (payload) => payload.id },
     { onOverflow: true },
   ];
   for (const options of wrong) {

@@ -6,7 +6,8 @@ const assert = require('node:assert/strict');
 const { EventEmitter } = require('node:events');
 const { test } = require('node:test');
 
-const { PubSub, PubSubEngine } = require('../../graphql');
+const { PubSub, PubSubEngine, RedisPubSub, withFilter } = require('../../graphql');
+const { drained, MockClient, settle } = require('./rig');
 
 test('ids count from 1, and publish and unsubscribe give nothing', async () => {
   const pubsub = new PubSub();
@@ -202,6 +203,53 @@ test('after removeAllListeners on the emitter nothing is delivered, and who subs
   assert.equal(pubsub.ee.listenerCount('a'), 1);
 });
 
+test('after removeAllListeners, others that listen are not taken for ours', async () => {
+  const emitter = new EventEmitter();
+  const pubsub = new PubSub({ eventEmitter: emitter });
+  const seen = [];
+  for (let i = 0; i < 3; i++) pubsub.subscribe('a', () => seen.push('old'));
+  emitter.removeAllListeners('a');
+  emitter.on('a', () => seen.push('other'));
+  assert.equal(emitter.listenerCount('a'), 1);
+  pubsub.subscribe('a', () => seen.push('new'));
+  assert.equal(emitter.listenerCount('a'), 2);
+  pubsub.publish('a', 1);
+  assert.deepEqual(seen, ['other', 'new']);
+});
+
+test('asked about one function, the emitter counts that one', () => {
+  const emitter = new EventEmitter();
+  const pubsub = new PubSub({ eventEmitter: emitter });
+  for (let i = 0; i < 3; i++) pubsub.subscribe('a', () => {});
+  const other = () => {};
+  emitter.on('a', other);
+  assert.equal(emitter.listenerCount('a'), 4);
+  assert.equal(emitter.listenerCount('a', other), 1);
+});
+
+test('a filter that asks for what a class hides from JSON is warned of, once, and no getter runs', async () => {
+  class Order {
+    get id() {
+      throw new Error('of a getter');
+    }
+  }
+  const warnings = [];
+  const hear = ({ code, message }) => warnings.push([code, message]);
+  process.on('warning', hear);
+  const pubsub = new PubSub();
+  for (const id of [1, 2]) pubsub.subscribe('a', () => {}, { where: { 'order.id': id } });
+  pubsub.subscribe('b', () => {}, { where: { 'order.id': 1, constructor: 'x' } });
+  for (let i = 0; i < 5; i++) {
+    pubsub.publish('a', { order: new Order() });
+    for (const payload of [{ order: { id: 2 } }, { order: {} }, { order: [] }, null, 'text', {}]) pubsub.publish('b', payload);
+  }
+  await settle();
+  process.off('warning', hear);
+  assert.equal(warnings.length, 1);
+  assert.equal(warnings[0][0], 'DISTRIBUTARY_HIDDEN_FIELD');
+  assert.match(warnings[0][1], /on a asks for order\.id/);
+});
+
 test('no emitter warns of many listeners', async () => {
   const warnings = [];
   const hear = (warning) => warnings.push(warning);
@@ -294,6 +342,39 @@ test('a subclass may put another emitter in the place of its own', async () => {
   const next = pubsub.asyncIterator('a').next();
   emitter.emit('a', 1);
   assert.deepEqual(await next, { value: 1, done: false });
+});
+
+test('what stands before a PubSub or an iterator, a Proxy or an object with it as prototype, is as good as itself', async () => {
+  for (const before of [(object) => new Proxy(object, {}), (object) => Object.create(object)]) {
+    const client = new MockClient();
+    for (const real of [new PubSub({ budget: { events: 1 } }), new RedisPubSub({ publisher: client, subscriber: client })]) {
+      const pubsub = before(real);
+      const seen = [];
+      const ids = [await pubsub.subscribe('a', (n) => seen.push(n)), await real.subscribe('a', (n) => seen.push(n))];
+      const iterator = before(pubsub.asyncIterator('a', { where: { n: 1 } }));
+      const filtered = await withFilter(() => iterator, (payload) => payload.n === 1)();
+      assert.equal(filtered, iterator);
+      const next = filtered.next();
+      await settle();
+      pubsub.publish('a', { n: 1 });
+      real.publish('a', { n: 2 });
+      assert.deepEqual(await next, { value: { n: 1 }, done: false });
+      assert.equal(seen.length, 4);
+      await filtered.return();
+      for (const id of ids) pubsub.unsubscribe(id);
+      assert.deepEqual(real.subscriptions ?? real.subscriptionMap, {});
+    }
+    await before(new RedisPubSub({ publisher: client, subscriber: client })).close();
+  }
+});
+
+test('the limits of a PubSub hold behind a Proxy', async () => {
+  const pubsub = new Proxy(new PubSub({ overflow: 'drop-oldest', budget: { events: 2 } }), {});
+  const iterator = pubsub.asyncIterator('a');
+  void iterator.next();
+  await settle();
+  for (let i = 0; i < 5; i++) pubsub.publish('a', i);
+  assert.deepEqual(await drained(iterator), [3, 4]);
 });
 
 test('options that are wrong are errors', () => {

@@ -130,6 +130,18 @@ test('iterators whose subscription fails: all who wait are told', async () => {
   assert.deepEqual(client.called('unsubscribe'), [['unsubscribe', 'a']]);
 });
 
+test('one of two triggers is refused, and the client throws when the other is left: the reader is told, nobody else', async () => {
+  const { client, pubsub } = mocked();
+  client.answer = null;
+  client.unsubscribe = () => {
+    throw new Error('of unsubscribe');
+  };
+  const next = stateOf(pubsub.asyncIterator(['a', 'b']).next());
+  client.waiting[0](null);
+  client.waiting[1](new Error('refused'));
+  assert.equal((await next).error.message, 'refused');
+});
+
 test('messages are delivered within the emit of the client, one object for all, in the order of subscribing', () => {
   const { client, pubsub } = mocked();
   const seen = [];
@@ -201,6 +213,20 @@ test('a refused UNSUBSCRIBE is nobody\'s unhandled rejection', async () => {
   await settle();
   process.off('unhandledRejection', hear);
   assert.deepEqual(unhandled, []);
+});
+
+test('an UNSUBSCRIBE that was refused is sent again when a message shows that it has to be, once', async () => {
+  const { client, pubsub } = mocked();
+  for (const [options, command] of [[{}, 'unsubscribe'], [{ pattern: true }, 'punsubscribe']]) {
+    const id = await pubsub.subscribe('a', () => {}, options);
+    const { unsubscribe, punsubscribe } = client;
+    client.unsubscribe = client.punsubscribe = () => Promise.reject(new Error('Connection is closed.'));
+    pubsub.unsubscribe(id);
+    await settle();
+    Object.assign(client, { unsubscribe, punsubscribe, calls: [] });
+    for (let i = 0; i < 2; i++) options.pattern ? client.pmessage('a', 'a', '1') : client.message('a', '1');
+    assert.deepEqual(client.calls, [[command, 'a']]);
+  }
 });
 
 test('triggerTransform is asked on subscribing, not on publishing', async () => {
@@ -412,10 +438,9 @@ test('a subclass sees what iterators subscribe', async () => {
   }
   const client = new MockClient();
   const pubsub = new Watched({ publisher: client, subscriber: client });
-  const options = { where: { id: 1 } };
-  const iterator = pubsub.asyncIterator('a', options);
+  const iterator = pubsub.asyncIterator('a', { where: { id: 1 }, room: 'x' });
   const next = iterator.next();
-  assert.deepEqual(calls, [['a', options]]);
+  assert.deepEqual(calls, [['a', { room: 'x' }]]);
   await settle();
   for (const id of [2, 1]) client.message('a', JSON.stringify({ id }));
   assert.deepEqual(await next, { value: { id: 1 }, done: false });

@@ -3,6 +3,7 @@
 // withFilter(): closures as they were, asked before the queue; and filters as data.
 
 const assert = require('node:assert/strict');
+const { AsyncLocalStorage } = require('node:async_hooks');
 const { test } = require('node:test');
 
 const { Filter } = require('../../lib/filter');
@@ -129,6 +130,23 @@ test('a closure that throws rejects next() in its place, and the iterator goes o
   assert.deepEqual(await drained(iterator), [3]);
 });
 
+test('a closure runs in the async context of its subscription, whoever publishes', async () => {
+  const user = new AsyncLocalStorage();
+  for (const closure of [
+    (payload) => payload.owner === user.getStore(),
+    async (payload) => (await settle(), payload.owner === user.getStore()),
+  ]) {
+    const pubsub = new PubSub();
+    const resolver = withFilter(() => pubsub.asyncIterator('a'), closure);
+    const subscribed = (name) => user.run(name, async () => (await resolver()).next());
+    const [ann, bob] = [subscribed('ann'), subscribed('bob')];
+    await settle();
+    user.run('ann', () => pubsub.publish('a', { owner: 'ann' }));
+    assert.deepEqual(await ann, { value: { owner: 'ann' }, done: false });
+    assert.equal(await stateOf(bob), 'pending');
+  }
+});
+
 test('a closure is not asked after the end', async () => {
   const pubsub = new PubSub();
   const asked = [];
@@ -223,6 +241,52 @@ test('whereArgs: fields that equal arguments', async () => {
   assert.deepEqual(await take(optional, { user: 'ann', id: 2 }), [orders[2]]);
 });
 
+test('whereArgs: an empty list admits nothing, as includes() does', async () => {
+  const pubsub = new PubSub();
+  const fields = { 'order.id': 'ids', 'order.user': { arg: 'user', optional: true } };
+  const resolver = withFilter(() => pubsub.asyncIterator('a'), whereArgs(fields));
+  assert.deepEqual(await through(resolver, [...orders, {}, { id: 1 }, { id: null }], { pubsub, args: { ids: [] } }), []);
+});
+
+test('whereArgs: as makes of an argument what the payload has', async () => {
+  const pubsub = new PubSub();
+  const field = (as) => whereArgs({ 'order.id': { arg: 'id', as, optional: true } });
+  const take = (as, id) => through(withFilter(() => pubsub.asyncIterator('a'), field(as)), orders, { pubsub, args: { id } });
+  for (const as of [Number, BigInt, parseInt]) {
+    assert.deepEqual(await take(as, '2'), orders.slice(1));
+    assert.deepEqual(await take(as, ['1', 3]), orders.slice(0, 1));
+    assert.deepEqual(await take(as, null), orders);
+  }
+  assert.deepEqual(await take(String, 2), []);
+  const wrong = { name: 'TypeError', code: 'ERR_BAD_VARIABLE', message: /argument "id": a(n integer| number) is expected/ };
+  for (const as of [Number, BigInt]) for (const id of ['two', ' ', {}, ['1', 'x']]) await assert.rejects(take(as, id), wrong);
+  await assert.rejects(take(Number, true), wrong);
+  await assert.rejects(take(String, {}), { code: 'ERR_BAD_VARIABLE' });
+  assert.throws(() => field('number'), { name: 'TypeError', code: 'ERR_BAD_FILTER' });
+});
+
+test('whereArgs: a lone surrogate in an argument is what it is in a payload', async () => {
+  const pubsub = new PubSub();
+  const resolver = withFilter(() => pubsub.asyncIterator('a'), whereArgs({ id: 'id' }));
+  for (const id of ['\ud800', ['\ud800']]) {
+    assert.deepEqual(await through(resolver, [{ id: 'x' }, { id: '\ud800' }], { pubsub, args: { id } }), [{ id: '\ud800' }]);
+  }
+});
+
+test('a Buffer as payload: one verdict, with the index and without', async () => {
+  class Handing extends PubSub {
+    subscribe(trigger, onMessage) {
+      return super.subscribe(trigger, (payload) => onMessage(payload));
+    }
+  }
+  const payloads = ['{"id":1}', '{"id":2}', '{"type":"Buffer"}'].map((text) => Buffer.from(text));
+  for (const pubsub of [new PubSub(), new Handing()]) {
+    const take = (filter) => through(withFilter(() => pubsub.asyncIterator('a'), filter), payloads, { pubsub });
+    assert.deepEqual(await take({ id: 1 }), payloads.slice(0, 1));
+    assert.deepEqual(await take({ type: 'Buffer' }), payloads.slice(2));
+  }
+});
+
 test('whereArgs: a missing argument is an error, and never matches a missing field', async () => {
   const pubsub = new PubSub();
   const resolver = withFilter(() => pubsub.asyncIterator('a'), whereArgs({ 'order.id': 'id' }));
@@ -302,6 +366,32 @@ test('what it returns is a promise and an iterator in one', async () => {
 async function* numbers() {
   yield* [1, 2, 3, 4, 5, 6];
 }
+
+test('methods that a caller puts on what it returns are on the iterator that it promises', async () => {
+  for (const source of [(pubsub) => pubsub.asyncIterator('a'), async (pubsub) => pubsub.asyncIterator('a')]) {
+    const pubsub = new PubSub();
+    let cancelled = 0;
+    const decorated = (...given) => {
+      const iterator = withFilter(() => source(pubsub), () => true)(...given);
+      const saved = iterator.return;
+      iterator.return = () => {
+        cancelled++;
+        return saved.call(iterator);
+      };
+      return iterator;
+    };
+    for (const resolver of [decorated, withFilter(decorated, () => true)]) {
+      const iterator = await resolver();
+      const next = iterator.next();
+      await settle();
+      pubsub.publish('a', 1);
+      assert.equal((await next).value, 1);
+      assert.deepEqual(await iterator.return(), DONE);
+      assert.equal(pubsub.ee.listenerCount('a'), 0);
+    }
+    assert.equal(cancelled, 2);
+  }
+});
 
 test('an iterator that is not ours is filtered as it is read', async () => {
   const forms = [(n) => n % 2 === 0, async (n) => n % 2 === 0, (n) => (n % 2 === 0 ? true : Promise.reject(new Error('odd')))];

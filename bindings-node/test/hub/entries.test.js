@@ -28,7 +28,8 @@ function members(name) {
 }
 
 test('import and require bring the same classes', async () => {
-  const imported = await import(join(PACKAGE, '..', 'index.mjs'));
+  const { default: all, ...imported } = await import(join(PACKAGE, '..', 'index.mjs'));
+  assert.equal(all, distributary);
   assert.deepEqual(Object.keys(imported).sort(), Object.keys(distributary).sort());
   for (const [name, value] of Object.entries(distributary)) assert.equal(imported[name], value, name);
 });

@@ -11,6 +11,11 @@ const { drained, inTime } = require('./rig');
 const hub = new Hub({ history: [{ topics: 'h', events: 1 }] });
 const open = () => hub.subscribe('open');
 const nothing = () => {};
+const transferred = () => {
+  const bytes = new Uint8Array(8);
+  structuredClone(bytes, { transfer: [bytes.buffer] });
+  return bytes;
+};
 
 /** What is done, the code, and what the message says. @type {[string, () => unknown, string, RegExp][]} */
 const CASES = [
@@ -50,6 +55,25 @@ const CASES = [
   ['allocating nothing', () => Hub.allocate(0), 'ERR_BAD_OPTION', /size/],
   ['allocating without a size', () => Hub.allocate(), 'ERR_BAD_OPTION', /size/],
   ['an event that the hub cannot hold', () => new Hub({ bytes: 1_000 }).publish('a', Buffer.alloc(2_000)), 'ERR_TOO_LARGE', /option `bytes` of the hub/],
+
+  ['a Proxy of bytes', () => hub.publish('a', new Proxy(Buffer.alloc(2), {})), 'ERR_BAD_PAYLOAD', /payload: a Proxy of bytes/],
+  ['bytes that have been transferred', () => hub.publish('a', transferred()), 'ERR_BAD_PAYLOAD', /transferred or given away/],
+  ['a buffer that has been transferred', () => hub.publish('a', transferred().buffer), 'ERR_BAD_PAYLOAD', /transferred or given away/],
+  ['bytes that the options transfer', () => {
+    const bytes = new Uint8Array(8);
+    hub.publish('a', bytes, { get key() { return structuredClone('k', { transfer: [bytes.buffer] }); } });
+  }, 'ERR_BAD_PAYLOAD', /transferred or given away/],
+
+  ['a filter in both places', () => hub.subscribe({ topics: 'a', where: { x: [1] } }, { where: { y: [1] } }), 'ERR_BAD_OPTION', /where is given twice/],
+  ['topics in both places', () => hub.subscribe('a', { topics: 'b' }), 'ERR_BAD_OPTION', /topics is given twice/],
+  ['a filter that is an error', () => new Filter(new Error('x')), 'ERR_BAD_FILTER', /a Error is no plain object/],
+  ['a filter of what is inherited', () => new Filter(Object.create({ user: [1] })), 'ERR_BAD_FILTER', /no plain object/],
+  ['a filter of a class', () => new Filter(new (class Wanted { #user = [1]; get user() { return this.#user; } })()), 'ERR_BAD_FILTER', /a Wanted is no plain object/],
+  ['a filter named by a symbol', () => new Filter({ [Symbol('user')]: [1] }), 'ERR_BAD_FILTER', /a symbol names them/],
+  ['a filter that cannot be seen', () => new Filter(Object.defineProperty({}, 'user', { value: [1] })), 'ERR_BAD_FILTER', /not enumerable/],
+  ['a filter within which something is no plain object', () => new Filter({ a: { b: new Map() } }), 'ERR_BAD_FILTER', /filter\.a\.b: a Map is no plain object/],
+  ['a filter of another copy', () => new Filter(new (class Filter {})()), 'ERR_BAD_FILTER', /another copy/],
+  ['a comparison with no filter', () => new Filter({ a: 1 }).equals({ a: 1 }), 'ERR_BAD_FILTER', /a Filter, not an object/],
 
   ['no selector', () => hub.subscribe(), 'ERR_BAD_SELECTOR', /a topic, a list of topics, or \{ topics, patterns, where \}, not undefined/],
   ['a selector of nothing', () => hub.subscribe({}), 'ERR_BAD_SELECTOR', /at least one topic or pattern/],

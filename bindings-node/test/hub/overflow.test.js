@@ -164,3 +164,90 @@ test('a handler without onLag makes the process warn, once', async () => {
   assert.equal(listener.missed, 9);
   assert.deepEqual(warnings.map(({ code }) => code), ['ERR_LAGGED']);
 });
+
+test('what a reader of batches does not read stays in the engine, under its budget', async () => {
+  const hub = new Hub({ budget: { events: 10 } });
+  const subscription = hub.subscribe('a', { onLag: 'skip' });
+  const batches = subscription.batches({ max: 1_000 });
+  const first = batches.next();
+  hub.publish('a', 'first');
+  assert.deepEqual((await inTime(first)).value.map((event) => event.text()), ['first']);
+  for (let i = 0; i < 500; i += 1) {
+    hub.publish('a', String(i));
+    if (i % 10 === 0) await drained(hub);
+  }
+  await drained(hub);
+  const { value } = await inTime(batches.next());
+  assert.deepEqual(value.map((event) => event.text()), Array.from({ length: 10 }, (_, i) => String(490 + i)));
+  assert.equal(subscription.missed, 490);
+});
+
+test('a reader that was quick and stops takes no more than what it was given at once', async () => {
+  const hub = new Hub({ budget: { events: 20 } });
+  const subscription = hub.subscribe('a', { onLag: 'skip' });
+  const reading = texts(subscription, 500);
+  // It empties its queue in the slice that fills it, so that its credit grows.
+  for (let i = 0; i < 500; i += 20) {
+    for (let j = i; j < i + 20; j += 1) hub.publish('a', String(j));
+    await drained(hub);
+  }
+  await inTime(reading);
+  for (let i = 0; i < 500; i += 1) {
+    hub.publish('a', String(i));
+    await drained(hub);
+  }
+  let count = 0;
+  for (let text = ''; text !== '499'; count += 1) [text] = await texts(subscription, 1);
+  // Of one that it was given credit for, of those that wait under its budget.
+  assert.ok(count <= 1 + 20, `${count} were there`);
+  assert.equal(subscription.missed, 500 - count);
+});
+
+test('who is told of a lag may ask for the next event', async () => {
+  const hub = new Hub();
+  for (const waits of [false, true]) {
+    let inner;
+    const subscription = hub.subscribe('a', {
+      budget: { events: 2 },
+      onLag() {
+        inner ??= subscription.next();
+      },
+    });
+    let outer = waits ? subscription.next() : undefined;
+    for (let i = 0; i < 10; i += 1) hub.publish('a', String(i));
+    outer ??= subscription.next();
+    const found = [(await inTime(outer)).value.text()];
+    if (inner === undefined) found.push((await inTime(subscription.next())).value.text());
+    found.push((await inTime(inner, 'the inner one')).value.text());
+    assert.deepEqual(found.slice(-2), ['8', '9']);
+    assert.equal(subscription.lag, 0);
+  }
+});
+
+test('who is told of a lag may end the subscription', async () => {
+  const hub = new Hub();
+  const subscription = hub.subscribe('a', { budget: { events: 2 }, onLag: () => subscription.close() });
+  for (let i = 0; i < 10; i += 1) hub.publish('a', String(i));
+  const waiting = [subscription.next(), subscription.next(), subscription.next()];
+  for (const result of await inTime(Promise.all(waiting))) assert.equal(result.done, true);
+});
+
+test('very many who wait are answered in time that grows as they do', async () => {
+  const hub = new Hub({ budget: { events: 200_000 } });
+  const timeFor = async (count) => {
+    const subscription = hub.subscribe('a');
+    const began = performance.now();
+    const waiting = Array.from({ length: count }, () => subscription.next());
+    for (let i = 0; i < count; i += 1) hub.publish('a', String(i));
+    const results = await inTime(Promise.all(waiting));
+    assert.ok(results.every(({ value }, i) => value.text() === String(i)));
+    const ends = Array.from({ length: count }, () => subscription.next());
+    subscription.close();
+    assert.ok((await inTime(Promise.all(ends))).every(({ done }) => done));
+    return performance.now() - began;
+  };
+  await timeFor(1_000);
+  const few = await timeFor(10_000);
+  const many = await timeFor(100_000);
+  assert.ok(many < 40 * few + 500, `${many} ms for 100,000 and ${few} ms for 10,000`);
+});

@@ -7,6 +7,8 @@ const { once } = require('node:events');
 const v8 = require('node:v8');
 const vm = require('node:vm');
 
+const { laneOf } = require('../../lib/lane');
+
 const PACKAGE = require.resolve('../..');
 const DEADLINE = 20_000;
 
@@ -44,6 +46,24 @@ async function until(holds, what) {
   }
 }
 
+/**
+ * Errors that reach the process while a test runs.
+ *
+ * @param {import('node:test').TestContext} t
+ */
+function caught(t) {
+  const errors = [];
+  const catches = (error) => errors.push(error);
+  const others = process.listeners('uncaughtException');
+  process.removeAllListeners('uncaughtException');
+  process.on('uncaughtException', catches);
+  t.after(() => {
+    process.off('uncaughtException', catches);
+    for (const other of others) process.on('uncaughtException', other);
+  });
+  return errors;
+}
+
 /** One turn of the event loop, timers included. */
 function turn() {
   return new Promise((resolve) => {
@@ -52,18 +72,13 @@ function turn() {
 }
 
 /**
- * Waits until the lane of this loop has nothing to do: what has been published so far is delivered.
+ * Waits until the lane of this loop has nothing to do: what was published on it is delivered, or waits to be asked for.
  *
  * @param {import('../..').Hub} hub
  */
 async function drained(hub) {
-  await inTime(new Promise((resolve) => {
-    const listener = hub.on('rig.drained', () => {
-      listener.off();
-      resolve(undefined);
-    });
-    hub.publish('rig.drained', '');
-  }), 'the last event');
+  const lane = laneOf(/** @type {any} */ (hub));
+  await until(() => lane.idle, 'the lane is idle');
   await turn();
 }
 
@@ -113,4 +128,4 @@ async function program(source) {
   return { code, signal, out, err };
 }
 
-module.exports = { PACKAGE, collect, drained, gc, inTime, program, texts, turn, until };
+module.exports = { PACKAGE, caught, collect, drained, gc, inTime, program, texts, turn, until };

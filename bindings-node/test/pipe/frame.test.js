@@ -34,6 +34,17 @@ describe('a frame', () => {
     assert.equal(frame.body, one.data);
   });
 
+  it('is none, and no more than that, where the function throws what cannot be shown', () => {
+    for (const thrown of [Object.create(null), new Proxy({}, { getPrototypeOf() { throw new Error('x'); } })]) {
+      const framer = framerOf(() => {
+        throw thrown;
+      }, 'text');
+      const none = framer.of(event('one'));
+      assert.ok(none instanceof Unframed);
+      framer.warn(none.error);
+    }
+  });
+
   it('is nothing where the function gives nothing, which is remembered', () => {
     let calls = 0;
     const framer = framerOf(() => {

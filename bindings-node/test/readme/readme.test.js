@@ -14,9 +14,8 @@ const BLOCK = /^```js( run)?\n(.*?)^```$/gms;
 
 /** Parts of an application, as a body of statements or as the properties of an object. */
 function parses(code) {
-  const asStatements = `(async () => {${code}\n})`;
-  const asProperties = `({${code.replace(/^\/\/.*\n/gm, '')}\n})`;
-  for (const text of [asStatements, asProperties]) {
+  const rest = code.replace(/^import .*$/gm, '');
+  for (const text of [`(async () => {${rest}\n})`, `({${rest}\n})`]) {
     try {
       new vm.Script(text);
       return true;
@@ -34,11 +33,14 @@ for (const file of ['README.md', '../README.md']) {
     it(`${file}: example ${index + 1} is JavaScript`, () => assert.ok(parses(code), code));
     if (!run) continue;
     it(`${file}: example ${index + 1} says what its comment says`, () => {
-      const program = `(async () => {${code}\n})().catch((error) => { console.error(error); process.exit(1); });`;
       // A package finds itself by its own name.
-      const said = execFileSync(process.execPath, ['-e', program], { cwd: ROOT, encoding: 'utf8', timeout: 20_000 });
+      const said = execFileSync(process.execPath, ['--input-type=module', '-e', code], {
+        cwd: ROOT,
+        encoding: 'utf8',
+        timeout: 20_000,
+      });
       const [, expected] = /console\.log\(.*\); \/\/ (.*)$/m.exec(code) ?? [];
-      assert.equal(said.trim(), expected ?? said.trim());
+      assert.equal(said.trim(), expected);
     });
   }
 }

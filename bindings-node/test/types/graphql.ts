@@ -52,6 +52,7 @@ async function read() {
   for await (const { order } of iterator) order.id.toFixed();
   const result: IteratorResult<string> = await iterable.next();
   await iterable.return?.();
+  for await (const note of typed.asyncIterator<string>('NOTE')) note.trim();
   return result;
 }
 
@@ -72,7 +73,18 @@ class Own extends PubSubEngine {
     void subId;
   }
 }
-const engines: PubSubEngine[] = [plain, typed, new Counted(), new Own(), new RedisPubSub()];
+class Prefixed extends RedisPubSub {
+  override subscribe<T>(trigger: string, onMessage: (message: T) => void, options?: unknown): Promise<number> {
+    return super.subscribe(`x:${trigger}`, onMessage, options);
+  }
+  override asyncIterator<T>(triggers: string | string[], options?: unknown) {
+    return super.asyncIterator<T>(triggers, options);
+  }
+  override asyncIterableIterator<T>(triggers: string | string[], options?: unknown) {
+    return super.asyncIterableIterator<T>(triggers, options);
+  }
+}
+const engines: PubSubEngine[] = [plain, typed, new Counted(), new Own(), new RedisPubSub(), new Prefixed()];
 // @ts-expect-error: abstract
 new PubSubEngine();
 
@@ -133,6 +145,9 @@ const declarative: IterableResolverFn[] = [
   withFilter(iterate, whereArgs({ 'order.id': 'id', 'order.user': { arg: 'filter.user', optional: true } })),
   withFilter(iterate, whereArgs<unknown, Args, Context>({ 'order.user': (root, args, { user }) => user.id })),
 ];
+whereArgs({ a: { arg: 'id', as: Number }, b: { arg: 'id', as: BigInt }, c: { arg: 'id', as: (id: string) => Number.parseInt(id, 36) } });
+// @ts-expect-error: no function
+whereArgs({ a: { arg: 'id', as: 'number' } });
 // @ts-expect-error: neither a name nor a function
 whereArgs({ 'order.id': 5 });
 // @ts-expect-error: no function

@@ -114,5 +114,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => {
     for (const socket of sockets.clients) socket.close(1001, 'the server ends');
     server.close();
+    // Who does not read does not say goodbye either.
+    setTimeout(() => sockets.clients.forEach((socket) => socket.terminate()), 3000).unref();
   });
 }

@@ -68,6 +68,8 @@ export async function serve(hub, people, port) {
       const { sent, writesToClosed } = hub.pipeStats();
       console.log(`${sent} messages sent, ${writesToClosed} of them to closed sockets`);
       for (const socket of sockets.clients) socket.close(1001, 'the server ends');
+      // Who does not read does not say goodbye either.
+      setTimeout(() => sockets.clients.forEach((socket) => socket.terminate()), 3000).unref();
       server.close();
       server.closeAllConnections();
     },
