@@ -25,6 +25,8 @@ const SHARE_FROM = 64 << 10;
 /** What a native publish writes down; see src/hub.rs. */
 const written = new Float64Array(9);
 const RUNG = 3;
+/** What there is to say of an event that nobody wanted. */
+const nothing = new Float64Array(written.length);
 
 const NO_BYTES = new Uint8Array();
 
@@ -43,15 +45,29 @@ class Share {
   }
 }
 
+/**
+ * The native calls that publish what has neither key nor attributes; see src/publisher.rs. The topic is left out where it
+ * is that of the call before.
+ *
+ * @typedef {object} Publisher
+ * @property {(topic: string | undefined, payload: Uint8Array) => number} bytes
+ * @property {(topic: string | undefined, payload: string) => number} text
+ */
+
 class Hub {
   #native;
   #loop;
+  /** @type {Publisher} */
+  #publisher;
+  /** The topic that it published to last: the native half has it still. @type {string | undefined} */
+  #topicBefore;
 
   /** @param {unknown} [options] */
   constructor(options) {
     if (options instanceof Share) {
       this.#native = options.native;
       this.#loop = options.loop;
+      this.#publisher = /** @type {Publisher} */ (options.native.publisher(written));
       return;
     }
     const where = 'new Hub(options)';
@@ -62,6 +78,7 @@ class Hub {
     } catch (error) {
       throw fromNative(error);
     }
+    this.#publisher = /** @type {Publisher} */ (this.#native.publisher(written));
   }
 
   /**
@@ -120,14 +137,28 @@ class Hub {
     const content = toContent(payload, 'payload');
     try {
       if (extras !== undefined) this.#publishWith(topic, content, extras);
-      else if (typeof content === 'string') this.#native.publishText(topic, content, written);
-      else this.#native.publishBytes(topic, content, written);
+      else if (!this.#publishPlain(topic, content)) return new Delivery(nothing);
     } catch (error) {
       throw fromNative(error);
     }
     const delivery = new Delivery(written);
     if (written[RUNG] !== 0) rung(this, written[RUNG]);
     return delivery;
+  }
+
+  /**
+   * Whether there is something to say of it.
+   *
+   * @param {string} topic
+   * @param {string | Uint8Array} content
+   */
+  #publishPlain(topic, content) {
+    const name = topic === this.#topicBefore ? undefined : topic;
+    this.#topicBefore = undefined;
+    const publisher = this.#publisher;
+    const said = typeof content === 'string' ? publisher.text(name, content) : publisher.bytes(name, content);
+    this.#topicBefore = topic;
+    return said !== 0;
   }
 
   /**

@@ -13,6 +13,7 @@
 //! - Between turns no more than [`BYTES`] are held, and nothing once the lane is idle.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use distributary::Event;
 
@@ -26,7 +27,7 @@ const BYTES: usize = 16 << 20;
 /// The events that JavaScript knows by number.
 pub(crate) struct Crossing {
     ring: Vec<Option<Event>>,
-    numbers: HashMap<usize, u32>,
+    numbers: HashMap<usize, u32, BuildHasherDefault<Spread>>,
     /// The oldest number that is held.
     oldest: u32,
     /// The next number.
@@ -38,7 +39,7 @@ impl Crossing {
     pub(crate) fn new() -> Self {
         Crossing {
             ring: Vec::new(),
-            numbers: HashMap::new(),
+            numbers: HashMap::default(),
             oldest: 0,
             next: 0,
             bytes: 0,
@@ -124,4 +125,25 @@ fn place(number: u32) -> usize {
 /// Names an event as long as it is held: its topic lies inside of it.
 fn address(event: &Event) -> usize {
     std::ptr::from_ref(event.topic()).addr()
+}
+
+/// Addresses are nobody's choice, so nothing has to be kept secret of them: a multiplication spreads them.
+#[derive(Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_usize(byte.into());
+        }
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.0 = (self.0 ^ number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+
+    fn finish(&self) -> u64 {
+        // A table takes its place from the low bits, and those of an address are all alike.
+        self.0.rotate_left(32)
+    }
 }

@@ -12,15 +12,18 @@ use std::{
     },
 };
 
-use distributary::{Attributes, Bytes, Hub, Publication, PublishError, Topic, Value};
-use napi::bindgen_prelude::{ArrayBuffer, BigInt, Either, Either5, Env, Float64ArraySlice, Null};
+use distributary::{Attributes, Bytes, Delivery, Hub, Publication, PublishError, Topic, Value};
+use napi::bindgen_prelude::{
+    ArrayBuffer, BigInt, Either, Either5, Env, Float64Array, Float64ArraySlice, Null, Object,
+};
 use napi_derive::napi;
 
 use crate::{
-    bell::quietly,
+    bell::{LaneId, quietly},
     error::{Code, Result, closed, error, publish_error},
     memory,
     options::NativeHubOptions,
+    publisher::publisher,
     stats::{NativeStats, NativeTopicStats},
 };
 
@@ -30,7 +33,7 @@ pub struct NativeHub {
     shared: Arc<Shared>,
 }
 
-struct Shared {
+pub(crate) struct Shared {
     hub: Hub,
     token: u64,
     /// Set before the hub is closed, for the lanes, which do not hold it.
@@ -82,29 +85,14 @@ impl NativeHub {
         Some(NativeHub { shared })
     }
 
-    /// Publishes bytes, which are copied. What became of it goes into `out`.
+    /// The functions that publish bytes, which are copied, and texts: see [`publisher`]. What became of an event goes into
+    /// `out`.
     #[napi(catch_unwind)]
-    pub fn publish_bytes(
-        &self,
-        topic: String,
-        payload: &[u8],
-        out: Float64ArraySlice<'_>,
-    ) -> Result<()> {
-        self.publish(Publication::new(topic, payload.to_vec()), out)
+    pub fn publisher<'env>(&self, env: &'env Env, out: Float64Array) -> napi::Result<Object<'env>> {
+        publisher(env, Arc::clone(&self.shared), out)
     }
 
-    /// Publishes a text.
-    #[napi(catch_unwind)]
-    pub fn publish_text(
-        &self,
-        topic: String,
-        payload: String,
-        out: Float64ArraySlice<'_>,
-    ) -> Result<()> {
-        self.publish(Publication::new(topic, payload), out)
-    }
-
-    /// Publishes bytes or a text with a key or with attributes: their names and values.
+    /// Publishes bytes or a text with a key or with attributes: their names and values. What became of it goes into `out`.
     #[napi(catch_unwind)]
     pub fn publish_with(
         &self,
@@ -244,19 +232,46 @@ impl NativeHub {
         Arc::clone(&self.shared.closing)
     }
 
-    /// Publishes, and writes down: subscriptions reached, feeds, share, which lane of
-    /// this thread rang, whether there is a position, and the halves of its epoch and offset.
     fn publish(
         &self,
         publication: Publication<String>,
         mut out: Float64ArraySlice<'_>,
     ) -> Result<()> {
-        let (published, rung) = quietly(|| self.hub().publish_event(publication));
-        let delivery = match published {
-            Ok(delivery) => delivery,
-            Err(PublishError::Closed) => return Err(closed()),
-            Err(cause) => return Err(publish_error(cause)),
-        };
+        let outcome = self.shared.publish(publication)?;
+        // SAFETY: lib/hub.js made the array for this alone, and JavaScript does not run before
+        // this returns.
+        outcome.write(unsafe { out.as_mut() });
+        Ok(())
+    }
+}
+
+impl Shared {
+    pub(crate) fn publish<T: AsRef<str>>(&self, publication: Publication<T>) -> Result<Outcome> {
+        let (published, rung) = quietly(|| self.hub.publish_event(publication));
+        match published {
+            Ok(delivery) => Ok(Outcome { delivery, rung }),
+            Err(PublishError::Closed) => Err(closed()),
+            Err(cause) => Err(publish_error(cause)),
+        }
+    }
+}
+
+/// What became of an event, and which lane of this thread rang.
+pub(crate) struct Outcome {
+    delivery: Delivery,
+    rung: LaneId,
+}
+
+impl Outcome {
+    /// Nobody wanted it, and there is no position of it.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.delivery.feeds == 0 && self.delivery.position.is_none() && self.rung == 0
+    }
+
+    /// Writes down: subscriptions reached, feeds, share, which lane rang, whether there is a
+    /// position, and the halves of its epoch and offset.
+    pub(crate) fn write(&self, out: &mut [f64]) {
+        let Outcome { delivery, rung } = self;
         let (offset, epoch) = delivery
             .position
             .map_or((0, 0), |position| (position.offset, position.epoch));
@@ -266,20 +281,16 @@ impl NativeHub {
             delivery.subscriptions as f64,
             delivery.feeds as f64,
             delivery.share,
-            rung.into(),
+            f64::from(*rung),
             f64::from(u8::from(delivery.position.is_some())),
             high(epoch),
             low(epoch),
             high(offset),
             low(offset),
         ];
-        // SAFETY: lib/hub.js made the array for this alone, and JavaScript does not run before
-        // this returns.
-        let out = unsafe { out.as_mut() };
         for (place, number) in out.iter_mut().zip(written) {
             *place = number;
         }
-        Ok(())
     }
 }
 

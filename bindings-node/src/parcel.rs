@@ -7,7 +7,7 @@
 
 use std::{collections::HashMap, fmt::Write};
 
-use distributary::{Attributes, Event, Number, Value};
+use distributary::{Attributes, Event, Number, Topic, Value};
 
 /// Words that describe one new event: topic and flags, then the lengths of topic, key,
 /// attributes and payload, then offset and time of publishing, the low half first.
@@ -27,6 +27,8 @@ const TOPICS: usize = 4_096;
 #[derive(Default)]
 pub(crate) struct Packer {
     topics: HashMap<Box<str>, u32>,
+    /// The topic of the event before, and its number: mostly the next one's too.
+    latest: Option<(Topic, u32)>,
     attributes: String,
 }
 
@@ -40,7 +42,7 @@ impl Packer {
         slab: &mut [u8],
     ) -> Option<usize> {
         let name = event.topic().as_str();
-        let known = self.topics.get(name).copied();
+        let known = self.known(event.topic());
         let topic = if known.is_some() { "" } else { name };
         let key = event.key().unwrap_or_default();
         self.attributes.clear();
@@ -61,7 +63,7 @@ impl Packer {
             here.copy_from_slice(part);
             room = rest;
         }
-        let mut flags = known.unwrap_or_else(|| NAMED | self.name(name));
+        let mut flags = known.unwrap_or_else(|| NAMED | self.name(event.topic()));
         if event.key().is_some() {
             flags |= KEYED;
         }
@@ -90,12 +92,25 @@ impl Packer {
         event.topic().as_str().len() + event.key().map_or(0, str::len) + attributes + 2 + payload
     }
 
-    fn name(&mut self, topic: &str) -> u32 {
+    /// The number of a topic that has one.
+    fn known(&mut self, topic: &Topic) -> Option<u32> {
+        match &self.latest {
+            Some((latest, number)) if latest == topic => Some(*number),
+            _ => {
+                let number = *self.topics.get(topic.as_str())?;
+                self.latest = Some((topic.clone(), number));
+                Some(number)
+            }
+        }
+    }
+
+    fn name(&mut self, topic: &Topic) -> u32 {
         if self.topics.len() >= TOPICS {
             self.topics.clear();
         }
         let number = self.topics.len() as u32;
-        self.topics.insert(topic.into(), number);
+        self.topics.insert(topic.as_str().into(), number);
+        self.latest = Some((topic.clone(), number));
         number
     }
 }

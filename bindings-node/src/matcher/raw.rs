@@ -1,8 +1,5 @@
-//! The questions as functions of Node-API, without the conversions of napi-rs: those cost ten times what a question does.
-//!
-//! Each function owns a count of its desk, which its finalizer gives back, so a call never finds the desk gone.
+//! The questions as functions of their own: see [`crate::function`]. The conversions of napi-rs cost ten times what a question does.
 
-use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::rc::Rc;
@@ -12,6 +9,7 @@ use napi::sys::{self, Status, napi_callback_info, napi_env, napi_value};
 use napi::{Env, JsValue};
 
 use super::desk::{Desk, Strings};
+use crate::function::{Call, check, function};
 
 /// How many strings one call takes as arguments.
 const ARGUMENTS: usize = 4;
@@ -39,44 +37,6 @@ pub(super) fn questions<'env>(env: &'env Env, desk: &Rc<Desk>) -> napi::Result<O
         }
     }
     Ok(object)
-}
-
-type Call = unsafe extern "C" fn(napi_env, napi_callback_info) -> napi_value;
-
-/// A function that owns a count of the desk.
-///
-/// # Safety
-/// `env` is the environment of a call that is going on.
-unsafe fn function(env: napi_env, call: Call, desk: Rc<Desk>) -> napi::Result<napi_value> {
-    let data = Rc::into_raw(desk).cast_mut().cast::<c_void>();
-    let mut function = ptr::null_mut();
-    // SAFETY: the data outlives the function: the finalizer runs after its last call, or not at all if it was not added.
-    unsafe {
-        let made =
-            sys::napi_create_function(env, ptr::null(), 0, Some(call), data, &raw mut function);
-        let owned = if made == Status::napi_ok {
-            sys::napi_add_finalizer(
-                env,
-                function,
-                data,
-                Some(release),
-                ptr::null_mut(),
-                ptr::null_mut(),
-            )
-        } else {
-            made
-        };
-        if owned != Status::napi_ok {
-            drop(Rc::from_raw(data.cast::<Desk>()));
-        }
-        check(owned)?;
-    }
-    Ok(function)
-}
-
-unsafe extern "C" fn release(_: napi_env, data: *mut c_void, _: *mut c_void) {
-    // SAFETY: `data` is what `Rc::into_raw` gave, and a finalizer runs once.
-    drop(unsafe { Rc::from_raw(data.cast::<Desk>()) });
 }
 
 /// Who wants the values on the desk. The arguments are the strings among them, as far as `strings` did not take them.
@@ -263,12 +223,4 @@ unsafe fn append(env: napi_env, value: napi_value, strings: &mut Strings) {
         room = len + SLACK;
     }
     strings.ends.push(strings.bytes.len());
-}
-
-fn check(status: sys::napi_status) -> napi::Result<()> {
-    if status == Status::napi_ok {
-        return Ok(());
-    }
-    let reason = "Node could not make a function".to_owned();
-    Err(napi::Error::new(napi::Status::from(status), reason))
 }
