@@ -3,14 +3,14 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test lint docs unit fuzz loom bench bench-gateway browser clean compiler clients autobahn
+.PHONY: demo test lint docs unit fuzz loom bench bench-gateway bench-node browser node clean compiler clients autobahn
 
 ## The main job on real input, with a table and a picture at the end.
 demo:
 	$(CARGO) run --release --locked -p distributary --example demo --features gateway
 
 ## All tests.
-test: lint docs unit browser loom fuzz
+test: lint docs unit browser node loom fuzz
 
 # The fuzz targets link libFuzzer, which is C++.
 compiler:
@@ -42,6 +42,12 @@ unit: compiler clients
 browser: clients
 	cd examples/browser && npm test
 
+## The npm package: built from source, its types, its tests, and those of its examples and benches.
+node:
+	./bindings-node/test/install.sh
+	cd bindings-node && npm ci --no-audit --no-fund --loglevel=error && npm test
+	cd benches/node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm test
+
 ## Every interleaving of park, publish and unsubscribe, as far as loom goes.
 loom:
 	RUSTFLAGS="--cfg loom" $(CARGO) test --locked --release -p distributary --lib --target-dir target/loom loom_
@@ -58,6 +64,11 @@ bench:
 ## benches/gateway/RESULTS.md. Needs two cores; fetches the peers into target/.
 bench-gateway:
 	$(CARGO) run --profile bench --locked -p distributary-gateway-bench -- --all
+
+## The npm package beside what Node apps use today; writes its part of benches/RESULTS.md.
+bench-node:
+	./benches/node/install.sh
+	node benches/node/bench.js --all
 
 clean:
 	$(CARGO) clean

@@ -16,9 +16,9 @@ mod peers;
 mod rows;
 mod sinks;
 
-use std::{env, fs, path::Path, process::ExitCode, time::Instant};
+use std::{env, fs, io, path::Path, process::ExitCode, time::Instant};
 
-use distributary_bench_report::{Outcome, machine, process, report, rounds};
+use distributary_bench_report::{Outcome, kept, machine, process, report, rounds};
 use report::Section;
 use rows::Row;
 
@@ -82,6 +82,14 @@ fn only(name: &str) -> Outcome<()> {
     Ok(())
 }
 
+/// The report as it was written last, and by others; nothing where there is none.
+fn written(path: &Path) -> io::Result<String> {
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        read => read,
+    }
+}
+
 fn all() -> Outcome<()> {
     let started = Instant::now();
     let mut sections = Vec::new();
@@ -92,7 +100,7 @@ fn all() -> Outcome<()> {
     let machine = machine::describe("`make bench`", &CRATES.map(machine::with_version), &[]);
     let text = report::render(&machine, started.elapsed(), &sections);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("RESULTS.md");
-    fs::write(&path, text)?;
+    fs::write(&path, kept::with_parts_of(&written(&path)?, &text)?)?;
     let took = started.elapsed().as_secs();
     eprintln!("{took:>4} s  written: {}", path.display());
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::fields::{Fields, Place, Projection};
+use crate::fields::{Fields, Place, Projection, Reader};
 use crate::index::{EntryId, FilterIndex, Scratch};
 pub use crate::pattern::naive_matches;
 use crate::pattern::{Pattern, PatternTable};
@@ -37,15 +37,28 @@ pub fn path(text: &str) -> Path {
     Path::new(text)
 }
 
-/// What a projection of `paths`, all of them different, finds in `payload`: path by path.
+/// What a projection of `paths`, all of them different, finds in `payload`: path by path. The strict reader's answer.
 ///
 /// # Errors
 ///
 /// When the payload is not a JSON object.
 pub fn json_leaves(paths: &[Path], payload: &[u8]) -> Result<Vec<FoundLeaf>, NotJson> {
+    leaves(Reader::Strict, paths, payload)
+}
+
+/// The same by the reader that passes over what is not asked for, whatever the length of the payload.
+///
+/// # Errors
+///
+/// When it notices that the payload is not a JSON object.
+pub fn skimmed_leaves(paths: &[Path], payload: &[u8]) -> Result<Vec<FoundLeaf>, NotJson> {
+    leaves(Reader::Skim, paths, payload)
+}
+
+fn leaves(reader: Reader, paths: &[Path], payload: &[u8]) -> Result<Vec<FoundLeaf>, NotJson> {
     let projection = Projection::new(paths.iter().cloned());
     let mut fields = Fields::new();
-    projection.from_json(payload, &mut fields)?;
+    projection.read(reader, payload, &mut fields)?;
     let mut places = vec![Place::EVENT];
     let mut found = Vec::new();
     for path in paths {

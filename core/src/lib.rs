@@ -10,6 +10,8 @@
 //! | held | feeds: one bounded log per selector, see [`Budget`] and [`Overflow`] |
 //! | read | [`Subscription`] by tasks and threads, [`Lane`] by event loops, [`Executor`] by callbacks |
 //!
+//! Applications that keep queues of their own and only ask who wants something use a [`Matcher`].
+//!
 //! The engine owns no runtime and, until one is needed, no thread.
 
 #![cfg_attr(loom, allow(dead_code, unused_imports, unreachable_pub))]
@@ -35,11 +37,15 @@ mod index;
 #[cfg(not(loom))]
 mod lane;
 #[cfg(not(loom))]
+mod matcher;
+#[cfg(not(loom))]
 mod pattern;
 #[cfg(not(loom))]
 mod predicate;
 #[cfg(not(loom))]
 mod selector;
+#[cfg(not(loom))]
+mod slab;
 #[cfg(not(loom))]
 mod subscription;
 
@@ -63,6 +69,8 @@ pub use index::{Access, Explanation, Probe};
 pub use lane::{
     Executor, Flow, Item, Lane, Listener, MemberId, Remote, Sink, SliceLimits, Token, Turn,
 };
+#[cfg(not(loom))]
+pub use matcher::{MatchId, Matcher};
 pub use metrics::{DurationHistogram, ShareHistogram, Stats, TopicStats};
 #[cfg(not(loom))]
 pub use pattern::{MAX_PATTERN_BYTES, Pattern, PatternError, PatternErrorKind};

@@ -117,6 +117,11 @@ impl Selector {
         self.patterns.iter()
     }
 
+    /// The filter, unless it admits everything.
+    pub fn named_filter(&self) -> Option<&Filter> {
+        self.filter.as_ref()
+    }
+
     pub(crate) fn insert_topic(&mut self, topic: Topic) -> bool {
         let place = self.topics.binary_search(&topic);
         place.map_err(|at| self.topics.insert(at, topic)).is_err()
@@ -145,8 +150,17 @@ impl Selector {
         self.topics.len() + self.patterns.len()
     }
 
-    /// Whether an event of this topic is asked for, filter aside.
-    pub(crate) fn covers(&self, topic: &Topic) -> bool {
+    /// Whether events of this topic are asked for, whatever the filter says of them.
+    ///
+    /// ```
+    /// use distributary::{Selector, Topic};
+    ///
+    /// let selector = Selector::topic("orders")?.and_pattern("news.*")?;
+    /// assert!(selector.covers(&Topic::new("news.local")?));
+    /// assert!(!selector.covers(&Topic::new("weather")?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn covers(&self, topic: &Topic) -> bool {
         self.topics.binary_search(topic).is_ok()
             || self
                 .patterns

@@ -21,14 +21,12 @@ use crate::{
         core::Core,
         history::{Backlog, Caught},
         outlet::Outlet,
-        rewire::Name,
+        rewire::Change,
         subscribe::{SubscribeError, SubscribeOptions},
     },
     metrics::SAMPLE,
-    pattern::Pattern,
-    selector::{Selector, SelectorError},
+    selector::Selector,
     sync::{Arc, StdArc},
-    topic::Topic,
 };
 
 /// A subscription: yields the events of its selector in order.
@@ -398,8 +396,7 @@ impl Subscription {
     /// When the name is not a topic name, there are too many, or the subscription has
     /// ended.
     pub fn add_topic(&mut self, name: impl AsRef<str>) -> Result<bool, SubscribeError> {
-        let name = Name::Topic(Topic::new(name).map_err(SelectorError::from)?);
-        self.rewire(|core, outlet, cursor| core.add_name(outlet, cursor, name))
+        self.rewire(&Change::topic(name, true)?)
     }
 
     /// Adds a pattern; in force when this returns. False when it was there already.
@@ -408,8 +405,7 @@ impl Subscription {
     /// When the text is not a pattern, there are too many names, or the subscription
     /// has ended.
     pub fn add_pattern(&mut self, text: impl AsRef<str>) -> Result<bool, SubscribeError> {
-        let name = Name::Pattern(Pattern::new(text.as_ref()).map_err(SelectorError::from)?);
-        self.rewire(|core, outlet, cursor| core.add_name(outlet, cursor, name))
+        self.rewire(&Change::pattern(text, true)?)
     }
 
     /// Removes a topic: when this returns, nothing of it is delivered any more, unless
@@ -419,8 +415,7 @@ impl Subscription {
     /// When the name is not a topic name, or it is the last one; drop the subscription
     /// instead.
     pub fn remove_topic(&mut self, name: impl AsRef<str>) -> Result<bool, SubscribeError> {
-        let name = Name::Topic(Topic::new(name).map_err(SelectorError::from)?);
-        self.rewire(|core, outlet, cursor| core.remove_name(outlet, cursor, &name))
+        self.rewire(&Change::topic(name, false)?)
     }
 
     /// Removes a pattern, as [`remove_topic`](Self::remove_topic) removes a topic.
@@ -428,30 +423,32 @@ impl Subscription {
     /// # Errors
     /// When the text is not a pattern, or it is the last name.
     pub fn remove_pattern(&mut self, text: impl AsRef<str>) -> Result<bool, SubscribeError> {
-        let name = Name::Pattern(Pattern::new(text.as_ref()).map_err(SelectorError::from)?);
-        self.rewire(|core, outlet, cursor| core.remove_name(outlet, cursor, &name))
+        self.rewire(&Change::pattern(text, false)?)
     }
 
-    fn rewire(
-        &mut self,
-        change: impl FnOnce(&StdArc<Core>, &mut Arc<Outlet>, &mut u64) -> Result<bool, SelectorError>,
-    ) -> Result<bool, SubscribeError> {
+    fn rewire(&mut self, change: &Change) -> Result<bool, SubscribeError> {
         if let Some(reason) = self.closed {
             return Err(SubscribeError::Ended(reason));
         }
         let core = StdArc::clone(self.core());
+        let Some(selector) = core.changed_selector(&self.outlet, change)? else {
+            return Ok(false);
+        };
         let before = Arc::clone(&self.outlet);
-        let changed = change(&core, &mut self.outlet, &mut self.cursor)?;
+        let backlog = self.backlog.as_deref_mut();
+        core.rewire(
+            &mut self.outlet,
+            &mut self.cursor,
+            backlog,
+            change,
+            selector,
+        );
         if !Arc::ptr_eq(&before, &self.outlet) {
             // The place to park was in the old feed.
             let slot = std::mem::replace(&mut self.slot, NO_SLOT);
             before.feed.release_slot(slot);
         }
-        if changed && let Some(backlog) = &mut self.backlog {
-            let selector = core.selector_of(&self.outlet);
-            backlog.keep(|topic| selector.covers(topic));
-        }
-        Ok(changed)
+        Ok(true)
     }
 
     /// The selector as it stands now; `None` once the subscription has ended.

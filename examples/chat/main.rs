@@ -132,7 +132,8 @@ async fn gateway(rooms: &Arc<Rooms>) -> Result<Gateway, Failure> {
                 client.send(Message::Text(answer.to_string()));
             }
         })
-        .on_end(move |user, _| {
+        .on_end(move |client, _| {
+            let user = client.session();
             let rooms =
                 std::mem::take(&mut *user.rooms.lock().unwrap_or_else(PoisonError::into_inner));
             for topic in rooms {

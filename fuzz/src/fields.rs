@@ -1,11 +1,13 @@
 //! What a projection reads off a JSON payload against a naive walk that visits everything.
 //!
-//! An input is a line of paths with spaces between them, and behind it the payload.
+//! An input is a line of paths with spaces between them, and behind it the payload. Of its two readers the one that checks the
+//! whole payload is held to the walk, and the one that passes over what no path asks for to the first, wherever the payload is
+//! JSON. What is not JSON may go unnoticed by the second, which then has to end all the same.
 
 use std::collections::HashMap;
 use std::fmt;
 
-use distributary::fuzzing::{FoundLeaf, json_leaves, path};
+use distributary::fuzzing::{FoundLeaf, json_leaves, path, skimmed_leaves};
 use distributary::{Path, Value};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -31,7 +33,12 @@ pub fn run(input: &[u8]) {
     paths.dedup();
 
     let found = json_leaves(&paths, payload);
+    let skimmed = skimmed_leaves(&paths, payload);
     let raw = serde_json::from_slice::<&RawValue>(payload).ok();
+    if raw.is_some() || found.is_ok() {
+        // Both tell of what is no object, and why, in the same words: the parser's.
+        assert_eq!(format!("{skimmed:?}"), format!("{found:?}"));
+    }
     let Some(raw) = raw.filter(|raw| raw.get().starts_with('{')) else {
         assert!(found.is_err(), "not an object, yet leaves: {found:?}");
         return;

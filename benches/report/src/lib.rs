@@ -2,6 +2,7 @@
 //! figures with their spread, targets that are reached or missed, and the table that
 //! says so.
 
+pub mod kept;
 pub mod machine;
 pub mod process;
 pub mod report;

@@ -45,8 +45,12 @@ pub(crate) struct Fields<'p> {
 
 impl<'p> Fields<'p> {
     /// No leaves; allocates nothing.
-    pub(crate) fn new() -> Fields<'p> {
-        Fields::default()
+    pub(crate) const fn new() -> Fields<'p> {
+        Fields {
+            leaves: Vec::new(),
+            elements: Vec::new(),
+            repeated: false,
+        }
     }
 
     /// The values at `path`, in the order of the event within one place.
@@ -96,12 +100,14 @@ impl<'p> Fields<'p> {
 
     /// The paths with at least one value, each once, ascending by id.
     pub(crate) fn paths(&self) -> impl Iterator<Item = PathId> + '_ {
-        self.leaves
-            .chunk_by(|a, b| a.path == b.path)
-            .map(|leaves| leaves[0].path)
+        self.by_path().map(|leaves| leaves[0].path)
     }
 
-    /// Every leaf, by path.
+    /// The values of each path that has some, ascending by path.
+    pub(crate) fn by_path(&self) -> impl Iterator<Item = &[Leaf<'p>]> {
+        self.leaves.chunk_by(|a, b| a.path == b.path)
+    }
+
     #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn leaves(&self) -> &[Leaf<'p>] {
         &self.leaves
@@ -123,6 +129,38 @@ impl<'p> Fields<'p> {
         self.elements.clear();
         self.repeated = false;
     }
+
+    /// Without leaves, for an event that lives longer or shorter. Keeps the room, unless it is that of an unusually large event.
+    pub(crate) fn emptied<'q>(mut self) -> Fields<'q> {
+        const USUAL: usize = 1024;
+        if self.leaves.capacity().max(self.elements.capacity()) > USUAL {
+            return Fields::new();
+        }
+        self.clear();
+        Fields {
+            // Collecting from a vector into one of the same layout keeps its allocation.
+            leaves: self
+                .leaves
+                .into_iter()
+                .map(|_| unreachable!("it was cleared"))
+                .collect(),
+            elements: self.elements,
+            repeated: false,
+        }
+    }
+
+    /// Replaces the leaves by scalars outside of every array.
+    pub(crate) fn fill(&mut self, values: impl IntoIterator<Item = (PathId, ValueRef<'p>)>) {
+        self.clear();
+        let leaves = values.into_iter().map(|(path, value)| Leaf {
+            value,
+            path,
+            place: Place::EVENT,
+        });
+        self.leaves.extend(leaves);
+        self.finish();
+    }
+
     pub(super) fn push(&mut self, path: PathId, place: Place, value: ValueRef<'p>) {
         self.leaves.push(Leaf { value, path, place });
     }

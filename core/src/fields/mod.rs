@@ -13,6 +13,9 @@ mod number;
 mod path;
 mod projection;
 mod scan;
+mod skim;
+mod skip;
+mod strict;
 mod value;
 
 #[cfg(all(test, not(loom)))]
@@ -20,6 +23,8 @@ mod tests;
 
 pub use attributes::Attributes;
 pub use json::NotJson;
+#[cfg(feature = "fuzzing")]
+pub(crate) use json::Reader;
 pub use number::Number;
 pub use path::{Path, PathId};
 pub use value::{Value, ValueRef};

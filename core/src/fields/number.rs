@@ -51,6 +51,28 @@ impl Number {
         ))
     }
 
+    /// The integer that decimal digits write, of any size: `None` for anything but digits, without leading zeros, with `-` in front
+    /// or without.
+    ///
+    /// ```
+    /// use distributary::Number;
+    ///
+    /// assert_eq!(Number::from_digits("-7"), Some(Number::from(-7)));
+    /// assert!(Number::from_digits("18446744073709551616").unwrap() > Number::from(u64::MAX));
+    /// assert_eq!(Number::from_digits("0x7"), None);
+    /// ```
+    #[must_use]
+    pub fn from_digits(text: &str) -> Option<Number> {
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        let written = digits == "0" || !digits.starts_with('0');
+        let is_integer = written && digits.bytes().all(|b| b.is_ascii_digit());
+        if is_integer {
+            Number::from_json(text)
+        } else {
+            None
+        }
+    }
+
     /// Reads a number as JSON writes it. `None` if `text` is no number at all.
     pub(crate) fn from_json(text: &str) -> Option<Number> {
         let digits = text.strip_prefix('-').unwrap_or(text);
@@ -277,6 +299,12 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_refused() {
+        for text in [
+            "", "-", "01", "-01", "00", "1.0", "1e2", "+1", " 1", "inf", "٣",
+        ] {
+            assert_eq!(Number::from_digits(text), None, "{text}");
+        }
+        assert_eq!(Number::from_digits("-0"), Some(Number::from(0)));
         for text in ["", "-", "x", "1x"] {
             assert_eq!(Number::from_json(text), None, "{text}");
         }

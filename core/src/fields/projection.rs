@@ -2,7 +2,7 @@
 
 use hashbrown::HashTable;
 
-use super::json;
+use super::json::{self, Reader};
 use super::{Attributes, Fields, NotJson, Path, Place};
 
 /// The paths that some filters name. Keeps them alive, so that their ids stay theirs.
@@ -33,9 +33,13 @@ pub(super) struct Node {
     pub(super) path: Option<Path>,
     /// Whether the path itself is asked for.
     pub(super) is_leaf: bool,
+    /// The last segment of the path.
+    name: Box<[u8]>,
     /// Whether some child has children, so that a key with a dot may lead somewhere.
     has_grandchildren: bool,
     children: Vec<NodeId>,
+    /// How long the names of children are, a bit for each length (see [`length_bit`]): most keys lead nowhere, and are told by it.
+    lengths: u64,
     /// The children by name; empty while a glance at the list is quicker.
     table: HashTable<NodeId>,
 }
@@ -45,10 +49,11 @@ impl Node {
     pub(super) fn is_inner(&self) -> bool {
         !self.children.is_empty()
     }
+}
 
-    fn name(&self) -> &str {
-        self.path.as_ref().map_or("", Path::last)
-    }
+/// Names of 63 bytes and more share one.
+fn length_bit(name: &[u8]) -> u64 {
+    1 << name.len().min(63)
 }
 
 impl Projection {
@@ -62,7 +67,7 @@ impl Projection {
             let mut node = NodeId::ROOT;
             for depth in 1..=path.depth() {
                 let step = path.ancestor(depth);
-                node = match projection.child(node, step.last()) {
+                node = match projection.child(node, step.last().as_bytes()) {
                     Some(child) => child,
                     None => projection.add_child(node, step.clone()),
                 };
@@ -79,15 +84,18 @@ impl Projection {
     fn add_child(&mut self, parent: NodeId, path: Path) -> NodeId {
         const GLANCE: usize = 8;
         let id = NodeId(self.nodes.len() as u32);
+        let name = Box::from(path.last().as_bytes());
+        let parent = parent.index();
+        self.nodes[parent].lengths |= length_bit(&name);
         self.nodes.push(Node {
             path: Some(path),
+            name,
             ..Node::default()
         });
-        let parent = parent.index();
         self.nodes[parent].children.push(id);
         let mut table = std::mem::take(&mut self.nodes[parent].table);
         let (nodes, hasher) = (&self.nodes, &self.hasher);
-        let hash = |id: &NodeId| hasher.hash_one(nodes[id.index()].name());
+        let hash = |id: &NodeId| hasher.hash_one(&*nodes[id.index()].name);
         match nodes[parent].children.len() {
             ..=GLANCE => {}
             len if len == GLANCE + 1 => {
@@ -108,7 +116,8 @@ impl Projection {
         !self.node(NodeId::ROOT).is_inner()
     }
 
-    /// Reads a JSON object in one pass, without a document. On an error `out` is left empty.
+    /// Reads a JSON object in one pass, without a document and no further than the paths ask (see [`json`]). On an error `out` is
+    /// left empty.
     ///
     /// The leaves are told apart by ids of paths, so the projection must outlive the use of `out`.
     #[expect(
@@ -120,8 +129,18 @@ impl Projection {
         payload: &'p [u8],
         out: &mut Fields<'p>,
     ) -> Result<(), NotJson> {
+        self.read(Reader::Any, payload, out)
+    }
+
+    /// [`from_json`](Projection::from_json) by this reader.
+    pub(crate) fn read<'p>(
+        &self,
+        reader: Reader,
+        payload: &'p [u8],
+        out: &mut Fields<'p>,
+    ) -> Result<(), NotJson> {
         out.clear();
-        let result = json::read(self, payload, out);
+        let result = json::read(reader, self, payload, out);
         if result.is_err() {
             out.clear();
         }
@@ -137,7 +156,9 @@ impl Projection {
     pub(crate) fn from_attributes<'p>(&self, attributes: &'p Attributes, out: &mut Fields<'p>) {
         out.clear();
         for (name, value) in attributes.iter() {
-            let node = self.resolve(NodeId::ROOT, name).map(|node| self.node(node));
+            let node = self
+                .resolve(NodeId::ROOT, name.as_bytes())
+                .map(|node| self.node(node));
             if let Some(Node {
                 path: Some(path),
                 is_leaf: true,
@@ -155,28 +176,40 @@ impl Projection {
     }
 
     /// Where a key leads from `node`: to a child, or along a path if it has dots.
-    pub(super) fn resolve(&self, node: NodeId, key: &str) -> Option<NodeId> {
+    #[inline]
+    pub(super) fn resolve(&self, node: NodeId, key: &[u8]) -> Option<NodeId> {
+        let Node {
+            lengths,
+            has_grandchildren,
+            ..
+        } = self.node(node);
+        if lengths & length_bit(key) == 0 && !has_grandchildren {
+            return None;
+        }
         self.child(node, key).or_else(|| {
-            if !self.node(node).has_grandchildren || !key.contains('.') {
+            if !has_grandchildren || !key.contains(&b'.') {
                 return None;
             }
-            key.split('.')
+            key.split(|byte| *byte == b'.')
                 .try_fold(node, |node, segment| self.child(node, segment))
         })
     }
 
-    fn child(&self, node: NodeId, name: &str) -> Option<NodeId> {
+    fn child(&self, node: NodeId, name: &[u8]) -> Option<NodeId> {
         let node = self.node(node);
+        if node.lengths & length_bit(name) == 0 {
+            return None;
+        }
         if node.table.is_empty() {
             return node
                 .children
                 .iter()
                 .copied()
-                .find(|child| self.node(*child).name() == name);
+                .find(|child| *self.node(*child).name == *name);
         }
         let hash = self.hasher.hash_one(name);
         node.table
-            .find(hash, |child| self.node(*child).name() == name)
+            .find(hash, |child| *self.node(*child).name == *name)
             .copied()
     }
 }

@@ -1,11 +1,14 @@
-//! Reading events: the edges of JSON by hand, the rest against a walk over the whole document.
+//! Reading events: the edges of JSON by hand, the rest against a walk over the whole document. Whatever the strict reader is
+//! asked here, the one that skims has to answer alike if the text is JSON.
 
 use std::borrow::Cow;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::Value as Json;
+use serde_json::value::RawValue;
 
+use super::json::Reader;
 use super::{Attributes, Fields, Number, Path, Place, Projection, Value, ValueRef};
 
 fn projection(paths: &[&str]) -> Projection {
@@ -17,8 +20,29 @@ fn read(paths: &[&str], payload: &str) -> Option<Vec<(String, String)>> {
     let mut fields = Fields::new();
     // Ids belong to paths only as long as something holds them.
     let projection = projection(paths);
-    projection.from_json(payload.as_bytes(), &mut fields).ok()?;
+    let result = projection.read(Reader::Strict, payload.as_bytes(), &mut fields);
+    if serde_json::from_str::<&RawValue>(payload).is_ok() {
+        for reader in [Reader::Skim, Reader::Any] {
+            let mut again = Fields::new();
+            let same = projection.read(reader, payload.as_bytes(), &mut again);
+            assert_eq!(same, result, "{reader:?} {paths:?} {payload}");
+            assert_eq!(
+                format!("{again:?}"),
+                format!("{fields:?}"),
+                "{reader:?} {paths:?} {payload}"
+            );
+        }
+    }
+    result.ok()?;
     Some(shown(paths, &fields))
+}
+
+/// Whether the reader that skims takes it for an object.
+fn skims(paths: &[&str], payload: &[u8]) -> bool {
+    let mut fields = Fields::new();
+    let result = projection(paths).read(Reader::Skim, payload, &mut fields);
+    assert!(result.is_ok() || fields.leaves().is_empty());
+    result.is_ok()
 }
 
 fn shown(paths: &[&str], fields: &Fields<'_>) -> Vec<(String, String)> {
@@ -126,6 +150,71 @@ fn what_is_no_json_object_is_refused_as_a_whole() {
     let refused = projection(&["a"]).from_json(b"{\"a\": 1, \"z\": \"\xff\"}", &mut fields);
     assert!(refused.unwrap_err().to_string().contains("utf-8"));
     assert!(fields.leaves().is_empty());
+}
+
+#[test]
+fn what_is_passed_over_is_not_checked_but_ends() {
+    // Inside of a value that no path leads into.
+    for odd in [
+        "[1 2]",
+        "[nul]",
+        "{a}",
+        r#"{"a" 1,}"#,
+        "[}",
+        r#""\x""#,
+        "\"\n\"",
+        r#"["\u12"]"#,
+    ] {
+        let payload = format!(r#"{{"a": 1, "z": {odd}}}"#);
+        assert_eq!(read(&["a"], &payload), None, "{payload}");
+        assert!(skims(&["a", "a.b"], payload.as_bytes()), "{payload}");
+        assert!(!skims(&["a", "z", "z.a"], payload.as_bytes()), "{payload}");
+    }
+    assert!(skims(&["a"], b"{\"a\": 1, \"z\": \"\xff\"}"));
+    assert!(!skims(&["z"], b"{\"a\": 1, \"z\": \"\xff\"}"));
+    assert!(!skims(&["a"], b"{\"a\": 1, \"\xff\": 2}"));
+    assert!(!skims(&["a"], b"{\"a\": 1, \"\n\": 2}"));
+    // Everything around it.
+    for payload in [
+        "[]",
+        r#"{"a": 1"#,
+        r#"{"a": 1,}"#,
+        r#"{"a": 1,, "z": 2}"#,
+        r#"{"a": 1 "z": 2}"#,
+        r#"{"a": 1} x"#,
+        r#"{"a": 1}}"#,
+        r#"{"z": [[1}"#,
+        r#"{"z": [}]}"#,
+        r#"{"z": "\"}"#,
+        r#"{"z" 1}"#,
+        r#"{z: 1}"#,
+        r#"{"z": tru}"#,
+        r#"{"z": truex}"#,
+        r#"{"z": 01}"#,
+        r#"{"z": 1.}"#,
+        r#"{"z": -}"#,
+        r#"{"z": 1e}"#,
+        r#"{"z": }"#,
+        r#"{"a": [[1]}"#,
+    ] {
+        for paths in [&["a"][..], &["a.b"], &["a", "a.b"], &[]] {
+            assert!(!skims(paths, payload.as_bytes()), "{paths:?} {payload}");
+        }
+    }
+    for array in ["[1 2]", "[1,]", "[,1]", "[[1}]"] {
+        let payload = format!(r#"{{"a": {array}}}"#);
+        assert!(!skims(&["a"], payload.as_bytes()), "{payload}");
+        assert!(!skims(&["a.b"], payload.as_bytes()), "{payload}");
+    }
+    let whole = r#"{"a": 1, "y": {"a": [{}, "\"}"]}, "z": [[2], null], "b": {"c": -0.5e-7}}  "#;
+    for end in 0..=whole.len() {
+        let complete = whole[end..].trim().is_empty();
+        assert_eq!(
+            skims(&["a", "b.c"], &whole.as_bytes()[..end]),
+            complete,
+            "{end}"
+        );
+    }
 }
 
 #[test]
@@ -329,6 +418,103 @@ fn walk(value: &Json, path: &str, out: &mut Vec<(String, String)>) {
     }
 }
 
+/// The text of a value, written in all the ways there are: escapes, blanks, repeated and dotted keys, strings over many blocks.
+fn text() -> impl Strategy<Value = String> {
+    let blank = || prop::sample::select(vec!["", "", "", " ", "\n\t  "]);
+    let piece = prop::sample::select(vec![
+        "a",
+        "b",
+        "id",
+        " ",
+        "é",
+        "\u{1F600}",
+        r"\\",
+        r#"\""#,
+        r"\n",
+        r"\/",
+        r"\u0061",
+        r"\u00e9",
+        r"\ud83d\ude00",
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "x\u{7f}",
+        "The quick brown fox jumps over",
+        "\u{2028}",
+        r#"\\\""#,
+    ]);
+    let long = (
+        0..70_usize,
+        prop::sample::select(vec![r"\\", "x", r#"\""#, "é"]),
+    )
+        .prop_map(|(count, piece)| piece.repeat(count));
+    let string = prop_oneof![3 => vec(piece, 0..6).prop_map(|pieces| pieces.concat()), 1 => long]
+        .prop_map(|inside| format!("\"{inside}\""));
+    let scalar = prop_oneof![
+        2 => prop::sample::select(vec!["null", "true", "false", "0", "-0", "1", "-12.50", "1e3", "2E-7", "1e400", "18446744073709551616", r#""\ud800""#])
+            .prop_map(str::to_owned),
+        2 => string,
+    ];
+    let key = || {
+        prop::sample::select(vec![
+            "a",
+            "b",
+            "c",
+            "a.b",
+            "b.a",
+            "",
+            "é",
+            r"\u0061",
+            r"a\u002eb",
+            r"\u00e9",
+            r"\\",
+            r#"\""#,
+            "a key that nobody asks for",
+        ])
+    };
+    let object = move |value| {
+        (
+            vec((blank(), key(), blank(), blank(), value, blank()), 0..5),
+            blank(),
+        )
+            .prop_map(|(entries, empty)| {
+                let entries: Vec<_> = entries
+                    .into_iter()
+                    .map(|(a, key, b, c, value, d)| format!("{a}\"{key}\"{b}:{c}{value}{d}"))
+                    .collect();
+                format!(
+                    "{{{}{}}}",
+                    entries.join(","),
+                    if entries.is_empty() { empty } else { "" }
+                )
+            })
+    };
+    let value = scalar.prop_recursive(5, 60, 5, move |value| {
+        let array =
+            (vec((blank(), value.clone(), blank()), 0..5), blank()).prop_map(|(items, empty)| {
+                let items: Vec<_> = items
+                    .into_iter()
+                    .map(|(a, value, b)| format!("{a}{value}{b}"))
+                    .collect();
+                format!(
+                    "[{}{}]",
+                    items.join(","),
+                    if items.is_empty() { empty } else { "" }
+                )
+            });
+        prop_oneof![array, object(value)]
+    });
+    (blank(), object(value.boxed()), blank()).prop_map(|(a, object, b)| format!("{a}{object}{b}"))
+}
+
+fn paths() -> impl Strategy<Value = Vec<String>> {
+    prop::collection::btree_set("([abé]?\\.){0,2}[abcé]?", 0..6)
+        .prop_map(|paths| paths.into_iter().collect())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
 
@@ -360,5 +546,30 @@ proptest! {
         for paths in [&["a", "b.a", "c"][..], &["a.b.c", "c.a"], &[]] {
             prop_assert_eq!(read(paths, &text).is_some(), strict, "{}", text);
         }
+    }
+
+    #[test]
+    fn both_readers_find_the_same_in_json(text in text(), paths in paths()) {
+        prop_assert!(serde_json::from_str::<&RawValue>(&text).is_ok(), "{}", text);
+        let paths: Vec<_> = paths.iter().map(String::as_str).collect();
+        // Compares them. Refused is half of a surrogate pair where it is asked for, or in a key.
+        prop_assert!(read(&paths, &text).is_some() || text.contains(r"\ud800"));
+    }
+
+    #[test]
+    fn both_readers_take_a_damaged_payload(text in text(), paths in paths(), damage in vec((any::<prop::sample::Index>(), prop::option::of("[\\[\\]{},:\"0-9 .a-z\\\\]")), 1..4)) {
+        let mut text = text;
+        for (at, insert) in damage {
+            let Some((at, _)) = text.char_indices().nth(at.index(text.chars().count())) else { break };
+            match insert {
+                Some(insert) => text.insert_str(at, &insert),
+                None => drop(text.remove(at)),
+            }
+            if text.is_empty() { break; }
+        }
+        let paths: Vec<_> = paths.iter().map(String::as_str).collect();
+        // Compares them if it still is JSON.
+        let strict = read(&paths, &text).is_some();
+        prop_assert!(!strict || skims(&paths, text.as_bytes()));
     }
 }

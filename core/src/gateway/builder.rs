@@ -212,14 +212,15 @@ impl<S: Any + Send + Sync> GatewayBuilder<S> {
 
     /// Called once for each connection that was served, when it has gone and why. On the
     /// thread that served its socket: it must not block. A client that vanishes between
-    /// `authorize` and [`on_open`](Self::on_open) was never served.
+    /// `authorize` and [`on_open`](Self::on_open) was never served. The client is the one
+    /// that `on_open` was given: several that came with one ticket share a session.
     pub fn on_end<F>(mut self, hook: F) -> Self
     where
-        F: Fn(&S, Ended) + Send + Sync + 'static,
+        F: Fn(&Client<S>, Ended) + Send + Sync + 'static,
     {
-        self.hooks.hooks.ended = Some(Box::new(move |session, ended| {
-            if let Some(session) = session.downcast_ref() {
-                hook(session, ended);
+        self.hooks.hooks.ended = Some(Box::new(move |handle, session, ended| {
+            if let Some(client) = Client::new(handle.clone(), Arc::clone(session)) {
+                hook(&client, ended);
             }
         }));
         self

@@ -3,6 +3,7 @@
 use std::{any::Any, fmt, marker::PhantomData, sync::Arc};
 
 use super::{
+    ended::Ended,
     hooks::{Message, Session},
     lanes::{Command, Inbox, SocketId},
     verdict::Wish,
@@ -82,7 +83,17 @@ impl<S: Any + Send + Sync> Client<S> {
     /// told. Its [ticket](super::Accept::ticket) is worthless from then on. Never blocks.
     pub fn close(&self, reason: impl Into<String>) {
         let id = self.handle.id;
-        self.handle.post(Command::Close(id, reason.into()));
+        let close = Command::Close(id, Ended::Application, reason.into());
+        self.handle.post(close);
+    }
+
+    /// Closes the connection for now, because the application cannot keep up with what
+    /// this client says: with code 1013, which tells it to come back later, and a reason as
+    /// in [`close`](Self::close). Its ticket stays good. Never blocks.
+    pub fn turn_away(&self, reason: impl Into<String>) {
+        let id = self.handle.id;
+        let close = Command::Close(id, Ended::Overloaded, reason.into());
+        self.handle.post(close);
     }
 }
 

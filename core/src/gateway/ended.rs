@@ -28,6 +28,8 @@ pub enum Ended {
     Lagged,
     /// The application closed it.
     Application,
+    /// The application could not keep up with what it said.
+    Overloaded,
     /// A hook of the application panicked.
     Panicked,
     /// The gateway was drained.
@@ -38,7 +40,7 @@ pub enum Ended {
 
 impl Ended {
     /// Every reason, in the order of [`Ended::index`].
-    pub(super) const ALL: [Ended; 14] = [
+    pub(super) const ALL: [Ended; 15] = [
         Ended::Left,
         Ended::Broken,
         Ended::Protocol,
@@ -50,6 +52,7 @@ impl Ended {
         Ended::Slow,
         Ended::Lagged,
         Ended::Application,
+        Ended::Overloaded,
         Ended::Panicked,
         Ended::Drained,
         Ended::Closed,
@@ -74,6 +77,7 @@ impl Ended {
             Ended::Slow => "slow",
             Ended::Lagged => "lagged",
             Ended::Application => "application",
+            Ended::Overloaded => "overloaded",
             Ended::Panicked => "panicked",
             Ended::Drained => "drained",
             Ended::Closed => "closed",
@@ -92,7 +96,7 @@ impl Ended {
             Ended::TooLarge => 1009,
             Ended::Panicked => 1011,
             Ended::Drained => 1012,
-            Ended::Slow | Ended::Lagged | Ended::WriteTimeout => 1013,
+            Ended::Slow | Ended::Lagged | Ended::WriteTimeout | Ended::Overloaded => 1013,
         }
     }
 }
@@ -111,6 +115,7 @@ impl fmt::Display for Ended {
             Ended::Slow => "too slow",
             Ended::Lagged => "events were missed",
             Ended::Application => "closed by the application",
+            Ended::Overloaded => "too much was said",
             Ended::Panicked => "internal error",
             Ended::Drained => "service restart",
             Ended::Closed => "going away",

@@ -48,5 +48,5 @@ pub(super) type Granted = Result<Wish, Denied>;
 type AuthorizeHook = Box<dyn Fn(Request) -> Answer<Admitted> + Send + Sync>;
 type OpenedHook = Box<dyn Fn(&Handle, &Session) + Send + Sync>;
 type MessageHook = Box<dyn Fn(&Handle, &Session, Message) + Send + Sync>;
-type EndedHook = Box<dyn Fn(&Session, Ended) + Send + Sync>;
+type EndedHook = Box<dyn Fn(&Handle, &Session, Ended) + Send + Sync>;
 type WishHook = Box<dyn Fn(Handle, Session, Wish) -> Answer<Granted> + Send + Sync>;

@@ -2,10 +2,12 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use crossbeam::utils::CachePadded;
+
 use super::{ended::Ended, front::Refused, tally::Tally};
 use crate::{
     event::Event,
-    metrics::{DurationHistogram, Durations, ShareHistogram},
+    metrics::{DurationHistogram, Durations, STRIPES, ShareHistogram, Stripe},
 };
 
 /// Written by lanes and the front; relaxed, they hand nothing over.
@@ -19,9 +21,7 @@ pub(super) struct Meters {
     pub(super) closing: AtomicI64,
     pub(super) opened: AtomicU64,
     pub(super) ended: [AtomicU64; Ended::ALL.len()],
-    /// Bytes that the system took for sockets, headers of frames included.
-    pub(super) bytes_written: AtomicU64,
-    pub(super) writes: AtomicU64,
+    pub(super) written: Written,
     /// Frames made; each once per event and kind, however many sockets it goes to.
     pub(super) frames_made: AtomicU64,
     pub(super) messages_read: AtomicU64,
@@ -37,6 +37,36 @@ pub(super) struct Meters {
     /// From the posting of a command to a lane until it was carried out.
     pub(super) command_wait: Durations,
     pub(super) front: FrontMeters,
+}
+
+/// Counted with each delivery, so each lane has a copy to itself.
+pub(super) struct Written([CachePadded<Writes>; STRIPES]);
+
+#[derive(Default)]
+struct Writes {
+    count: AtomicU64,
+    /// That the system took for sockets, headers of frames included.
+    bytes: AtomicU64,
+}
+
+impl Default for Written {
+    fn default() -> Self {
+        Written(std::array::from_fn(|_| CachePadded::default()))
+    }
+}
+
+impl Written {
+    fn add(&self, bytes: u64) {
+        let mine = Stripe::mine();
+        let writes = &self.0[mine.index()];
+        mine.add(&writes.count, 1);
+        mine.add(&writes.bytes, bytes);
+    }
+
+    fn sum(&self, counter: impl Fn(&Writes) -> &AtomicU64) -> u64 {
+        let copies = self.0.iter().map(|writes| counter(writes));
+        copies.map(|counter| counter.load(Ordering::Relaxed)).sum()
+    }
 }
 
 /// Written before a lane has a connection.
@@ -126,8 +156,7 @@ impl Meters {
         if bytes == 0 {
             return;
         }
-        self.writes.fetch_add(1, Ordering::Relaxed);
-        self.bytes_written.fetch_add(bytes, Ordering::Relaxed);
+        self.written.add(bytes);
     }
 
     pub(super) fn stalled_one(&self) {
@@ -164,8 +193,8 @@ impl Meters {
             stalled: now(&self.stalled),
             closing: now(&self.closing),
             opened: sum(&self.opened),
-            bytes_written: sum(&self.bytes_written),
-            writes: sum(&self.writes),
+            bytes_written: self.written.sum(|writes| &writes.bytes),
+            writes: self.written.sum(|writes| &writes.count),
             frames_made: sum(&self.frames_made),
             messages_read: sum(&self.messages_read),
             lag_told: sum(&self.lag_told),

@@ -145,7 +145,7 @@ impl Gateway {
     /// Sends everybody away for a deploy: closes are spread evenly over this time, each
     /// with a hint when to come back; new connections are refused with 503, and
     /// `/healthz` says `draining`. Returns when the last connection has gone, at most a
-    /// close timeout later.
+    /// close timeout later. A second drain can shorten the first, not prolong it.
     pub async fn drain(&self, over: Duration) {
         self.front.refuse_all();
         self.lanes.drain(over.min(limits::LONGEST)).await;

@@ -104,6 +104,10 @@ impl Hub {
     /// Costs a look-up plus one append per matching feed, however many subscriptions
     /// read them.
     ///
+    /// The payload may be any bytes. It is read only where a filter asks for fields and
+    /// the event has no attributes, once for all filters, and
+    /// [no further than they ask](crate::Filter#the-payload).
+    ///
     /// # Errors
     /// [`PublishError`]: the topic is not a topic name, the event alone exceeds the
     /// hub's byte budget, or the hub is closed.
@@ -282,6 +286,12 @@ impl Hub {
     /// subscribing are errors.
     pub fn close(&self) {
         self.core().close();
+    }
+
+    /// Whether the hub has been closed, by whichever thread.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.core().is_closed()
     }
 }
 

@@ -17,7 +17,7 @@
 
 use smallvec::SmallVec;
 
-use super::{core::Core, node::Node, outlet::Outlet};
+use super::{core::Core, history::Backlog, node::Node, outlet::Outlet};
 use crate::{
     event::Event,
     feed::{Ending, NO_SLOT, Next, Shed},
@@ -28,41 +28,72 @@ use crate::{
 };
 
 /// A name to be added or removed.
-pub(crate) enum Name {
+pub(crate) struct Change {
+    name: Name,
+    adds: bool,
+}
+
+enum Name {
     Topic(Topic),
     Pattern(Pattern),
 }
 
+impl Change {
+    pub(crate) fn topic(name: impl AsRef<str>, adds: bool) -> Result<Self, SelectorError> {
+        let name = Name::Topic(Topic::new(name)?);
+        Ok(Change { name, adds })
+    }
+
+    pub(crate) fn pattern(text: impl AsRef<str>, adds: bool) -> Result<Self, SelectorError> {
+        let name = Name::Pattern(Pattern::new(text.as_ref())?);
+        Ok(Change { name, adds })
+    }
+}
+
 impl Core {
-    /// Adds a name. The reader's feed and cursor change if the feed was shared.
-    pub(crate) fn add_name(
+    /// What a selector becomes by a change; `None` if it stays as it is.
+    pub(crate) fn changed_selector(
+        &self,
+        outlet: &Outlet,
+        change: &Change,
+    ) -> Result<Option<Selector>, SelectorError> {
+        let mut selector = self.selector_of(outlet);
+        let changes = match (&change.name, change.adds) {
+            (Name::Topic(topic), true) => selector.insert_topic(topic.clone()),
+            (Name::Pattern(pattern), true) => selector.insert_pattern(pattern.clone()),
+            (Name::Topic(topic), false) => selector.remove_topic(topic),
+            (Name::Pattern(pattern), false) => selector.remove_pattern(pattern),
+        };
+        match selector.names() {
+            _ if !changes => Ok(None),
+            0 => Err(SelectorError::Empty),
+            given if change.adds && given > MAX_NAMES => Err(SelectorError::TooManyNames { given }),
+            _ => Ok(Some(selector)),
+        }
+    }
+
+    /// Changes the names of a reader that is counted at `cursor`, to what
+    /// [`changed_selector`](Self::changed_selector) gave. Its feed and cursor change if
+    /// the feed was shared.
+    pub(crate) fn rewire(
         self: &StdArc<Self>,
         outlet: &mut Arc<Outlet>,
         cursor: &mut u64,
-        name: Name,
-    ) -> Result<bool, SelectorError> {
-        let mut selector = self.selector_of(outlet);
-        let filter = selector.filter.clone();
-        let added = match &name {
-            Name::Topic(topic) => selector.insert_topic(topic.clone()),
-            Name::Pattern(pattern) => selector.insert_pattern(pattern.clone()),
-        };
-        if !added {
-            return Ok(false);
-        }
-        if selector.names() > MAX_NAMES {
-            return Err(SelectorError::TooManyNames {
-                given: selector.names(),
-            });
-        }
+        backlog: Option<&mut Backlog>,
+        change: &Change,
+        selector: Selector,
+    ) {
         self.make_private(outlet, cursor);
-        match &name {
-            Name::Topic(topic) => self.hook_topic(outlet, topic, filter.as_ref()),
-            Name::Pattern(pattern) => self.hook_pattern(outlet, pattern, filter.as_ref()),
+        if let Some(backlog) = backlog {
+            backlog.keep(|topic| selector.covers(topic));
+        }
+        match &change.name {
+            _ if !change.adds => self.drop_name(outlet, cursor, &change.name, &selector),
+            Name::Topic(topic) => self.hook_topic(outlet, topic, selector.filter.as_ref()),
+            Name::Pattern(pattern) => self.hook_pattern(outlet, pattern, selector.filter.as_ref()),
         }
         outlet.set_selector(selector);
         self.close_if_late(outlet);
-        Ok(true)
     }
 
     /// Ends a feed that was hooked in while the hub closed, which may have missed it.
@@ -72,25 +103,15 @@ impl Core {
         }
     }
 
-    /// Removes a name, and with it what waits unread for it alone.
-    pub(crate) fn remove_name(
+    /// Takes a feed of its own out of a name, and what waits unread for that name alone
+    /// out of the feed; `left` is what remains.
+    fn drop_name(
         self: &StdArc<Self>,
-        outlet: &mut Arc<Outlet>,
+        outlet: &Arc<Outlet>,
         cursor: &mut u64,
         name: &Name,
-    ) -> Result<bool, SelectorError> {
-        let mut selector = self.selector_of(outlet);
-        let removed = match name {
-            Name::Topic(topic) => selector.remove_topic(topic),
-            Name::Pattern(pattern) => selector.remove_pattern(pattern),
-        };
-        if !removed {
-            return Ok(false);
-        }
-        if selector.names() == 0 {
-            return Err(SelectorError::Empty);
-        }
-        self.make_private(outlet, cursor);
+        left: &Selector,
+    ) {
         let links = outlet.take_links_if(|node| match (&node.name, name) {
             (super::node::Name::Topic(a), Name::Topic(b)) => a == b,
             (super::node::Name::Pattern(a), Name::Pattern(b)) => a == b,
@@ -112,13 +133,10 @@ impl Core {
         });
         let mut shed = Shed::default();
         *cursor = outlet.feed.with_log(|log, limits| {
-            let keep = |event: &Event| selector.covers(event.topic());
+            let keep = |event: &Event| left.covers(event.topic());
             log.retain_unread(*cursor, limits, keep, &mut shed)
         });
-        outlet.set_selector(selector);
         self.account(&mut shed);
-        self.close_if_late(outlet);
-        Ok(true)
     }
 
     /// Moves a subscription from a shared feed to one of its own.

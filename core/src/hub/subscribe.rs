@@ -90,6 +90,8 @@ pub enum SubscribeError {
     },
     /// The lane that was to take the member in is gone.
     LaneGone,
+    /// The lane has no such member: it has left or was closed, or it is another lane's.
+    NoMember,
     /// The subscription that was to be changed has ended.
     Ended(CloseReason),
     /// The hub has been closed.
@@ -109,6 +111,9 @@ impl fmt::Display for SubscribeError {
             SubscribeError::LaneGone => {
                 f.write_str("the lane is gone: make a new one and subscribe there")
             }
+            SubscribeError::NoMember => f.write_str(
+                "the lane has no such member: it has left, or its name is another lane's; subscribe anew",
+            ),
             SubscribeError::Ended(reason) => {
                 write!(f, "the subscription has ended ({reason}): subscribe anew")
             }

@@ -8,7 +8,7 @@ use hashbrown::hash_table::Entry;
 
 use super::hash;
 use super::member::Member;
-use super::slab::Slab;
+use crate::slab::Slab;
 
 pub(super) struct Cells<B> {
     table: HashTable<Cell>,

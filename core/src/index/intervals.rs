@@ -276,7 +276,7 @@ fn tie(filter: &Filter) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::index::slab::Slab;
+    use crate::slab::Slab;
     use proptest::prelude::*;
 
     impl Filters for Slab<Filter> {

@@ -25,7 +25,7 @@ mod member;
 mod paths;
 mod plan;
 mod shapes;
-mod slab;
+mod sole;
 #[cfg(test)]
 mod tests;
 
@@ -35,14 +35,15 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 
-use crate::fields::{Fields, Path, Projection};
+use crate::fields::{Fields, Leaf, Path, Projection};
 use crate::predicate::Filter;
+use crate::slab::Slab;
 pub use explain::{Access, Explanation, Probe};
 use keyed::Keyed;
 use member::{Filters, Member};
 use paths::Paths;
 use shapes::Shapes;
-use slab::Slab;
+use sole::Sole;
 
 /// The number of a filter in one index, until it is removed.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -72,6 +73,7 @@ pub(crate) struct FilterIndex<T> {
 
 struct Entry<T> {
     filter: Filter,
+    sole: Sole,
     value: T,
 }
 
@@ -88,8 +90,10 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    pub(crate) fn new() -> Self {
-        Scratch::default()
+    pub(crate) const fn new() -> Self {
+        Scratch {
+            met: HashTable::new(),
+        }
     }
 
     /// Forgets the last event. Clearing costs what the table can hold, so one that a large event left behind is dropped.
@@ -163,7 +167,12 @@ impl<T> FilterIndex<T> {
 
     /// Adds a filter that [`find`](FilterIndex::find) did not find. Costs O(size of the filter).
     pub(crate) fn insert(&mut self, filter: Filter, value: T) -> EntryId {
-        let id = self.entries.insert(Entry { filter, value });
+        let sole = Sole::of(&filter);
+        let id = self.entries.insert(Entry {
+            filter,
+            sole,
+            value,
+        });
         assert!(id < Member::LIMIT, "an index holds fewer than 2^30 filters");
         let FilterIndex {
             entries,
@@ -190,11 +199,10 @@ impl<T> FilterIndex<T> {
         EntryId(id)
     }
 
-    /// The value of a filter.
+    /// The filter of an entry.
     ///
     /// # Panics
     /// When the entry was removed.
-    /// The filter of an entry.
     pub(crate) fn filter(&self, id: EntryId) -> &Filter {
         &self.entries[id.0].filter
     }
@@ -204,6 +212,10 @@ impl<T> FilterIndex<T> {
         self.entries.iter().map(|(_, entry)| &entry.value)
     }
 
+    /// The value of an entry.
+    ///
+    /// # Panics
+    /// When the entry was removed.
     pub(crate) fn get_mut(&mut self, id: EntryId) -> &mut T {
         &mut self.entries[id.0].value
     }
@@ -235,7 +247,7 @@ impl<T> FilterIndex<T> {
         });
         paths.remove(filter);
         *scanned -= usize::from(was_scanned);
-        let Entry { filter, value } = self.entries.remove(id.0);
+        let Entry { filter, value, .. } = self.entries.remove(id.0);
         (filter, value)
     }
 
@@ -248,18 +260,21 @@ impl<T> FilterIndex<T> {
     ) {
         scratch.clear();
         let arrays = fields.has_arrays();
-        let mut offer = |member: Member| {
+        // With the values at the only path that the member was found by, if they are known.
+        let mut offer = |member: Member, at: Option<&[Leaf<'_>]>| {
             let id = member.id();
             if (arrays || member.repeats()) && !scratch.meet(id) {
                 return;
             }
             let entry = &self.entries[id];
-            if entry.filter.admits(fields) {
+            let told = at.and_then(|leaves| entry.sole.is_among(leaves));
+            if told.unwrap_or_else(|| entry.filter.admits(fields)) {
                 hit(&entry.value);
             }
         };
         self.shapes.candidates(fields, &mut offer);
-        self.others.candidates(fields, &mut offer);
+        self.others
+            .candidates(fields, &mut |member| offer(member, None));
     }
 
     /// Calls `hit` with the value of every filter that admits an event of which nothing can be read.
@@ -293,6 +308,12 @@ impl<T> FilterIndex<T> {
             + self.shapes.heap_bytes()
             + self.others.heap_bytes()
             + self.paths.heap_bytes()
+    }
+}
+
+impl<T> Default for FilterIndex<T> {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -19,9 +19,9 @@ use super::hash;
 use super::keyed::{Keyed, Under};
 use super::member::{Filters, Member};
 use super::plan;
-use super::slab::Slab;
-use crate::fields::{Fields, PathId};
+use crate::fields::{Fields, Leaf, PathId};
 use crate::predicate::Filter;
+use crate::slab::Slab;
 
 pub(super) struct Shapes {
     shapes: Slab<Shape>,
@@ -161,8 +161,13 @@ impl Shapes {
         }
     }
 
-    /// Offers everybody whom the event may interest, perhaps more than once.
-    pub(super) fn candidates(&self, fields: &Fields<'_>, offer: &mut impl FnMut(Member)) {
+    /// Offers everybody whom the event may interest, perhaps more than once; who was found by a single path, with all values
+    /// there.
+    pub(super) fn candidates(
+        &self,
+        fields: &Fields<'_>,
+        offer: &mut impl FnMut(Member, Option<&[Leaf<'_>]>),
+    ) {
         if self.by_path.is_empty() {
             return;
         }
@@ -172,8 +177,8 @@ impl Shapes {
             shows: 0,
         };
         event.read(fields, self);
-        for (of, _) in &event.paths {
-            for anchored in &of.anchored {
+        for shown in &event.paths {
+            for anchored in &shown.of.anchored {
                 if anchored.needs & !event.shows == 0 {
                     self.shapes[anchored.shape].candidates(&event, fields, offer);
                 }
@@ -290,20 +295,30 @@ impl Shapes {
 }
 
 impl Shape {
-    fn candidates(&self, event: &Event<'_>, fields: &Fields<'_>, offer: &mut impl FnMut(Member)) {
+    fn candidates(
+        &self,
+        event: &Event<'_>,
+        fields: &Fields<'_>,
+        offer: &mut impl FnMut(Member, Option<&[Leaf<'_>]>),
+    ) {
         let mut lists = SmallVec::<[&[u64]; 4]>::new();
         let mut combinations = 1usize;
+        let mut only = None;
         for &path in &self.paths {
-            let Some(list) = event.hashes_at(path) else {
+            let Some((shown, list)) = event.at(path) else {
                 return;
             };
+            only = Some(shown.leaves);
             combinations = combinations.saturating_mul(list.len());
             lists.push(list);
         }
+        let only = only.filter(|_| self.paths.len() == 1);
         let mut open = |found: Found<'_, Alike>| match found {
-            Found::One(member) => offer(member),
-            Found::Bucket(Alike::Few(list)) => list.iter().copied().for_each(&mut *offer),
-            Found::Bucket(Alike::Many { keyed, .. }) => keyed.candidates(fields, offer),
+            Found::One(member) => offer(member, only),
+            Found::Bucket(Alike::Few(list)) => list.iter().for_each(|&member| offer(member, only)),
+            Found::Bucket(Alike::Many { keyed, .. }) => {
+                keyed.candidates(fields, &mut |member| offer(member, only));
+            }
         };
         // An event with large arrays may show more combinations than there are filters to ask about them.
         if combinations > 1 && combinations > self.filed {
@@ -333,21 +348,30 @@ impl Shape {
 
 /// The values that an event shows on paths of shapes, hashed.
 struct Event<'a> {
-    /// In ascending order, each with the end of its hashes.
-    paths: SmallVec<[(&'a OfPath, usize); 8]>,
+    /// By path, ascending.
+    paths: SmallVec<[Shown<'a>; 8]>,
     hashes: SmallVec<[u64; 8]>,
     shows: u64,
 }
 
+/// What it shows at one path.
+struct Shown<'a> {
+    of: &'a OfPath,
+    leaves: &'a [Leaf<'a>],
+    /// Where its hashes end; they begin where those before it end.
+    end: usize,
+}
+
 impl<'a> Event<'a> {
-    fn read(&mut self, fields: &Fields<'_>, shapes: &'a Shapes) {
-        for path in fields.paths() {
+    fn read(&mut self, fields: &'a Fields<'_>, shapes: &'a Shapes) {
+        for leaves in fields.by_path() {
+            let path = leaves[0].path;
             let Some(of) = shapes.of_path(path) else {
                 continue;
             };
             let start = self.hashes.len();
             self.hashes
-                .extend(fields.values(path).iter().map(|leaf| hash::of(&leaf.value)));
+                .extend(leaves.iter().map(|leaf| hash::of(&leaf.value)));
             if self.hashes.len() > start + 1 {
                 self.hashes[start..].sort_unstable();
                 let mut kept = start + 1;
@@ -359,26 +383,32 @@ impl<'a> Event<'a> {
                 }
                 self.hashes.truncate(kept);
             }
-            self.paths.push((of, self.hashes.len()));
+            self.paths.push(Shown {
+                of,
+                leaves,
+                end: self.hashes.len(),
+            });
             self.shows |= bit(path);
         }
     }
 
+    /// What it shows at a path, and the hashes of that.
     #[inline]
-    fn hashes_at(&self, path: PathId) -> Option<&[u64]> {
+    fn at(&self, path: PathId) -> Option<(&Shown<'a>, &[u64])> {
         let place = if self.paths.len() <= 8 {
-            self.paths.iter().position(|(of, _)| of.path == path)?
+            self.paths.iter().position(|shown| shown.of.path == path)?
         } else {
             self.paths
-                .binary_search_by_key(&path, |(of, _)| of.path)
+                .binary_search_by_key(&path, |shown| shown.of.path)
                 .ok()?
         };
         let start = if place == 0 {
             0
         } else {
-            self.paths[place - 1].1
+            self.paths[place - 1].end
         };
-        Some(&self.hashes[start..self.paths[place].1])
+        let shown = &self.paths[place];
+        Some((shown, &self.hashes[start..shown.end]))
     }
 }
 

@@ -12,7 +12,8 @@
 //!   comes with the pass.
 //! - A member that does not keep up (its sink stalled, or it joined with something to
 //!   catch up on) is *lone*: it is a reader of its own, at its own cursor. Its `from` is
-//!   [`NEVER`], so the pass goes by it. It rejoins when it is level with the group.
+//!   not a number of the feed but says where its state is (see [`lone`]), so the pass
+//!   goes by it. It rejoins when it is level with the group.
 //! - A place whose member has left stays, with `from` at [`NEVER`], until a quarter of
 //!   the slab is dead; then the slab is packed between two passes. In a pass no place
 //!   moves.
@@ -24,13 +25,14 @@ use smallvec::SmallVec;
 
 use super::{
     ids::{Locations, MemberId},
+    remote::Join,
     sink::{Flow, Sink, Token},
     slice::Slice,
 };
 use crate::{
     event::Event,
     feed::{Ending, Overflow, Read, Run, Shed},
-    hub::{core::Core, history::Backlog, outlet::Outlet},
+    hub::{core::Core, outlet::Outlet},
     subscription::CloseReason,
     sync::Arc,
     wake::{Post, contained},
@@ -40,7 +42,7 @@ use crate::{
 const RUN: usize = 64;
 /// Dead places that are not worth packing.
 const FEW_DEAD: usize = 16;
-/// The `from` of a member that the pass has nothing for.
+/// The `from` of a place whose member has left.
 const NEVER: u64 = u64::MAX;
 
 pub(super) struct Group {
@@ -61,6 +63,7 @@ pub(super) struct Group {
 
 struct Member {
     token: Token,
+    /// Where its part of the feed begins; above every number of the feed if it has none.
     from: u64,
 }
 
@@ -86,6 +89,7 @@ enum Verdict {
     /// It is lone from `cursor` on, until its sink is ready again.
     Stall {
         cursor: u64,
+        taken: usize,
     },
     Leave(Option<CloseReason>),
 }
@@ -115,35 +119,79 @@ impl Group {
         self.outlet.core()
     }
 
-    /// Takes a member in that is counted as a reader at `cursor`. Its place.
-    pub(super) fn adopt(
-        &mut self,
-        id: MemberId,
-        token: Token,
-        cursor: u64,
-        backlog: Option<Box<Backlog>>,
-    ) -> u32 {
-        let from = if backlog.is_none() && cursor >= self.target() {
+    /// Takes a member in that is counted as a reader of this feed. Its place.
+    pub(super) fn adopt(&mut self, join: Join) -> u32 {
+        let Join { id, cursor, .. } = join;
+        let keeps_up = !join.stalled && join.backlog.is_none() && cursor >= self.target();
+        let from = if keeps_up {
             let mut shed = Shed::default();
             self.outlet.feed.leave_at(cursor, &mut shed);
             self.core().account(&mut shed);
             cursor
         } else {
-            let lone = self.lone.get_or_insert_default();
-            lone.catching_up.push_back(id);
-            lone.by_id.insert(
+            self.lone.get_or_insert_default().take_in(Lone {
                 id,
-                Lone {
-                    cursor,
-                    stalled: false,
-                    backlog,
-                },
-            );
-            NEVER
+                cursor,
+                stalled: join.stalled,
+                appetite: RUN,
+                backlog: join.backlog,
+            })
         };
-        self.members.push(Member { token, from });
+        self.members.push(Member {
+            token: join.token,
+            from,
+        });
         self.ids.push(Some(id));
         self.members.len() as u32 - 1
+    }
+
+    /// Takes a member out that goes on elsewhere. It is counted as a reader of its own
+    /// from here on, and as a subscription as before.
+    pub(super) fn release(&mut self, place: u32) -> Option<Join> {
+        let place = place as usize;
+        let id = self.ids[place].take()?;
+        let (cursor, backlog, stalled) = match self.take_lone(place) {
+            Some(lone) => (lone.cursor, lone.backlog, lone.stalled),
+            None => {
+                // The group still holds the stretch from there on.
+                let cursor = self.position(place);
+                self.outlet.feed.join_at(cursor);
+                (cursor, None, false)
+            }
+        };
+        self.members[place].from = NEVER;
+        self.dead += 1;
+        Some(Join {
+            id,
+            token: self.members[place].token,
+            outlet: Arc::clone(&self.outlet),
+            cursor,
+            backlog,
+            stalled,
+        })
+    }
+
+    /// Where a member reads on that keeps up.
+    fn position(&self, place: usize) -> u64 {
+        let reached = match &self.pass {
+            // The pass has still to come to it.
+            Some(pass) if (pass.next..pass.until).contains(&place) => self.walk,
+            _ => self.target(),
+        };
+        self.members[place].from.max(reached)
+    }
+
+    /// How many events wait for a member, counting those that are lost and not yet told.
+    pub(super) fn lag(&self, place: u32) -> u64 {
+        let place = place as usize;
+        let (cursor, before) = match self.lone(place) {
+            Some(lone) => {
+                let backlog = lone.backlog.as_ref().map_or(0, |backlog| backlog.len());
+                (lone.cursor, backlog)
+            }
+            None => (self.position(place), 0),
+        };
+        before + self.outlet.feed.end().saturating_sub(cursor)
     }
 
     /// Where a member has to be to be one of those who keep up.
@@ -153,12 +201,14 @@ impl Group {
 
     /// Takes a member out, without a word to its sink.
     pub(super) fn remove(&mut self, place: u32) {
-        let Some(id) = self.ids[place as usize].take() else {
+        let place = place as usize;
+        if self.ids[place].take().is_none() {
             return;
-        };
-        self.members[place as usize].from = NEVER;
+        }
         self.dead += 1;
-        if let Some(lone) = self.take_lone(id) {
+        let lone = self.take_lone(place);
+        self.members[place].from = NEVER;
+        if let Some(lone) = lone {
             let mut shed = Shed::default();
             self.outlet.feed.leave_at(lone.cursor, &mut shed);
             self.core().account(&mut shed);
@@ -285,7 +335,10 @@ impl Group {
                     walked += 1;
                     offered = match member.from {
                         from if from <= first => events,
-                        from => events.get((from - first) as usize..).unwrap_or_default(),
+                        from => usize::try_from(from - first)
+                            .ok()
+                            .and_then(|skip| events.get(skip..))
+                            .unwrap_or_default(),
                     };
                     if offered.is_empty() {
                         continue;
@@ -364,7 +417,8 @@ impl Group {
             let place = *next;
             *next += 1;
             // A member that still catches up is closed when it is level.
-            if self.ids[place].is_some_and(|id| !self.is_catching_up(id)) {
+            let catches_up = self.lone(place).is_some_and(|lone| !lone.stalled);
+            if self.ids[place].is_some() && !catches_up {
                 at.slice.count(1, 0);
                 self.carry_out(Verdict::Leave(Some(reason)), place, at);
             }
@@ -374,7 +428,7 @@ impl Group {
 
     fn carry_out<S: Sink>(&mut self, verdict: Verdict, place: usize, at: &mut Service<'_, '_, S>) {
         match verdict {
-            Verdict::Stall { cursor } => self.stall(place, cursor),
+            Verdict::Stall { cursor, taken } => self.stall(place, cursor, taken),
             Verdict::Leave(reason) => self.depart(place, reason, at),
         }
     }
@@ -463,7 +517,7 @@ fn taken(word: Option<Flow>, offered: &[Event]) -> usize {
 fn verdict(word: Option<Flow>, cursor: u64, offered: usize, core: &Core) -> Option<Verdict> {
     match word {
         Some(Flow::Taken) => None,
-        Some(Flow::Stalled { .. }) => Some(Verdict::Stall { cursor }),
+        Some(Flow::Stalled { taken }) => Some(Verdict::Stall { cursor, taken }),
         Some(Flow::Close) => Some(Verdict::Leave(None)),
         Some(Flow::AlreadyClosed) => {
             core.meters.wrote_to_closed(offered.max(1) as u64);

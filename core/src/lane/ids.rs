@@ -68,6 +68,11 @@ impl Locations {
     pub(super) fn set(&mut self, id: MemberId, group: u32, place: u32) {
         let index = id.index as usize;
         if index >= self.0.len() {
+            if index >= self.0.capacity() {
+                // Ahead by an eighth: there may be very many.
+                let wanted = index + index / 8 + 16;
+                self.0.reserve_exact(wanted - self.0.len());
+            }
             let nowhere = Location {
                 generation: 0,
                 group: NOWHERE,

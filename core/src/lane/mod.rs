@@ -36,6 +36,7 @@ use crate::{
     hub::{
         Hub,
         core::Core,
+        rewire::Change,
         subscribe::{SubscribeError, SubscribeOptions},
     },
     selector::{Selector, SelectorError},
@@ -174,6 +175,124 @@ impl Lane {
         Ok(id)
     }
 
+    /// Adds a topic to what a member gets; in force when this returns. False when it was
+    /// there already.
+    ///
+    /// The member stays what it is: its name and its token, its options, what waits for
+    /// it, whether it is stalled. Commands that other threads have posted are carried out
+    /// first. Waits for publishers that are at work on its topics, as the others of this
+    /// kind do.
+    ///
+    /// # Errors
+    /// When the name is not a topic name, there are too many, or the lane has no such
+    /// member ([`SubscribeError::NoMember`]).
+    pub fn add_topic(
+        &mut self,
+        member: MemberId,
+        name: impl AsRef<str>,
+    ) -> Result<bool, SubscribeError> {
+        self.rewire(member, &Change::topic(name, true)?)
+    }
+
+    /// Adds a pattern, as [`add_topic`](Self::add_topic) adds a topic.
+    ///
+    /// # Errors
+    /// When the text is not a pattern, there are too many names, or the lane has no such
+    /// member.
+    pub fn add_pattern(
+        &mut self,
+        member: MemberId,
+        text: impl AsRef<str>,
+    ) -> Result<bool, SubscribeError> {
+        self.rewire(member, &Change::pattern(text, true)?)
+    }
+
+    /// Removes a topic from what a member gets: when this returns, nothing of it is
+    /// delivered to the member any more, unless a pattern covers it. False when it was not
+    /// there.
+    ///
+    /// # Errors
+    /// When the name is not a topic name, it is the last one (unsubscribe the member
+    /// instead), or the lane has no such member.
+    pub fn remove_topic(
+        &mut self,
+        member: MemberId,
+        name: impl AsRef<str>,
+    ) -> Result<bool, SubscribeError> {
+        self.rewire(member, &Change::topic(name, false)?)
+    }
+
+    /// Removes a pattern, as [`remove_topic`](Self::remove_topic) removes a topic.
+    ///
+    /// # Errors
+    /// When the text is not a pattern, it is the last name, or the lane has no such
+    /// member.
+    pub fn remove_pattern(
+        &mut self,
+        member: MemberId,
+        text: impl AsRef<str>,
+    ) -> Result<bool, SubscribeError> {
+        self.rewire(member, &Change::pattern(text, false)?)
+    }
+
+    /// The member leaves its group without leaving the hub, changes its feed, and joins
+    /// the group of that one: new, for a feed that changes its names has one reader.
+    fn rewire(&mut self, member: MemberId, change: &Change) -> Result<bool, SubscribeError> {
+        self.carry_out_controls();
+        let (number, place) = self.place_of(member).ok_or(SubscribeError::NoMember)?;
+        let core = StdArc::clone(self.core());
+        let Some(group) = &mut self.groups[number as usize] else {
+            return Err(SubscribeError::NoMember);
+        };
+        let Some(selector) = core.changed_selector(&group.outlet, change)? else {
+            return Ok(false);
+        };
+        let mut join = group.release(place).ok_or(SubscribeError::NoMember)?;
+        group.pack_if_sparse(&mut self.locations);
+        // A feed of its own has the member as its only reader from here on.
+        self.drop_if_empty(number);
+        core.rewire(
+            &mut join.outlet,
+            &mut join.cursor,
+            join.backlog.as_deref_mut(),
+            change,
+            selector,
+        );
+        self.adopt(join);
+        // What has come in between was announced to nobody, and neither was it that a
+        // stalled member has lost its place.
+        if let Some((number, _)) = self.locations.find(member) {
+            self.enqueue(number);
+        }
+        self.shared.call();
+        Ok(true)
+    }
+
+    /// How many events wait for a member, counting those that are already lost and not
+    /// yet told. `None` when the lane has no such member.
+    ///
+    /// A member that another thread has subscribed is known after the next turn.
+    pub fn lag(&self, member: MemberId) -> Option<u64> {
+        let (number, place) = self.place_of(member)?;
+        let group = self.groups[number as usize].as_ref()?;
+        Some(group.lag(place))
+    }
+
+    /// What a member gets, as it stands now. `None` when the lane has no such member or
+    /// the hub is closed.
+    pub fn selector(&self, member: MemberId) -> Option<Selector> {
+        let (number, _) = self.place_of(member)?;
+        let group = self.groups[number as usize].as_ref()?;
+        let core = self.core();
+        (!core.is_closed()).then(|| core.selector_of(&group.outlet))
+    }
+
+    /// Group and place of a member of this lane.
+    fn place_of(&self, member: MemberId) -> Option<(u32, u32)> {
+        let found = self.locations.find(member);
+        found.filter(|_| self.shared.ids.gave(member))
+    }
+
     /// Takes a member out: when this returns, nothing more is delivered to it. O(1),
     /// amortised. False when it was no member, or one of another lane.
     ///
@@ -186,6 +305,9 @@ impl Lane {
 
     /// Lets a member go on whose sink said [`Flow::Stalled`]. Commands that other threads
     /// have posted are carried out first.
+    ///
+    /// Turn the lane after it: a callback or a descriptor is not rung for what the owner
+    /// does itself.
     pub fn resume(&mut self, member: MemberId) {
         self.carry_out_controls();
         if self.shared.ids.gave(member) {
@@ -208,11 +330,11 @@ impl Lane {
     }
 
     fn go_on(&mut self, member: MemberId) {
-        let Some((number, _)) = self.locations.find(member) else {
+        let Some((number, place)) = self.locations.find(member) else {
             return;
         };
         if let Some(group) = &mut self.groups[number as usize]
-            && group.resume(member)
+            && group.resume(member, place)
         {
             self.enqueue(number);
         }
@@ -300,17 +422,20 @@ impl Lane {
             Some(number) => number,
             None => {
                 let number = self.free.pop().unwrap_or_else(|| {
+                    make_room(&mut self.groups);
                     self.groups.push(None);
                     self.groups.len() as u32 - 1
                 });
-                let group = Group::new(join.outlet, &self.shared.post, number);
+                let outlet = Arc::clone(&join.outlet);
+                let group = Group::new(outlet, &self.shared.post, number);
                 self.groups[number as usize] = Some(group);
                 number
             }
         };
         if let Some(group) = &mut self.groups[number as usize] {
-            let place = group.adopt(join.id, join.token, join.cursor, join.backlog);
-            self.locations.set(join.id, number, place);
+            let id = join.id;
+            let place = group.adopt(join);
+            self.locations.set(id, number, place);
             if group.has_work() {
                 self.enqueue(number);
             }
@@ -343,8 +468,9 @@ impl Lane {
     /// Waits in a task until there is something to do.
     pub async fn ready(&mut self) {
         let post = &self.shared.post;
+        let has_own = !self.ready.is_empty();
         poll_fn(|cx| {
-            if post.is_called() {
+            if has_own || post.is_called() {
                 return Poll::Ready(());
             }
             post.listen(Bell::Task(cx.waker().clone()));
@@ -361,7 +487,7 @@ impl Lane {
     /// there is.
     pub fn wait(&mut self, timeout: Duration) -> bool {
         let post = &self.shared.post;
-        if post.is_called() {
+        if !self.ready.is_empty() || post.is_called() {
             return true;
         }
         post.listen(Bell::Thread(thread::current()));
@@ -430,6 +556,14 @@ impl Lane {
             let mut bytes = [0; 64];
             while matches!(listen.read(&mut bytes), Ok(n) if n == bytes.len()) {}
         }
+    }
+}
+
+/// Room for one more, and for an eighth ahead: not for as many again, since a lane may
+/// have very many.
+fn make_room<T>(list: &mut Vec<T>) {
+    if list.len() == list.capacity() {
+        list.reserve_exact(list.len() / 8 + 16);
     }
 }
 

@@ -45,13 +45,16 @@ pub(super) enum What {
     Resume(MemberId),
 }
 
-/// A member that has been hooked in, and that the lane has not taken in yet.
+/// A member that is hooked in, and counted as a reader at its cursor, and that no group
+/// of the lane has taken in.
 pub(super) struct Join {
     pub(super) id: MemberId,
     pub(super) token: Token,
     pub(super) outlet: Arc<Outlet>,
     pub(super) cursor: u64,
     pub(super) backlog: Option<Box<Backlog>>,
+    /// Its sink takes nothing until it is resumed.
+    pub(super) stalled: bool,
 }
 
 impl Shared {
@@ -81,6 +84,7 @@ impl Shared {
             outlet: entered.outlet,
             cursor,
             backlog: entered.backlog,
+            stalled: false,
         })
     }
 
@@ -96,7 +100,8 @@ impl Shared {
         false
     }
 
-    fn call(&self) {
+    /// Has the owner turn the lane once more.
+    pub(super) fn call(&self) {
         if self.post.call() {
             self.post.ring();
         }

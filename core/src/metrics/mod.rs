@@ -15,8 +15,7 @@ pub(crate) use gauge::Gauge;
 pub use histogram::DurationHistogram;
 pub(crate) use histogram::Durations;
 use histogram::SHARE_BOUNDS;
-
-use stripe::{STRIPES, Stripe};
+pub(crate) use stripe::{STRIPES, Stripe};
 pub(crate) use topics::TopicMeters;
 pub use topics::TopicStats;
 
@@ -237,7 +236,8 @@ pub struct Stats {
     /// Events that subscribers were told they missed. Of one that is closed as a slow
     /// consumer, nobody counts.
     pub missed: u64,
-    /// Events whose payload some filter wanted to read and that is not a JSON object.
+    /// Events whose payload some filter wanted to read and that is not a JSON object, as
+    /// far as it [had to be read](crate::Filter#the-payload).
     pub unreadable: u64,
 
     /// Unread events pushed out of a feed by newer ones.

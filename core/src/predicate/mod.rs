@@ -65,6 +65,15 @@ use crate::fields::{Fields, NotJson, Path, Projection};
 /// `{"$not": {"tags": ["x"]}}` says that *no* element is `x`, and holds also if there is none. Fields that go through one array of
 /// objects must find their values in one element of it, and what is missing is missing in that element.
 ///
+/// # The payload
+/// One JSON object; of a repeated key all values count. An event whose payload is not matches `{}` alone.
+///
+/// A payload of 256 bytes and more is looked through as far as the filters it meets ask for fields. Every object and array on the
+/// way to such a field is checked to its end; of any other value it is only seen that its strings and brackets end, not what
+/// stands inside. So a payload that is broken in there is read all the same, one that is broken elsewhere or cut short is not
+/// JSON, and one that *is* JSON is always read as written. Shorter payloads are checked whole. Who cannot trust what is published
+/// checks it before.
+///
 /// # Equality
 /// Filters of equal meaning are equal, as far as that is seen from their form: order of fields, of alternatives and of operands,
 /// the spelling of numbers and paths, and whether a value was written or bound make no difference.
@@ -111,7 +120,8 @@ impl Filter {
     /// Whether it admits an event with this payload. Reads the payload for this one filter; for many filters use a hub.
     ///
     /// # Errors
-    /// The payload is not a JSON object; a filter that asks for nothing admits it nevertheless.
+    /// The payload is not a JSON object, as far as it [has to be read](Filter#the-payload); a filter that asks for nothing admits it
+    /// nevertheless.
     pub fn matches_json(&self, payload: &[u8]) -> Result<bool, NotJson> {
         if self.is_all() {
             return Ok(true);

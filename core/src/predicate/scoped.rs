@@ -16,7 +16,7 @@ use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use super::Filter;
-use super::shape::Expr;
+use super::shape::{Expr, Test};
 use crate::fields::{Fields, Path, Place};
 
 /// Whether the filter holds, array elements taken one at a time.
@@ -124,13 +124,24 @@ impl Scope<'_> {
     fn is_object_too(&self, below: &[&Expr], place: Place, depth: usize) -> bool {
         below
             .iter()
-            .filter_map(|condition| path_of(condition))
-            .any(|path| {
+            .any(|condition| self.shows(condition, place, depth))
+    }
+
+    /// Whether a path that `expr` tests has values in `place` itself, past the first `depth` segments. Only tests are asked: what
+    /// other filters read at the field, say the scalars beside the objects of an array, must make no difference.
+    fn shows(&self, expr: &Expr, place: Place, depth: usize) -> bool {
+        match expr {
+            Expr::Test(Test { path, .. }) => {
                 !self.fields.values_in(path.id(), place).is_empty()
                     || (depth + 1..path.depth()).any(|depth| {
                         self.fields.elements(path.ancestor(depth).id(), place).len() > 0
                     })
-            })
+            }
+            Expr::Not { of, .. } => self.shows(of, place, depth),
+            Expr::All(parts) | Expr::Any(parts) => {
+                parts.iter().any(|part| self.shows(part, place, depth))
+            }
+        }
     }
 }
 

@@ -110,8 +110,8 @@ impl Server {
                 let accept = admit(&request, &followed);
                 async move { Ok(accept) }
             })
-            .on_end(move |number: &Option<usize>, _| {
-                if let Some(ended) = number.and_then(|number| book.get(number)) {
+            .on_end(move |client, _| {
+                if let Some(ended) = client.session().and_then(|number| book.get(number)) {
                     ended.store(now(), SeqCst);
                 }
             })

@@ -50,8 +50,8 @@ async fn serve() -> Outcome<()> {
                 joining.join();
             }
         })
-        .on_end(move |subscribed: &bool, _| {
-            if *subscribed {
+        .on_end(move |client, _| {
+            if *client.session() {
                 leaving.leave();
             }
         })

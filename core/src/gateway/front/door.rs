@@ -54,7 +54,7 @@ impl Door {
     pub(super) fn enter(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Seat, Refused> {
         let origin = address.map(Origin::from);
         let (now, memory) = self.look();
-        self.admission().enter(now, memory, origin)?;
+        self.open_admission().enter(now, memory, origin)?;
         let handshaking = &self.shared.meters.front.handshaking;
         handshaking.fetch_add(1, Ordering::Relaxed);
         Ok(self.seat(origin, true))
@@ -63,7 +63,7 @@ impl Door {
     /// Counts a connection in whose handshake was seen to elsewhere.
     pub(super) fn join(self: &Arc<Self>) -> Result<Seat, Refused> {
         let (now, memory) = self.look();
-        self.admission().join(now, memory, None)?;
+        self.open_admission().join(now, memory, None)?;
         Ok(self.seat(None, false))
     }
 
@@ -107,7 +107,16 @@ impl Door {
     }
 
     pub(super) fn is_draining(&self) -> bool {
-        self.admission().is_draining()
+        self.open_admission().is_draining()
+    }
+
+    /// Of a closed hub there is nothing to be had: nobody is let in to be told so.
+    fn open_admission(&self) -> MutexGuard<'_, Admission> {
+        let mut admission = self.admission();
+        if self.shared.hub.is_closed() {
+            admission.drain();
+        }
+        admission
     }
 
     /// What somebody is told who was turned away here.

@@ -47,13 +47,20 @@ impl<T: Transport> Shard<T> {
             .map(|place| (place, self.berths.generation(place)))
             .collect();
         let before = self.drain.take();
+        // A second one may hurry, but whoever waits for the first waits no longer for it.
+        let end = before
+            .as_ref()
+            .map(|drain| drain.began.saturating_add(drain.over));
+        let over = end.map_or(millis(over), |end| {
+            millis(over).min(end.saturating_sub(now))
+        });
         let mut waiting = before.map_or_else(Vec::new, |drain| drain.done);
         waiting.push(done);
         self.drain = Some(Drain {
             total: left.len(),
             left,
             began: now,
-            over: millis(over),
+            over,
             done: waiting,
         });
         self.go_on_draining();

@@ -96,13 +96,14 @@ impl<T: Transport> Shard<T> {
         if self.shared.hooks.ended.is_none() {
             return;
         }
+        let handle = self.handle(place);
         let Some(connection) = self.berths.at(place) else {
             return;
         };
         let session = Arc::clone(&connection.session);
         self.ask(|shared| {
             if let Some(hook) = &shared.hooks.ended {
-                hook(&session, ended);
+                hook(&handle, &session, ended);
             }
         });
     }

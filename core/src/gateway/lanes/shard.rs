@@ -373,9 +373,9 @@ impl<T: Transport> Shard<T> {
             Command::Send(id, message) => self.send(id, message),
             Command::Subscribe(id, number, wish) => self.follow(id, number, *wish),
             Command::Unsubscribe(id, number) => self.unfollow(id, number),
-            Command::Close(id, reason) => {
+            Command::Close(id, ended, reason) => {
                 if let Some(place) = self.place_of(id) {
-                    self.end(place, Ended::Application, Some(reason));
+                    self.end(place, ended, Some(reason));
                 }
             }
             Command::Granted(id, serial, granted) => self.granted(id, serial, *granted),

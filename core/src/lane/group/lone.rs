@@ -7,8 +7,6 @@
 
 use std::collections::VecDeque;
 
-use hashbrown::HashMap;
-
 use super::{Group, NEVER, RUN, Service, Verdict, ask, taken, verdict};
 use crate::{
     feed::{Overflow, Read, Shed},
@@ -20,31 +18,74 @@ use crate::{
         ids::MemberId,
         sink::{Flow, Sink},
     },
+    slab::Slab,
     subscription::CloseReason,
     sync::Arc,
     wake::{Post, contained},
 };
 
+/// The `from` of a lone member is this and the number of its state: above every number
+/// of a feed, so a pass has nothing for it.
+const LONE: u64 = 1 << 63;
+
 /// Members that do not keep up.
 #[derive(Default)]
 pub(super) struct LoneOnes {
-    pub(super) by_id: HashMap<MemberId, Lone, ahash::RandomState>,
-    /// Those whose sinks take something, in turn.
+    states: Slab<Lone>,
+    /// Those whose sinks take something, in turn. Some may have left since.
     pub(super) catching_up: VecDeque<MemberId>,
+    /// No stalled member stands below this, so before the feed has let go of what is
+    /// there nobody has lost its place.
+    lowest: u64,
 }
 
 pub(super) struct Lone {
+    pub(super) id: MemberId,
     /// Where it is counted as a reader of the feed.
     pub(super) cursor: u64,
     pub(super) stalled: bool,
+    /// How many events it is offered at once: no run is made of what its sink leaves.
+    pub(super) appetite: usize,
     pub(super) backlog: Option<Box<Backlog>>,
+}
+
+impl LoneOnes {
+    /// Takes a member in. Its `from`.
+    pub(super) fn take_in(&mut self, lone: Lone) -> u64 {
+        match lone.stalled {
+            true => self.lower(lone.cursor),
+            false => self.catching_up.push_back(lone.id),
+        }
+        LONE + u64::from(self.states.insert(lone))
+    }
+
+    /// One at this cursor is stalled.
+    fn lower(&mut self, cursor: u64) {
+        self.lowest = self.lowest.min(cursor);
+    }
+
+    /// The stalled ones that stand below `oldest`.
+    fn overtaken(&mut self, oldest: u64) -> Vec<MemberId> {
+        if oldest <= self.lowest {
+            return Vec::new();
+        }
+        let mut overtaken = Vec::new();
+        self.lowest = u64::MAX;
+        for (_, lone) in self.states.iter().filter(|(_, lone)| lone.stalled) {
+            match lone.cursor < oldest {
+                true => overtaken.push(lone.id),
+                false => self.lowest = self.lowest.min(lone.cursor),
+            }
+        }
+        overtaken
+    }
 }
 
 impl Group {
     /// With nobody who keeps up, the group itself would only hold back what the lone ones
     /// have read already: it goes to the end, and they come after it.
     pub(super) fn go_ahead<S: Sink>(&mut self, post: &Arc<Post>, at: &mut Service<'_, '_, S>) {
-        let all_lone = |ones: &LoneOnes| ones.by_id.len() == self.len();
+        let all_lone = |ones: &LoneOnes| ones.states.len() == self.len();
         if self.pass.is_some() || !self.lone.as_deref().is_some_and(all_lone) {
             return;
         }
@@ -57,61 +98,64 @@ impl Group {
     }
 
     /// Lets a stalled member go on. True when there is something to do.
-    pub(in crate::lane) fn resume(&mut self, id: MemberId) -> bool {
+    pub(in crate::lane) fn resume(&mut self, id: MemberId, place: u32) -> bool {
+        let Some(number) = self.number_of(place as usize) else {
+            return false;
+        };
         let Some(ones) = &mut self.lone else {
             return false;
         };
-        match ones.by_id.get_mut(&id) {
-            Some(lone) if lone.stalled => {
-                lone.stalled = false;
-                ones.catching_up.push_back(id);
-                true
-            }
-            _ => false,
+        let stalled = std::mem::take(&mut ones.states[number].stalled);
+        if stalled {
+            ones.catching_up.push_back(id);
         }
+        stalled
     }
 
-    pub(super) fn take_lone(&mut self, id: MemberId) -> Option<Lone> {
+    /// The number of a lone member's state.
+    fn number_of(&self, place: usize) -> Option<u32> {
+        let from = self.members[place].from;
+        (from >= LONE && from != NEVER).then(|| (from - LONE) as u32)
+    }
+
+    /// The state of a member, if it is lone.
+    pub(super) fn lone(&self, place: usize) -> Option<&Lone> {
+        let number = self.number_of(place)?;
+        self.lone.as_ref()?.states.get(number)
+    }
+
+    /// Takes the state of a member away, if it is lone; its `from` is to be set anew.
+    pub(super) fn take_lone(&mut self, place: usize) -> Option<Lone> {
+        let number = self.number_of(place)?;
         let ones = self.lone.as_mut()?;
-        let lone = ones.by_id.remove(&id);
-        if ones.by_id.is_empty() {
+        let lone = ones.states.try_remove(number);
+        if ones.states.len() == 0 {
             self.lone = None;
         }
         lone
     }
 
-    pub(super) fn is_catching_up(&self, id: MemberId) -> bool {
-        let lone = self.lone.as_ref().and_then(|ones| ones.by_id.get(&id));
-        lone.is_some_and(|lone| !lone.stalled)
-    }
-
-    /// Makes a member lone whose sink takes nothing. The group still holds the stretch
-    /// from `cursor` on, so nothing is lost between here and there.
-    pub(super) fn stall(&mut self, place: usize, cursor: u64) {
+    /// Makes a member lone whose sink takes nothing, after it has taken so many events.
+    /// The group still holds the stretch from `cursor` on, so nothing is lost between here
+    /// and there.
+    pub(super) fn stall(&mut self, place: usize, cursor: u64, taken: usize) {
         let Some(id) = self.ids[place] else { return };
         self.outlet.feed.join_at(cursor);
-        self.members[place].from = NEVER;
-        let ones = self.lone.get_or_insert_default();
-        ones.by_id.insert(
+        self.members[place].from = self.lone.get_or_insert_default().take_in(Lone {
             id,
-            Lone {
-                cursor,
-                stalled: true,
-                backlog: None,
-            },
-        );
+            cursor,
+            stalled: true,
+            appetite: taken.clamp(1, RUN),
+            backlog: None,
+        });
     }
 
     /// One who takes nothing and has lost its place in the feed is told so now: it may
     /// never ask.
     pub(super) fn close_overtaken<S: Sink>(&mut self, at: &mut Service<'_, '_, S>) {
         let oldest = self.outlet.feed.start();
-        let overtaken = |ones: &LoneOnes| -> Vec<MemberId> {
-            let lone = ones.by_id.iter();
-            let lost = lone.filter(|(_, lone)| lone.stalled && lone.cursor < oldest);
-            lost.map(|(id, _)| *id).collect()
-        };
-        for id in self.lone.as_deref().map(overtaken).unwrap_or_default() {
+        let overtaken = self.lone.as_deref_mut().map(|ones| ones.overtaken(oldest));
+        for id in overtaken.unwrap_or_default() {
             if let Some((_, place)) = at.locations.find(id) {
                 self.depart(place as usize, Some(CloseReason::SlowConsumer), at);
             }
@@ -131,37 +175,42 @@ impl Group {
             let Some((_, place)) = at.locations.find(id) else {
                 continue;
             };
-            let Some(mut lone) = self.take_lone_for(id) else {
-                continue;
-            };
             let place = place as usize;
-            match self.catch_up(place, &mut lone, at) {
-                Step::Again => {
-                    let ones = self.lone.get_or_insert_default();
-                    ones.by_id.insert(id, lone);
-                    ones.catching_up.push_back(id);
-                }
-                Step::Level => self.members[place].from = lone.cursor,
-                Step::Stalled => {
-                    lone.stalled = true;
-                    let ones = self.lone.get_or_insert_default();
-                    ones.by_id.insert(id, lone);
-                }
-                Step::Leave(reason) => {
-                    let ones = self.lone.get_or_insert_default();
-                    ones.by_id.insert(id, lone);
-                    self.depart(place, reason, at);
-                }
+            // It may be in another group by now.
+            if self.ids.get(place) != Some(&Some(id)) {
+                continue;
             }
-        }
-        if self.lone.as_ref().is_some_and(|ones| ones.by_id.is_empty()) {
-            self.lone = None;
+            self.serve_one(id, place, at);
         }
     }
 
-    /// Takes a lone member's state out for a step, without giving up the room.
-    fn take_lone_for(&mut self, id: MemberId) -> Option<Lone> {
-        self.lone.as_mut()?.by_id.remove(&id)
+    fn serve_one<S: Sink>(&mut self, id: MemberId, place: usize, at: &mut Service<'_, '_, S>) {
+        let (Some(number), Some(mut ones)) = (self.number_of(place), self.lone.take()) else {
+            return;
+        };
+        // Out of the group meanwhile, which a step only looks at.
+        let step = self.catch_up(place, &mut ones.states[number], at);
+        let lone = &mut ones.states[number];
+        match step {
+            Step::Again => ones.catching_up.push_back(id),
+            Step::Stalled => {
+                lone.stalled = true;
+                let cursor = lone.cursor;
+                ones.lower(cursor);
+            }
+            Step::Level => {
+                self.members[place].from = lone.cursor;
+                ones.states.remove(number);
+            }
+            Step::Leave(reason) => {
+                self.lone = Some(ones);
+                self.depart(place, reason, at);
+                return;
+            }
+        }
+        if ones.states.len() > 0 {
+            self.lone = Some(ones);
+        }
     }
 
     /// One step of a lone member.
@@ -204,29 +253,33 @@ impl Group {
             self.core().account(&mut shed);
             return Step::Level;
         }
-        let (word, to, offered) = match feed.look(None, lone.cursor, RUN, at.slice.now(), &mut shed)
-        {
-            Read::Missed(missed) => {
-                at.slice.count(1, 0);
-                if feed.limits().overflow == Overflow::Disconnect {
-                    return Step::Leave(Some(CloseReason::SlowConsumer));
+        let (word, to, offered) =
+            match feed.look(None, lone.cursor, lone.appetite, at.slice.now(), &mut shed) {
+                Read::Missed(missed) => {
+                    at.slice.count(1, 0);
+                    if feed.limits().overflow == Overflow::Disconnect {
+                        return Step::Leave(Some(CloseReason::SlowConsumer));
+                    }
+                    self.core().meters.missed(missed);
+                    let word = ask(|| at.sink.lagged(token, missed));
+                    (word, lone.cursor + missed, 0)
                 }
-                self.core().meters.missed(missed);
-                let word = ask(|| at.sink.lagged(token, missed));
-                (word, lone.cursor + missed, 0)
-            }
-            Read::Got(run) => {
-                let offered = run.events();
-                let word = ask(|| at.sink.deliver(token, offered));
-                let taken = taken(word, offered);
-                at.slice.count(offered.len(), taken);
-                let (to, offered) = (run.first + taken as u64, offered.len());
-                contained(|| drop(run));
-                (word, to, offered)
-            }
-            // What the group has walked over was replaced since, to the last event.
-            Read::Nothing => (Some(Flow::Taken), self.target(), 0),
-        };
+                Read::Got(run) => {
+                    let offered = run.events();
+                    let word = ask(|| at.sink.deliver(token, offered));
+                    let taken = taken(word, offered);
+                    at.slice.count(offered.len(), taken);
+                    lone.appetite = match taken == offered.len() && word == Some(Flow::Taken) {
+                        true => (lone.appetite * 2).min(RUN),
+                        false => taken.max(1),
+                    };
+                    let (to, offered) = (run.first + taken as u64, offered.len());
+                    contained(|| drop(run));
+                    (word, to, offered)
+                }
+                // What the group has walked over was replaced since, to the last event.
+                Read::Nothing => (Some(Flow::Taken), self.target(), 0),
+            };
         feed.advance(lone.cursor, to, &mut shed);
         self.core().account(&mut shed);
         lone.cursor = to;

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::super::Filter;
+use crate::fields::{Fields, Path, Projection};
 
 /// Which object is looked at in each array, by the place of the array in the document.
 type Choice = BTreeMap<String, usize>;
@@ -246,6 +247,12 @@ fn event() -> impl Strategy<Value = Json> {
     object(value, 1..4)
 }
 
+/// Arrays of scalars and objects together.
+fn mixed() -> impl Strategy<Value = Json> {
+    let item = prop_oneof![scalar(), object(scalar(), 1..3)];
+    object(vec(item, 1..4).prop_map(Json::Array), 1..3)
+}
+
 fn alternative() -> impl Strategy<Value = Json> {
     let text = || prop::sample::select(vec!["x", "X", "y", "xy"]);
     prop_oneof![
@@ -297,6 +304,18 @@ proptest! {
             }
             let text = event.to_string();
             prop_assert_eq!(filter.matches_json(text.as_bytes()).unwrap(), holds(&pattern, &event), "{} {}", pattern, event);
+        }
+    }
+    #[test]
+    fn what_others_read_makes_no_difference(pattern in pattern(), events in vec(prop_oneof![event(), mixed()], 1..9)) {
+        let filter = Filter::try_from(&pattern).unwrap();
+        let others = ["a", "b", "a.a", "a.b", "b.a", "b.b", "a.a.b", "a.b.a", "b.a.a", "b.b.b"].map(Path::new);
+        let both = Projection::new(filter.paths().chain(&others).cloned());
+        for event in events.iter().map(Json::to_string) {
+            let mut fields = Fields::new();
+            both.from_json(event.as_bytes(), &mut fields).unwrap();
+            let alone = filter.matches_json(event.as_bytes()).unwrap();
+            prop_assert_eq!(filter.admits(&fields), alone, "{}: {}", pattern, event);
         }
     }
 }

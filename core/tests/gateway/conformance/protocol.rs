@@ -349,6 +349,17 @@ fn the_application_hears_and_answers() {
 }
 
 #[test]
+fn who_says_too_much_can_be_turned_away_for_now() {
+    let server = server();
+    let mut client = Json::open(server.address(), "/");
+    client.tell("!away later");
+    let (code, reason) = client.raw.closed();
+    assert_eq!((code, reason.as_str()), (Some(1013), "later"));
+    server.wait_ended(Ended::Overloaded, 1);
+    server.assert_nothing_left(0);
+}
+
+#[test]
 fn where_nobody_hears_it_is_told() {
     let server = Setup::new().deaf().start();
     let mut client = Json::open(server.address(), "/");

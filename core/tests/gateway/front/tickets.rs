@@ -5,6 +5,9 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use distributary::gateway::Ended;
+use parking_lot::Mutex;
+
 use super::*;
 
 const JSON: &str = "sec-websocket-protocol: distributary.v1.json\r\n";
@@ -73,6 +76,43 @@ fn a_ticket_that_is_none_leads_to_the_application() {
         }
         assert_eq!(asked.load(Ordering::Relaxed), 5);
         assert_eq!(gateway.stats().returned, 0);
+        gateway.close().await;
+    });
+}
+
+#[test]
+fn a_ticket_is_worthless_once_the_application_closes_and_not_when_it_turns_away() {
+    run(async {
+        let here = Arc::new(Mutex::new(Vec::new()));
+        let book = Arc::clone(&here);
+        let builder = Gateway::builder(&Hub::new())
+            .authorize(async |_| Ok(news(()).ticket(Duration::from_secs(60))))
+            .on_open(move |client| book.lock().push(client.clone()));
+        let gateway = listening(builder).await;
+        let ended = |why| {
+            let stats = gateway.stats();
+            stats
+                .ended()
+                .any(|(ended, count)| ended == why && count == 1)
+        };
+        let mut peer = Peer::at(&gateway);
+        peer.upgrade("/", JSON);
+        let welcome = peer.text();
+        let url = format!("/?ticket={}", ticket(&welcome));
+        here.lock()[0].turn_away("later");
+        until("it is turned away", || ended(Ended::Overloaded));
+
+        let mut second = Peer::at(&gateway);
+        assert_eq!(second.upgrade(&url, JSON).status, 101);
+        second.text();
+        assert_eq!(gateway.stats().returned, 1);
+        here.lock()[1].close("for good");
+        until("it is closed", || ended(Ended::Application));
+
+        let mut third = Peer::at(&gateway);
+        assert_eq!(third.upgrade(&url, JSON).status, 101);
+        assert_eq!(gateway.stats().returned, 1);
+        drop((peer, second));
         gateway.close().await;
     });
 }

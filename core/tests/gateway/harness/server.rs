@@ -106,8 +106,9 @@ impl Setup {
                 asked.asked.fetch_add(1, Ordering::SeqCst);
                 answer(request)
             })
-            .on_end(move |visitor: &Visitor, why| {
-                ended.ended.lock().push((visitor.name.clone(), why));
+            .on_end(move |client: &Client<Visitor>, why| {
+                let name = client.session().name.clone();
+                ended.ended.lock().push((name, why));
             })
             .on_subscribe(|_, wish| decide(wish))
             .limits(self.limits)
@@ -315,7 +316,7 @@ fn listen(hub: &Hub, client: &Client<Visitor>, said: Message) {
 
 /// What a client may tell the application to do:
 /// `publish TOPIC PAYLOAD`, `bytes TOPIC HEX`, `flood TOPIC COUNT BYTES` (numbered from
-/// 0), `close REASON`, `panic`.
+/// 0), `close REASON`, `away REASON`, `panic`.
 fn obey(hub: &Hub, client: &Client<Visitor>, command: &str) {
     let mut words = command.splitn(3, ' ');
     let mut word = || words.next().unwrap_or_default();
@@ -334,6 +335,7 @@ fn obey(hub: &Hub, client: &Client<Visitor>, command: &str) {
             }
         }
         ("close", reason, _) => client.close(reason),
+        ("away", reason, _) => client.turn_away(reason),
         ("panic", ..) => panic!("told to"),
         other => panic!("no command: {other:?}"),
     }

@@ -51,7 +51,9 @@ fn closing_ends_a_thousand_who_wait() {
                     })
                 })
                 .collect();
+            assert!(!hub.is_closed());
             hub.close();
+            assert!(hub.clone().is_closed());
             threads
                 .into_iter()
                 .for_each(|thread| thread.join().unwrap());

@@ -100,7 +100,7 @@ impl Sink for Check<'_> {
         assert!(!events.is_empty());
         // What has been replaced before the first of these is passed over, even if the
         // sink then takes nothing.
-        member.reader.pass_replaced();
+        member.reader.pass_replaced(number_of(&events[0]));
         let mut after = vec![member.reader.clone()];
         for event in events {
             let mut reader = after[after.len() - 1].clone();

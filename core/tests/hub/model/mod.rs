@@ -28,6 +28,15 @@ struct Want {
     resume: Option<usize>,
 }
 
+/// A change of the names that a subscription asks for.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    AddTopic(usize),
+    RemoveTopic(usize),
+    AddPattern(usize),
+    RemovePattern(usize),
+}
+
 /// One step. `usize` choices are taken modulo what is alive.
 #[derive(Debug, Clone)]
 enum Op {
@@ -43,15 +52,14 @@ enum Op {
     Batch(usize, usize),
     /// Polls once and leaves the waker there.
     Park(usize),
-    AddTopic(usize, usize),
-    RemoveTopic(usize, usize),
-    AddPattern(usize, usize),
-    RemovePattern(usize, usize),
+    Rename(usize, Change),
     Join {
         lane: usize,
         remote: bool,
         want: Want,
     },
+    /// Joins another's lane and asks for the same.
+    JoinLike(usize),
     Leave {
         member: usize,
         remote: bool,
@@ -59,6 +67,7 @@ enum Op {
     /// The member's sink takes so many events of its next delivery, and no more.
     WillStall(usize, usize),
     WillClose(usize),
+    RenameMember(usize, Change),
     Resume {
         member: usize,
         remote: bool,
@@ -122,6 +131,15 @@ fn want() -> impl Strategy<Value = Want> {
     )
 }
 
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        (0..TOPICS.len()).prop_map(Change::AddTopic),
+        (0..TOPICS.len()).prop_map(Change::RemoveTopic),
+        (0..PATTERNS.len()).prop_map(Change::AddPattern),
+        (0..PATTERNS.len()).prop_map(Change::RemovePattern),
+    ]
+}
+
 fn op() -> impl Strategy<Value = Op> {
     let which = any::<usize>;
     let key = prop_oneof![1 => Just(None), 2 => (0..3_u8).prop_map(Some)];
@@ -134,15 +152,14 @@ fn op() -> impl Strategy<Value = Op> {
         5 => (which(), 1..6_usize).prop_map(|(sub, times)| Op::TryRecv(sub, times)),
         3 => (which(), 0..5_usize).prop_map(|(sub, max)| Op::Batch(sub, max)),
         2 => which().prop_map(Op::Park),
-        1 => (which(), 0..TOPICS.len()).prop_map(|(sub, topic)| Op::AddTopic(sub, topic)),
-        1 => (which(), 0..TOPICS.len()).prop_map(|(sub, topic)| Op::RemoveTopic(sub, topic)),
-        1 => (which(), 0..PATTERNS.len()).prop_map(|(sub, p)| Op::AddPattern(sub, p)),
-        1 => (which(), 0..PATTERNS.len()).prop_map(|(sub, p)| Op::RemovePattern(sub, p)),
+        4 => (which(), change()).prop_map(|(sub, change)| Op::Rename(sub, change)),
         5 => (which(), any::<bool>(), want())
             .prop_map(|(lane, remote, want)| Op::Join { lane, remote, want }),
+        4 => which().prop_map(Op::JoinLike),
         2 => (which(), any::<bool>()).prop_map(|(member, remote)| Op::Leave { member, remote }),
         3 => (which(), 0..4_usize).prop_map(|(member, taken)| Op::WillStall(member, taken)),
         1 => which().prop_map(Op::WillClose),
+        4 => (which(), change()).prop_map(|(member, change)| Op::RenameMember(member, change)),
         3 => (which(), any::<bool>()).prop_map(|(member, remote)| Op::Resume { member, remote }),
         6 => (which(), 1..4_usize).prop_map(|(lane, turns)| Op::Turn(lane, turns)),
         3 => which().prop_map(Op::Drain),

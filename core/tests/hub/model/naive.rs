@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use distributary::{Overflow, Position};
+use distributary::{Overflow, Position, SelectorError};
+
+use super::Change;
 
 pub(super) const TOPICS: [&str; 6] = ["a", "b", "news.1", "news.2", "h.1", "h.2"];
 
@@ -246,10 +248,11 @@ impl Reader {
         Next::Nothing
     }
 
-    /// Steps over what has been replaced and not lost.
-    pub(super) fn pass_replaced(&mut self) {
-        let unread = &self.queue[self.read..];
-        let replaced = unread.iter().take_while(|(_, f)| *f == Fate::Replaced);
+    /// Steps over what has been replaced and not lost, up to the event of this number: it
+    /// may be among them and come all the same.
+    pub(super) fn pass_replaced(&mut self, number: usize) {
+        let unread = self.queue[self.read..].iter();
+        let replaced = unread.take_while(|(n, f)| *f == Fate::Replaced && *n != number);
         if self.backlog.is_empty() && self.missed() == 0 {
             self.read += replaced.count();
         }
@@ -282,9 +285,42 @@ impl Reader {
         (self.backlog.len() + self.queue.len() - self.read) as u64
     }
 
+    /// What comes of a change of names; on an error and on `false` nothing has changed.
+    pub(super) fn rename(
+        &mut self,
+        world: &World,
+        change: Change,
+        alone: usize,
+    ) -> Result<bool, SelectorError> {
+        let (names, name, adds) = match change {
+            Change::AddTopic(topic) => (&mut self.topics, topic, true),
+            Change::RemoveTopic(topic) => (&mut self.topics, topic, false),
+            Change::AddPattern(pattern) => (&mut self.patterns, pattern, true),
+            Change::RemovePattern(pattern) => (&mut self.patterns, pattern, false),
+        };
+        let changed = match adds {
+            true => names.insert(name),
+            false => names.remove(&name),
+        };
+        if !changed {
+            return Ok(false);
+        }
+        if self.topics.is_empty() && self.patterns.is_empty() {
+            match change {
+                Change::RemoveTopic(topic) => self.topics.insert(topic),
+                _ => self.patterns.insert(name),
+            };
+            return Err(SelectorError::Empty);
+        }
+        if !adds || self.alone.is_none() {
+            self.settle(world, alone);
+        }
+        Ok(true)
+    }
+
     /// Its names have changed: what waits and is still asked for goes into a feed of
     /// its own, after one count of what was missed.
-    pub(super) fn settle(&mut self, world: &World, alone: usize) {
+    fn settle(&mut self, world: &World, alone: usize) {
         let lost = |fate: &Fate| *fate == Fate::Lost;
         let unread = &self.queue[self.read..];
         let missed = match self.overflow {

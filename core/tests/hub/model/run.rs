@@ -12,12 +12,12 @@ use std::{
 
 use distributary::{
     Budget, CloseReason, Filter, Hub, Lane, Overflow, Publication, PublishError, RecvError, Remote,
-    Resume, ResumeErrorKind, Selector, SelectorError, SliceLimits, SubscribeError,
-    SubscribeOptions, Subscription, Token, Topic, TryRecvError, Waking,
+    Resume, ResumeErrorKind, Selector, SliceLimits, SubscribeError, SubscribeOptions, Subscription,
+    Token, Topic, TryRecvError, Waking,
 };
 
 use super::{
-    Op, Want,
+    Change, Op, Want,
     check::{Check, Counts, Member, check_event},
     naive::{
         FILTERS, FeedKey, Fields, Form, HISTORY, KEPT, Next, PATTERNS, Published, Reader, TOPICS,
@@ -123,6 +123,7 @@ impl Run {
             } => self.publish(topic, fields, key, size),
             Op::Subscribe(want) => self.subscribe(&want),
             Op::Join { lane, remote, want } => self.join(lane % LANES, remote, &want),
+            Op::JoinLike(member) => self.join_like(member),
             Op::Leave { member, remote } => self.leave(member, remote),
             Op::WillStall(member, taken) => {
                 if let Some((_, member)) = self.member(member) {
@@ -147,10 +148,8 @@ impl Run {
             Op::TryRecv(sub, times) => self.try_recv(sub, times),
             Op::Batch(sub, max) => self.batch(sub, max),
             Op::Park(sub) => self.park(sub),
-            Op::AddTopic(sub, topic) => self.rewire(sub, Rewire::AddTopic(topic)),
-            Op::RemoveTopic(sub, topic) => self.rewire(sub, Rewire::RemoveTopic(topic)),
-            Op::AddPattern(sub, pattern) => self.rewire(sub, Rewire::AddPattern(pattern)),
-            Op::RemovePattern(sub, pattern) => self.rewire(sub, Rewire::RemovePattern(pattern)),
+            Op::Rename(sub, change) => self.rename(sub, change),
+            Op::RenameMember(member, change) => self.rename_member(member, change),
         }
     }
 
@@ -306,25 +305,7 @@ impl Run {
         if want.overflow == Overflow::DropNewest {
             reader.alone = Some(self.new_name());
         }
-        let mut names = reader.topics.iter().map(|t| (TOPICS[*t], false)).chain(
-            reader
-                .patterns
-                .iter()
-                .map(|pattern| (PATTERNS[*pattern].0, true)),
-        );
-        let (first, is_pattern) = names.next().unwrap();
-        let selector = match is_pattern {
-            true => Selector::pattern(first),
-            false => Selector::topic(first),
-        };
-        let selector = names.fold(
-            selector.unwrap(),
-            |selector, (name, is_pattern)| match is_pattern {
-                true => selector.and_pattern(name).unwrap(),
-                false => selector.and_topic(name).unwrap(),
-            },
-        );
-        let selector = selector.filter(Filter::parse(FILTERS[want.filter]).unwrap());
+        let selector = selector_of(&reader);
         let budget = Budget::default();
         let budget = budget.events(want.events).unwrap();
         let mut options = SubscribeOptions::new()
@@ -436,6 +417,24 @@ impl Run {
         self.members.insert(token, member);
     }
 
+    fn join_like(&mut self, choice: usize) {
+        let Some((_, Member { lane, reader, .. })) = self.member(choice) else {
+            return;
+        };
+        let bits = |set: &BTreeSet<usize>| set.iter().fold(0, |bits, i| bits | 1 << i);
+        let want = Want {
+            topics: bits(&reader.topics),
+            patterns: bits(&reader.patterns),
+            filter: reader.filter,
+            overflow: reader.overflow,
+            events: reader.events,
+            bytes: reader.bytes,
+            resume: None,
+        };
+        let lane = *lane;
+        self.join(lane, false, &want);
+    }
+
     fn member(&mut self, choice: usize) -> Option<(Token, &mut Member)> {
         let at = choice.checked_rem(self.members.len())?;
         self.members
@@ -537,6 +536,7 @@ impl Run {
         let here = self.members.values().filter(|member| member.lane == lane);
         assert_eq!(state.lane.len(), here.clone().count());
         for member in here {
+            assert_eq!(state.lane.lag(member.id), Some(member.reader.lag()));
             let disconnects = member.reader.overflow == Overflow::Disconnect;
             if !member.stalled {
                 assert!(!self.closed, "not told that the hub is closed");
@@ -642,13 +642,57 @@ impl Run {
         self.world = world;
     }
 
-    fn rewire(&mut self, choice: usize, change: Rewire) {
+    fn rename(&mut self, choice: usize, change: Change) {
         let alone = self.new_name();
-        let world = std::mem::take(&mut self.world);
-        if let Some(pull) = self.pull(choice) {
-            pull.rewire(&world, change, alone);
+        let Some(at) = choice.checked_rem(self.pulls.len()) else {
+            return;
+        };
+        let Pull {
+            sub,
+            reader,
+            parked,
+            ..
+        } = &mut self.pulls[at];
+        let result = match change {
+            Change::AddTopic(topic) => sub.add_topic(TOPICS[topic]),
+            Change::RemoveTopic(topic) => sub.remove_topic(TOPICS[topic]),
+            Change::AddPattern(pattern) => sub.add_pattern(PATTERNS[pattern].0),
+            Change::RemovePattern(pattern) => sub.remove_pattern(PATTERNS[pattern].0),
+        };
+        let expected = reader.rename(&self.world, change, alone);
+        *parked &= expected != Ok(true);
+        assert_eq!(result, expected.map_err(SubscribeError::Selector));
+        if !self.closed {
+            assert_eq!(sub.selector(), Some(selector_of(reader)));
         }
-        self.world = world;
+    }
+
+    fn rename_member(&mut self, choice: usize, change: Change) {
+        let alone = self.new_name();
+        let Some((token, member)) = self.member(choice) else {
+            return;
+        };
+        let (id, at) = (member.id, member.lane);
+        self.hear(at);
+        let state = &mut self.lanes[at];
+        let lane = &mut state.lane;
+        let result = match change {
+            Change::AddTopic(topic) => lane.add_topic(id, TOPICS[topic]),
+            Change::RemoveTopic(topic) => lane.remove_topic(id, TOPICS[topic]),
+            Change::AddPattern(pattern) => lane.add_pattern(id, PATTERNS[pattern].0),
+            Change::RemovePattern(pattern) => lane.remove_pattern(id, PATTERNS[pattern].0),
+        };
+        let Some(Member { reader, .. }) = self.members.get_mut(&token) else {
+            assert_eq!(result, Err(SubscribeError::NoMember));
+            assert_eq!((lane.lag(id), lane.selector(id)), (None, None));
+            return;
+        };
+        let expected = reader.rename(&self.world, change, alone);
+        state.busy |= expected == Ok(true);
+        assert_eq!(result, expected.map_err(SubscribeError::Selector));
+        assert_eq!(lane.lag(id), Some(reader.lag()));
+        let selector = (!self.closed).then(|| selector_of(reader));
+        assert_eq!(lane.selector(id), selector);
     }
 
     fn close(&mut self) {
@@ -692,67 +736,32 @@ impl Run {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Rewire {
-    AddTopic(usize),
-    RemoveTopic(usize),
-    AddPattern(usize),
-    RemovePattern(usize),
-}
-
 impl Pull {
     fn must_be_woken(&mut self) {
         if std::mem::take(&mut self.parked) {
             assert!(self.woken.0.load(Ordering::SeqCst) > 0, "a lost wake-up");
         }
     }
+}
 
-    fn rewire(&mut self, world: &World, change: Rewire, alone: usize) {
-        let Pull { sub, reader, .. } = self;
-        let (result, names, adds, choice) = match change {
-            Rewire::AddTopic(topic) => (
-                sub.add_topic(TOPICS[topic]),
-                &mut reader.topics,
-                true,
-                topic,
-            ),
-            Rewire::RemoveTopic(topic) => (
-                sub.remove_topic(TOPICS[topic]),
-                &mut reader.topics,
-                false,
-                topic,
-            ),
-            Rewire::AddPattern(pattern) => {
-                let result = sub.add_pattern(PATTERNS[pattern].0);
-                (result, &mut reader.patterns, true, pattern)
-            }
-            Rewire::RemovePattern(pattern) => {
-                let result = sub.remove_pattern(PATTERNS[pattern].0);
-                (result, &mut reader.patterns, false, pattern)
-            }
-        };
-        if names.contains(&choice) == adds {
-            assert_eq!(result, Ok(false));
-            return;
-        }
-        match adds {
-            true => names.insert(choice),
-            false => names.remove(&choice),
-        };
-        if reader.topics.is_empty() && reader.patterns.is_empty() {
-            assert_eq!(result, Err(SubscribeError::Selector(SelectorError::Empty)));
-            match change {
-                Rewire::RemoveTopic(topic) => reader.topics.insert(topic),
-                _ => reader.patterns.insert(choice),
-            };
-            return;
-        }
-        assert_eq!(result, Ok(true));
-        if !adds || reader.alone.is_none() {
-            reader.settle(world, alone);
-        }
-        self.parked = false;
-    }
+/// The selector that a reader stands for.
+fn selector_of(reader: &Reader) -> Selector {
+    let topics = reader.topics.iter().map(|topic| (TOPICS[*topic], false));
+    let patterns = reader.patterns.iter().map(|p| (PATTERNS[*p].0, true));
+    let mut names = topics.chain(patterns);
+    let (first, is_pattern) = names.next().unwrap();
+    let selector = match is_pattern {
+        true => Selector::pattern(first),
+        false => Selector::topic(first),
+    };
+    let selector = names.fold(
+        selector.unwrap(),
+        |selector, (name, is_pattern)| match is_pattern {
+            true => selector.and_pattern(name).unwrap(),
+            false => selector.and_topic(name).unwrap(),
+        },
+    );
+    selector.filter(Filter::parse(FILTERS[reader.filter]).unwrap())
 }
 
 enum Expected {

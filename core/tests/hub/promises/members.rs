@@ -1,6 +1,8 @@
 //! Names of members: good from the moment they are given out, and on one lane alone.
 
-use distributary::{Hub, Lane, SubscribeOptions, Token};
+use distributary::{
+    CloseReason, Event, Flow, Hub, Lane, Sink, SliceLimits, SubscribeOptions, Token,
+};
 
 use crate::edges::{Log, assert_nothing_left, drain};
 
@@ -104,4 +106,47 @@ fn a_name_of_another_lane_resumes_nobody() {
     other.resume(of_other);
     drain(&mut other, &mut sink);
     assert_eq!(sink.events, [(Token(2), "p".to_owned())]);
+}
+
+/// Takes one event of each delivery until it is told to take all.
+#[derive(Default)]
+struct Sips {
+    offered: Vec<usize>,
+    takes_all: bool,
+}
+
+impl Sink for Sips {
+    fn deliver(&mut self, _: Token, events: &[Event]) -> Flow {
+        self.offered.push(events.len());
+        match self.takes_all {
+            true => Flow::Taken,
+            false => Flow::Stalled { taken: 1 },
+        }
+    }
+
+    fn lagged(&mut self, _: Token, _: u64) -> Flow {
+        unreachable!("nothing is lost")
+    }
+
+    fn closed(&mut self, _: Token, _: CloseReason) {}
+}
+
+#[test]
+fn one_that_takes_little_is_offered_little() {
+    let hub = Hub::new();
+    let mut lane = Lane::with_limits(&hub, SliceLimits::default().deliveries(1_000));
+    let id = lane.subscribe("t", Token(0)).unwrap();
+    let mut sink = Sips::default();
+    for _ in 0..40 {
+        hub.publish("t", "p").unwrap();
+    }
+    for _ in 0..4 {
+        drain(&mut lane, &mut sink);
+        lane.resume(id);
+    }
+    assert_eq!(sink.offered, [40, 1, 1, 1]);
+    sink.takes_all = true;
+    drain(&mut lane, &mut sink);
+    assert_eq!(sink.offered[4..], [1, 2, 4, 8, 16, 5]);
+    assert_eq!(lane.lag(id), Some(0));
 }

@@ -5,14 +5,14 @@
 
 use std::ops::{Index, IndexMut};
 
-pub(super) struct Slab<T> {
+pub(crate) struct Slab<T> {
     places: Vec<Option<T>>,
     free: Vec<u32>,
     len: usize,
 }
 
 impl<T> Slab<T> {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Slab {
             places: Vec::new(),
             free: Vec::new(),
@@ -20,11 +20,11 @@ impl<T> Slab<T> {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    pub(super) fn insert(&mut self, thing: T) -> u32 {
+    pub(crate) fn insert(&mut self, thing: T) -> u32 {
         self.len += 1;
         while let Some(id) = self.free.pop() {
             if let Some(place @ None) = self.places.get_mut(id as usize) {
@@ -41,14 +41,17 @@ impl<T> Slab<T> {
     ///
     /// # Panics
     /// When nothing has this number.
-    pub(super) fn remove(&mut self, id: u32) -> T {
-        let thing = self.places[id as usize]
-            .take()
-            .expect("the number is in use");
+    pub(crate) fn remove(&mut self, id: u32) -> T {
+        self.try_remove(id).expect("the number is in use")
+    }
+
+    /// Takes the thing with this number out, if there is one.
+    pub(crate) fn try_remove(&mut self, id: u32) -> Option<T> {
+        let thing = self.places.get_mut(id as usize)?.take()?;
         self.len -= 1;
         if id as usize + 1 < self.places.len() {
             self.free.push(id);
-            return thing;
+            return Some(thing);
         }
         while let Some(None) = self.places.last() {
             self.places.pop();
@@ -61,18 +64,29 @@ impl<T> Slab<T> {
             self.free.retain(|&id| (id as usize) < end);
             self.free.shrink_to_fit();
         }
-        thing
+        Some(thing)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+    /// The thing with this number, if there is one.
+    pub(crate) fn get(&self, id: u32) -> Option<&T> {
+        self.places.get(id as usize)?.as_ref()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         self.places
             .iter()
             .enumerate()
             .filter_map(|(id, place)| Some((id as u32, place.as_ref()?)))
     }
 
-    pub(super) fn heap_bytes(&self) -> usize {
+    pub(crate) fn heap_bytes(&self) -> usize {
         self.places.capacity() * size_of::<Option<T>>() + self.free.capacity() * size_of::<u32>()
+    }
+}
+
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -1,0 +1,4 @@
+import graphql from './graphql.js';
+
+export const { PubSub, PubSubEngine, RedisPubSub, where, whereArgs, withFilter } = graphql;
+export default graphql;

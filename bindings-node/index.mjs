@@ -1,0 +1,6 @@
+// The same classes as for `require`: there is one copy of each.
+
+import distributary from './index.js';
+
+export const { DistributaryError, Event, Filter, Gateway, Hub, LaggedError, deny, reject } = distributary;
+export default distributary;
