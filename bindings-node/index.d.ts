@@ -130,7 +130,8 @@ export interface PublishOptions {
   key?: string;
   /**
    * Gives a Buffer of {@link Hub.allocate} away without a copy: it is detached, and of no more use here. Only for bytes
-   * that came from there, and that nobody writes to any more: what reads a file into them has to be done.
+   * that came from there, and that nobody writes to any more: what reads a file into them has to be done. The memory
+   * comes back when nobody has the event any more and the loop has turned.
    */
   transfer?: boolean;
 }
