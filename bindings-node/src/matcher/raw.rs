@@ -9,7 +9,7 @@ use napi::sys::{self, Status, napi_callback_info, napi_env, napi_value};
 use napi::{Env, JsValue};
 
 use super::desk::{Desk, Strings};
-use crate::function::{Call, check, function};
+use crate::function::{Call, check, function, with_data};
 
 /// How many strings one call takes as arguments.
 const ARGUMENTS: usize = 4;
@@ -131,36 +131,24 @@ unsafe fn answer<const N: usize>(
     info: napi_callback_info,
     question: impl FnOnce(&Desk, &[napi_value]) -> i32,
 ) -> napi_value {
-    let mut result = ptr::null_mut();
-    // SAFETY: the callee fills at most `count` places, and says how many arguments there were.
-    unsafe {
-        let mut arguments = [ptr::null_mut(); N];
-        let mut count = N;
-        let mut data = ptr::null_mut();
-        let status = sys::napi_get_cb_info(
-            env,
-            info,
-            &raw mut count,
-            arguments.as_mut_ptr(),
-            ptr::null_mut(),
-            &raw mut data,
-        );
-        if status != Status::napi_ok {
-            return result;
+    let ask = |desk: &Desk, arguments: &[napi_value]| {
+        let answered = catch_unwind(AssertUnwindSafe(|| question(desk, arguments)));
+        if answered.is_err()
+            && let Ok(mut strings) = desk.strings.try_borrow_mut()
+        {
+            // Strings of this question are none of the next one's.
+            strings.clear();
         }
-        let desk = &*data.cast::<Desk>();
-        let answered = catch_unwind(AssertUnwindSafe(|| {
-            question(desk, &arguments[..count.min(N)])
-        }));
-        match answered {
-            Ok(answer) => {
+        answered.ok()
+    };
+    let mut result = ptr::null_mut();
+    // SAFETY: `env` and `info` are those of a call of a function whose data is a `Desk`.
+    unsafe {
+        match with_data::<Desk, N, _>(env, info, ask).flatten() {
+            Some(answer) => {
                 sys::napi_create_int32(env, answer, &raw mut result);
             }
-            Err(_) => {
-                // Strings of this question are none of the next one's.
-                if let Ok(mut strings) = desk.strings.try_borrow_mut() {
-                    strings.clear();
-                }
+            None => {
                 let message = c"the matcher failed inside; this is a bug of distributary";
                 sys::napi_throw_error(env, c"ERR_INTERNAL".as_ptr(), message.as_ptr());
             }
