@@ -208,6 +208,40 @@ impl Subscription {
         self.poll_with(cx, Self::try_recv)
     }
 
+    /// Waits until a read gives something: an event, what was missed, or the end. Takes
+    /// nothing, so who stops waiting loses nothing.
+    ///
+    /// For loops that are not of Rust: they keep their own list of who waits, and read
+    /// once they have their turn.
+    ///
+    /// ```
+    /// use std::{future::poll_fn, task::{Context, Poll, Waker}};
+    /// use distributary::Hub;
+    ///
+    /// let hub = Hub::new();
+    /// let mut sub = hub.subscribe("news")?;
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert_eq!(sub.poll_ready(&mut cx), Poll::Pending);
+    /// hub.publish("news", "first")?;
+    /// assert_eq!(sub.poll_ready(&mut cx), Poll::Ready(()));
+    /// assert!(sub.try_recv().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // A backlog may prove empty; who finds nothing waits again.
+        if self.closed.is_some() || self.backlog.is_some() {
+            return Poll::Ready(());
+        }
+        match self
+            .outlet
+            .feed
+            .park(self.cursor, &mut self.slot, cx.waker())
+        {
+            true => Poll::Pending,
+            false => Poll::Ready(()),
+        }
+    }
+
     fn poll_with<T>(
         &mut self,
         cx: &mut Context<'_>,

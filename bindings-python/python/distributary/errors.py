@@ -1,0 +1,97 @@
+"""What goes wrong, by kind. Each says what was wrong and what to do.
+
+Errors about a value are `ValueError`s besides, so code that knows nothing of this package catches them.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+__all__ = [
+    "Busy",
+    "Closed",
+    "DistributaryError",
+    "FilterError",
+    "OptionError",
+    "PatternError",
+    "PayloadError",
+    "PositionError",
+    "Reason",
+    "SelectorError",
+    "TooLarge",
+    "TopicError",
+    "VariableError",
+    "WrongLoop",
+]
+
+Reason = Literal["hub_closed", "slow_consumer", "unsubscribed", "forked", "failed"]
+
+_REASONS: dict[str, str] = {
+    "hub_closed": "the hub is closed: make a new one",
+    "slow_consumer": "the subscriber did not keep up with its budget: subscribe anew, read faster, or raise `capacity`",
+    "unsubscribed": "the subscription has ended: subscribe anew",
+    "forked": "this process was forked after the subscription was made: subscribe anew in the child",
+    "failed": "the subscription failed: subscribe anew",
+}
+
+
+class DistributaryError(Exception):
+    """The base of all errors of this package."""
+
+
+class TopicError(DistributaryError, ValueError):
+    """A text that is not a topic's name."""
+
+
+class PatternError(DistributaryError, ValueError):
+    """A text that is not a pattern."""
+
+
+class SelectorError(DistributaryError, ValueError):
+    """A subscription to nothing, or to too many names."""
+
+
+class FilterError(DistributaryError, ValueError):
+    """A filter that is malformed, or that the hub does not take."""
+
+
+class VariableError(DistributaryError, ValueError):
+    """The values for a filter's variables."""
+
+
+class OptionError(DistributaryError, ValueError):
+    """An option that there is not, or that is out of its bounds."""
+
+
+class PayloadError(DistributaryError, ValueError):
+    """A payload that cannot be published, or cannot be read as what was asked for."""
+
+
+class PositionError(DistributaryError, ValueError):
+    """A position that is none, or from which nothing can be resumed: load the current state instead."""
+
+
+class TooLarge(DistributaryError):
+    """An event heavier than what the hub may hold in all."""
+
+
+class Busy(DistributaryError, RuntimeError):
+    """Another task reads the subscription, or none can."""
+
+
+class WrongLoop(DistributaryError, RuntimeError):
+    """The subscription is read by another event loop."""
+
+
+class Closed(DistributaryError):
+    """The end of a subscription or a hub."""
+
+    #: Why: `hub_closed`, `slow_consumer`, `unsubscribed`, `forked` or `failed`.
+    reason: Reason
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(_REASONS[reason])
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[Closed], tuple[Reason]]:
+        return Closed, (self.reason,)

@@ -1,0 +1,51 @@
+"""Topics and patterns among the names that a subscription is given.
+
+A name with `*`, `?`, `[` or a backslash in it is a pattern. Who says `Topic(name)` or `Pattern(text)` is taken at his
+word: names that come from clients should be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .errors import SelectorError
+
+__all__ = ["Names", "Pattern", "Topic", "split"]
+
+
+class Topic(str):
+    """An exact name, whatever characters are in it."""
+
+    __slots__ = ()
+
+
+class Pattern(str):
+    """A glob over topic names: `*` any run, `?` one character, `[a-z]` a class, a backslash takes the next literally."""
+
+    __slots__ = ()
+
+
+#: One name or several.
+Names = str | Iterable[str]
+
+_MAGIC = frozenset("*?[\\")
+
+
+def split(names: Names) -> tuple[list[str], list[str]]:
+    """The topics and the patterns."""
+    topics: list[str] = []
+    patterns: list[str] = []
+    if isinstance(names, str):
+        names = (names,)
+    elif isinstance(names, (bytes, bytearray)) or not isinstance(names, Iterable):
+        raise TypeError(f"topics are a str or several, not {type(names).__name__}")
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"a topic is a str, not {type(name).__name__}: {name!r}")
+        if isinstance(name, Topic) or not (isinstance(name, Pattern) or _MAGIC.intersection(name)):
+            topics.append(name)
+        else:
+            patterns.append(name)
+    if not topics and not patterns:
+        raise SelectorError("no topic is named: give at least one")
+    return topics, patterns

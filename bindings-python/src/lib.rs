@@ -1,0 +1,46 @@
+//! The native half of the Python package: types in, types out.
+//!
+//! Python's half (`python/distributary`) is the public one; it names things, checks what
+//! only Python can check, and waits in Python's own ways. What decides, keeps and wakes is
+//! the engine.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`hub`] | the engine behind a Python object: publish, subscribe, look |
+//! | [`subscription`] | a cursor that pulls, and where it waits |
+//! | [`lane`] | the sleepers of one event loop, and the descriptor that wakes it |
+//! | [`event`], [`payload`] | what readers see, made once for all of them |
+//! | [`filters`], [`options`], [`errors`], [`stats`] | what comes in, and what goes out |
+//! | [`fork`] | what a child process may still touch |
+//!
+//! # Invariants
+//! - Nothing here waits for a lock while it holds the interpreter, but for the engine's own,
+//!   which nobody holds while he waits for the interpreter.
+//! - A wake-up never needs the interpreter: it is a push and, at most, a write of one byte.
+
+use pyo3::prelude::*;
+
+mod errors;
+mod event;
+mod filters;
+mod fork;
+mod hub;
+mod lane;
+mod options;
+mod payload;
+mod stats;
+mod subscription;
+
+/// The module `distributary._native`.
+#[pymodule(gil_used = false)]
+mod _native {
+    #[pymodule_export]
+    use crate::{
+        event::Event,
+        filters::{Filter, Template},
+        fork::forked,
+        hub::{Delivery, Hub},
+        lane::Lane,
+        subscription::Subscription,
+    };
+}
