@@ -10,6 +10,7 @@
 //! | [`subscription`] | a cursor that pulls, and where it waits |
 //! | [`lane`] | the sleepers of one event loop, and the descriptor that wakes it |
 //! | [`event`], [`payload`] | what readers see, made once for all of them |
+//! | [`recent`] | where to stand for a look back |
 //! | [`filters`], [`options`], [`errors`], [`stats`] | what comes in, and what goes out |
 //! | [`fork`] | what a child process may still touch |
 //!
@@ -28,6 +29,7 @@ mod hub;
 mod lane;
 mod options;
 mod payload;
+mod recent;
 mod stats;
 mod subscription;
 
@@ -41,6 +43,7 @@ mod _native {
         fork::forked,
         hub::{Delivery, Hub},
         lane::Lane,
+        recent::before_latest,
         subscription::Subscription,
     };
 }
