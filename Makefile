@@ -3,14 +3,14 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test lint docs unit fuzz loom bench bench-gateway bench-node browser node clean compiler clients autobahn
+.PHONY: demo test lint docs unit fuzz loom bench bench-gateway bench-node browser node python clean compiler clients autobahn
 
 ## The main job on real input, with a table and a picture at the end.
 demo:
 	$(CARGO) run --release --locked -p distributary --example demo --features gateway
 
 ## All tests.
-test: lint docs unit browser node loom fuzz
+test: lint docs unit browser node python loom fuzz
 
 # The fuzz targets link libFuzzer, which is C++.
 compiler:
@@ -47,6 +47,17 @@ node:
 	./bindings-node/test/install.sh
 	cd bindings-node && npm ci --no-audit --no-fund --loglevel=error && npm test
 	cd benches/node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm test
+
+## The Python package: built from source, its style, its types, its tests, and those of its
+## examples and benches.
+python: clients
+	./bindings-python/tests/install.sh
+	cd bindings-python && .venv/bin/ruff check $(PYTHON_CODE) && .venv/bin/ruff format --check $(PYTHON_CODE)
+	cd bindings-python && .venv/bin/mypy && .venv/bin/stubtest distributary
+	cd bindings-python && .venv/bin/pytest -q
+
+# All that is checked by the configuration of the package.
+PYTHON_CODE = . $(patsubst %,../%,$(wildcard examples/python benches/python))
 
 ## Every interleaving of park, publish and unsubscribe, as far as loom goes.
 loom:
