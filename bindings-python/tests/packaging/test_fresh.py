@@ -1,4 +1,4 @@
-"""What somebody gets who installs from source, with cargo and pip alone: from a clean copy of the tree, and from the sdist.
+"""What somebody gets who installs from source, with cargo and pip alone: from a copy of the tree and from an sdist.
 
 The copies are outside of the tree, and pip builds in isolation. Only compiled code is shared with the tree: cargo looks
 at every source file that it was compiled from. ``make python-fresh`` shares nothing.
@@ -39,7 +39,7 @@ with hub.subscribe("orders.*") as orders:
             return event.topic
 
     topic = asyncio.run(read())
-optional = {"anyio", "channels", "django", "fastapi", "litestar", "msgspec", "pydantic", "starlette", "strawberry", "trio"}
+optional = {"anyio", "channels", "django", "litestar", "msgspec", "pydantic", "starlette", "strawberry", "trio"}
 print(json.dumps({
     "file": distributary.__file__,
     "version": importlib.metadata.version("distributary"),
