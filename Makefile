@@ -62,7 +62,9 @@ PYTHON_CODE = . $(patsubst %,../%,$(wildcard examples/python benches/python))
 ## The same for one who has cargo and pip and nothing else: shares no compiled code with the tree.
 python-fresh:
 	./bindings-python/tests/install.sh
-	cd bindings-python && CARGO_TARGET_DIR="$$(mktemp -d)" .venv/bin/pytest -q tests/packaging
+	rm -rf target/fresh
+	cd bindings-python && CARGO_TARGET_DIR="$(CURDIR)/target/fresh" .venv/bin/pytest -q tests/packaging
+	rm -rf target/fresh
 
 ## The tests of the Python package on other interpreters: `make python-versions PYTHONS="python3.10 python3.13"`.
 python-versions:
