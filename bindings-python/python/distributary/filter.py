@@ -20,7 +20,19 @@ from .errors import FilterError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Comparand", "Expression", "F", "Field", "Fields", "Filter", "Scalar", "Template", "Var", "Variables", "Where"]
+__all__ = [
+    "Comparand",
+    "Expression",
+    "F",
+    "Field",
+    "Fields",
+    "Filter",
+    "Scalar",
+    "Template",
+    "Var",
+    "Variables",
+    "Where",
+]
 
 #: What a field can be compared with, and an attribute can be.
 Scalar: TypeAlias = "str | int | float | bool | None"
@@ -95,7 +107,7 @@ class Field:
 
     def __getattr__(self, name: str) -> Field:
         if name.startswith("__"):
-            raise AttributeError(f"a field has no attribute {name!r}; a field of an event that is called so is [{name!r}]")
+            raise AttributeError(f"there is no attribute {name!r}; a field that is called so is {self!r}[{name!r}]")
         return Field(f"{self.__path}.{name}")
 
     def __getitem__(self, name: str) -> Field:

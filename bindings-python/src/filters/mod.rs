@@ -13,7 +13,9 @@ use pyo3::{
     intern,
     prelude::*,
     sync::PyOnceLock,
-    types::{PyByteArray, PyBytes, PyDict, PyMapping, PyMemoryView, PyModule, PyString, PyTuple, PyType},
+    types::{
+        PyByteArray, PyBytes, PyDict, PyMapping, PyMemoryView, PyModule, PyString, PyTuple, PyType,
+    },
 };
 
 use crate::{
@@ -71,7 +73,8 @@ impl Filter {
             return Ok(self.admits(text_of(payload, "payload", Kind::Payload)?.as_bytes()));
         }
         let py = payload.py();
-        let is_bytes = payload.is_instance_of::<PyByteArray>() || payload.is_instance_of::<PyMemoryView>();
+        let is_bytes =
+            payload.is_instance_of::<PyByteArray>() || payload.is_instance_of::<PyMemoryView>();
         let bytes = match is_bytes {
             true => py.get_type::<PyBytes>().call1((payload,))?,
             false => to_json(py)?.call1((payload,))?,
@@ -141,7 +144,10 @@ impl Filter {
     fn paths(&self) -> Vec<String> {
         let mut matcher = Matcher::new();
         matcher.insert(self.filter.clone());
-        let mut paths: Vec<_> = matcher.paths().map(|path| path.as_str().to_owned()).collect();
+        let mut paths: Vec<_> = matcher
+            .paths()
+            .map(|path| path.as_str().to_owned())
+            .collect();
         paths.sort_unstable();
         paths
     }
@@ -268,11 +274,12 @@ impl Var {
         Ok(((&self.name,), by_name))
     }
 
-    fn __repr__(&self) -> String {
-        match self.optional {
-            true => format!("Var({:?}, optional=True)", self.name),
-            false => format!("Var({:?})", self.name),
-        }
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let name = PyString::new(py, &self.name).repr()?;
+        Ok(match self.optional {
+            true => format!("Var({name}, optional=True)"),
+            false => format!("Var({name})"),
+        })
     }
 }
 
@@ -366,7 +373,11 @@ fn unusable(refused: Refused) -> Variable {
 }
 
 fn unbound(template: &engine::Template) -> PyErr {
-    let names: Vec<_> = template.variables().iter().map(|name| format!("{name:?}")).collect();
+    let names: Vec<_> = template
+        .variables()
+        .iter()
+        .map(|name| format!("{name:?}"))
+        .collect();
     error(
         Kind::Variable,
         format_args!(
