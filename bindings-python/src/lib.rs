@@ -38,7 +38,7 @@ mod _native {
     #[pymodule_export]
     use crate::{
         event::Event,
-        filters::{Filter, Template, Var, check_pattern},
+        filters::{Filter, Template, Var, check_pattern, check_value},
         fork::forked,
         hub::{Delivery, Hub},
         lane::Lane,

@@ -22,6 +22,7 @@ __all__ = [
     "Template",
     "Var",
     "check_pattern",
+    "check_value",
     "forked",
 ]
 
@@ -163,6 +164,9 @@ class Var:
 
 def check_pattern(pattern: Mapping[str, Any]) -> None:
     """Raises what a filter of this pattern would; nothing is kept of it."""
+
+def check_value(path: str, value: object) -> None:
+    """The same for a field that has to be equal to a value, which is looked at alone."""
 
 def forked() -> None:
     """Tells that this process is the child of a fork."""

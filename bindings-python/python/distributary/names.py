@@ -23,7 +23,7 @@ class Topic(str):
 
 
 class Pattern(str):
-    """A glob over topic names: `*` any run, `?` one character, `[a-z]` a class, a backslash takes the next one as it is."""
+    """A glob over topic names: `*` any run, `?` one character, `[a-z]` a class, a backslash takes the next as it is."""
 
     __slots__ = ()
 

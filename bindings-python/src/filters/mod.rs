@@ -8,13 +8,14 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use distributary as engine;
-use engine::{Matcher, Variable, Variables};
+use engine::{Matcher, Value, Variable, Variables};
 use pyo3::{
     intern,
     prelude::*,
     sync::PyOnceLock,
     types::{
-        PyByteArray, PyBytes, PyDict, PyMapping, PyMemoryView, PyModule, PyString, PyTuple, PyType,
+        PyByteArray, PyBytes, PyDict, PyFloat, PyMapping, PyMemoryView, PyModule, PyString,
+        PyTuple, PyType,
     },
 };
 
@@ -287,6 +288,27 @@ impl Var {
 #[pyfunction]
 pub(crate) fn check_pattern(pattern: &Bound<'_, PyAny>) -> PyResult<()> {
     Compiled::check(&text::text(pattern)?)
+}
+
+/// The same for a field that has to be equal to a value, which is looked at alone.
+#[pyfunction]
+pub(crate) fn check_value(path: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    let is_fine = match scalar(value) {
+        Ok(Value::Number(number)) => {
+            number.as_i64().is_some()
+                || number.as_u64().is_some()
+                || value.is_instance_of::<PyFloat>()
+        }
+        Ok(_) => true,
+        Err(_) => value.is_instance_of::<Var>(),
+    };
+    if is_fine {
+        return Ok(());
+    }
+    // It says what is wrong.
+    let pattern = PyDict::new(value.py());
+    pattern.set_item(path, value)?;
+    check_pattern(&pattern)
 }
 
 fn compile(given: &Bound<'_, PyAny>) -> PyResult<Compiled> {
