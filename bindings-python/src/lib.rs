@@ -11,6 +11,7 @@
 //! | [`lane`] | the sleepers of one event loop, and the descriptor that wakes it |
 //! | [`event`], [`payload`] | what readers see, made once for all of them |
 //! | [`filters`], [`options`], [`values`], [`errors`], [`stats`] | what comes in, and what goes out |
+//! | [`recent`] | where to stand for a look back |
 //! | [`fork`] | what a child process may still touch |
 //!
 //! # Invariants
@@ -28,6 +29,7 @@ mod hub;
 mod lane;
 mod options;
 mod payload;
+mod recent;
 mod stats;
 mod subscription;
 mod values;
@@ -42,6 +44,7 @@ mod _native {
         fork::forked,
         hub::{Delivery, Hub},
         lane::Lane,
+        recent::before_latest,
         subscription::Subscription,
     };
 }

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any
 
 from contenders.world import Wants, World
@@ -26,7 +25,7 @@ def subscribe(hub: Hub, wants: Wants, number: int) -> Subscription[Any]:
 @asynccontextmanager
 async def singles(wants: Wants) -> AsyncIterator[World]:
     """JSON is published as it is, and taken as it is."""
-    with Hub() as hub:
+    with closing(Hub()) as hub:
 
         async def read(number: int, tally: Tally) -> None:
             with subscribe(hub, wants, number) as sub:
@@ -43,7 +42,7 @@ async def singles(wants: Wants) -> AsyncIterator[World]:
 @asynccontextmanager
 async def objects(wants: Wants) -> AsyncIterator[World]:
     """An object is published, and whoever takes it wants an object."""
-    with Hub() as hub:
+    with closing(Hub()) as hub:
 
         async def read(number: int, tally: Tally) -> None:
             with subscribe(hub, wants, number) as sub:
@@ -52,14 +51,8 @@ async def objects(wants: Wants) -> AsyncIterator[World]:
                     event.json()
                     tally.take(event.data)
 
-        parsed: dict[int, Any] = {}
-
         async def publish(message: Message) -> None:
-            # Whoever publishes an object has it already.
-            event = parsed.get(message.id)
-            if event is None:
-                event = parsed[message.id] = json.loads(message.data)
-            hub.publish(TOPIC, event)
+            hub.publish(TOPIC, message.fields)
 
         yield World(read, publish)
 
@@ -67,7 +60,7 @@ async def objects(wants: Wants) -> AsyncIterator[World]:
 @asynccontextmanager
 async def batches(wants: Wants) -> AsyncIterator[World]:
     """As many as there are, at a time."""
-    with Hub() as hub:
+    with closing(Hub()) as hub:
 
         async def read(number: int, tally: Tally) -> None:
             with subscribe(hub, wants, number) as sub:

@@ -29,7 +29,7 @@ async def broadcaster(wants: Wants) -> AsyncIterator[World]:
                 tally.ready()
                 async for event in subscriber:
                     message: Any = event.message
-                    if wants is Wants.ALL or message.id == number:
+                    if wants is Wants.ALL or message.fields["id"] == number:
                         tally.take(message.data)
 
         async def publish(message: Message) -> None:

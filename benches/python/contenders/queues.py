@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from contenders.world import Wants, World
 from load.events import Message
@@ -15,23 +16,26 @@ __all__ = ["at_consumer", "at_publisher", "drained", "futures"]
 
 @asynccontextmanager
 async def at_publisher(wants: Wants) -> AsyncIterator[World]:
-    """Whoever publishes looks who wants it."""
-    queues: dict[int, asyncio.Queue[bytes]] = {}
+    """Each reader leaves a predicate, and whoever publishes asks them all."""
+    readers: list[tuple[Callable[[dict[str, Any]], object], asyncio.Queue[bytes]]] = []
 
     async def read(number: int, tally: Tally) -> None:
-        queue = queues[number] = asyncio.Queue()
+        queue: asyncio.Queue[bytes] = asyncio.Queue()
+        readers.append((lambda fields: fields["id"] == number, queue))
         tally.ready()
         while True:
             tally.take(await queue.get())
 
     async def publish(message: Message) -> None:
-        for number, queue in queues.items():
-            if number == message.id:
-                queue.put_nowait(message.data)
+        fields, data = message.fields, message.data
+        for admits, queue in readers:
+            if admits(fields):
+                queue.put_nowait(data)
 
     async def publish_to_all(message: Message) -> None:
-        for queue in queues.values():
-            queue.put_nowait(message.data)
+        data = message.data
+        for _, queue in readers:
+            queue.put_nowait(data)
 
     yield World(read, publish if wants is Wants.OWN else publish_to_all)
 
@@ -47,7 +51,7 @@ async def at_consumer(wants: Wants) -> AsyncIterator[World]:
         tally.ready()
         while True:
             message = await queue.get()
-            if wants is Wants.ALL or message.id == number:
+            if wants is Wants.ALL or message.fields["id"] == number:
                 tally.take(message.data)
 
     async def publish(message: Message) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sized
 
-__all__ = ["Miscounted", "Tally", "settle"]
+__all__ = ["Count", "Miscounted", "Tally", "settle"]
 
 #: Seconds after which a run whose deliveries are not all there counts as lost.
 PATIENCE = 80
@@ -45,14 +45,11 @@ class Tally:
         if self.count == self.due:
             self._done.set_result(None)
 
-    def take_some(self, deliveries: int) -> None:
-        """Several, of whatever value."""
-        self.count += deliveries
+    def take_batch(self, batch: Sized) -> None:
+        """Several deliveries, of whatever value."""
+        self.count += len(batch)
         if self.count == self.due:
             self._done.set_result(None)
-
-    def take_batch(self, batch: Sized) -> None:
-        self.take_some(len(batch))
 
     def ready(self) -> None:
         """One reader more has subscribed."""
@@ -72,6 +69,17 @@ class Tally:
     def _give_up(self) -> None:
         if not self._done.done():
             self._done.set_exception(Miscounted(f"{self.count} deliveries in place of {self.due}"))
+
+
+class Count(Tally):
+    """A tally that does not look at values, for there are many under way at a time."""
+
+    __slots__ = ()
+
+    def take(self, value: object) -> None:
+        self.count += 1
+        if self.count == self.due:
+            self._done.set_result(None)
 
 
 async def settle() -> None:

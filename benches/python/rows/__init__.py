@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rows import one
+from rows import all, burst, one
 
 __all__ = ["ROWS"]
 
-ROWS = (one.ROW,)
+ROWS = (one.ROW, all.ROW, burst.ROW)

@@ -15,11 +15,15 @@ from load.events import Message, messages, order
 from load.heartbeat import Heartbeat
 from load.tally import Tally, settle
 
-__all__ = ["BLOCK", "CPU", "FIGURES", "Load", "measured"]
+__all__ = ["BLOCK", "CPU", "FIGURES", "SLICE", "TURN", "Load", "measured"]
 
 CPU = "processor time per publish"
 BLOCK = "longest block of the loop"
-FIGURES = {CPU: Unit.NANOS, BLOCK: Unit.NANOS}
+TURN = "processor time of its longest turn"
+#: That a hub gives its readers of a loop by default, in nanoseconds.
+SLICE = 2_000_000
+
+FIGURES = {CPU: Unit.NANOS, BLOCK: Unit.NANOS, TURN: Unit.NANOS}
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,15 @@ class Load:
     watched: int
     #: The loop turns before all that.
     warm: int
+
+    def slower(self, times: int) -> Load:
+        """The same for one whose events take so many times longer."""
+        return Load(
+            self.readers,
+            max(1, self.events // times),
+            max(1, self.watched // times),
+            max(1, self.warm // times),
+        )
 
 
 def measured(open: Open, wants: Wants, load: Load) -> Figures:
@@ -60,7 +73,7 @@ async def _measure(open: Open, wants: Wants, load: Load) -> Figures:
         for reader in readers:
             reader.cancel()
         await asyncio.gather(*readers, return_exceptions=True)
-    return {CPU: cost / len(costed), BLOCK: heartbeat.longest}
+    return {CPU: cost / len(costed), BLOCK: heartbeat.longest, TURN: heartbeat.longest_cpu}
 
 
 async def _publish(world: World, tally: Tally, events: Iterable[Message], takers: int) -> None:
