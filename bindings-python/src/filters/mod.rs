@@ -292,7 +292,7 @@ pub(crate) fn check_pattern(pattern: &Bound<'_, PyAny>) -> PyResult<()> {
 
 /// The same for a field that has to be equal to a value, which is looked at alone.
 #[pyfunction]
-pub(crate) fn check_value(path: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(crate) fn check_value(path: &Bound<'_, PyString>, value: &Bound<'_, PyAny>) -> PyResult<()> {
     let is_fine = match scalar(value) {
         Ok(Value::Number(number)) => {
             number.as_i64().is_some()
@@ -302,7 +302,7 @@ pub(crate) fn check_value(path: &str, value: &Bound<'_, PyAny>) -> PyResult<()> 
         Ok(_) => true,
         Err(_) => value.is_instance_of::<Var>(),
     };
-    if is_fine {
+    if is_fine && path.to_str().is_ok() {
         return Ok(());
     }
     // It says what is wrong.
