@@ -11,6 +11,7 @@
 //! | [`lane`] | the sleepers of one event loop, and the descriptor that wakes it |
 //! | [`event`], [`payload`] | what readers see, made once for all of them |
 //! | [`filters`], [`options`], [`errors`], [`stats`] | what comes in, and what goes out |
+//! | [`gateway`] | the sockets, and what Python is asked about them |
 //! | [`fork`] | what a child process may still touch |
 //!
 //! # Invariants
@@ -24,6 +25,7 @@ mod errors;
 mod event;
 mod filters;
 mod fork;
+mod gateway;
 mod hub;
 mod lane;
 mod options;
@@ -39,6 +41,7 @@ mod _native {
         event::Event,
         filters::{Filter, Template},
         fork::forked,
+        gateway::{Bell, Gateway, GatewayClient},
         hub::{Delivery, Hub},
         lane::Lane,
         subscription::Subscription,
