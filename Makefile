@@ -3,14 +3,14 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test lint docs unit fuzz loom bench bench-gateway bench-node browser node clean compiler clients autobahn
+.PHONY: demo test lint docs unit fuzz loom bench bench-gateway bench-node browser node python python-fresh python-versions python-free-threaded clean compiler clients autobahn
 
 ## The main job on real input, with a table and a picture at the end.
 demo:
 	$(CARGO) run --release --locked -p distributary --example demo --features gateway
 
 ## All tests.
-test: lint docs unit browser node loom fuzz
+test: lint docs unit browser node python loom fuzz
 
 # The fuzz targets link libFuzzer, which is C++.
 compiler:
@@ -47,6 +47,35 @@ node:
 	./bindings-node/test/install.sh
 	cd bindings-node && npm ci --no-audit --no-fund --loglevel=error && npm test
 	cd benches/node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm test
+
+## The Python package: built from source, its style, its types, its tests, and those of its
+## examples and benches.
+python: clients
+	./bindings-python/tests/install.sh
+	cd bindings-python && .venv/bin/ruff check $(PYTHON_CODE) && .venv/bin/ruff format --check $(PYTHON_CODE)
+	cd bindings-python && .venv/bin/mypy && .venv/bin/stubtest distributary
+	cd bindings-python && .venv/bin/pytest -q
+
+# All that is checked by the configuration of the package.
+PYTHON_CODE = . $(patsubst %,../%,$(wildcard examples/python benches/python))
+
+## The same for one who has cargo and pip and nothing else: shares no compiled code with the tree.
+python-fresh:
+	./bindings-python/tests/install.sh
+	rm -rf target/fresh
+	cd bindings-python && CARGO_TARGET_DIR="$(CURDIR)/target/fresh" .venv/bin/pytest -q tests/packaging
+	rm -rf target/fresh
+
+## The tests of the Python package on other interpreters: `make python-versions PYTHONS="python3.10 python3.13"`.
+python-versions:
+	./bindings-python/tests/install.sh
+	./bindings-python/tests/versions.sh $(PYTHONS)
+
+## The tests of its engine on an interpreter without a GIL (3.14 or later): `PYTHON_FREE_THREADED=python3.14t`.
+PYTHON_FREE_THREADED ?= python3.14t
+python-free-threaded:
+	./bindings-python/tests/install.sh
+	./bindings-python/tests/versions.sh $(PYTHON_FREE_THREADED)
 
 ## Every interleaving of park, publish and unsubscribe, as far as loom goes.
 loom:

@@ -1,0 +1,9 @@
+"""The questions, in the order of the report. Each file has one."""
+
+from __future__ import annotations
+
+from rows import all, burst, one
+
+__all__ = ["ROWS"]
+
+ROWS = (one.ROW, all.ROW, burst.ROW)
