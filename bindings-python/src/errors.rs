@@ -134,9 +134,7 @@ pub(crate) fn selector_error(cause: SelectorError) -> PyErr {
 /// What is wrong with a selector for this pattern.
 pub(crate) fn pattern_error(pattern: &str, cause: SelectorError) -> PyErr {
     match cause {
-        SelectorError::Pattern(cause) => {
-            error(Kind::Pattern, format_args!("{pattern:?}: {cause}"))
-        }
+        SelectorError::Pattern(cause) => error(Kind::Pattern, format_args!("{pattern:?}: {cause}")),
         cause => selector_error(cause),
     }
 }

@@ -42,7 +42,7 @@ mod _native {
     #[pymodule_export]
     use crate::{
         event::Event,
-        filters::{Filter, Template, Var, check_pattern},
+        filters::{Filter, Template, Var, check_pattern, check_value},
         fork::forked,
         gateway::{Bell, Gateway, GatewayClient},
         hub::{Delivery, Hub},

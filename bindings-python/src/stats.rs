@@ -1,7 +1,10 @@
 //! Counters as Python reads them: a dict of the engine's names, durations in seconds.
 
 use distributary::{DurationHistogram, ShareHistogram, Stats, TopicStats};
-use pyo3::{prelude::*, types::{PyDict, PyTuple}};
+use pyo3::{
+    prelude::*,
+    types::{PyDict, PyTuple},
+};
 
 macro_rules! counters {
     ($dict:ident, $stats:ident, $($field:ident),* $(,)?) => {
@@ -65,7 +68,9 @@ pub(crate) fn durations<'py>(
     dict.set_item("p50", durations.quantile(0.5).as_secs_f64())?;
     dict.set_item("p99", durations.quantile(0.99).as_secs_f64())?;
     let buckets = durations.buckets();
-    let buckets: Vec<_> = buckets.map(|(bound, count)| (bound.as_secs_f64(), count)).collect();
+    let buckets: Vec<_> = buckets
+        .map(|(bound, count)| (bound.as_secs_f64(), count))
+        .collect();
     dict.set_item("buckets", PyTuple::new(py, buckets)?)?;
     Ok(dict)
 }
