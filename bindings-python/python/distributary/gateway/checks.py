@@ -1,79 +1,63 @@
-"""What is given, checked: a value of the right type within its bounds, or an error that names it."""
+"""What is given, checked as the options of a hub are: see :mod:`distributary.options`."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 
 from ..errors import OptionError
+from ..options import LONGEST, shown
+from ..options import seconds as positive
 
-__all__ = ["HeadersLike", "flag", "headers", "seconds", "strings", "text", "whole"]
+__all__ = ["HeadersLike", "headers", "seconds", "strings", "text"]
 
 #: Names and values: a mapping, whose values may be several each, or pairs.
 HeadersLike = Mapping[str, "str | Iterable[str]"] | Iterable[tuple[str, str]]
 
 
-def whole(value: object, name: str, least: int, most: int | None = None) -> int:
-    """A whole number."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} is a whole number, not {_described(value)}")
-    if value < least or (most is not None and value > most):
-        bounds = f"{least} or more" if most is None else f"from {least} to {most}"
-        raise OptionError(f"{name} is {bounds}, not {value}")
-    return value
+def seconds(name: str, given: float) -> float:
+    """A time that may be nothing."""
+    if given == 0 and not isinstance(given, bool):
+        return 0.0
+    try:
+        return positive(name, given)
+    except OptionError:
+        raise OptionError(f"{name}: seconds from 0 to {LONGEST:,.0f}, not {shown(given)}") from None
 
 
-def seconds(value: object, name: str, *, zero: bool = False) -> float:
-    """A time in seconds. `math.inf` is for ever."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} is a time in seconds, not {_described(value)}")
-    if math.isnan(value) or value < 0 or (value == 0 and not zero):
-        bound = "0 or more" if zero else "more than 0"
-        raise OptionError(f"{name} is a time in seconds, {bound}, not {value}")
-    # A larger one is no float, or none that a clock can say: the engine takes it as for ever.
-    return float(min(value, 1e15))
-
-
-def text(value: object, name: str) -> str:
+def text(name: str, given: str) -> str:
     """A text."""
-    if not isinstance(value, str):
-        raise TypeError(f"{name} is a str, not {_described(value)}")
-    return value
+    if not isinstance(given, str):
+        raise TypeError(f"{name}: a str, not {_type(given)}")
+    return given
 
 
-def flag(value: object, name: str) -> bool:
-    """True or False, and nothing that is only like it."""
-    if not isinstance(value, bool):
-        raise TypeError(f"{name} is True or False, not {_described(value)}")
-    return value
-
-
-def strings(value: object, name: str) -> list[str]:
+def strings(name: str, given: str | Iterable[str]) -> list[str]:
     """One text or several."""
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, (bytes, bytearray, Mapping)) or not isinstance(value, Iterable):
-        raise TypeError(f"{name} is a str or several, not {_described(value)}")
-    return [text(one, f"each of {name}") for one in value]
+    if isinstance(given, str):
+        return [given]
+    if isinstance(given, (bytes, bytearray, Mapping)) or not isinstance(given, Iterable):
+        raise TypeError(f"{name}: a str or several, not {_type(given)}")
+    return [text(f"each of {name}", one) for one in given]
 
 
-def headers(given: HeadersLike | None, name: str) -> list[tuple[str, str]]:
+def headers(given: HeadersLike | None) -> list[tuple[str, str]]:
     """Headers as pairs."""
     if given is None:
         return []
     if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
-        raise TypeError(f"{name} are a dict of names and values, or pairs, not {_described(given)}")
+        raise TypeError(f"headers: a dict of names and values, or pairs, not {_type(given)}")
     pairs: list[tuple[str, str]] = []
     for item in given.items() if isinstance(given, Mapping) else given:
         if not isinstance(item, tuple) or len(item) != 2:
-            raise TypeError(f"{name} are pairs of a name and a value, and one is {_described(item)}")
-        key, values = item
-        for value in [values] if isinstance(values, str) else values:
-            pairs.append((text(key, f"a name in {name}"), text(value, f"the value of {key!r} in {name}")))
+            raise TypeError(f"headers: pairs of a name and a value, and one is {shown(item)}")
+        name, values = item
+        text("headers: a name", name)
+        if isinstance(values, (bytes, bytearray)) or not isinstance(values, Iterable):
+            raise TypeError(f"headers: the value of {shown(name)} is a str or several, not {_type(values)}")
+        several = [values] if isinstance(values, str) else values
+        pairs.extend((name, text(f"headers: the value of {shown(name)}", value)) for value in several)
     return pairs
 
 
-def _described(value: object) -> str:
-    if value is None:
-        return "None"
-    return f"{type(value).__name__} {value!r}" if isinstance(value, (int, float, str)) else type(value).__name__
+def _type(given: object) -> str:
+    return type(given).__qualname__

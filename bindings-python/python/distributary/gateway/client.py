@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 
 from .. import _native
 from ..errors import OptionError
 from ..names import Names
-from .checks import text, whole
+from ..options import Overflow, whole
+from .checks import text
 from .verdict import Selector
+
+if TYPE_CHECKING:
+    from ..filter import Variables, Where
 
 __all__ = ["Client", "EndReason", "Ended"]
 
@@ -91,9 +95,9 @@ class Client(Generic[S]):
         self,
         topics: Names,
         *,
-        where: Any = None,
-        variables: Mapping[str, Any] | None = None,
-        overflow: str | None = None,
+        where: Where | None = None,
+        variables: Variables | None = None,
+        overflow: Overflow | None = None,
         capacity: int | None = None,
         capacity_bytes: int | None = None,
         max_age: float | None = None,
@@ -118,7 +122,7 @@ class Client(Generic[S]):
 
     def unsubscribe(self, subscription: int) -> bool:
         """Ends a subscription that :meth:`subscribe` made. False when there is none of this number."""
-        return self._native.unsubscribe(whole(subscription, "subscription", 0, 2**32 - 1))
+        return self._native.unsubscribe(whole("subscription", subscription, least=0, most=2**32 - 1))
 
     def close(self, reason: str = "") -> None:
         """Closes the connection with code 1000. Its ticket is worthless from then on.
@@ -139,6 +143,6 @@ class Client(Generic[S]):
 
 
 def _checked(reason: str) -> str:
-    if len(text(reason, "reason").encode()) > _LONGEST_REASON:
-        raise OptionError(f"reason has at most {_LONGEST_REASON} bytes, for it goes into a close frame")
+    if len(text("reason", reason).encode()) > _LONGEST_REASON:
+        raise OptionError(f"reason: at most {_LONGEST_REASON} bytes, for it goes into a close frame")
     return reason

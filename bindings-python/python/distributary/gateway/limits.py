@@ -6,25 +6,26 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..errors import OptionError
-from .checks import seconds, whole
+from ..options import MOST, seconds, shown, whole
+from . import checks
 
 __all__ = ["Limits"]
 
 _U32 = 2**32 - 1
 
 #: The bounds of whole numbers.
-_COUNTS: dict[str, tuple[int, int | None]] = {
-    "connections": (1, None),
+_COUNTS: dict[str, tuple[int, int]] = {
+    "connections": (1, MOST),
     "per_second": (1, _U32),
-    "per_address": (1, None),
+    "per_address": (1, MOST),
     "per_address_per_second": (1, _U32),
-    "handshakes": (1, None),
+    "handshakes": (1, MOST),
     "trusted_proxies": (0, 1_000),
-    "memory": (1, None),
+    "memory": (1, MOST),
     "lanes": (0, 1_024),
-    "slice_deliveries": (1, None),
+    "slice_deliveries": (1, MOST),
     "max_message": (1, _U32),
-    "max_subscriptions": (0, None),
+    "max_subscriptions": (0, MOST),
     "max_topics": (0, _U32),
     "fragment": (1_024, 2**24),
     "unsent": (0, _U32),
@@ -32,15 +33,12 @@ _COUNTS: dict[str, tuple[int, int | None]] = {
 
 _TIMES = ("handshake_timeout", "slice_time", "ping_every", "ping_timeout", "write_timeout", "close_timeout")
 
-#: The most that the engine counts to.
-_MOST = 2**63 - 1
-
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """What a gateway admits, and how long things may take.
 
-    Times are seconds; one of more than ten years is taken as ten years. The defaults suit a server of a few ten thousand
+    Times are seconds. The defaults suit a server of a few ten thousand
     connections.
     """
 
@@ -92,30 +90,21 @@ class Limits:
     def __post_init__(self) -> None:
         for name, (least, most) in _COUNTS.items():
             if (count := getattr(self, name)) is not None:
-                whole(count, f"limits: {name}", least, most)
+                whole(name, count, least=least, most=most)
         for name in _TIMES:
             if (time := getattr(self, name)) is not None:
-                seconds(time, f"limits: {name}")
+                seconds(name, time)
         if self.retry_after is not None:
             _span(self.retry_after)
 
     def _native(self) -> dict[str, Any]:
-        limits = asdict(self)
-        for name in _COUNTS:
-            if limits[name] is not None:
-                limits[name] = min(limits[name], _MOST)
-        for name in _TIMES:
-            if limits[name] is not None:
-                limits[name] = seconds(limits[name], name)
-        if self.retry_after is not None:
-            limits["retry_after"] = _span(self.retry_after)
-        return limits
+        return {**asdict(self), "retry_after": None if self.retry_after is None else _span(self.retry_after)}
 
 
 def _span(given: object) -> tuple[float, float]:
     if not isinstance(given, (tuple, list)) or len(given) != 2:
-        raise TypeError(f"limits: retry_after is the earliest and the latest time, as in (1, 10), not {given!r}")
-    least, most = (seconds(time, "limits: retry_after", zero=True) for time in given)
+        raise TypeError(f"retry_after: the earliest and the latest time, as in (1, 10), not {shown(given)}")
+    least, most = (checks.seconds("retry_after", time) for time in given)
     if least > most:
-        raise OptionError("limits: retry_after: the earliest time to come back lies after the latest")
+        raise OptionError("retry_after: the earliest time to come back lies after the latest")
     return least, most

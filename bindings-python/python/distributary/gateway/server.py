@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import functools
 import inspect
-import json
 import os
 import warnings
 import weakref
@@ -15,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from .. import _native
 from ..errors import NotRunning, OptionError, WrongLoop
 from ..hub import Hub
+from ..options import flag, shown, whole
 from . import sides, stats
-from .checks import flag, seconds, strings, text, whole
+from .checks import seconds, strings, text
 from .client import Client, Ended
 from .desk import Desk, Hooks
 from .limits import Limits
@@ -107,9 +107,9 @@ class Gateway(Generic[S]):
         threads: int = _THREADS,
     ) -> None:
         if not isinstance(hub, Hub):
-            raise TypeError(f"hub is a Hub, not {type(hub).__name__}")
+            raise TypeError(f"hub: a Hub, not {type(hub).__name__}")
         if limits is not None and not isinstance(limits, Limits):
-            raise TypeError(f"limits is Limits(...), not {type(limits).__name__}")
+            raise TypeError(f"limits: Limits(...), not {type(limits).__name__}")
         hooks = {
             "authorize": authorize,
             "on_open": on_open,
@@ -119,21 +119,20 @@ class Gateway(Generic[S]):
         }
         kinds = {name: _kind(hook, name) for name, hook in hooks.items()}
         if kinds["authorize"] is None:
-            raise TypeError("authorize is the function that says who may come in and what they see, not None")
+            raise TypeError("authorize: the function that says who may come in and what they see, not None")
         settings = {
             "address": _address(address, "address"),
             "admin": None if admin is None else _address(admin, "admin"),
-            "paths": [_path(path) for path in strings(paths, "paths")],
-            "json": flag(json_protocol, "json_protocol"),
+            "paths": [_path(path) for path in strings("paths", paths)],
+            "json": flag("json_protocol", json_protocol),
             "limits": (limits or Limits())._native(),
-            "backlog": whole(backlog, "backlog", 1),
-            "backlog_bytes": whole(backlog_bytes, "backlog_bytes", 1),
+            "backlog": whole("backlog", backlog, least=1),
+            "backlog_bytes": whole("backlog_bytes", backlog_bytes, least=1),
             **kinds,
         }
         self._kinds = kinds
-        self._threads = whole(threads, "threads", 1)
-        encode: Callable[[Any], bytes] = getattr(hub, "_encode", None) or _to_json
-        self._native = _native.Gateway(hub._native, settings, functools.partial(Client, encode))
+        self._threads = whole("threads", threads, least=1)
+        self._native = _native.Gateway(hub._native, settings, functools.partial(Client, hub._encode))
         self._desk = Desk(self._native, Hooks(**hooks))  # type: ignore[arg-type]
         self._side: sides.Side | None = None
         self._workers: Workers | None = None
@@ -225,13 +224,13 @@ class Gateway(Generic[S]):
         New connections are refused with 503, and `/healthz` says `draining`. Returns when the last connection has gone,
         or the gateway is closed. A second drain can shorten the first, not prolong it.
         """
-        over = seconds(over, "over", zero=True)
+        over = seconds("over", over)
         side = self._its_side("drain")
         await side.operation(lambda number: self._native.drain(number, over))
 
     def drain_blocking(self, over: float) -> None:
         """The same from a thread that may block."""
-        over = seconds(over, "over", zero=True)
+        over = seconds("over", over)
         self._check_running()
         self._check_blocking("drain")
         self._native.drain(None, over)
@@ -347,7 +346,7 @@ def _kind(hook: object, name: str) -> bool | None:
     if hook is None:
         return None
     if not callable(hook):
-        raise TypeError(f"{name} is a function, not {type(hook).__name__}")
+        raise TypeError(f"{name}: a function, not {type(hook).__name__}")
     while isinstance(hook, functools.partial):
         hook = hook.func
     return inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(getattr(hook, "__call__", None))  # noqa: B004
@@ -359,21 +358,17 @@ def _address(given: object, name: str) -> str:
         if is_pair and host and port.isdecimal() and int(port) <= 65_535:
             return given
     elif isinstance(given, tuple) and len(given) == 2:
-        host, port = text(given[0], f"the host of {name}"), whole(given[1], f"the port of {name}", 0, 65_535)
+        host, port = text(f"the host of {name}", given[0]), whole(f"the port of {name}", given[1], least=0, most=65_535)
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     else:
-        raise TypeError(f"{name} is a host and a port, as in '127.0.0.1:8080', not {type(given).__name__}")
-    raise OptionError(f"{name} is a host and a port, as in '127.0.0.1:8080' or '[::1]:8080', not {given!r}")
+        raise TypeError(f"{name}: a host and a port, as in '127.0.0.1:8080', not {type(given).__qualname__}")
+    raise OptionError(f"{name}: a host and a port, as in '127.0.0.1:8080' or '[::1]:8080', not {shown(given)}")
 
 
 def _path(path: str) -> str:
     if not path.startswith("/"):
         raise OptionError(f"paths: {path!r} does not begin with '/', so no client can ask for it")
     return path
-
-
-def _to_json(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
 
 
 def _not_running() -> NotRunning:

@@ -6,15 +6,20 @@ was said, or not at all.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from .. import _native
-from ..errors import OptionError, SelectorError
+from ..errors import OptionError, SelectorError, VariableError
 from ..names import Names, split
-from .checks import HeadersLike, headers, seconds, strings, text, whole
+from ..options import Overflow, budget, positions, seconds, shown, whole
+from ..options import overflow as policy
+from . import checks
+from .checks import HeadersLike, strings, text
+
+if TYPE_CHECKING:
+    from ..filter import Variables, Where
 
 __all__ = ["Accept", "Deny", "Reject", "Selector", "Wish"]
 
@@ -37,9 +42,9 @@ class Selector:
         self,
         topics: Names | None = None,
         *,
-        where: Any = None,
-        variables: Mapping[str, Any] | None = None,
-        overflow: str | None = None,
+        where: Where | None = None,
+        variables: Variables | None = None,
+        overflow: Overflow | None = None,
         capacity: int | None = None,
         capacity_bytes: int | None = None,
         max_age: float | None = None,
@@ -53,13 +58,9 @@ class Selector:
             "topics": names[0],
             "patterns": names[1],
             "filter": _filter(where, variables),
-            "overflow": None if overflow is None else text(overflow, "overflow"),
-            "budget": (
-                None if capacity is None else whole(capacity, "capacity", 1),
-                None if capacity_bytes is None else whole(capacity_bytes, "capacity_bytes", 1),
-                None if max_age is None else seconds(max_age, "max_age"),
-            ),
-            "from": _positions(from_),
+            "overflow": None if overflow is None else policy(overflow),
+            "budget": budget(capacity, capacity_bytes, max_age),
+            "from": positions(from_),
         }
 
     @property
@@ -113,9 +114,9 @@ class Accept(Generic[S]):
         self,
         topics: Names | None = None,
         *,
-        where: Any = None,
-        variables: Mapping[str, Any] | None = None,
-        overflow: str | None = None,
+        where: Where | None = None,
+        variables: Variables | None = None,
+        overflow: Overflow | None = None,
         capacity: int | None = None,
         capacity_bytes: int | None = None,
         max_age: float | None = None,
@@ -155,12 +156,12 @@ class Accept(Generic[S]):
         self.session = session
         self._grant: dict[str, Any] = {
             "subscriptions": wanted,
-            "allow": strings(allow, "allow"),
-            "protocol": None if protocol is None else text(protocol, "protocol"),
-            "binary": _one_of(format, "format", ("auto", "binary")) == "binary",
-            "goes_on": _one_of(on_lag, "on_lag", ("close", "continue")) == "continue",
-            "headers": _headers(headers),
-            "ticket": None if ticket is None else seconds(ticket, "ticket"),
+            "allow": strings("allow", allow),
+            "protocol": None if protocol is None else text("protocol", protocol),
+            "binary": _one_of("format", format, ("auto", "binary")) == "binary",
+            "goes_on": _one_of("on_lag", on_lag, ("close", "continue")) == "continue",
+            "headers": checks.headers(headers),
+            "ticket": None if ticket is None else seconds("ticket", ticket),
         }
 
     def __repr__(self) -> str:
@@ -192,13 +193,13 @@ class Reject(Exception):
     ) -> None:
         super().__init__(f"turned away with {status}")
         self.status = status
-        if whole(status, "status", 0) not in range(300, 600):
+        if whole("status", status, least=0) not in range(300, 600):
             raise OptionError(f"{status} turns nobody away: give a status from 300 to 599")
         self._refusal: dict[str, Any] = {
             "status": status,
-            "headers": _headers(headers),
-            "body": None if body is None else text(body, "body"),
-            "retry_after": None if retry_after is None else seconds(retry_after, "retry_after", zero=True),
+            "headers": checks.headers(headers),
+            "body": None if body is None else text("body", body),
+            "retry_after": None if retry_after is None else checks.seconds("retry_after", retry_after),
         }
 
 
@@ -212,7 +213,7 @@ class Deny(Exception):
 
     def __init__(self, reason: str = _DENIED) -> None:
         super().__init__(reason)
-        self.reason = text(reason, "reason")
+        self.reason = text("reason", reason)
 
 
 @dataclass(frozen=True)
@@ -223,29 +224,15 @@ class Wish:
     patterns: tuple[str, ...]
 
 
-# `headers` is an argument above, too.
-_headers = lambda given: headers(given, "headers")  # noqa: E731
-
-
-def _filter(where: Any, variables: Mapping[str, Any] | None) -> _native.Filter | None:
+def _filter(where: Where | None, variables: Variables | None) -> _native.Filter | None:
     if where is None:
         if variables is not None:
-            raise OptionError("variables without a filter: give `where`")
+            raise VariableError("variables without a filter to put them in: give `where`")
         return None
-    return _native.Filter(json.dumps(where))
+    return _native.Filter(where, variables)
 
 
-def _positions(given: str | Mapping[str, str] | None) -> list[tuple[str | None, str]] | None:
-    if given is None:
-        return None
-    if isinstance(given, str):
-        return [(None, given)]
-    if not isinstance(given, Mapping):
-        raise TypeError(f"from_ is a position, or one for each topic, not {type(given).__name__}")
-    return [(text(topic, "a topic in from_"), text(position, "a position in from_")) for topic, position in given.items()]
-
-
-def _one_of(value: object, name: str, known: tuple[str, ...]) -> str:
-    if value not in known:
-        raise OptionError(f"{name} is {' or '.join(map(repr, known))}, not {value!r}")
-    return str(value)
+def _one_of(name: str, given: str, known: tuple[str, ...]) -> str:
+    if given not in known:
+        raise OptionError(f"{name}: {' or '.join(map(repr, known))}, not {shown(given)}")
+    return given
