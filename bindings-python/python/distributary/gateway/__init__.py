@@ -11,14 +11,13 @@ from .client import Client, Ended, EndReason
 from .limits import Limits
 from .request import Headers, Query, Request
 from .server import Gateway
-from .stats import Durations, GatewayStats, Shares
+from .stats import GatewayStats
 from .verdict import Accept, Deny, Reject, Selector, Wish
 
 __all__ = [
     "Accept",
     "Client",
     "Deny",
-    "Durations",
     "EndReason",
     "Ended",
     "Gateway",
@@ -29,6 +28,5 @@ __all__ = [
     "Reject",
     "Request",
     "Selector",
-    "Shares",
     "Wish",
 ]

@@ -81,8 +81,8 @@ class Client(Generic[S]):
         """Sends a message to this client alone, before any event that waits for it.
 
         A `str` goes as text, bytes as a binary message, anything else encoded as by the hub, as text. In the JSON
-        protocol it becomes a `message`; a client of server-sent events gets none. It is not an event: nobody keeps it for
-        a client that has gone. One that lets more than 64 KiB of such messages wait is closed as too slow.
+        protocol it becomes a `message`; a client of server-sent events gets none. It is not an event: nobody keeps it
+        for a client that has gone. One that lets more than 64 KiB of such messages wait is closed as too slow.
         """
         if isinstance(message, str):
             self._native.send_text(message)
@@ -105,8 +105,8 @@ class Client(Generic[S]):
     ) -> int:
         """Subscribes the client to more, whatever it speaks: in force before anything that is sent to it afterwards.
 
-        Returns a number for :meth:`unsubscribe`. Where a position cannot be resumed from, it begins now and the client is
-        told.
+        Returns a number for :meth:`unsubscribe`. Where a position cannot be resumed from, it begins now and the client
+        is told.
         """
         selector = Selector(
             topics,
@@ -127,7 +127,8 @@ class Client(Generic[S]):
     def close(self, reason: str = "") -> None:
         """Closes the connection with code 1000. Its ticket is worthless from then on.
 
-        reason: at most 123 bytes, which the client is told.
+        Args:
+            reason: At most 123 bytes, which the client is told.
         """
         self._native.close(_checked(reason))
 

@@ -1,7 +1,8 @@
 """Where the native half's calls are taken up: who wants to come in, what clients say, who has gone.
 
 Functions of the application run on one of two sides: coroutine functions as tasks of the event loop that started the
-gateway, plain ones in threads. Both fetch their calls here, in batches, and answer with the number that the question had.
+gateway, plain ones in threads. Both fetch their calls here, in batches, and answer with the number that the question
+had.
 
 Invariants:
 - Nothing that the application's functions raise comes out of a plain call. It is logged, and whoever asked gets a plain
@@ -141,8 +142,8 @@ class Desk:
         if kind == ENDED:
             return hooks.on_end, (job[2], Ended(job[3], job[4]))
         logger.error(
-            "client %d said more than was heard so far, and was closed: is `on_message` blocked? If it is just busy, raise "
-            "`backlog`",
+            "client %d said more than was heard so far, and was closed: is `on_message` blocked? If it is just busy, "
+            "raise `backlog`",
             job[2].id,
         )
         return None, ()
@@ -181,7 +182,8 @@ class Desk:
             self.native.grant(question, answer._wanted)
         else:
             raise TypeError(
-                f"`on_subscribe` returned {_named(answer)}: return True, False, Deny('why'), or a Selector of what is granted"
+                f"`on_subscribe` returned {_named(answer)}: return True, False, Deny('why'), or a Selector of what "
+                "is granted"
             )
 
     def _failed(self, job: tuple[Any, ...], error: BaseException) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from .desk import Desk
+from .desk import ADMIT, Desk
 from .sides import BATCH
 
 if TYPE_CHECKING:
@@ -100,9 +100,11 @@ async def _watch(bell: _native.Bell, side: weakref.ref[TrioSide]) -> None:
 
 async def _serve(desk: Desk, job: tuple[Any, ...], asked: dict[int, trio.CancelScope]) -> None:
     with trio.CancelScope() as scope:
-        if job[0] == 0:
-            asked[job[1]] = scope
+        if job[0] != ADMIT:
+            await desk.aserve(job)
+            return
+        asked[job[1]] = scope
         try:
             await desk.aserve(job)
         finally:
-            asked.pop(job[1], None) if job[0] == 0 else None
+            del asked[job[1]]

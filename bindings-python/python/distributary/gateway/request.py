@@ -122,7 +122,9 @@ class Request:
             name, is_pair, value = pair.strip().partition("=")
             if is_pair and name:
                 value = value.strip()
-                cookies.setdefault(name.rstrip(), value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value)
+                cookies.setdefault(
+                    name.rstrip(), value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
+                )
         return cookies
 
     @property

@@ -43,49 +43,53 @@ _OPEN: weakref.WeakSet[Gateway[Any]] = weakref.WeakSet()
 class Gateway(Generic[S]):
     """A WebSocket and SSE endpoint that brings a hub's events to sockets.
 
-    ```python
-    async def authorize(request: Request) -> Accept[User]:
-        user = await users.by_token(request.bearer)
-        if user is None:
-            raise Reject(401)
-        return Accept(f"user.{user.id}", session=user)
+    ::
 
-    async with Gateway(hub, address="127.0.0.1:8080", authorize=authorize) as gateway:
-        await stopped.wait()
-    ```
+        async def authorize(request: Request) -> Accept[User]:
+            user = await users.by_token(request.bearer)
+            if user is None:
+                raise Reject(401)
+            return Accept(f"user.{user.id}", session=user)
 
-    Functions may be plain or coroutine functions. Coroutine functions run as tasks of the event loop in which the gateway
-    was started; plain ones run in threads of the gateway's, which start when they are needed, so they may block. What is
-    told about one client is told in order and one at a time; different clients do not wait for each other.
+        async with Gateway(hub, address="127.0.0.1:8080", authorize=authorize):
+            await stopped.wait()
+
+    Functions may be plain or coroutine functions. Coroutine functions run as tasks of the event loop in which the
+    gateway was started; plain ones run in threads of the gateway's, which start when they are needed, so they may
+    block. What is told about one client is told in order and one at a time; different clients do not wait for each
+    other.
 
     Without an event loop there is `with Gateway(...)`, or :meth:`start_blocking`; functions are plain ones then.
 
-    address: where clients connect: `"127.0.0.1:8080"`, `"[::1]:8080"` or a pair of host and port. Port 0 lets the system
-        choose; :attr:`address` then says which.
-    authorize: who may come in, and what they see. Called for each client that shows no valid ticket, with its
-        :class:`Request`; returns :class:`Accept` or :class:`Reject`. It is waited for as long as
-        `Limits.handshake_timeout` says. When the client goes meanwhile a coroutine is cancelled, and `request.gone` is
-        true. When it raises, the client gets a plain 500, and the log of `distributary.gateway` is told why.
-    admin: where `/metrics` (for Prometheus) and `/healthz` are answered: a loopback address, unless you know better.
-        Default: nowhere.
-    paths: the paths that are served, percent-encoded as clients send them; others get 404 without a question. Default:
-        all.
-    json_protocol: whether clients that offer `distributary.v1.json` get the JSON protocol.
-    limits: what is admitted, and how long things may take.
-    on_open: a client is served and subscribed. Called before what it says, though events may have been written to it
-        already.
-    on_subscribe: may this client of the JSON protocol subscribe to this, beyond what `Accept(allow=...)` lets it? True
-        grants it, False or :class:`Deny` does not, a :class:`Selector` grants something else. Without this function the
-        answer is no.
-    on_message: what a client says: text as a `str` (in the JSON protocol, the JSON text of its `data`), binary as `bytes`.
-        Without this function a client of a plain WebSocket that says anything is closed with code 1003.
-    on_end: a client that was served has gone, and why.
-    backlog: how many messages of clients may wait until they are heard. A client may have a sixteenth of it; one that
-        says more is closed with code 1013.
-    backlog_bytes: the same in bytes.
-    threads: the most threads that run plain functions. More of these that block at a time hold up others.
+    Args:
+        hub: Whose events it brings.
+        address: Where clients connect: `"127.0.0.1:8080"`, `"[::1]:8080"` or a pair of host and port. Port 0 lets the
+            system choose; :attr:`address` then says which.
+        authorize: Who may come in, and what they see. Called for each client that shows no valid ticket, with its
+            :class:`Request`; returns :class:`Accept` or :class:`Reject`. It is waited for as long as
+            `Limits.handshake_timeout` says. When the client goes meanwhile a coroutine is cancelled, and `request.gone`
+            is true. When it raises, the client gets a plain 500, and the log `distributary.gateway` is told why.
+        admin: Where `/metrics` (for Prometheus) and `/healthz` are answered: a loopback address, unless you know
+            better. None: nowhere.
+        paths: The paths that are served, percent-encoded as clients send them; others get 404 without a question.
+            Without any, all are.
+        json_protocol: Whether clients that offer `distributary.v1.json` get the JSON protocol.
+        limits: What is admitted, and how long things may take.
+        on_open: A client is served and subscribed. Called before what it says, though events may have been written to
+            it already.
+        on_subscribe: May this client of the JSON protocol subscribe to this, beyond what `Accept(allow=...)` lets it?
+            True grants it, False or :class:`Deny` does not, a :class:`Selector` grants something else. Without this
+            function the answer is no.
+        on_message: What a client says: text as a `str` (in the JSON protocol, the JSON text of its `data`), binary as
+            `bytes`. Without this function a client of a plain WebSocket that says anything is closed with code 1003.
+        on_end: A client that was served has gone, and why.
+        backlog: How many messages of clients may wait until they are heard. A client may have a sixteenth of it; one
+            that says more is closed with code 1013.
+        backlog_bytes: The same in bytes.
+        threads: The most threads that run plain functions. If more of these block at a time, others wait.
 
-    Errors: `TypeError` and `OptionError` where an option is wrong.
+    Raises:
+        OptionError: An option is out of its bounds.
     """
 
     def __init__(
@@ -99,7 +103,8 @@ class Gateway(Generic[S]):
         json_protocol: bool = True,
         limits: Limits | None = None,
         on_open: Callable[[Client[S]], Awaitable[None] | None] | None = None,
-        on_subscribe: Callable[[Client[S], Wish], bool | Selector | Deny | Awaitable[bool | Selector | Deny]] | None = None,
+        on_subscribe: Callable[[Client[S], Wish], bool | Selector | Deny | Awaitable[bool | Selector | Deny]]
+        | None = None,
         on_message: Callable[[Client[S], str | bytes], Awaitable[None] | None] | None = None,
         on_end: Callable[[Client[S], Ended], Awaitable[None] | None] | None = None,
         backlog: int = 65_536,
@@ -143,8 +148,11 @@ class Gateway(Generic[S]):
     async def start(self) -> Gateway[S]:
         """Starts to listen, and to run coroutine functions on this event loop.
 
-        Errors: `ListenError` when an address cannot be listened on, `OptionError` when no client can ask for a path,
-        `OSError` when the system gives no thread.
+        Raises:
+            ListenError: An address cannot be listened on.
+            OptionError: No client can ask for one of the paths.
+            NotRunning: It was started or closed before.
+            OSError: The system gives no thread.
         """
         self._begin()
         side = self._side = sides.find(self._desk)
@@ -163,7 +171,9 @@ class Gateway(Generic[S]):
         """The same without an event loop; functions are plain ones."""
         for name, kind in self._kinds.items():
             if kind:
-                raise OptionError(f"{name} is a coroutine function: start the gateway in its loop, `await gateway.start()`")
+                raise OptionError(
+                    f"{name} is a coroutine function: start the gateway in its loop, `await gateway.start()`"
+                )
         self._begin()
         self._staff()
         try:
@@ -275,7 +285,8 @@ class Gateway(Generic[S]):
         side = self._side
         if side is None or not side.is_current():
             raise WrongLoop(
-                f"the gateway was not started in this event loop: await `{call}` there, or use `{call}_blocking` in a thread"
+                f"the gateway was not started in this event loop: await `{call}` there, or use `{call}_blocking` in a "
+                "thread"
             )
         return side
 
@@ -290,7 +301,9 @@ class Gateway(Generic[S]):
 
     def _check_process(self) -> None:
         if self._pid != os.getpid():
-            raise NotRunning("the process was forked after the gateway was made, and it runs in the parent: make a new one")
+            raise NotRunning(
+                "the process was forked after the gateway was made, and it runs in the parent: make a new one"
+            )
 
     def _release(self) -> None:
         self._is_closed = True
@@ -358,8 +371,11 @@ def _address(given: object, name: str) -> str:
         if is_pair and host and port.isdecimal() and int(port) <= 65_535:
             return given
     elif isinstance(given, tuple) and len(given) == 2:
-        host, port = text(f"the host of {name}", given[0]), whole(f"the port of {name}", given[1], least=0, most=65_535)
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        host, number = (
+            text(f"the host of {name}", given[0]),
+            whole(f"the port of {name}", given[1], least=0, most=65_535),
+        )
+        return f"[{host}]:{number}" if ":" in host else f"{host}:{number}"
     else:
         raise TypeError(f"{name}: a host and a port, as in '127.0.0.1:8080', not {type(given).__qualname__}")
     raise OptionError(f"{name}: a host and a port, as in '127.0.0.1:8080' or '[::1]:8080', not {shown(given)}")

@@ -7,15 +7,16 @@ reference: a gateway that is forgotten without being closed can be collected.
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import sys
 import weakref
 from asyncio import get_running_loop
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..errors import WrongLoop
-from .desk import Desk
+from .desk import ADMIT, Desk
 
 if TYPE_CHECKING:
     from .. import _native
@@ -90,9 +91,9 @@ class AsyncioSide:
             task = self._loop.create_task(self._desk.aserve(job))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-            if job[0] == 0:
+            if job[0] == ADMIT:
                 self._asked[job[1]] = task
-                task.add_done_callback(lambda _, question=job[1], asked=self._asked: asked.pop(question, None))
+                task.add_done_callback(functools.partial(_answered, self._asked, job[1]))
         for question in fetched.withdrawn:
             if (asked := self._asked.get(question)) is not None:
                 asked.cancel()
@@ -128,6 +129,10 @@ class AsyncioSide:
         else:
             # The loop comes, and does it itself.
             self._bell.ring()
+
+
+def _answered(asked: dict[int, asyncio.Task[None]], question: int, task: asyncio.Task[None]) -> None:
+    del asked[question]
 
 
 def _watch(loop: asyncio.AbstractEventLoop, bell: _native.Bell, side: weakref.ref[AsyncioSide]) -> None:

@@ -5,35 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Durations", "GatewayStats", "Shares"]
+from ..stats import DurationHistogram, ShareHistogram
+
+__all__ = ["GatewayStats"]
 
 
-@dataclass(frozen=True)
-class Durations:
-    """How long something took, over all times that it happened. In seconds."""
-
-    #: How many.
-    count: int
-    sum: float
-    #: The longest.
-    max: float
-    #: What half of them did not exceed.
-    p50: float
-    #: What 99 of 100 did not exceed.
-    p99: float
-
-
-@dataclass(frozen=True)
-class Shares:
-    """The share of open connections that single events were sent to, from 0 to 1."""
-
-    #: Of the latest event that went to anybody.
-    last: float
-    max: float
-    sum: float
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class GatewayStats:
     """A snapshot. Counts run from the gateway's start."""
 
@@ -67,11 +44,12 @@ class GatewayStats:
     returned: int
     #: Connections turned away without an answer, because too many others were just being answered.
     unanswered: int
-    share: Shares
+    #: The share of open connections that single events were sent to.
+    share: ShareHistogram
     #: How long what clients sent may have waited until a thread looked at it, at most.
-    read_wait: Durations
+    read_wait: DurationHistogram
     #: From the posting of a command (a message, a subscription, a close) until it was carried out.
-    command_wait: Durations
+    command_wait: DurationHistogram
     #: How many connections have ended, by reason.
     ended: dict[str, int]
     #: How many connections were turned away, by reason.
@@ -83,8 +61,8 @@ def read(counters: dict[str, Any]) -> GatewayStats:
     return GatewayStats(
         **{
             **counters,
-            "share": Shares(**counters["share"]),
-            "read_wait": Durations(**counters["read_wait"]),
-            "command_wait": Durations(**counters["command_wait"]),
+            "share": ShareHistogram(**counters["share"]),
+            "read_wait": DurationHistogram(**counters["read_wait"]),
+            "command_wait": DurationHistogram(**counters["command_wait"]),
         }
     )

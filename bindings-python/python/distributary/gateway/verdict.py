@@ -1,7 +1,7 @@
 """What `authorize` and `on_subscribe` answer.
 
-Whatever is wrong in an answer is an error that names it. It never becomes a weaker answer: a client is let in exactly as
-was said, or not at all.
+Whatever is wrong in an answer is an error that names it. It never becomes a weaker answer: a client is let in exactly
+as was said, or not at all.
 """
 
 from __future__ import annotations
@@ -84,25 +84,28 @@ class Selector:
 class Accept(Generic[S]):
     """A client is let in: what it sees, and what the application keeps with it.
 
-    ```python
-    Accept(f"user.{user.id}", session=user)
-    Accept(["news", "sport.*"], where={"lang": ["en", "de"]}, on_lag="continue")
-    ```
+    ::
 
-    The first arguments are those of :meth:`Hub.subscribe`; where `topics` is left out, or empty, the client sees nothing
-    yet. `subscriptions` are further ones, each with an order, a budget and positions of its own. An event that several of
-    them admit comes once for each.
+        Accept(f"user.{user.id}", session=user)
+        Accept(["news", "sport.*"], where={"lang": ["en", "de"]}, on_lag="continue")
 
-    session: any object; it comes back, the same, as `client.session`. It is let go of when the client cannot come back.
-    allow: in the JSON protocol, patterns of topics that the client may subscribe to by itself, without a question.
-    protocol: the WebSocket subprotocol of the answer, one that the client offered.
-    format: how payloads become messages on plain WebSockets: text where they are UTF-8, or always binary.
-    on_lag: what becomes of a plain WebSocket that missed events: it is closed with code 1013, so that it comes back and
-        loads what it needs, or it goes on and does not know.
-    headers: of the answer. Those of the connection itself are left out.
-    ticket: in the JSON protocol, for how many seconds after its connection ended the client may come back without a call
-        of `authorize`, with the same session and subscriptions. Whoever has the ticket is that client: over TLS only.
-        `client.close()` makes it worthless. Left out, it gets none.
+    The first arguments are those of :meth:`Hub.subscribe`. Where `topics` is left out, or empty, the client sees
+    nothing yet.
+
+    Args:
+        session: Any object; it comes back, the same, as `client.session`. It is let go of when the client cannot come
+            back.
+        subscriptions: Further ones, each with an order, a budget and positions of its own. An event that several of
+            them admit comes once for each.
+        allow: In the JSON protocol, patterns of topics that the client may subscribe to by itself, without a question.
+        protocol: The WebSocket subprotocol of the answer, one that the client offered.
+        format: How payloads become messages on plain WebSockets: text where they are UTF-8, or always binary.
+        on_lag: What becomes of a plain WebSocket that missed events: it is closed with code 1013, so that it comes back
+            and loads what it needs, or it goes on and does not know.
+        headers: Of the answer. Those of the connection itself are left out.
+        ticket: In the JSON protocol, for how many seconds after its connection ended the client may come back without a
+            call of `authorize`, with the same session and subscriptions. Whoever has the ticket is that client: over
+            TLS only. `client.close()` makes it worthless. None: it gets none.
     """
 
     __slots__ = ("_grant", "session")
@@ -130,7 +133,7 @@ class Accept(Generic[S]):
         headers: HeadersLike | None = None,
         ticket: float | None = None,
     ) -> None:
-        options = {
+        options: dict[str, Any] = {
             "where": where,
             "variables": variables,
             "overflow": overflow,
@@ -171,14 +174,15 @@ class Accept(Generic[S]):
 class Reject(Exception):
     """A client is turned away. Return it from `authorize`, or raise it.
 
-    ```python
-    raise Reject(401, headers={"www-authenticate": "Bearer"})
-    ```
+    ::
 
-    status: from 300 to 599.
-    headers: of the answer. Those of the connection itself are left out.
-    body: a text for people, sent as `text/plain`.
-    retry_after: when to come back, in seconds; the client is told whole ones, rounded up.
+        raise Reject(401, headers={"www-authenticate": "Bearer"})
+
+    Args:
+        status: From 300 to 599.
+        headers: Of the answer. Those of the connection itself are left out.
+        body: A text for people, sent as `text/plain`.
+        retry_after: When to come back, in seconds; the client is told whole ones, rounded up.
     """
 
     status: int
@@ -206,7 +210,8 @@ class Reject(Exception):
 class Deny(Exception):
     """A wish is not granted. Return it from `on_subscribe`, or raise it.
 
-    reason: what the client is told.
+    Args:
+        reason: What the client is told.
     """
 
     reason: str

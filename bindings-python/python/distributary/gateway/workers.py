@@ -1,11 +1,11 @@
 """The threads that run plain functions.
 
-One of them at a time *leads*: it waits for the bell, fetches a batch, and gives the lead away before it runs anything. So
-whoever comes while a function takes long is served by the next thread, and a crowd that comes at once costs one wake and
-not one for each. Threads begin when there is nobody left to lead, up to a bound.
+One of them at a time *leads*: it waits for the bell, fetches a batch, and gives the lead away before it runs anything.
+So whoever comes while a function takes long is served by the next thread, and a crowd that comes at once costs one wake
+and not one for each. Threads begin when there is nobody left to lead, up to a bound.
 
-While they wait they hold nothing of the gateway, which can be collected meanwhile. They are daemons: a function that never
-returns does not keep the process.
+While they wait they hold nothing of the gateway, which can be collected meanwhile. They are daemons: a function that
+never returns does not keep the process.
 """
 
 from __future__ import annotations
