@@ -18,13 +18,15 @@ class Miscounted(Exception):
 class Tally:
     """Counts deliveries, and tells when as many as expected are there. Of one run of one event loop."""
 
-    __slots__ = ("_done", "_loop", "_ready", "count", "due", "expected", "wrong")
+    __slots__ = ("_all_ready", "_awaited", "_done", "_loop", "_ready", "count", "due", "expected", "wrong")
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._loop.call_later(PATIENCE, self._give_up)
         self._done: asyncio.Future[None] = self._loop.create_future()
         self._ready = 0
+        self._awaited = 0
+        self._all_ready: asyncio.Future[None] = self._loop.create_future()
         self.count = 0
         self.due = 0
         self.expected: object = None
@@ -54,11 +56,14 @@ class Tally:
     def ready(self) -> None:
         """One reader more has subscribed."""
         self._ready += 1
+        if self._ready == self._awaited:
+            self._all_ready.set_result(None)
 
     async def until_ready(self, readers: int) -> None:
         """Waits until so many have subscribed and what they do then is done."""
-        while self._ready < readers:
-            await asyncio.sleep(0.001)
+        if self._ready < readers:
+            self._awaited = readers
+            await self._all_ready
         await settle()
 
     def check(self) -> None:
@@ -67,8 +72,10 @@ class Tally:
             raise Miscounted(f"{self.count} deliveries in place of {self.due}, {self.wrong} of them wrong")
 
     def _give_up(self) -> None:
-        if not self._done.done():
-            self._done.set_exception(Miscounted(f"{self.count} deliveries in place of {self.due}"))
+        for waited in (self._all_ready, self._done):
+            if not waited.done():
+                counted = f"{self.count} deliveries in place of {self.due}, {self._ready} readers"
+                waited.set_exception(Miscounted(counted))
 
 
 class Count(Tally):
