@@ -10,7 +10,8 @@
 //! | [`subscription`] | a cursor that pulls, and where it waits |
 //! | [`lane`] | the sleepers of one event loop, and the descriptor that wakes it |
 //! | [`event`], [`payload`] | what readers see, made once for all of them |
-//! | [`filters`], [`options`], [`errors`], [`stats`] | what comes in, and what goes out |
+//! | [`filters`], [`options`], [`values`], [`errors`], [`stats`] | what comes in, and what goes out |
+//! | [`recent`] | where to stand for a look back |
 //! | [`fork`] | what a child process may still touch |
 //!
 //! # Invariants
@@ -28,8 +29,10 @@ mod hub;
 mod lane;
 mod options;
 mod payload;
+mod recent;
 mod stats;
 mod subscription;
+mod values;
 
 /// The module `distributary._native`.
 #[pymodule(gil_used = false)]
@@ -37,10 +40,11 @@ mod _native {
     #[pymodule_export]
     use crate::{
         event::Event,
-        filters::{Filter, Template},
+        filters::{Filter, Template, Var, check_pattern},
         fork::forked,
         hub::{Delivery, Hub},
         lane::Lane,
+        recent::before_latest,
         subscription::Subscription,
     };
 }

@@ -1,7 +1,7 @@
 //! Counters as Python reads them: a dict of the engine's names, durations in seconds.
 
 use distributary::{DurationHistogram, ShareHistogram, Stats, TopicStats};
-use pyo3::{prelude::*, types::PyDict};
+use pyo3::{prelude::*, types::{PyDict, PyTuple}};
 
 macro_rules! counters {
     ($dict:ident, $stats:ident, $($field:ident),* $(,)?) => {
@@ -61,6 +61,9 @@ fn durations<'py>(py: Python<'py>, durations: &DurationHistogram) -> PyResult<Bo
     dict.set_item("max", durations.max().as_secs_f64())?;
     dict.set_item("p50", durations.quantile(0.5).as_secs_f64())?;
     dict.set_item("p99", durations.quantile(0.99).as_secs_f64())?;
+    let buckets = durations.buckets();
+    let buckets: Vec<_> = buckets.map(|(bound, count)| (bound.as_secs_f64(), count)).collect();
+    dict.set_item("buckets", PyTuple::new(py, buckets)?)?;
     Ok(dict)
 }
 
@@ -69,5 +72,7 @@ fn shares<'py>(py: Python<'py>, shares: &ShareHistogram) -> PyResult<Bound<'py, 
     dict.set_item("last", shares.last())?;
     dict.set_item("max", shares.max())?;
     dict.set_item("sum", shares.sum())?;
+    let buckets: Vec<_> = shares.buckets().collect();
+    dict.set_item("buckets", PyTuple::new(py, buckets)?)?;
     Ok(dict)
 }
