@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from contenders.world import Open, Wants, World
@@ -36,14 +36,14 @@ async def _singles(hub: Hub, wants: Wants) -> AsyncIterator[World]:
     async def publish(message: Message) -> None:
         hub.publish(TOPIC, message.data)
 
-    with closing(hub):
+    with hub:
         yield World(_subscribe(hub, wants), read, publish)
 
 
 @asynccontextmanager
 async def objects(wants: Wants) -> AsyncIterator[World]:
     """An object is published, and whoever takes it wants an object."""
-    with closing(Hub()) as hub:
+    with Hub() as hub:
 
         async def read(number: int, sub: Subscription[Any], tally: Tally) -> None:
             async for event in sub:
@@ -59,7 +59,7 @@ async def objects(wants: Wants) -> AsyncIterator[World]:
 @asynccontextmanager
 async def batches(wants: Wants) -> AsyncIterator[World]:
     """As many as there are, at a time."""
-    with closing(Hub()) as hub:
+    with Hub() as hub:
 
         async def read(number: int, sub: Subscription[Any], tally: Tally) -> None:
             while True:

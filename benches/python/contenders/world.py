@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import Enum
@@ -28,7 +28,7 @@ class World:
     #: Subscribes the reader of this number. What it gets is in force, and stays so while it is kept.
     subscribe: Callable[[int], Awaitable[Any]]
     #: What that reader does with it, as a task: take each event that is for it.
-    read: Callable[[int, Any, Tally], Awaitable[None]]
+    read: Callable[[int, Any, Tally], Coroutine[Any, Any, None]]
     publish: Callable[[Message], Awaitable[None]]
 
     async def run(self, number: int, tally: Tally) -> None:

@@ -38,12 +38,12 @@ class Load:
 async def measure(open: Open, wants: Wants, load: Load) -> Figures:
     async with open(wants) as world:
         tally = Tally()
-        tasks = [asyncio.ensure_future(world.run(-1 - number, tally)) for number in range(load.first)]
+        tasks = [tally.start(world.run(-1 - number, tally)) for number in range(load.first)]
         await tally.until_ready(load.first)
         before = resident()
         kept = [await world.subscribe(number) for number in range(load.readers)]
         alone = resident()
-        tasks += [asyncio.ensure_future(world.read(number, sub, tally)) for number, sub in enumerate(kept)]
+        tasks += [tally.start(world.read(number, sub, tally)) for number, sub in enumerate(kept)]
         await settle()
         read = resident()
         for task in tasks:
