@@ -101,3 +101,4 @@ bench-node:
 
 clean:
 	$(CARGO) clean
+	rm -rf bindings-python/.venv bindings-python/python/distributary/_native.*.so
