@@ -13,6 +13,7 @@
 //! | [`slice`], [`cache`] | how long a loop's readers may keep it, and the events they share |
 //! | [`event`], [`payload`] | what readers see, made once for all of them |
 //! | [`filters`], [`options`], [`values`], [`errors`], [`stats`] | what comes in, and what goes out |
+//! | [`gateway`] | the sockets, and what Python is asked about them |
 //! | [`recent`] | where to stand for a look back |
 //! | [`fork`] | what a child process may still touch |
 //!
@@ -29,6 +30,7 @@ mod errors;
 mod event;
 mod filters;
 mod fork;
+mod gateway;
 mod hub;
 mod lane;
 mod options;
@@ -46,8 +48,9 @@ mod _native {
     #[pymodule_export]
     use crate::{
         event::Event,
-        filters::{Filter, Template, Var, check_pattern},
+        filters::{Filter, Template, Var, check_pattern, check_value},
         fork::forked,
+        gateway::{Bell, Gateway, GatewayClient},
         hub::{Delivery, Hub},
         lane::Lane,
         recent::before_latest,
