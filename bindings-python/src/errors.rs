@@ -32,6 +32,8 @@ pub(crate) enum Kind {
     TooLarge,
     /// Somebody else reads the subscription.
     Busy,
+    /// An address that cannot be listened on.
+    Listen,
 }
 
 impl Kind {
@@ -47,6 +49,7 @@ impl Kind {
             Kind::Position => "PositionError",
             Kind::TooLarge => "TooLarge",
             Kind::Busy => "Busy",
+            Kind::Listen => "ListenError",
         }
     }
 }

@@ -57,7 +57,10 @@ pub(crate) fn topic<'py>(py: Python<'py>, stats: &TopicStats) -> PyResult<Bound<
     Ok(dict)
 }
 
-fn durations<'py>(py: Python<'py>, durations: &DurationHistogram) -> PyResult<Bound<'py, PyDict>> {
+pub(crate) fn durations<'py>(
+    py: Python<'py>,
+    durations: &DurationHistogram,
+) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     dict.set_item("count", durations.count())?;
     dict.set_item("sum", durations.sum().as_secs_f64())?;
@@ -72,7 +75,10 @@ fn durations<'py>(py: Python<'py>, durations: &DurationHistogram) -> PyResult<Bo
     Ok(dict)
 }
 
-fn shares<'py>(py: Python<'py>, shares: &ShareHistogram) -> PyResult<Bound<'py, PyDict>> {
+pub(crate) fn shares<'py>(
+    py: Python<'py>,
+    shares: &ShareHistogram,
+) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     dict.set_item("last", shares.last())?;
     dict.set_item("max", shares.max())?;
