@@ -10,8 +10,9 @@
 //! | [`subscription`] | a cursor that pulls, and where it waits |
 //! | [`lane`] | the sleepers of one event loop, and the descriptor that wakes it |
 //! | [`event`], [`payload`] | what readers see, made once for all of them |
+//! | [`filters`], [`options`], [`values`], [`errors`], [`stats`] | what comes in, and what goes out |
+//! | [`gateway`] | the sockets, and what Python is asked about them |
 //! | [`recent`] | where to stand for a look back |
-//! | [`filters`], [`options`], [`errors`], [`stats`] | what comes in, and what goes out |
 //! | [`fork`] | what a child process may still touch |
 //!
 //! # Invariants
@@ -25,6 +26,7 @@ mod errors;
 mod event;
 mod filters;
 mod fork;
+mod gateway;
 mod hub;
 mod lane;
 mod options;
@@ -32,6 +34,7 @@ mod payload;
 mod recent;
 mod stats;
 mod subscription;
+mod values;
 
 /// The module `distributary._native`.
 #[pymodule(gil_used = false)]
@@ -39,8 +42,9 @@ mod _native {
     #[pymodule_export]
     use crate::{
         event::Event,
-        filters::{Filter, Template},
+        filters::{Filter, Template, Var, check_pattern, check_value},
         fork::forked,
+        gateway::{Bell, Gateway, GatewayClient},
         hub::{Delivery, Hub},
         lane::Lane,
         recent::before_latest,

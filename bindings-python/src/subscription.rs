@@ -12,12 +12,12 @@ use std::{
 };
 
 use distributary as engine;
-use engine::{Hub, Selector, TryRecvError};
+use engine::{Hub, Selector, SubscribeError, TryRecvError};
 use parking_lot::Mutex;
 use pyo3::{PyTraverseError, PyVisit, prelude::*, types::PyList};
 
 use crate::{
-    errors::{Kind, closed, error, reason, selector_error, subscribe_error},
+    errors::{Kind, closed, error, pattern_error, reason, selector_error, subscribe_error},
     event::Event,
     filters::Filter,
     fork::Native,
@@ -320,7 +320,10 @@ impl Subscription {
             (true, true) => sub.add_pattern(name),
             (true, false) => sub.remove_pattern(name),
         }
-        .map_err(subscribe_error)
+        .map_err(|cause| match cause {
+            SubscribeError::Selector(cause) => pattern_error(name, cause),
+            cause => subscribe_error(cause),
+        })
     }
 
     /// The topics and the patterns that it has now.
@@ -371,15 +374,20 @@ impl Drop for Subscription {
 }
 
 /// Topics and patterns, not none of both.
-fn selector(topics: &[String], patterns: &[String]) -> PyResult<Selector> {
+pub(crate) fn selector(topics: &[String], patterns: &[String]) -> PyResult<Selector> {
     let (mut selector, patterns) = match (topics, patterns) {
-        ([], [first, rest @ ..]) => (Selector::pattern(first), rest),
-        (topics, patterns) => (Selector::topics(topics), patterns),
+        ([], [first, rest @ ..]) => (
+            Selector::pattern(first).map_err(|cause| pattern_error(first, cause))?,
+            rest,
+        ),
+        (topics, patterns) => (Selector::topics(topics).map_err(selector_error)?, patterns),
     };
     for pattern in patterns {
-        selector = selector.and_then(|it| it.and_pattern(pattern));
+        selector = selector
+            .and_pattern(pattern)
+            .map_err(|cause| pattern_error(pattern, cause))?;
     }
-    selector.map_err(selector_error)
+    Ok(selector)
 }
 
 /// Wakes a blocked thread.
