@@ -108,3 +108,4 @@ bench-python:
 
 clean:
 	$(CARGO) clean
+	rm -rf bindings-python/.venv bindings-python/python/distributary/_native.*.so

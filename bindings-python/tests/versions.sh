@@ -10,6 +10,7 @@ target="$here/../../target/python"
 maturin="$here/../.venv/bin/maturin"
 
 pythons=()
+failed=()
 while [ $# -gt 0 ] && [ "$1" != -- ]; do pythons+=("$1") && shift; done
 [ "${1:-}" = -- ] && shift
 
@@ -35,9 +36,15 @@ for python in "${pythons[@]}"; do
     "$venv/bin/pip" install --quiet --disable-pip-version-check --force-reinstall --no-deps "$venv"/wheel/*.whl
 
     echo "== $("$venv/bin/python" -VV)"
+    cd "$here/.."
     if [ "$free" = 1 ]; then
-        (cd "$here/.." && PYTHON_GIL=0 "$venv/bin/pytest" -q "${@:-tests/engine}")
+        PYTHON_GIL=0 "$venv/bin/pytest" -q "${@:-tests/engine}" || failed+=("$name")
     else
-        (cd "$here/.." && "$venv/bin/pytest" -q --ignore tests/packaging "${@:-tests}")
+        "$venv/bin/pytest" -q --ignore tests/packaging "${@:-tests}" || failed+=("$name")
     fi
 done
+
+if [ ${#failed[@]} -gt 0 ]; then
+    echo "failed on ${failed[*]}" >&2
+    exit 1
+fi
