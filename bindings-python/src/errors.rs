@@ -32,6 +32,8 @@ pub(crate) enum Kind {
     TooLarge,
     /// Somebody else reads the subscription.
     Busy,
+    /// An address that cannot be listened on.
+    Listen,
 }
 
 impl Kind {
@@ -47,6 +49,7 @@ impl Kind {
             Kind::Position => "PositionError",
             Kind::TooLarge => "TooLarge",
             Kind::Busy => "Busy",
+            Kind::Listen => "ListenError",
         }
     }
 }
@@ -131,9 +134,7 @@ pub(crate) fn selector_error(cause: SelectorError) -> PyErr {
 /// What is wrong with a selector for this pattern.
 pub(crate) fn pattern_error(pattern: &str, cause: SelectorError) -> PyErr {
     match cause {
-        SelectorError::Pattern(cause) => {
-            error(Kind::Pattern, format_args!("{pattern:?}: {cause}"))
-        }
+        SelectorError::Pattern(cause) => error(Kind::Pattern, format_args!("{pattern:?}: {cause}")),
         cause => selector_error(cause),
     }
 }

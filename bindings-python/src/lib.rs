@@ -11,6 +11,7 @@
 //! | [`lane`] | the sleepers of one event loop, and the descriptor that wakes it |
 //! | [`event`], [`payload`] | what readers see, made once for all of them |
 //! | [`filters`], [`options`], [`values`], [`errors`], [`stats`] | what comes in, and what goes out |
+//! | [`gateway`] | the sockets, and what Python is asked about them |
 //! | [`recent`] | where to stand for a look back |
 //! | [`fork`] | what a child process may still touch |
 //!
@@ -25,6 +26,7 @@ mod errors;
 mod event;
 mod filters;
 mod fork;
+mod gateway;
 mod hub;
 mod lane;
 mod options;
@@ -40,8 +42,9 @@ mod _native {
     #[pymodule_export]
     use crate::{
         event::Event,
-        filters::{Filter, Template, Var, check_pattern},
+        filters::{Filter, Template, Var, check_pattern, check_value},
         fork::forked,
+        gateway::{Bell, Gateway, GatewayClient},
         hub::{Delivery, Hub},
         lane::Lane,
         recent::before_latest,

@@ -374,7 +374,7 @@ impl Drop for Subscription {
 }
 
 /// Topics and patterns, not none of both.
-fn selector(topics: &[String], patterns: &[String]) -> PyResult<Selector> {
+pub(crate) fn selector(topics: &[String], patterns: &[String]) -> PyResult<Selector> {
     let (mut selector, patterns) = match (topics, patterns) {
         ([], [first, rest @ ..]) => (
             Selector::pattern(first).map_err(|cause| pattern_error(first, cause))?,

@@ -1,8 +1,8 @@
 """Child processes, which end with their parent.
 
-Each contender is measured in a process of its own in each round, so that none finds the heap, the caches or the garbage
-of another. It is this program again with `--case ROW CONTENDER`, and prints its figures as one line of JSON. The servers
-and clients that a contender needs are children of its own.
+Each contender is measured in a process of its own in each round, so that none finds the heap, the caches or the
+garbage of another. It is this program again with `--case ROW CONTENDER`, and prints its figures as one line of JSON.
+The servers and clients that a contender needs are children of its own.
 """
 
 from __future__ import annotations

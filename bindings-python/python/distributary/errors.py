@@ -17,6 +17,8 @@ __all__ = [
     "DecodeError",
     "DistributaryError",
     "FilterError",
+    "ListenError",
+    "NotRunning",
     "OptionError",
     "PatternError",
     "PayloadError",
@@ -101,6 +103,14 @@ class Busy(DistributaryError, RuntimeError):
 
 class WrongLoop(DistributaryError, RuntimeError):
     """The subscription is read by another event loop."""
+
+
+class ListenError(DistributaryError, OSError):
+    """An address that cannot be listened on."""
+
+
+class NotRunning(DistributaryError, RuntimeError):
+    """A gateway that was closed, or never started, or runs in another process."""
 
 
 class Closed(DistributaryError):

@@ -12,15 +12,27 @@ made.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 
-from ._native import Filter, Template, Var, check_pattern
+from ._native import Filter, Template, Var, check_pattern, check_value
 from .errors import FilterError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Comparand", "Expression", "F", "Field", "Fields", "Filter", "Scalar", "Template", "Var", "Variables", "Where"]
+__all__ = [
+    "Comparand",
+    "Expression",
+    "F",
+    "Field",
+    "Fields",
+    "Filter",
+    "Scalar",
+    "Template",
+    "Var",
+    "Variables",
+    "Where",
+]
 
 #: What a field can be compared with, and an attribute can be.
 Scalar: TypeAlias = "str | int | float | bool | None"
@@ -30,6 +42,12 @@ Comparand: TypeAlias = "Scalar | Var"
 Where: TypeAlias = "Mapping[str, Any] | str | Expression | Filter | Template"
 #: Values for the variables of a filter; a list stands for any of its values.
 Variables: TypeAlias = "Mapping[str, Scalar | list[Any] | tuple[Any, ...] | set[Any] | frozenset[Any]]"
+
+
+#: Which ends of a range belong to it.
+Inclusive: TypeAlias = Literal["left", "right", "both", "neither"]
+
+_INCLUSIVE = {"left": (">=", "<"), "right": (">", "<="), "both": (">=", "<="), "neither": (">", "<")}
 
 
 class Expression:
@@ -65,7 +83,7 @@ class Expression:
     def __bool__(self) -> NoReturn:
         raise TypeError(
             "a filter expression is neither true nor false: join with & | ~ instead of `and`, `or`, `not`, with "
-            "parentheses around each comparison; in place of `1 < F.x < 5` write (F.x > 1) & (F.x < 5)"
+            "parentheses around each comparison; in place of `1 < F.x < 5` write F.x.between(1, 5, inclusive='neither')"
         )
 
     def __repr__(self) -> str:
@@ -95,7 +113,7 @@ class Field:
 
     def __getattr__(self, name: str) -> Field:
         if name.startswith("__"):
-            raise AttributeError(f"a field has no attribute {name!r}; a field of an event that is called so is [{name!r}]")
+            raise AttributeError(f"there is no attribute {name!r}; a field that is called so is {self!r}[{name!r}]")
         return Field(f"{self.__path}.{name}")
 
     def __getitem__(self, name: str) -> Field:
@@ -103,35 +121,41 @@ class Field:
 
     def __eq__(self, value: Comparand) -> Expression:  # type: ignore[override]
         """Some value is equal."""
-        return self.__is(_scalar("==", value))
+        return self.__compared(value, _scalar("==", value))
 
     def __ne__(self, value: Comparand) -> Expression:  # type: ignore[override]
         """Some value differs. Where a field has several values or none, ``~(field == value)`` is another thing."""
-        return self.__is({"anything-but": _scalar("!=", value)})
+        return self.__compared(value, {"anything-but": _scalar("!=", value)})
 
     def __lt__(self, number: float | Var) -> Expression:
         """Some value is a number below this one."""
-        return self.__is({"numeric": ["<", _number("<", number)]})
+        return self.__compared(number, {"numeric": ["<", _number("<", number)]})
 
     def __le__(self, number: float | Var) -> Expression:
         """Some value is a number not above this one."""
-        return self.__is({"numeric": ["<=", _number("<=", number)]})
+        return self.__compared(number, {"numeric": ["<=", _number("<=", number)]})
 
     def __gt__(self, number: float | Var) -> Expression:
         """Some value is a number above this one."""
-        return self.__is({"numeric": [">", _number(">", number)]})
+        return self.__compared(number, {"numeric": [">", _number(">", number)]})
 
     def __ge__(self, number: float | Var) -> Expression:
         """Some value is a number not below this one."""
-        return self.__is({"numeric": [">=", _number(">=", number)]})
+        return self.__compared(number, {"numeric": [">=", _number(">=", number)]})
 
-    def between(self, low: float | Var, high: float | Var) -> Expression:
-        """Some value is a number from `low` to below `high`."""
-        return self.__is({"numeric": [">=", _number("between", low), "<", _number("between", high)]})
+    def between(self, low: float | Var, high: float | Var, *, inclusive: Inclusive = "left") -> Expression:
+        """Some value is a number from `low` to `high`, of which it may be the ones that `inclusive` says."""
+        signs = _INCLUSIVE.get(inclusive) if isinstance(inclusive, str) else None
+        if signs is None:
+            raise FilterError(f"between: inclusive is 'left', 'right', 'both' or 'neither', not {inclusive!r}")
+        return self.__is({"numeric": [signs[0], _number("between", low), signs[1], _number("between", high)]})
 
     def one_of(self, values: Iterable[Comparand] | Var) -> Expression:
         """Some value is equal to one of these, of which there must be at least one. A variable may stand for them."""
-        return self.__is(*_several("one_of", values))
+        several = _several("one_of", values)
+        for value in several:
+            check_value(self.__path, value)
+        return Expression({self.__path: several})
 
     def none_of(self, values: Iterable[Comparand] | Var) -> Expression:
         """Some value is none of these, which are strings or numbers. ``~field.one_of(values)``: no value is."""
@@ -165,10 +189,15 @@ class Field:
         """There is no value."""
         return self.__is({"exists": False})
 
-    def __is(self, *alternatives: object) -> Expression:
-        pattern = {self.__path: list(alternatives)}
+    def __is(self, alternative: object) -> Expression:
+        pattern = {self.__path: [alternative]}
         check_pattern(pattern)
         return Expression(pattern)
+
+    def __compared(self, value: object, alternative: object) -> Expression:
+        """The same where nothing can be wrong but the value."""
+        check_value(self.__path, value)
+        return Expression({self.__path: [alternative]})
 
     def __repr__(self) -> str:
         return f"F[{self.__path!r}]"

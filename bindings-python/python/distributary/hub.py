@@ -23,6 +23,8 @@ from .subscription import Subscription
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from typing_extensions import Self
+
     from ._native import Delivery, Event
     from .filter import Scalar, Variables, Where
     from .options import History, Overflow
@@ -82,12 +84,13 @@ class Hub:
     ) -> None:
         capacity = options.whole("capacity", capacity, least=1, most=options.MOST_EVENTS)
         self._budget = options.budget(capacity, capacity_bytes, max_age)
-        self._settings: _native.HubSettings = {
+        counted = topic_counters
+        self._settings: options.Settings = {
             "overflow": options.overflow(overflow),
             "budget": self._budget,
             "memory": None if memory is None else options.whole("memory", memory, least=1),
             "history": options.history(history),
-            "topic_counters": None if topic_counters is None else options.whole("topic_counters", topic_counters, least=0),
+            "topic_counters": None if counted is None else options.whole("topic_counters", counted, least=0),
             "strict_filters": options.flag("strict_filters", strict_filters),
         }
         self._slice = options.seconds("slice", slice, most=options.LONGEST_SLICE)
@@ -271,7 +274,7 @@ class Hub:
         """Whether it was closed."""
         return self._native.is_closed
 
-    def __enter__(self) -> Hub:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -279,7 +282,7 @@ class Hub:
     ) -> None:
         self.close()
 
-    async def __aenter__(self) -> Hub:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
@@ -294,7 +297,7 @@ class Hub:
         overflow, (capacity, *_) = self._settings["overflow"], self._budget
         return f"<Hub capacity={capacity} overflow={overflow!r}{' closed' if self.closed else ''}>"
 
-    def _budget_of(self, capacity: int | None, capacity_bytes: int | None, max_age: float | None) -> _native.Budget:
+    def _budget_of(self, capacity: int | None, capacity_bytes: int | None, max_age: float | None) -> options.Budget:
         """What a subscription says, and where it says nothing the hub; nothing at all is the hub's own affair."""
         said = options.budget(capacity, capacity_bytes, max_age)
         if said == (None, None, None):

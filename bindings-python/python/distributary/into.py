@@ -66,6 +66,6 @@ def _by_library(into: Any) -> Callable[[bytes], Any]:
         import pydantic
     except ImportError:
         raise TypeError(
-            f"into: {into!r} takes msgspec or pydantic to be made of JSON: install one of them, or give a function of bytes"
+            f"into: it takes msgspec or pydantic to make {into!r} of JSON: install one, or give a function of bytes"
         ) from None
     return pydantic.TypeAdapter(into).validate_json

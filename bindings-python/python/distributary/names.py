@@ -23,7 +23,7 @@ class Topic(str):
 
 
 class Pattern(str):
-    """A glob over topic names: `*` any run, `?` one character, `[a-z]` a class, a backslash takes the next literally."""
+    """A glob over topic names: `*` any run, `?` one character, `[a-z]` a class, a backslash takes the next as it is."""
 
     __slots__ = ()
 
@@ -63,5 +63,5 @@ def encodable(text: str, error: type[Exception] = TopicError) -> str:
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise error(f"{ascii(str(text))} has a lone surrogate, which is no character of Unicode") from None
+            raise error(f"{str(text)!a} has a lone surrogate, which is no character of Unicode") from None
     return text

@@ -11,13 +11,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import index
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, TypeAlias, TypedDict, get_args
 
 from .errors import OptionError
 from .names import Topic, encodable
-
-if TYPE_CHECKING:
-    from ._native import Budget
 
 __all__ = ["History", "Overflow"]
 
@@ -26,6 +23,21 @@ __all__ = ["History", "Overflow"]
 Overflow = Literal["drop_oldest", "drop_newest", "disconnect", "keep_latest"]
 
 _OVERFLOWS: tuple[str, ...] = get_args(Overflow)
+
+#: Events, bytes, and age in seconds; None where nothing is said.
+Budget: TypeAlias = "tuple[int | None, int | None, float | None]"
+
+
+class Settings(TypedDict):
+    """What the native hub is made with."""
+
+    overflow: str
+    budget: Budget
+    memory: int | None
+    history: list[tuple[str, Budget]]
+    topic_counters: int | None
+    strict_filters: bool
+
 
 #: The most events that may wait for a subscription, or that a topic keeps.
 MOST_EVENTS = 1 << 24
@@ -76,9 +88,7 @@ def history(given: Mapping[str, int | History] | None) -> list[tuple[str, Budget
 _PARTS = ("capacity", "capacity_bytes", "max_age")
 
 
-def budget(
-    events: int | None, size: int | None, age: float | None, names: tuple[str, str, str] = _PARTS
-) -> Budget:
+def budget(events: int | None, size: int | None, age: float | None, names: tuple[str, str, str] = _PARTS) -> Budget:
     """Events, bytes and seconds; None where nothing is said."""
     return (
         None if events is None else whole(names[0], events, least=1, most=MOST_EVENTS),

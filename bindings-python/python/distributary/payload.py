@@ -36,8 +36,8 @@ def encoder(encode: Encode) -> Callable[[object], bytes]:
             raise
         except Exception as cause:
             raise PayloadError(
-                f"a payload of type {type(data).__qualname__} cannot be encoded: {cause}; publish bytes or str, or give "
-                "the hub an `encode` that knows it"
+                f"a payload of type {type(data).__qualname__} cannot be encoded: {cause}; publish bytes or str, or "
+                "give the hub an `encode` that knows it"
             ) from cause
         if type(encoded) is bytes:
             return encoded

@@ -8,12 +8,15 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use distributary as engine;
-use engine::{Matcher, Variable, Variables};
+use engine::{Matcher, Value, Variable, Variables};
 use pyo3::{
     intern,
     prelude::*,
     sync::PyOnceLock,
-    types::{PyByteArray, PyBytes, PyDict, PyMapping, PyMemoryView, PyModule, PyString, PyTuple, PyType},
+    types::{
+        PyByteArray, PyBytes, PyDict, PyFloat, PyMapping, PyMemoryView, PyModule, PyString,
+        PyTuple, PyType,
+    },
 };
 
 use crate::{
@@ -71,7 +74,8 @@ impl Filter {
             return Ok(self.admits(text_of(payload, "payload", Kind::Payload)?.as_bytes()));
         }
         let py = payload.py();
-        let is_bytes = payload.is_instance_of::<PyByteArray>() || payload.is_instance_of::<PyMemoryView>();
+        let is_bytes =
+            payload.is_instance_of::<PyByteArray>() || payload.is_instance_of::<PyMemoryView>();
         let bytes = match is_bytes {
             true => py.get_type::<PyBytes>().call1((payload,))?,
             false => to_json(py)?.call1((payload,))?,
@@ -141,7 +145,10 @@ impl Filter {
     fn paths(&self) -> Vec<String> {
         let mut matcher = Matcher::new();
         matcher.insert(self.filter.clone());
-        let mut paths: Vec<_> = matcher.paths().map(|path| path.as_str().to_owned()).collect();
+        let mut paths: Vec<_> = matcher
+            .paths()
+            .map(|path| path.as_str().to_owned())
+            .collect();
         paths.sort_unstable();
         paths
     }
@@ -268,11 +275,12 @@ impl Var {
         Ok(((&self.name,), by_name))
     }
 
-    fn __repr__(&self) -> String {
-        match self.optional {
-            true => format!("Var({:?}, optional=True)", self.name),
-            false => format!("Var({:?})", self.name),
-        }
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let name = PyString::new(py, &self.name).repr()?;
+        Ok(match self.optional {
+            true => format!("Var({name}, optional=True)"),
+            false => format!("Var({name})"),
+        })
     }
 }
 
@@ -280,6 +288,27 @@ impl Var {
 #[pyfunction]
 pub(crate) fn check_pattern(pattern: &Bound<'_, PyAny>) -> PyResult<()> {
     Compiled::check(&text::text(pattern)?)
+}
+
+/// The same for a field that has to be equal to a value, which is looked at alone.
+#[pyfunction]
+pub(crate) fn check_value(path: &Bound<'_, PyString>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    let is_fine = match scalar(value) {
+        Ok(Value::Number(number)) => {
+            number.as_i64().is_some()
+                || number.as_u64().is_some()
+                || value.is_instance_of::<PyFloat>()
+        }
+        Ok(_) => true,
+        Err(_) => value.is_instance_of::<Var>(),
+    };
+    if is_fine && path.to_str().is_ok() {
+        return Ok(());
+    }
+    // It says what is wrong.
+    let pattern = PyDict::new(value.py());
+    pattern.set_item(path, value)?;
+    check_pattern(&pattern)
 }
 
 fn compile(given: &Bound<'_, PyAny>) -> PyResult<Compiled> {
@@ -366,7 +395,11 @@ fn unusable(refused: Refused) -> Variable {
 }
 
 fn unbound(template: &engine::Template) -> PyErr {
-    let names: Vec<_> = template.variables().iter().map(|name| format!("{name:?}")).collect();
+    let names: Vec<_> = template
+        .variables()
+        .iter()
+        .map(|name| format!("{name:?}"))
+        .collect();
     error(
         Kind::Variable,
         format_args!(

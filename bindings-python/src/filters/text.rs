@@ -45,11 +45,14 @@ impl Writer {
             return self.string(text);
         }
         if let Ok(truth) = value.cast::<PyBool>() {
-            self.out.push_str(if truth.is_true() { "true" } else { "false" });
+            self.out
+                .push_str(if truth.is_true() { "true" } else { "false" });
         } else if let Ok(number) = value.cast::<PyInt>() {
             match digits(number) {
                 Ok(digits) => self.out.push_str(digits.to_str()?),
-                Err(_) => return Err(self.error("an int of more digits than Python prints", "a number")),
+                Err(_) => {
+                    return Err(self.error("an int of more digits than Python prints", "a number"));
+                }
             }
         } else if let Ok(number) = value.cast::<PyFloat>() {
             let number = number.value();
@@ -85,8 +88,7 @@ impl Writer {
         for (index, item) in items.iter().enumerate() {
             let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item.extract()?;
             let Ok(key) = key.cast::<PyString>() else {
-                let found = format!("the key {}", of_type(&key));
-                return Err(self.error(&found, "a str"));
+                return Err(self.error(&of_type(&key), "a str for a key"));
             };
             if index > 0 {
                 self.out.push(',');
@@ -119,7 +121,8 @@ impl Writer {
     fn string(&mut self, text: &Bound<'_, PyString>) -> PyResult<()> {
         match text.to_str() {
             Ok(text) => {
-                self.out.push_str(&serde_json::Value::from(text).to_string());
+                self.out
+                    .push_str(&serde_json::Value::from(text).to_string());
                 Ok(())
             }
             Err(_) => Err(self.error("a str with a lone surrogate", "a string of Unicode")),
