@@ -1,7 +1,8 @@
 """The examples of the READMEs run, and say what their comments say.
 
 Examples of one section are one program: a later one goes on where an earlier one stopped. What is an application's own
-(its users, its models) stands in `STAGE`; what only defines something is put to use in `ACT`. Where ``print(...)`` has a comment, that is what it has to say.
+(its users, its models) stands in `STAGE`; what only defines something is put to use in `ACT`. Where ``print(...)`` has
+a comment, that is what it has to say.
 """
 
 from __future__ import annotations
@@ -100,9 +101,10 @@ async def act():
         address = "127.0.0.1:%d" % probe.getsockname()[1]
     serving = asyncio.create_task(serve(address))
     for token, status in ("wrong", 401), ("secret", None):
+        headers = {"authorization": f"Bearer {token}"}
         while True:
             try:
-                async with connect(f"ws://{address}/", additional_headers={"authorization": f"Bearer {token}"}) as client:
+                async with connect(f"ws://{address}/", additional_headers=headers) as client:
                     hub.publish("user.7", {"n": 2})
                     assert json.loads(await client.recv()) == {"n": 2}
                     break
