@@ -25,11 +25,7 @@ pub(crate) fn before_latest(
     Ok(position.map(|position| position.to_string()))
 }
 
-fn stand(
-    hub: &Hub,
-    topic: &Topic,
-    most: Option<u64>,
-) -> Result<Option<Position>, SubscribeError> {
+fn stand(hub: &Hub, topic: &Topic, most: Option<u64>) -> Result<Option<Position>, SubscribeError> {
     let Some(mut position) = hub.position(topic) else {
         return Ok(None);
     };

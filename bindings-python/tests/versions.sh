@@ -10,6 +10,7 @@ target="$here/../../target/python"
 maturin="$here/../.venv/bin/maturin"
 
 pythons=()
+failed=()
 while [ $# -gt 0 ] && [ "$1" != -- ]; do pythons+=("$1") && shift; done
 [ "${1:-}" = -- ] && shift
 
@@ -30,14 +31,23 @@ for python in "${pythons[@]}"; do
         printf '%s\n' "$wanted" >"$venv/.installed"
     fi
 
-    rm -rf "$venv/wheel"
-    (cd "$here/.." && "$maturin" build --quiet --release --locked -i "$venv/bin/python" -o "$venv/wheel")
-    "$venv/bin/pip" install --quiet --disable-pip-version-check --force-reinstall --no-deps "$venv"/wheel/*.whl
+    # One wheel for all that have a GIL.
+    wheel="$target/wheel" builder="$here/../.venv/bin/python"
+    [ "$free" = 1 ] && wheel="$venv/wheel" builder="$venv/bin/python"
+    rm -rf "$wheel"
+    (cd "$here/.." && "$maturin" build --quiet --release --locked -i "$builder" -o "$wheel")
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --force-reinstall --no-deps "$wheel"/*.whl
 
     echo "== $("$venv/bin/python" -VV)"
+    cd "$here/.."
     if [ "$free" = 1 ]; then
-        (cd "$here/.." && PYTHON_GIL=0 "$venv/bin/pytest" -q "${@:-tests/engine}")
+        PYTHON_GIL=0 "$venv/bin/pytest" -q "${@:-tests/engine}" || failed+=("$name")
     else
-        (cd "$here/.." && "$venv/bin/pytest" -q --ignore tests/packaging "${@:-tests}")
+        "$venv/bin/pytest" -q --ignore tests/packaging "${@:-tests}" || failed+=("$name")
     fi
 done
+
+if [ ${#failed[@]} -gt 0 ]; then
+    echo "failed on ${failed[*]}" >&2
+    exit 1
+fi

@@ -19,12 +19,10 @@ async def at_publisher(wants: Wants) -> AsyncIterator[World]:
     """Each reader leaves a predicate, and whoever publishes asks them all."""
     readers: list[tuple[Callable[[dict[str, Any]], object], asyncio.Queue[bytes]]] = []
 
-    async def read(number: int, tally: Tally) -> None:
+    async def subscribe(number: int) -> asyncio.Queue[bytes]:
         queue: asyncio.Queue[bytes] = asyncio.Queue()
         readers.append((lambda fields: fields["id"] == number, queue))
-        tally.ready()
-        while True:
-            tally.take(await queue.get())
+        return queue
 
     async def publish(message: Message) -> None:
         fields, data = message.fields, message.data
@@ -37,7 +35,7 @@ async def at_publisher(wants: Wants) -> AsyncIterator[World]:
         for _, queue in readers:
             queue.put_nowait(data)
 
-    yield World(read, publish if wants is Wants.OWN else publish_to_all)
+    yield World(subscribe, _read_all, publish if wants is Wants.OWN else publish_to_all)
 
 
 @asynccontextmanager
@@ -45,10 +43,12 @@ async def at_consumer(wants: Wants) -> AsyncIterator[World]:
     """All get it, and look whether they want it."""
     queues: list[asyncio.Queue[Message]] = []
 
-    async def read(number: int, tally: Tally) -> None:
+    async def subscribe(number: int) -> asyncio.Queue[Message]:
         queue: asyncio.Queue[Message] = asyncio.Queue()
         queues.append(queue)
-        tally.ready()
+        return queue
+
+    async def read(number: int, queue: asyncio.Queue[Message], tally: Tally) -> None:
         while True:
             message = await queue.get()
             if wants is Wants.ALL or message.fields["id"] == number:
@@ -58,29 +58,22 @@ async def at_consumer(wants: Wants) -> AsyncIterator[World]:
         for queue in queues:
             queue.put_nowait(message)
 
-    yield World(read, publish)
+    yield World(subscribe, read, publish)
 
 
 @asynccontextmanager
 async def drained(wants: Wants) -> AsyncIterator[World]:
     """To all, who take what is there at a time, as far as a queue lets them."""
-    queues: list[asyncio.Queue[bytes]] = []
 
-    async def read(number: int, tally: Tally) -> None:
-        queue: asyncio.Queue[bytes] = asyncio.Queue()
-        queues.append(queue)
-        tally.ready()
+    async def read(number: int, queue: asyncio.Queue[bytes], tally: Tally) -> None:
         while True:
             batch = [await queue.get()]
             while not queue.empty():
                 batch.append(queue.get_nowait())
             tally.take_batch(batch)
 
-    async def publish(message: Message) -> None:
-        for queue in queues:
-            queue.put_nowait(message.data)
-
-    yield World(read, publish)
+    async with at_publisher(Wants.ALL) as world:
+        yield World(world.subscribe, read, world.publish)
 
 
 @asynccontextmanager
@@ -89,8 +82,10 @@ async def futures(wants: Wants) -> AsyncIterator[World]:
     loop = asyncio.get_running_loop()
     sleeping: list[asyncio.Future[bytes]] = []
 
-    async def read(number: int, tally: Tally) -> None:
-        tally.ready()
+    async def subscribe(number: int) -> None:
+        pass
+
+    async def read(number: int, subscription: None, tally: Tally) -> None:
         while True:
             future = loop.create_future()
             sleeping.append(future)
@@ -102,4 +97,9 @@ async def futures(wants: Wants) -> AsyncIterator[World]:
         for future in woken:
             future.set_result(message.data)
 
-    yield World(read, publish)
+    yield World(subscribe, read, publish)
+
+
+async def _read_all(number: int, queue: asyncio.Queue[bytes], tally: Tally) -> None:
+    while True:
+        tally.take(await queue.get())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from time import perf_counter_ns, thread_time_ns
+from typing import Self
 
 __all__ = ["Heartbeat"]
 
@@ -26,7 +27,7 @@ class Heartbeat:
         self.longest = 0
         self.longest_cpu = 0
 
-    def __enter__(self) -> Heartbeat:
+    def __enter__(self) -> Self:
         self._beating = True
         self.longest = self.longest_cpu = 0
         self._wall, self._cpu = perf_counter_ns(), thread_time_ns()

@@ -37,7 +37,7 @@ class Load:
 async def measure(open: Open, load: Load) -> Figures:
     async with open(Wants.ALL) as world:
         tally = Count()
-        readers = [asyncio.ensure_future(world.read(number, tally)) for number in range(load.readers)]
+        readers = [tally.start(world.run(number, tally)) for number in range(load.readers)]
         await tally.until_ready(load.readers)
         events = messages(order(load.events, load.readers))
         await burst(world, tally, load, events[:2])

@@ -56,7 +56,7 @@ def measured(open: Open, wants: Wants, load: Load) -> Figures:
 async def _measure(open: Open, wants: Wants, load: Load) -> Figures:
     async with open(wants) as world:
         tally = Tally()
-        readers = [asyncio.ensure_future(world.read(number, tally)) for number in range(load.readers)]
+        readers = [tally.start(world.run(number, tally)) for number in range(load.readers)]
         await tally.until_ready(load.readers)
         takers = 1 if wants is Wants.OWN else load.readers
         events = messages(order(load.warm + load.events + load.watched, load.readers))

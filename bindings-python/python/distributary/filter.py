@@ -12,7 +12,7 @@ made.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 
 from ._native import Filter, Template, Var, check_pattern, check_value
 from .errors import FilterError
@@ -42,6 +42,12 @@ Comparand: TypeAlias = "Scalar | Var"
 Where: TypeAlias = "Mapping[str, Any] | str | Expression | Filter | Template"
 #: Values for the variables of a filter; a list stands for any of its values.
 Variables: TypeAlias = "Mapping[str, Scalar | list[Any] | tuple[Any, ...] | set[Any] | frozenset[Any]]"
+
+
+#: Which ends of a range belong to it.
+Inclusive: TypeAlias = Literal["left", "right", "both", "neither"]
+
+_INCLUSIVE = {"left": (">=", "<"), "right": (">", "<="), "both": (">=", "<="), "neither": (">", "<")}
 
 
 class Expression:
@@ -77,7 +83,7 @@ class Expression:
     def __bool__(self) -> NoReturn:
         raise TypeError(
             "a filter expression is neither true nor false: join with & | ~ instead of `and`, `or`, `not`, with "
-            "parentheses around each comparison; in place of `1 < F.x < 5` write (F.x > 1) & (F.x < 5)"
+            "parentheses around each comparison; in place of `1 < F.x < 5` write F.x.between(1, 5, inclusive='neither')"
         )
 
     def __repr__(self) -> str:
@@ -137,9 +143,12 @@ class Field:
         """Some value is a number not below this one."""
         return self.__compared(number, {"numeric": [">=", _number(">=", number)]})
 
-    def between(self, low: float | Var, high: float | Var) -> Expression:
-        """Some value is a number from `low` to below `high`."""
-        return self.__is({"numeric": [">=", _number("between", low), "<", _number("between", high)]})
+    def between(self, low: float | Var, high: float | Var, *, inclusive: Inclusive = "left") -> Expression:
+        """Some value is a number from `low` to `high`, of which it may be the ones that `inclusive` says."""
+        signs = _INCLUSIVE.get(inclusive) if isinstance(inclusive, str) else None
+        if signs is None:
+            raise FilterError(f"between: inclusive is 'left', 'right', 'both' or 'neither', not {inclusive!r}")
+        return self.__is({"numeric": [signs[0], _number("between", low), signs[1], _number("between", high)]})
 
     def one_of(self, values: Iterable[Comparand] | Var) -> Expression:
         """Some value is equal to one of these, of which there must be at least one. A variable may stand for them."""
@@ -192,6 +201,9 @@ class Field:
 
     def __repr__(self) -> str:
         return f"F[{self.__path!r}]"
+
+    def __reduce__(self) -> tuple[type[Field], tuple[str]]:
+        return Field, (self.__path,)
 
     if not TYPE_CHECKING:
         # What Python would let pass, or complain of in words that help nobody. A type checker refuses them by itself.
