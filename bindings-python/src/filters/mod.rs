@@ -14,7 +14,7 @@ use pyo3::{
     prelude::*,
     sync::PyOnceLock,
     types::{
-        PyByteArray, PyBytes, PyDict, PyFloat, PyMapping, PyMemoryView, PyModule, PyString,
+        PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyMapping, PyMemoryView, PyModule, PyString,
         PyTuple, PyType,
     },
 };
@@ -245,8 +245,12 @@ pub(crate) struct Var {
 #[pymethods]
 impl Var {
     #[new]
-    #[pyo3(signature = (name, *, optional = false))]
-    fn new(name: &Bound<'_, PyAny>, optional: bool) -> PyResult<Self> {
+    #[pyo3(signature = (name, *, optional = None), text_signature = "(name, *, optional=False)")]
+    fn new(name: &Bound<'_, PyAny>, optional: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let optional = optional.map_or(Ok(false), |given| {
+            let flag = given.cast::<PyBool>().map(|flag| flag.is_true());
+            flag.map_err(|_| wrong_type("optional", "True or False", given))
+        })?;
         let name = text_of(name, "name of a variable", Kind::Variable)?;
         if name.is_empty() {
             return Err(error(Kind::Variable, "name of a variable: it is empty"));
