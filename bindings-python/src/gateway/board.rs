@@ -63,6 +63,8 @@ pub(super) enum Call {
     Withdrawn(u64),
     /// There is something to be told about this client.
     Tell(u64),
+    /// An object that is not needed any more, to be dropped.
+    Forget(Py<PyAny>),
     /// An operation that Python began is over.
     Done(u64, Option<Failure>),
 }

@@ -105,6 +105,7 @@ impl Gateway {
             admissions: Questions::new(settings.authorizes()),
             wishes: settings.grants().map(Questions::new),
         };
+        let sessions = Sessions::new(&switchboard.board, settings.authorizes());
         let (to_clients, to_messages) = (settings.to_clients(), settings.to_messages());
         let builder = switchboard.connect(settings.builder(hub), to_clients, to_messages);
         let plan = Plan {
@@ -114,7 +115,7 @@ impl Gateway {
         };
         let inner = Inner {
             switchboard,
-            sessions: Arc::default(),
+            sessions,
             plan: Mutex::new(Some(plan)),
             running: Arc::default(),
         };

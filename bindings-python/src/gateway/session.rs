@@ -3,7 +3,8 @@
 //! The core holds a number in its place, on threads that know no Python. The object is in a
 //! table that the gateway shows to the garbage collector, so that a session which leads back
 //! to its gateway keeps neither alive. The last of those that hold the number (a connection,
-//! a ticket that is still valid, a client that the application keeps) takes the entry out.
+//! a ticket that is still valid, a client that the application keeps) takes the entry out
+//! and hands it to the side that made it: Python's objects end in Python.
 
 use std::{
     collections::HashMap,
@@ -16,8 +17,11 @@ use std::{
 use parking_lot::Mutex;
 use pyo3::{PyTraverseError, PyVisit, prelude::*};
 
-#[derive(Default)]
+use super::board::{Board, Call, Side};
+
 pub(super) struct Sessions {
+    board: Arc<Board>,
+    side: Side,
     latest: AtomicU64,
     objects: Mutex<HashMap<u64, Py<PyAny>>>,
 }
@@ -29,6 +33,16 @@ pub(super) struct Session {
 }
 
 impl Sessions {
+    /// Sessions that are made on this side.
+    pub(super) fn new(board: &Arc<Board>, side: Side) -> Arc<Self> {
+        Arc::new(Sessions {
+            board: Arc::clone(board),
+            side,
+            latest: AtomicU64::new(0),
+            objects: Mutex::default(),
+        })
+    }
+
     pub(super) fn keep(self: &Arc<Self>, object: Option<Py<PyAny>>) -> Session {
         let Some(object) = object else {
             return Session {
@@ -70,8 +84,8 @@ impl Drop for Session {
     fn drop(&mut self) {
         let Some(table) = &self.table else { return };
         let object = table.objects.lock().remove(&self.number);
-        // Outside of the lock: it may be the last reference. Without the interpreter, on a
-        // thread of the core's, it is let go of when Python next comes by.
-        drop(object);
+        if let Some(object) = object {
+            table.board.put(table.side, Call::Forget(object));
+        }
     }
 }
