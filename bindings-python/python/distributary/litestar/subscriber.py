@@ -178,6 +178,12 @@ class Subscriber(Base):
         else:
             self._cursor.close()
 
+    def _run(self, on_event: EventCallback) -> asyncio.Task[None]:
+        """Calls back with each event, in a task."""
+        self._start_in_background(on_event)
+        assert self._task is not None
+        return self._task
+
     async def _worker(self, on_event: EventCallback) -> None:
         while True:
             if self._left is not None:
