@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -202,8 +203,10 @@ class Subscription(_native.Subscription, Generic[T]):
         self._check_free()
         if self._taken is not None:
             return self._many_decoded([], 1)[0]
+        end = None if timeout is None else time.monotonic() + timeout
+        signals = threading.current_thread() is threading.main_thread()
         while (event := self._take_now()) is None:
-            if not self._block(timeout, threading.current_thread() is threading.main_thread()):
+            if not self._block(None if end is None else end - time.monotonic(), signals):
                 return None
         return event if self._into is None else self._decoded(event)  # type: ignore[return-value]
 
