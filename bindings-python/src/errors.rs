@@ -5,7 +5,7 @@
 
 use distributary::{
     BudgetError, CloseReason, PublishError, ResumeError, ResumeErrorKind, SelectorError,
-    SubscribeError,
+    SubscribeError, TooManyTopics,
 };
 use pyo3::{intern, prelude::*, sync::PyOnceLock, types::PyModule};
 
@@ -32,6 +32,8 @@ pub(crate) enum Kind {
     TooLarge,
     /// Somebody else reads the subscription.
     Busy,
+    /// An address that cannot be listened on.
+    Listen,
 }
 
 impl Kind {
@@ -47,6 +49,7 @@ impl Kind {
             Kind::Position => "PositionError",
             Kind::TooLarge => "TooLarge",
             Kind::Busy => "Busy",
+            Kind::Listen => "ListenError",
         }
     }
 }
@@ -126,6 +129,25 @@ pub(crate) fn selector_error(cause: SelectorError) -> PyErr {
         _ => Kind::Selector,
     };
     error(kind, cause)
+}
+
+/// What is wrong with a selector for this pattern.
+pub(crate) fn pattern_error(pattern: &str, cause: SelectorError) -> PyErr {
+    match cause {
+        SelectorError::Pattern(cause) => error(Kind::Pattern, format_args!("{pattern:?}: {cause}")),
+        cause => selector_error(cause),
+    }
+}
+
+/// Why a topic is not counted by itself.
+pub(crate) fn count_error(cause: TooManyTopics) -> PyErr {
+    let limit = cause.limit;
+    error(
+        Kind::Option,
+        format_args!(
+            "{limit} topics are counted by themselves, and the hub takes no more: uncount one, or raise `topic_counters` of the hub"
+        ),
+    )
 }
 
 /// What is wrong with a budget.

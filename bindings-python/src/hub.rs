@@ -1,25 +1,28 @@
 //! The engine behind a Python object.
 
 use distributary as engine;
-use engine::{Attributes, Number, Publication, Topic, Value};
+use engine::{Attributes, Publication, Topic, Value};
 use pyo3::{
+    exceptions::PyTypeError,
     prelude::*,
-    types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple},
+    types::{PyBytes, PyDict, PyMapping},
 };
 
 use crate::{
-    errors::{Kind, closed, error, publish_error},
+    errors::{Kind, closed, count_error, error, publish_error},
     fork::Native,
-    lane::quietly,
     options::HubSettings,
-    payload, stats,
+    payload,
+    ready::{Promise, quietly},
+    stats,
+    values::{Refused, is_several, scalar, text, wrong_type},
 };
 
 /// What became of a published event.
 #[pyclass(frozen, module = "distributary")]
 pub(crate) struct Delivery {
     delivery: engine::Delivery,
-    rung: u32,
+    promise: Option<Promise>,
 }
 
 #[pymethods]
@@ -47,7 +50,7 @@ impl Delivery {
     /// The lane of this thread that has to be told, or 0.
     #[getter]
     fn _rung(&self) -> u32 {
-        self.rung
+        self.promise.as_ref().map_or(0, Promise::lane)
     }
 
     fn __repr__(&self) -> String {
@@ -81,26 +84,27 @@ impl Hub {
     /// Publishes bytes.
     fn publish(
         &self,
-        topic: &str,
+        topic: &Bound<'_, PyAny>,
         data: &Bound<'_, PyBytes>,
-        key: Option<&str>,
-        attributes: Option<&Bound<'_, PyDict>>,
+        key: Option<&Bound<'_, PyAny>>,
+        attributes: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Delivery> {
+        let topic = text(topic, "topic", Kind::Topic)?;
         let mut publication = Publication::new(topic, payload::share(data));
         if let Some(key) = key {
-            publication = publication.key(key);
+            publication = publication.key(text(key, "key", Kind::Payload)?);
         }
         if let Some(given) = attributes {
             publication = publication.attributes(read_attributes(given)?);
         }
         let hub = self.hub()?;
-        let (published, rung) = quietly(|| hub.publish_event(publication));
+        let (published, promise) = quietly(|| hub.publish_event(publication));
         let delivery = published.map_err(publish_error)?;
-        Ok(Delivery { delivery, rung })
+        Ok(Delivery { delivery, promise })
     }
 
     /// Where a topic stands.
-    fn position(&self, topic: &str) -> PyResult<Option<String>> {
+    fn position(&self, topic: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
         let position = self.hub()?.position(&named(topic)?);
         Ok(position.map(|position| position.to_string()))
     }
@@ -113,12 +117,12 @@ impl Hub {
         Ok(self.hub()?.stats().prometheus().to_string())
     }
 
-    fn count_topic(&self, topic: &str) -> PyResult<()> {
+    fn count_topic(&self, topic: &Bound<'_, PyAny>) -> PyResult<()> {
         let counted = self.hub()?.count_topic(&named(topic)?);
-        counted.map_err(|cause| error(Kind::Option, cause))
+        counted.map_err(count_error)
     }
 
-    fn uncount_topic(&self, topic: &str) -> PyResult<()> {
+    fn uncount_topic(&self, topic: &Bound<'_, PyAny>) -> PyResult<()> {
         self.hub()?.uncount_topic(&named(topic)?);
         Ok(())
     }
@@ -140,53 +144,37 @@ impl Hub {
     }
 }
 
-fn named(topic: &str) -> PyResult<Topic> {
-    Topic::new(topic).map_err(|cause| error(Kind::Topic, cause))
+fn named(topic: &Bound<'_, PyAny>) -> PyResult<Topic> {
+    Topic::new(text(topic, "topic", Kind::Topic)?).map_err(|cause| error(Kind::Topic, cause))
 }
 
-fn read_attributes(given: &Bound<'_, PyDict>) -> PyResult<Attributes> {
+fn read_attributes(given: &Bound<'_, PyAny>) -> PyResult<Attributes> {
+    let mapping = given
+        .cast::<PyMapping>()
+        .map_err(|_| wrong_type("attributes", "a dict of names and scalars", given))?;
     let mut attributes = Attributes::new();
-    for (name, value) in given {
-        let name: &Bound<'_, PyString> = name
-            .cast()
-            .map_err(|_| error(Kind::Payload, "names of attributes are strings"))?;
-        let name = name.to_str()?;
-        if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
+    for item in mapping.items()?.iter() {
+        let (name, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item.extract()?;
+        let name = text(&name, "attributes: a name", Kind::Payload)?;
+        if is_several(&value) {
             for item in value.try_iter()? {
-                attributes.push(name, scalar(name, &item?)?);
+                attributes.push(name, attribute(name, &item?)?);
             }
         } else {
-            attributes.push(name, scalar(name, &value)?);
+            attributes.push(name, attribute(name, &value)?);
         }
     }
     Ok(attributes)
 }
 
-fn scalar(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Value> {
-    let what = if value.is_none() {
-        return Ok(Value::Null);
-    } else if let Ok(value) = value.cast::<PyBool>() {
-        return Ok(value.is_true().into());
-    } else if let Ok(text) = value.cast::<PyString>() {
-        return Ok(text.to_str()?.into());
-    } else if value.is_instance_of::<PyInt>() {
-        if let Ok(number) = value.extract::<i64>() {
-            return Ok(number.into());
-        }
-        if let Ok(number) = value.extract::<u64>() {
-            return Ok(number.into());
-        }
-        "is an integer that 64 bits do not hold"
-    } else if let Ok(number) = value.cast::<PyFloat>() {
-        match Number::from_f64(number.value()) {
-            Some(number) => return Ok(Value::Number(number)),
-            None => "is no number in JSON",
-        }
-    } else {
-        "is neither a string nor a number nor a bool nor None"
-    };
-    Err(error(
-        Kind::Payload,
-        format_args!("attributes: the value of {name:?} {what}"),
-    ))
+fn attribute(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Value> {
+    scalar(value).map_err(|refused| match refused {
+        Refused::Value(found) => error(
+            Kind::Payload,
+            format_args!("attributes: the value of {name:?} is {found}"),
+        ),
+        Refused::Type(found) => PyTypeError::new_err(format!(
+            "attributes: the value of {name:?} is {found}: give a str, an int, a float, a bool, None or a list of such"
+        )),
+    })
 }

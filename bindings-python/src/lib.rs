@@ -8,9 +8,13 @@
 //! |---|---|
 //! | [`hub`] | the engine behind a Python object: publish, subscribe, look |
 //! | [`subscription`] | a cursor that pulls, and where it waits |
-//! | [`lane`] | the sleepers of one event loop, and the descriptor that wakes it |
+//! | [`lane`] | the sleepers of one event loop |
+//! | [`ready`], [`doorbell`] | what publishers see of a lane: who can go on, and what wakes the loop |
+//! | [`slice`], [`cache`] | how long a loop's readers may keep it, and the events they share |
 //! | [`event`], [`payload`] | what readers see, made once for all of them |
-//! | [`filters`], [`options`], [`errors`], [`stats`] | what comes in, and what goes out |
+//! | [`filters`], [`options`], [`values`], [`errors`], [`stats`] | what comes in, and what goes out |
+//! | [`gateway`] | the sockets, and what Python is asked about them |
+//! | [`recent`] | where to stand for a look back |
 //! | [`fork`] | what a child process may still touch |
 //!
 //! # Invariants
@@ -20,16 +24,23 @@
 
 use pyo3::prelude::*;
 
+mod cache;
+mod doorbell;
 mod errors;
 mod event;
 mod filters;
 mod fork;
+mod gateway;
 mod hub;
 mod lane;
 mod options;
 mod payload;
+mod ready;
+mod recent;
+mod slice;
 mod stats;
 mod subscription;
+mod values;
 
 /// The module `distributary._native`.
 #[pymodule(gil_used = false)]
@@ -37,10 +48,12 @@ mod _native {
     #[pymodule_export]
     use crate::{
         event::Event,
-        filters::{Filter, Template},
+        filters::{Filter, Template, Var, check_pattern, check_value},
         fork::forked,
+        gateway::{Bell, Gateway, GatewayClient},
         hub::{Delivery, Hub},
         lane::Lane,
+        recent::before_latest,
         subscription::Subscription,
     };
 }

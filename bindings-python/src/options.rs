@@ -8,7 +8,7 @@ use std::time::Duration;
 use distributary::{Budget, Hub, Overflow, Position, Resume, SubscribeOptions, Topic};
 use pyo3::prelude::*;
 
-use crate::errors::{Kind, budget_error, error, selector_error};
+use crate::errors::{Kind, budget_error, error, pattern_error};
 
 /// Events, bytes, and age in seconds.
 pub(crate) type BudgetParts = (Option<usize>, Option<usize>, Option<f64>);
@@ -80,7 +80,7 @@ impl HubSettings {
             let keep = budget(*keep)?.unwrap_or_default();
             builder = builder
                 .history(topics, keep)
-                .map_err(|cause| selector_error(cause.into()))?;
+                .map_err(|cause| pattern_error(topics, cause.into()))?;
         }
         if let Some(most) = self.topic_counters {
             builder = builder.topic_counters(most);
@@ -88,7 +88,12 @@ impl HubSettings {
         if self.strict_filters {
             builder = builder.strict_filters();
         }
-        builder.build().map_err(|cause| error(Kind::Option, cause))
+        builder.build().map_err(|_| {
+            error(
+                Kind::Option,
+                "memory: a hub that may hold 0 bytes could hold no event",
+            )
+        })
     }
 }
 

@@ -1,12 +1,16 @@
 //! Payloads between Python and the engine.
 //!
 //! Small ones are copied in, which is cheaper than to keep count. Large `bytes` are shared:
-//! the engine holds the publisher's own object, and readers get that same object back.
+//! the engine holds the publisher's own object, and readers get that same object back. So are
+//! objects of a class derived from `bytes`, of any size: they may carry more than their bytes.
 //!
 //! Invariant: an entry of the table lives exactly as long as the engine's memory that it
 //! names, so an address is never found for what has come to lie there later.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use distributary::Bytes;
 use parking_lot::Mutex;
@@ -16,7 +20,16 @@ use pyo3::{prelude::*, pybacked::PyBackedBytes, types::PyBytes};
 const SHARED: usize = 16 * 1024;
 
 /// The shared objects by the address of their bytes.
-static OBJECTS: Mutex<Option<HashMap<usize, Py<PyBytes>>>> = Mutex::new(None);
+static OBJECTS: Mutex<Option<HashMap<usize, Shared>>> = Mutex::new(None);
+
+/// How many of them are smaller than what is shared for its size.
+static SMALL: AtomicUsize = AtomicUsize::new(0);
+
+/// A publisher's object, and how many payloads of the engine are its bytes.
+struct Shared {
+    object: Py<PyBytes>,
+    payloads: usize,
+}
 
 /// What the engine holds for as long as it needs the bytes.
 struct Owner(PyBackedBytes);
@@ -30,38 +43,56 @@ impl AsRef<[u8]> for Owner {
 impl Drop for Owner {
     fn drop(&mut self) {
         let address = self.0.as_ptr() as usize;
-        let object = OBJECTS.lock().as_mut().and_then(|it| it.remove(&address));
+        let last = {
+            let mut objects = OBJECTS.lock();
+            let objects = objects.get_or_insert_default();
+            let others = objects.get_mut(&address).map_or(0, |shared| {
+                shared.payloads -= 1;
+                shared.payloads
+            });
+            match others {
+                0 => objects.remove(&address),
+                _ => None,
+            }
+        };
+        if last.is_some() && self.0.len() < SHARED {
+            SMALL.fetch_sub(1, Ordering::Relaxed);
+        }
         // Outside of the lock: it may be the last reference.
-        drop(object);
+        drop(last);
     }
 }
 
 /// The engine's payload of some `bytes`.
 pub(crate) fn share(object: &Bound<'_, PyBytes>) -> Bytes {
     let bytes = object.as_bytes();
-    if bytes.len() < SHARED {
+    let small = bytes.len() < SHARED;
+    if small && object.is_exact_instance_of::<PyBytes>() {
         return Bytes::copy_from_slice(bytes);
     }
     let address = bytes.as_ptr() as usize;
     {
         let mut objects = OBJECTS.lock();
         let objects = objects.get_or_insert_default();
-        if objects.contains_key(&address) {
-            // Published before and still held: its entry goes with the first of them.
-            return Bytes::copy_from_slice(bytes);
-        }
-        objects.insert(address, object.clone().unbind());
+        let shared = objects.entry(address).or_insert_with(|| {
+            SMALL.fetch_add(usize::from(small), Ordering::Relaxed);
+            Shared {
+                object: object.clone().unbind(),
+                payloads: 0,
+            }
+        });
+        shared.payloads += 1;
     }
     Bytes::from_owner(Owner(PyBackedBytes::from(object.clone())))
 }
 
 /// The object that readers get for a payload.
 pub(crate) fn object<'py>(py: Python<'py>, payload: &Bytes) -> Bound<'py, PyBytes> {
-    if payload.len() >= SHARED
+    if (payload.len() >= SHARED || SMALL.load(Ordering::Relaxed) > 0)
         && let Some(objects) = OBJECTS.lock().as_ref()
-        && let Some(object) = objects.get(&(payload.as_ptr() as usize))
+        && let Some(shared) = objects.get(&(payload.as_ptr() as usize))
     {
-        return object.bind(py).clone();
+        return shared.object.bind(py).clone();
     }
     PyBytes::new(py, payload)
 }

@@ -1,7 +1,10 @@
 //! Counters as Python reads them: a dict of the engine's names, durations in seconds.
 
 use distributary::{DurationHistogram, ShareHistogram, Stats, TopicStats};
-use pyo3::{prelude::*, types::PyDict};
+use pyo3::{
+    prelude::*,
+    types::{PyDict, PyTuple},
+};
 
 macro_rules! counters {
     ($dict:ident, $stats:ident, $($field:ident),* $(,)?) => {
@@ -54,20 +57,33 @@ pub(crate) fn topic<'py>(py: Python<'py>, stats: &TopicStats) -> PyResult<Bound<
     Ok(dict)
 }
 
-fn durations<'py>(py: Python<'py>, durations: &DurationHistogram) -> PyResult<Bound<'py, PyDict>> {
+pub(crate) fn durations<'py>(
+    py: Python<'py>,
+    durations: &DurationHistogram,
+) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     dict.set_item("count", durations.count())?;
     dict.set_item("sum", durations.sum().as_secs_f64())?;
     dict.set_item("max", durations.max().as_secs_f64())?;
     dict.set_item("p50", durations.quantile(0.5).as_secs_f64())?;
     dict.set_item("p99", durations.quantile(0.99).as_secs_f64())?;
+    let buckets = durations.buckets();
+    let buckets: Vec<_> = buckets
+        .map(|(bound, count)| (bound.as_secs_f64(), count))
+        .collect();
+    dict.set_item("buckets", PyTuple::new(py, buckets)?)?;
     Ok(dict)
 }
 
-fn shares<'py>(py: Python<'py>, shares: &ShareHistogram) -> PyResult<Bound<'py, PyDict>> {
+pub(crate) fn shares<'py>(
+    py: Python<'py>,
+    shares: &ShareHistogram,
+) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     dict.set_item("last", shares.last())?;
     dict.set_item("max", shares.max())?;
     dict.set_item("sum", shares.sum())?;
+    let buckets: Vec<_> = shares.buckets().collect();
+    dict.set_item("buckets", PyTuple::new(py, buckets)?)?;
     Ok(dict)
 }

@@ -2,42 +2,42 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
-from contenders.world import Wants, World
+from contenders.world import Open, Wants, World
 from distributary import Hub, Subscription
 from load.events import TOPIC, Message
 from load.tally import Tally
 
-__all__ = ["batches", "objects", "singles"]
+__all__ = ["batches", "limited", "objects", "singles"]
 
 #: Events that a reader takes at a time at most.
 BATCH = 500
 
 
-def subscribe(hub: Hub, wants: Wants, number: int) -> Subscription[Any]:
-    where = {"id": [number]} if wants is Wants.OWN else None
-    return hub.subscribe(TOPIC, where=where)
+def singles(wants: Wants) -> AbstractAsyncContextManager[World]:
+    """JSON is published as it is, and taken as it is."""
+    return _singles(Hub(), wants)
+
+
+def limited(**limits: Any) -> Open:
+    """The same on a hub with limits."""
+    return lambda wants: _singles(Hub(**limits), wants)
 
 
 @asynccontextmanager
-async def singles(wants: Wants) -> AsyncIterator[World]:
-    """JSON is published as it is, and taken as it is."""
-    with Hub() as hub:
+async def _singles(hub: Hub, wants: Wants) -> AsyncIterator[World]:
+    async def read(number: int, sub: Subscription[Any], tally: Tally) -> None:
+        async for event in sub:
+            tally.take(event.data)
 
-        async def read(number: int, tally: Tally) -> None:
-            with subscribe(hub, wants, number) as sub:
-                tally.ready()
-                async for event in sub:
-                    tally.take(event.data)
+    async def publish(message: Message) -> None:
+        hub.publish(TOPIC, message.data)
 
-        async def publish(message: Message) -> None:
-            hub.publish(TOPIC, message.data)
-
-        yield World(read, publish)
+    with hub:
+        yield World(_subscribe(hub, wants), read, publish)
 
 
 @asynccontextmanager
@@ -45,23 +45,15 @@ async def objects(wants: Wants) -> AsyncIterator[World]:
     """An object is published, and whoever takes it wants an object."""
     with Hub() as hub:
 
-        async def read(number: int, tally: Tally) -> None:
-            with subscribe(hub, wants, number) as sub:
-                tally.ready()
-                async for event in sub:
-                    event.json()
-                    tally.take(event.data)
-
-        parsed: dict[int, Any] = {}
+        async def read(number: int, sub: Subscription[Any], tally: Tally) -> None:
+            async for event in sub:
+                event.json()
+                tally.take(event.data)
 
         async def publish(message: Message) -> None:
-            # Whoever publishes an object has it already.
-            event = parsed.get(message.id)
-            if event is None:
-                event = parsed[message.id] = json.loads(message.data)
-            hub.publish(TOPIC, event)
+            hub.publish(TOPIC, message.fields)
 
-        yield World(read, publish)
+        yield World(_subscribe(hub, wants), read, publish)
 
 
 @asynccontextmanager
@@ -69,13 +61,19 @@ async def batches(wants: Wants) -> AsyncIterator[World]:
     """As many as there are, at a time."""
     with Hub() as hub:
 
-        async def read(number: int, tally: Tally) -> None:
-            with subscribe(hub, wants, number) as sub:
-                tally.ready()
-                while True:
-                    tally.take_batch(await sub.get_many(BATCH))
+        async def read(number: int, sub: Subscription[Any], tally: Tally) -> None:
+            while True:
+                tally.take_batch(await sub.get_many(BATCH))
 
         async def publish(message: Message) -> None:
             hub.publish(TOPIC, message.data)
 
-        yield World(read, publish)
+        yield World(_subscribe(hub, wants), read, publish)
+
+
+def _subscribe(hub: Hub, wants: Wants) -> Any:
+    async def subscribe(number: int) -> Subscription[Any]:
+        where = {"id": [number]} if wants is Wants.OWN else None
+        return hub.subscribe(TOPIC, where=where)
+
+    return subscribe

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from contenders.world import Wants, World
 from load.events import Message
@@ -15,25 +16,26 @@ __all__ = ["at_consumer", "at_publisher", "drained", "futures"]
 
 @asynccontextmanager
 async def at_publisher(wants: Wants) -> AsyncIterator[World]:
-    """Whoever publishes looks who wants it."""
-    queues: dict[int, asyncio.Queue[bytes]] = {}
+    """Each reader leaves a predicate, and whoever publishes asks them all."""
+    readers: list[tuple[Callable[[dict[str, Any]], object], asyncio.Queue[bytes]]] = []
 
-    async def read(number: int, tally: Tally) -> None:
-        queue = queues[number] = asyncio.Queue()
-        tally.ready()
-        while True:
-            tally.take(await queue.get())
+    async def subscribe(number: int) -> asyncio.Queue[bytes]:
+        queue: asyncio.Queue[bytes] = asyncio.Queue()
+        readers.append((lambda fields: fields["id"] == number, queue))
+        return queue
 
     async def publish(message: Message) -> None:
-        for number, queue in queues.items():
-            if number == message.id:
-                queue.put_nowait(message.data)
+        fields, data = message.fields, message.data
+        for admits, queue in readers:
+            if admits(fields):
+                queue.put_nowait(data)
 
     async def publish_to_all(message: Message) -> None:
-        for queue in queues.values():
-            queue.put_nowait(message.data)
+        data = message.data
+        for _, queue in readers:
+            queue.put_nowait(data)
 
-    yield World(read, publish if wants is Wants.OWN else publish_to_all)
+    yield World(subscribe, _read_all, publish if wants is Wants.OWN else publish_to_all)
 
 
 @asynccontextmanager
@@ -41,42 +43,37 @@ async def at_consumer(wants: Wants) -> AsyncIterator[World]:
     """All get it, and look whether they want it."""
     queues: list[asyncio.Queue[Message]] = []
 
-    async def read(number: int, tally: Tally) -> None:
+    async def subscribe(number: int) -> asyncio.Queue[Message]:
         queue: asyncio.Queue[Message] = asyncio.Queue()
         queues.append(queue)
-        tally.ready()
+        return queue
+
+    async def read(number: int, queue: asyncio.Queue[Message], tally: Tally) -> None:
         while True:
             message = await queue.get()
-            if wants is Wants.ALL or message.id == number:
+            if wants is Wants.ALL or message.fields["id"] == number:
                 tally.take(message.data)
 
     async def publish(message: Message) -> None:
         for queue in queues:
             queue.put_nowait(message)
 
-    yield World(read, publish)
+    yield World(subscribe, read, publish)
 
 
 @asynccontextmanager
 async def drained(wants: Wants) -> AsyncIterator[World]:
     """To all, who take what is there at a time, as far as a queue lets them."""
-    queues: list[asyncio.Queue[bytes]] = []
 
-    async def read(number: int, tally: Tally) -> None:
-        queue: asyncio.Queue[bytes] = asyncio.Queue()
-        queues.append(queue)
-        tally.ready()
+    async def read(number: int, queue: asyncio.Queue[bytes], tally: Tally) -> None:
         while True:
             batch = [await queue.get()]
             while not queue.empty():
                 batch.append(queue.get_nowait())
             tally.take_batch(batch)
 
-    async def publish(message: Message) -> None:
-        for queue in queues:
-            queue.put_nowait(message.data)
-
-    yield World(read, publish)
+    async with at_publisher(Wants.ALL) as world:
+        yield World(world.subscribe, read, world.publish)
 
 
 @asynccontextmanager
@@ -85,8 +82,10 @@ async def futures(wants: Wants) -> AsyncIterator[World]:
     loop = asyncio.get_running_loop()
     sleeping: list[asyncio.Future[bytes]] = []
 
-    async def read(number: int, tally: Tally) -> None:
-        tally.ready()
+    async def subscribe(number: int) -> None:
+        pass
+
+    async def read(number: int, subscription: None, tally: Tally) -> None:
         while True:
             future = loop.create_future()
             sleeping.append(future)
@@ -98,4 +97,9 @@ async def futures(wants: Wants) -> AsyncIterator[World]:
         for future in woken:
             future.set_result(message.data)
 
-    yield World(read, publish)
+    yield World(subscribe, read, publish)
+
+
+async def _read_all(number: int, queue: asyncio.Queue[bytes], tally: Tally) -> None:
+    while True:
+        tally.take(await queue.get())

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from load.events import Message
 from load.tally import Tally
@@ -24,9 +25,17 @@ class Wants(Enum):
 class World:
     """An opened way to fan out."""
 
-    #: What a reader of this number does, as a task: subscribe, then take each event that is for it.
-    read: Callable[[int, Tally], Awaitable[None]]
+    #: Subscribes the reader of this number. What it gets is in force, and stays so while it is kept.
+    subscribe: Callable[[int], Awaitable[Any]]
+    #: What that reader does with it, as a task: take each event that is for it.
+    read: Callable[[int, Any, Tally], Coroutine[Any, Any, None]]
     publish: Callable[[Message], Awaitable[None]]
+
+    async def run(self, number: int, tally: Tally) -> None:
+        """The life of a reader."""
+        subscription = await self.subscribe(number)
+        tally.ready()
+        await self.read(number, subscription, tally)
 
 
 #: Opens one whose readers all want this.

@@ -1,8 +1,8 @@
 """Child processes, which end with their parent.
 
-Each contender is measured in a process of its own in each round, so that none finds the heap, the caches or the garbage
-of another. It is this program again with `--case ROW CONTENDER`, and prints its figures as one line of JSON. The servers
-and clients that a contender needs are children of its own.
+Each contender is measured in a process of its own in each round, so that none finds the heap, the caches or the
+garbage of another. It is this program again with `--case ROW CONTENDER`, and prints its figures as one line of JSON.
+The servers and clients that a contender needs are children of its own.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from . import cores
 from .rows import Figures
 
 __all__ = ["ContenderFailed", "measure", "running", "spawn"]
@@ -52,9 +53,18 @@ def measure(row: str, contender: str) -> Figures:
     return figures
 
 
-def spawn(args: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
-    """Starts a program that is killed when this process ends, however it ends. To be called from the main thread."""
-    return subprocess.Popen(args, preexec_fn=_end_with_parent, **options)
+def spawn(args: Sequence[str], *, core: int | None = None, **options: Any) -> subprocess.Popen[bytes]:
+    """Starts a program that is killed when this process ends, however it ends; on this core, if one is given.
+
+    To be called from the main thread, for it is that thread whose end counts.
+    """
+
+    def begin() -> None:
+        _end_with_parent()
+        if core is not None:
+            cores.keep_on(core)
+
+    return subprocess.Popen(args, preexec_fn=begin, **options)
 
 
 @contextlib.contextmanager

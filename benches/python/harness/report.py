@@ -103,8 +103,8 @@ def render(machine: str, seconds: float, sections: Sequence[Section]) -> str:
         f"## Python\n\n{machine}| run | {int(seconds)} s |\n\n"
         f"{reached} of {reached + len(missed)} targets reached.\n"
         + (f"\nMissed:\n\n{listed}" if missed else "")
-        + "\nEach contender in a process of its own, in alternating rounds. Figures are medians over rounds, lowest and "
-        "highest round in brackets; a ratio is the median of the ratios of single rounds, ours over the peer's. "
+        + "\nEach contender in a process of its own, in alternating rounds. Figures are medians over rounds, lowest "
+        "and highest round in brackets; a ratio is the median of the ratios of single rounds, ours over the peer's. "
         "Processor time is that of the whole process: publishing, delivering, and the readers that take the events.\n"
         + "".join(f"\n{section.markdown}" for section in sections)
     )
@@ -119,7 +119,7 @@ def _with_spread(samples: Samples) -> str:
     middle = figure(samples.median, samples.unit)
     if len(samples.values) == 1:
         return middle
-    return f"{middle} ({figure(samples.lowest, samples.unit)} – {figure(samples.highest, samples.unit)})"
+    return f"{middle} ({figure(samples.lowest, samples.unit)} – {figure(samples.highest, samples.unit)})"  # noqa: RUF001
 
 
 def figure(value: float, unit: Unit) -> str:

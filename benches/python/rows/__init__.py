@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from rows import one
+from rows import all, burst, channels, memory, one, sse, stalled, websocket
 
 __all__ = ["ROWS"]
 
-ROWS = (one.ROW,)
+ROWS = (
+    one.ROW,
+    all.ROW,
+    burst.ROW,
+    stalled.ROW,
+    memory.ROW,
+    sse.ROW,
+    websocket.ROW,
+    channels.GROUPS,
+    channels.CONSUMERS,
+)

@@ -8,7 +8,7 @@ from contenders import hub, libraries, queues
 from contenders.world import Open, Wants
 from harness.report import Line, at_most, times_less
 from harness.rows import Contender, Figures, Of, Row
-from rows.publishing import BLOCK, CPU, FIGURES, Load, measured
+from rows.publishing import BLOCK, CPU, FIGURES, TURN, Load, measured
 
 OURS = "distributary, `async for`"
 OBJECTS = "distributary, objects in and out"
@@ -24,29 +24,25 @@ SLOW = 200
 
 def contender(name: str, open: Open, slower: int = 1, rounds: int | None = None) -> Contender:
     def run(load: Load) -> Figures:
-        fewer = Load(
-            load.readers,
-            max(1, load.events // slower),
-            max(1, load.watched // slower),
-            max(1, load.warm // slower),
-        )
-        return measured(open, Wants.OWN, fewer)
+        return measured(open, Wants.OWN, load.slower(slower))
 
     return Contender(name, run, rounds)
 
 
 def lines(of: Of) -> Sequence[Line]:
     ours, objects = of(OURS, CPU), of(OBJECTS, CPU)
-    free = "each reader looks at an object that is parsed already"
+    parsed = "each reader looks at a parsed object"
+    peers = (PUBLISHER, CONSUMER, BROADCASTER, LITESTAR, REDIS)
     return [
-        Line(CPU, ours, of(BROADCASTER, CPU), times_less(2_000), note=free),
+        Line(CPU, ours, of(BROADCASTER, CPU), times_less(2_000), note=parsed),
         Line(CPU, ours, of(LITESTAR, CPU), times_less(2_000)),
-        Line(CPU, ours, of(PUBLISHER, CPU), times_less(30), note="a look at a number that is parsed already"),
-        Line(CPU, ours, of(CONSUMER, CPU), note=free),
+        Line(CPU, ours, of(PUBLISHER, CPU), times_less(30), note="a closure each, asked about a parsed object"),
+        Line(CPU, ours, of(CONSUMER, CPU), note=parsed),
         Line(CPU, ours, of(REDIS, CPU)),
         Line(f"{CPU}, objects", objects, of(PUBLISHER, CPU), note="encoded once, parsed by the reader"),
         Line(BLOCK, of(OURS, BLOCK), target=at_most(2e6)),
-        *(Line(BLOCK, of(OURS, BLOCK), of(peer, BLOCK)) for peer in (PUBLISHER, CONSUMER, BROADCASTER, LITESTAR, REDIS)),
+        Line(TURN, of(OURS, TURN)),
+        *(Line(BLOCK, of(OURS, BLOCK), of(peer, BLOCK)) for peer in peers),
     ]
 
 

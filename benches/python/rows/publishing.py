@@ -15,11 +15,15 @@ from load.events import Message, messages, order
 from load.heartbeat import Heartbeat
 from load.tally import Tally, settle
 
-__all__ = ["BLOCK", "CPU", "FIGURES", "Load", "measured"]
+__all__ = ["BLOCK", "CPU", "FIGURES", "SLICE", "TURN", "Load", "measured"]
 
 CPU = "processor time per publish"
 BLOCK = "longest block of the loop"
-FIGURES = {CPU: Unit.NANOS, BLOCK: Unit.NANOS}
+TURN = "processor time of its longest turn"
+#: That a hub gives its readers of a loop by default, in nanoseconds.
+SLICE = 2_000_000
+
+FIGURES = {CPU: Unit.NANOS, BLOCK: Unit.NANOS, TURN: Unit.NANOS}
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,15 @@ class Load:
     #: The loop turns before all that.
     warm: int
 
+    def slower(self, times: int) -> Load:
+        """The same for one whose events take so many times longer."""
+        return Load(
+            self.readers,
+            max(1, self.events // times),
+            max(1, self.watched // times),
+            max(1, self.warm // times),
+        )
+
 
 def measured(open: Open, wants: Wants, load: Load) -> Figures:
     """The figures of one contender."""
@@ -43,7 +56,7 @@ def measured(open: Open, wants: Wants, load: Load) -> Figures:
 async def _measure(open: Open, wants: Wants, load: Load) -> Figures:
     async with open(wants) as world:
         tally = Tally()
-        readers = [asyncio.ensure_future(world.read(number, tally)) for number in range(load.readers)]
+        readers = [tally.start(world.run(number, tally)) for number in range(load.readers)]
         await tally.until_ready(load.readers)
         takers = 1 if wants is Wants.OWN else load.readers
         events = messages(order(load.warm + load.events + load.watched, load.readers))
@@ -60,7 +73,7 @@ async def _measure(open: Open, wants: Wants, load: Load) -> Figures:
         for reader in readers:
             reader.cancel()
         await asyncio.gather(*readers, return_exceptions=True)
-    return {CPU: cost / len(costed), BLOCK: heartbeat.longest}
+    return {CPU: cost / len(costed), BLOCK: heartbeat.longest, TURN: heartbeat.longest_cpu}
 
 
 async def _publish(world: World, tally: Tally, events: Iterable[Message], takers: int) -> None:

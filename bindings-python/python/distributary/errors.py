@@ -1,17 +1,24 @@
 """What goes wrong, by kind. Each says what was wrong and what to do.
 
-Errors about a value are `ValueError`s besides, so code that knows nothing of this package catches them.
+Errors about a value are `ValueError`s besides, so code that knows nothing of this package catches them. An argument of
+a wrong type is a plain `TypeError`.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from ._native import Event
 
 __all__ = [
     "Busy",
     "Closed",
+    "DecodeError",
     "DistributaryError",
     "FilterError",
+    "ListenError",
+    "NotRunning",
     "OptionError",
     "PatternError",
     "PayloadError",
@@ -24,6 +31,7 @@ __all__ = [
     "WrongLoop",
 ]
 
+#: Why a subscription or a hub is over.
 Reason = Literal["hub_closed", "slow_consumer", "unsubscribed", "forked", "failed"]
 
 _REASONS: dict[str, str] = {
@@ -40,11 +48,11 @@ class DistributaryError(Exception):
 
 
 class TopicError(DistributaryError, ValueError):
-    """A text that is not a topic's name."""
+    """A text that is not a topic's name: one has 1 to 1,024 bytes of UTF-8."""
 
 
 class PatternError(DistributaryError, ValueError):
-    """A text that is not a pattern."""
+    """A text that is not a pattern. The message names the text, the place in it and what to write instead."""
 
 
 class SelectorError(DistributaryError, ValueError):
@@ -52,19 +60,33 @@ class SelectorError(DistributaryError, ValueError):
 
 
 class FilterError(DistributaryError, ValueError):
-    """A filter that is malformed, or that the hub does not take."""
+    """A filter that is malformed, or that the hub does not take.
+
+    The message names the place in the pattern, as in `at total[0].numeric[1]: found "9", expected a number`.
+    """
 
 
 class VariableError(DistributaryError, ValueError):
-    """The values for a filter's variables."""
+    """A variable of a filter that has no value, or one that cannot stand in its place; the message names both."""
 
 
 class OptionError(DistributaryError, ValueError):
-    """An option that there is not, or that is out of its bounds."""
+    """An option that is out of its bounds, or a name that there is not; the message says which there are."""
 
 
 class PayloadError(DistributaryError, ValueError):
-    """A payload that cannot be published, or cannot be read as what was asked for."""
+    """A payload, a key or an attribute that cannot be published, or a payload that cannot be read as was asked for."""
+
+
+class DecodeError(PayloadError):
+    """A payload that the `into` of its subscription refuses; the cause is what it raised. The next read goes on."""
+
+    #: The event that it belongs to.
+    event: Event
+
+    def __init__(self, message: str, event: Event) -> None:
+        super().__init__(message)
+        self.event = event
 
 
 class PositionError(DistributaryError, ValueError):
@@ -81,6 +103,14 @@ class Busy(DistributaryError, RuntimeError):
 
 class WrongLoop(DistributaryError, RuntimeError):
     """The subscription is read by another event loop."""
+
+
+class ListenError(DistributaryError, OSError):
+    """An address that cannot be listened on."""
+
+
+class NotRunning(DistributaryError, RuntimeError):
+    """A gateway that was closed, or never started, or runs in another process."""
 
 
 class Closed(DistributaryError):

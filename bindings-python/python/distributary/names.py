@@ -6,9 +6,9 @@ word: names that come from clients should be.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from .errors import SelectorError
+from .errors import PatternError, SelectorError, TopicError
 
 __all__ = ["Names", "Pattern", "Topic", "split"]
 
@@ -18,11 +18,17 @@ class Topic(str):
 
     __slots__ = ()
 
+    def __repr__(self) -> str:
+        return f"Topic({super().__repr__()})"
+
 
 class Pattern(str):
-    """A glob over topic names: `*` any run, `?` one character, `[a-z]` a class, a backslash takes the next literally."""
+    """A glob over topic names: `*` any run, `?` one character, `[a-z]` a class, a backslash takes the next as it is."""
 
     __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"Pattern({super().__repr__()})"
 
 
 #: One name or several.
@@ -37,15 +43,25 @@ def split(names: Names) -> tuple[list[str], list[str]]:
     patterns: list[str] = []
     if isinstance(names, str):
         names = (names,)
-    elif isinstance(names, (bytes, bytearray)) or not isinstance(names, Iterable):
-        raise TypeError(f"topics are a str or several, not {type(names).__name__}")
+    elif isinstance(names, (bytes, bytearray, Mapping)) or not isinstance(names, Iterable):
+        raise TypeError(f"topics are a str or several, not {type(names).__qualname__}")
     for name in names:
         if not isinstance(name, str):
-            raise TypeError(f"a topic is a str, not {type(name).__name__}: {name!r}")
+            raise TypeError(f"a topic is a str, not {type(name).__qualname__}: {name!r}")
         if isinstance(name, Topic) or not (isinstance(name, Pattern) or _MAGIC.intersection(name)):
-            topics.append(name)
+            topics.append(encodable(name))
         else:
-            patterns.append(name)
+            patterns.append(encodable(name, PatternError))
     if not topics and not patterns:
         raise SelectorError("no topic is named: give at least one")
     return topics, patterns
+
+
+def encodable(text: str, error: type[Exception] = TopicError) -> str:
+    """A text that has an encoding, as all of Unicode does."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise error(f"{str(text)!a} has a lone surrogate, which is no character of Unicode") from None
+    return text

@@ -1,0 +1,213 @@
+"""Where the native half's calls are taken up: who wants to come in, what clients say, who has gone.
+
+Functions of the application run on one of two sides: coroutine functions as tasks of the event loop that started the
+gateway, plain ones in threads. Both fetch their calls here, in batches, and answer with the number that the question
+had.
+
+Invariants:
+- Nothing that the application's functions raise comes out of a plain call. It is logged, and whoever asked gets a plain
+  no.
+- Every question that is still asked gets one answer, and every call about a client is followed by `told`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .. import _native
+from .client import Ended
+from .request import Request
+from .verdict import Accept, Deny, Reject, Selector, Wish
+
+__all__ = ["Desk", "Fetched", "Hooks"]
+
+logger = logging.getLogger("distributary.gateway")
+
+# The numbers of the calls. `src/gateway/calls.rs` has the same, and says what follows each.
+ADMIT, GRANT, WITHDRAWN, DONE, OPENED, SAID, OVERRUN, ENDED = range(8)
+
+#: What a client is told when the application fails. The log is told more.
+_FAILED = {"status": 500, "headers": [], "body": "internal error", "retry_after": None}
+
+_DENIED = "this may not be subscribed to"
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """The functions of the application."""
+
+    authorize: Callable[[Request], Any]
+    on_open: Callable[[Any], Any] | None
+    on_subscribe: Callable[[Any, Wish], Any] | None
+    on_message: Callable[[Any, str | bytes], Any] | None
+    on_end: Callable[[Any, Ended], Any] | None
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A batch of calls."""
+
+    #: Calls that run a function, in order.
+    jobs: list[tuple[Any, ...]]
+    #: Questions that nobody asks any more.
+    withdrawn: list[int]
+    #: Operations that are over, and their failures.
+    done: list[tuple[int, BaseException | None]]
+    #: Whether to come back without being woken.
+    more: bool
+
+
+class Desk:
+    """What one gateway's calls mean."""
+
+    def __init__(self, native: _native.Gateway, hooks: Hooks) -> None:
+        self.native = native
+        self._hooks = hooks
+        self._requests: dict[int, Request] = {}
+
+    def fetch(self, of_loop: bool, most: int) -> Fetched:
+        """Takes what a side is called for. One at a time on each side: a question comes before it is withdrawn."""
+        calls, more = self.native.take(of_loop, most)
+        fetched = Fetched([], [], [], more)
+        for call in calls:
+            kind = call[0]
+            if kind == ADMIT:
+                request = self._requests[call[1]] = Request(*call[2:])
+                fetched.jobs.append((ADMIT, call[1], request))
+            elif kind == WITHDRAWN:
+                request_gone = self._requests.pop(call[1], None)
+                if request_gone is not None:
+                    request_gone._gone = True
+                fetched.withdrawn.append(call[1])
+            elif kind == DONE:
+                fetched.done.append(call[1:])
+            else:
+                fetched.jobs.append(call)
+        return fetched
+
+    def serve(self, job: tuple[Any, ...]) -> None:
+        """Runs a plain function."""
+        kind = job[0]
+        try:
+            hook, arguments = self._hook(job)
+            answer = hook(*arguments) if hook is not None else None
+            if inspect.isawaitable(answer):
+                if inspect.iscoroutine(answer):
+                    answer.close()
+                raise TypeError(f"a plain function returned {type(answer).__name__}: define it with `async def`")
+        except BaseException as error:
+            # Whatever it is: this thread is the gateway's, and goes on.
+            self._failed(job, error)
+        else:
+            self._answered(job, answer)
+        finally:
+            if kind >= OPENED:
+                self.native.told(False, job[1])
+
+    async def aserve(self, job: tuple[Any, ...]) -> None:
+        """Runs a coroutine function."""
+        kind = job[0]
+        try:
+            hook, arguments = self._hook(job)
+            answer = await hook(*arguments) if hook is not None else None
+        except Exception as error:
+            self._failed(job, error)
+        except BaseException as error:
+            # Its task was cancelled: because nobody asks any more, or with its loop.
+            self._failed(job, error)
+            raise
+        else:
+            self._answered(job, answer)
+        finally:
+            if kind >= OPENED:
+                self.native.told(True, job[1])
+
+    def _hook(self, job: tuple[Any, ...]) -> tuple[Callable[..., Any] | None, tuple[Any, ...]]:
+        """The function that a job is for, and its arguments."""
+        kind = job[0]
+        hooks = self._hooks
+        if kind == ADMIT:
+            # It left while it waited for its turn.
+            return (None if job[2].gone else hooks.authorize), (job[2],)
+        if kind == GRANT:
+            return hooks.on_subscribe, (job[2], Wish(tuple(job[3]), tuple(job[4])))
+        if kind == OPENED:
+            return hooks.on_open, (job[2],)
+        if kind == SAID:
+            return hooks.on_message, (job[2], job[3])
+        if kind == ENDED:
+            return hooks.on_end, (job[2], Ended(job[3], job[4]))
+        logger.error(
+            "client %d said more than was heard so far, and was closed: is `on_message` blocked? If it is just busy, "
+            "raise `backlog`",
+            job[2].id,
+        )
+        return None, ()
+
+    def _answered(self, job: tuple[Any, ...], answer: Any) -> None:
+        try:
+            if job[0] == ADMIT:
+                self._admitted(job[1], answer)
+            elif job[0] == GRANT:
+                self._granted(job[1], answer)
+        except Exception as error:
+            # An answer that is none, or something in it that only the native half knows to be wrong.
+            self._failed(job, error)
+
+    def _admitted(self, question: int, answer: Any) -> None:
+        if question not in self._requests:
+            return
+        if isinstance(answer, Accept):
+            self.native.accept(question, answer.session, answer._grant)
+        elif isinstance(answer, Reject):
+            self.native.reject(question, answer._refusal)
+        else:
+            raise TypeError(
+                f"`authorize` returned {_named(answer)}: return Accept(...) with what the client sees, or Reject(403)"
+            )
+        self._requests.pop(question, None)
+
+    def _granted(self, question: int, answer: Any) -> None:
+        if answer is True:
+            self.native.grant(question, None)
+        elif answer is False:
+            self.native.deny(question, _DENIED)
+        elif isinstance(answer, Deny):
+            self.native.deny(question, answer.reason)
+        elif isinstance(answer, Selector):
+            self.native.grant(question, answer._wanted)
+        else:
+            raise TypeError(
+                f"`on_subscribe` returned {_named(answer)}: return True, False, Deny('why'), or a Selector of what "
+                "is granted"
+            )
+
+    def _failed(self, job: tuple[Any, ...], error: BaseException) -> None:
+        """Answers for a function that raised, and logs what."""
+        kind, number = job[0], job[1]
+        if kind == ADMIT:
+            if self._requests.get(number) is None:
+                return
+            if isinstance(error, Reject):
+                self._answered(job, error)
+                return
+            del self._requests[number]
+            self.native.reject(number, _FAILED)
+            logger.error("`authorize` failed for %r, which was answered with 500", job[2], exc_info=error)
+        elif kind == GRANT:
+            if isinstance(error, Deny):
+                self.native.deny(number, error.reason)
+                return
+            self.native.deny(number, "internal error")
+            logger.error("`on_subscribe` failed for %r", job[2], exc_info=error)
+        else:
+            name = {OPENED: "on_open", SAID: "on_message", ENDED: "on_end"}.get(kind, "on_message")
+            logger.error("`%s` failed for %r", name, job[2], exc_info=error)
+
+
+def _named(answer: object) -> str:
+    return "None" if answer is None else type(answer).__name__

@@ -1,0 +1,149 @@
+"""The threads that run plain functions.
+
+One of them at a time *leads*: it waits for the bell, fetches a batch, and gives the lead away before it runs anything.
+So whoever comes while a function takes long is served by the next thread, and a crowd that comes at once costs one wake
+and not one for each. Threads begin when there is nobody left to lead, up to a bound.
+
+While they wait they hold nothing of the gateway, which can be collected meanwhile. They are daemons: a function that
+never returns does not keep the process.
+"""
+
+from __future__ import annotations
+
+import itertools
+import select
+import threading
+import time
+import weakref
+from collections import deque
+from typing import Any
+
+from .. import _native
+from .desk import Desk, logger
+
+__all__ = ["Workers"]
+
+#: Calls fetched at once.
+_BATCH = 64
+
+_NUMBERS = itertools.count(1)
+
+
+class _Crew:
+    """What the threads share, without what they work for."""
+
+    def __init__(self, most: int, bell: _native.Bell) -> None:
+        self.most = most
+        self.bell = bell
+        #: Guards all else.
+        self.changed = threading.Condition(threading.Lock())
+        self.jobs: deque[tuple[Any, ...]] = deque()
+        self.threads: list[threading.Thread] = []
+        #: Somebody waits for the bell, or fetches.
+        self.is_led = False
+        #: Somebody has been called to lead, and is not there yet.
+        self.is_called = False
+        self.idle = 0
+        #: There is more to fetch, for which the bell does not ring.
+        self.more = False
+        self.is_over = False
+
+
+class Workers:
+    """The threads of one gateway."""
+
+    def __init__(self, desk: Desk, most: int) -> None:
+        self._desk = desk
+        self._crew = _Crew(most, desk.native.bell(False))
+
+    def start(self) -> None:
+        """Starts the first."""
+        with self._crew.changed:
+            _call(self._crew, weakref.ref(self._desk))
+
+    def stop(self) -> None:
+        """Ends them, each when it has returned from what it runs."""
+        crew = self._crew
+        with crew.changed:
+            crew.is_over = True
+            crew.jobs.clear()
+            crew.changed.notify_all()
+        crew.bell.ring()
+
+    def join(self, seconds: float) -> None:
+        """Waits for their end, at most so long."""
+        until = time.monotonic() + seconds
+        for thread in self._crew.threads:
+            if thread is not threading.current_thread():
+                thread.join(max(0.0, until - time.monotonic()))
+
+
+def _call(crew: _Crew, desk: weakref.ref[Desk]) -> None:
+    """Calls for somebody to lead, if nobody does. Under the lock."""
+    if crew.is_led or crew.is_called or crew.is_over:
+        return
+    if crew.idle:
+        crew.is_called = True
+        crew.changed.notify()
+    elif len(crew.threads) < crew.most:
+        crew.is_called = True
+        thread = threading.Thread(
+            target=_work, args=(crew, desk), name=f"distributary-gateway-{next(_NUMBERS)}", daemon=True
+        )
+        crew.threads.append(thread)
+        thread.start()
+
+
+def _work(crew: _Crew, desk: weakref.ref[Desk]) -> None:
+    poll = select.poll()
+    poll.register(crew.bell.fileno(), select.POLLIN)
+    while True:
+        with crew.changed:
+            job = _next(crew, desk)
+            waits = not crew.more
+        if crew.is_over:
+            return
+        if job is None:
+            if waits:
+                poll.poll()
+            if not _lead(crew, desk):
+                return
+        elif (served := desk()) is not None:
+            served.serve(job)
+            # Nothing of it is held while this thread waits.
+            del served, job
+
+
+def _next(crew: _Crew, desk: weakref.ref[Desk]) -> tuple[Any, ...] | None:
+    """A job; None: lead, or it is over. Under the lock."""
+    crew.is_called = False
+    while not crew.is_over:
+        if crew.jobs:
+            job = crew.jobs.popleft()
+            _call(crew, desk)
+            return job
+        if not crew.is_led:
+            crew.is_led = True
+            return None
+        crew.idle += 1
+        crew.changed.wait()
+        crew.idle -= 1
+        crew.is_called = False
+    return None
+
+
+def _lead(crew: _Crew, desk: weakref.ref[Desk]) -> bool:
+    """Fetches a batch, and gives the lead away. False when it is over."""
+    served = desk()
+    if served is None or crew.is_over:
+        return False
+    try:
+        fetched = served.fetch(False, _BATCH)
+    except Exception:
+        logger.exception("the gateway's calls could not be read, and its threads end")
+        return False
+    with crew.changed:
+        crew.jobs.extend(fetched.jobs)
+        crew.more = fetched.more
+        crew.is_led = False
+    return True
