@@ -149,7 +149,8 @@ class Desk:
 
     def listen(self, sub: Subscription[Any], handler: Callable[[Any], Awaitable[Any]]) -> None:
         """Has a subscription's events handled until one of the two ends."""
-        pump = self.loop.create_task(self._pump(sub, handler))
+        # In the handlers' context, whoever calls: that of `async_to_sync` is over when it returns.
+        pump = self.context.copy().run(self.loop.create_task, self._pump(sub, handler))
         self._pumps.add(pump)
         pump.add_done_callback(self._pumps.discard)
 
