@@ -4,7 +4,7 @@
 //! table that the gateway shows to the garbage collector, so that a session which leads back
 //! to its gateway keeps neither alive. The last of those that hold the number (a connection,
 //! a ticket that is still valid, a client that the application keeps) takes the entry out
-//! and hands it to the side that made it: Python's objects end in Python.
+//! and hands it back: Python's objects end in Python.
 
 use std::{
     collections::HashMap,
@@ -17,11 +17,10 @@ use std::{
 use parking_lot::Mutex;
 use pyo3::{PyTraverseError, PyVisit, prelude::*};
 
-use super::board::{Board, Call, Side};
+use super::board::Board;
 
 pub(super) struct Sessions {
     board: Arc<Board>,
-    side: Side,
     latest: AtomicU64,
     objects: Mutex<HashMap<u64, Py<PyAny>>>,
 }
@@ -33,11 +32,9 @@ pub(super) struct Session {
 }
 
 impl Sessions {
-    /// Sessions that are made on this side.
-    pub(super) fn new(board: &Arc<Board>, side: Side) -> Arc<Self> {
+    pub(super) fn new(board: &Arc<Board>) -> Arc<Self> {
         Arc::new(Sessions {
             board: Arc::clone(board),
-            side,
             latest: AtomicU64::new(0),
             objects: Mutex::default(),
         })
@@ -85,7 +82,7 @@ impl Drop for Session {
         let Some(table) = &self.table else { return };
         let object = table.objects.lock().remove(&self.number);
         if let Some(object) = object {
-            table.board.put(table.side, Call::Forget(object));
+            table.board.forget(object);
         }
     }
 }

@@ -77,8 +77,8 @@ async def test_a_silent_client_is_pinged_and_then_dropped(serving: Any, eventual
         stream = await anyio.connect_tcp(*clients.gateway.address)
         async with stream:
             await stream.send(
-                b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
-                b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+                b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+                b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
             )
             await eventually(lambda: clients.gateway.stats().ended["silent"] == 1, "it is dropped")
 
@@ -125,11 +125,11 @@ async def test_the_admin_address(serving: Any) -> None:
         status, page = await admin(clients, "/metrics")
         assert status == 200
         assert "\ndistributary_gateway_opened_total 1\n" in page
-        assert "distributary_published_total 1" in page
+        assert "\ndistributary_events_total 1\n" in page
         assert (await admin(clients, "/none"))[0] == 404
         own = clients.gateway.prometheus()
         assert "\ndistributary_gateway_opened_total 1\n" in own
-        assert "distributary_published_total" not in own
+        assert "distributary_events_total" not in own
 
 
 async def test_counters(serving: Any, eventually: Any) -> None:

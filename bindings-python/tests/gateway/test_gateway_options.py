@@ -197,7 +197,7 @@ async def test_an_address_that_is_taken(serving: Any) -> None:
         for options in ({"address": f"{host}:{port}"}, {"address": "127.0.0.1:0", "admin": (host, port)}):
             for kind in (authorize, aauthorize):
                 gateway = Gateway(Hub(), **{"authorize": kind, **options})  # type: ignore[arg-type]
-                with pytest.raises(ListenError, match="cannot listen on .* give another address or port"):
+                with pytest.raises(ListenError, match=r"cannot listen on .* give another address or port"):
                     await gateway.start()
                 assert gateway.closed
                 with pytest.raises(NotRunning):
