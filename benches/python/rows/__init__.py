@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from rows import all, burst, memory, one, sse, stalled, websocket
+from rows import all, burst, channels, memory, one, sse, stalled, websocket
 
 __all__ = ["ROWS"]
 
-ROWS = (one.ROW, all.ROW, burst.ROW, stalled.ROW, memory.ROW, sse.ROW, websocket.ROW)
+ROWS = (
+    one.ROW,
+    all.ROW,
+    burst.ROW,
+    stalled.ROW,
+    memory.ROW,
+    sse.ROW,
+    websocket.ROW,
+    channels.GROUPS,
+    channels.CONSUMERS,
+)

@@ -11,6 +11,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from . import _native
@@ -37,9 +38,9 @@ class Subscription(_native.Subscription, Generic[T]):
     """The events of a selector, in order.
 
     Made by :meth:`Hub.subscribe`, and in force from then on, whether it is read or not. One that is not read costs a
-    cursor. It is read by one reader at a time: ``async for`` or :meth:`get` in a task of asyncio or trio, :meth:`get_many`
-    for batches, ``for`` or :meth:`get_blocking` in a thread that may wait. A read that is cancelled or timed out takes
-    nothing, and the next one goes on::
+    cursor. It is read by one reader at a time: ``async for`` or :meth:`get` in a task of asyncio or trio,
+    :meth:`get_many` for batches, ``for`` or :meth:`get_blocking` in a thread that may wait. A read that is cancelled or
+    timed out takes nothing, and the next one goes on::
 
         with hub.subscribe("orders.*") as sub:
             async for event in sub:
@@ -48,7 +49,7 @@ class Subscription(_native.Subscription, Generic[T]):
     What it missed for its overflow policy, the next event tells (`event.lost`), and `missed` in all.
     """
 
-    __slots__ = ("_bed", "_hub", "_into", "_lane", "_last", "_lanes", "_taken")
+    __slots__ = ("_bed", "_hub", "_into", "_lane", "_lanes", "_last", "_taken")
 
     #: What the reader sleeps on, or None.
     _bed: Any
@@ -58,7 +59,7 @@ class Subscription(_native.Subscription, Generic[T]):
     _hub: object
     _into: Decoder[T] | None
     _last: Event | None
-    #: Events of a batch whose decoding failed, from the one that failed on.
+    #: Events of a batch from the one on that `into` refused, never an empty one.
     _taken: deque[Event] | None
 
     def _open(self, hub: object, lanes: Lanes, decode: Callable[[bytes], T] | None) -> None:
@@ -76,8 +77,8 @@ class Subscription(_native.Subscription, Generic[T]):
         lane = self._lane
         if lane is None or self._bed is not None or not lane.is_current():
             lane = self._reader()
-        if self._taken:
-            return self._decoded(self._taken.popleft())
+        if self._taken is not None:
+            return self._many_decoded([], 1)[0]
         try:
             while (event := self._take()) is None:
                 bed = lane.lay(self)
@@ -107,8 +108,8 @@ class Subscription(_native.Subscription, Generic[T]):
         lane = self._lane
         if lane is None or self._bed is not None or not lane.is_current():
             lane = self._reader()
-        if self._taken:
-            return self._decoded(self._taken.popleft())
+        if self._taken is not None:
+            return self._many_decoded([], 1)[0]
         while (event := self._take()) is None:
             bed = lane.lay(self)
             if bed is not None:
@@ -137,8 +138,8 @@ class Subscription(_native.Subscription, Generic[T]):
         lane = self._lane
         if lane is None or self._bed is not None or not lane.is_current():
             lane = self._reader()
-        if self._taken:
-            return self._again(n)
+        if self._taken is not None:
+            return self._many_decoded([], n)
         lingers = linger > 0
         while True:
             if lingers and 0 < self.lag < n:
@@ -146,7 +147,7 @@ class Subscription(_native.Subscription, Generic[T]):
                 await lane.linger(self, n, linger)
             batch = self._take_many(n)
             if batch:
-                return batch if self._into is None else self._all_decoded(batch)  # type: ignore[return-value]
+                return batch if self._into is None else self._many_decoded(batch, n)  # type: ignore[return-value]
             await lane.sleep(self)
 
     # Reading without waiting.
@@ -158,8 +159,8 @@ class Subscription(_native.Subscription, Generic[T]):
             Closed, DecodeError, Busy: As :meth:`get`.
         """
         self._check_free()
-        if self._taken:
-            return self._decoded(self._taken.popleft())
+        if self._taken is not None:
+            return self._many_decoded([], 1)[0]
         event = self._take_now()
         if event is None or self._into is None:
             return event  # type: ignore[return-value]
@@ -169,10 +170,10 @@ class Subscription(_native.Subscription, Generic[T]):
         """What is there now, at most `n` events, perhaps none. As :meth:`get_nowait`."""
         _check_many(n, 0.0)
         self._check_free()
-        if self._taken:
-            return self._again(n)
+        if self._taken is not None:
+            return self._many_decoded([], n)
         batch = self._take_many_now(n)
-        return batch if self._into is None else self._all_decoded(batch)  # type: ignore[return-value]
+        return batch if self._into is None or not batch else self._many_decoded(batch, n)  # type: ignore[return-value]
 
     # Reading in a thread.
 
@@ -199,8 +200,8 @@ class Subscription(_native.Subscription, Generic[T]):
         if is_running():
             raise WrongLoop("an event loop runs in this thread: use `async for` or `await sub.get()`")
         self._check_free()
-        if self._taken:
-            return self._decoded(self._taken.popleft())
+        if self._taken is not None:
+            return self._many_decoded([], 1)[0]
         while (event := self._take_now()) is None:
             if not self._block(timeout, threading.current_thread() is threading.main_thread()):
                 return None
@@ -245,6 +246,7 @@ class Subscription(_native.Subscription, Generic[T]):
     def close(self) -> None:
         """Ends it. Never waits; whoever reads it, in whatever thread, is told. A second time it does nothing."""
         self._close()
+        self._taken = None
 
     def __enter__(self) -> Subscription[T]:
         return self
@@ -252,7 +254,7 @@ class Subscription(_native.Subscription, Generic[T]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close()
+        self.close()
 
     async def __aenter__(self) -> Subscription[T]:
         return self
@@ -260,7 +262,7 @@ class Subscription(_native.Subscription, Generic[T]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close()
+        self.close()
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Subscription cannot be copied or pickled: subscribe anew")
@@ -299,33 +301,25 @@ class Subscription(_native.Subscription, Generic[T]):
         self._last = event
         return self._into(event)
 
-    def _all_decoded(self, batch: list[Event]) -> list[T]:
-        """What `into` makes of a batch, up to the first event that it refuses; the rest is for the reads to come."""
+    def _many_decoded(self, batch: list[Event], n: int) -> list[T]:
+        """What `into` makes of up to `n` events, as far as the first that it refuses. The rest is for reads to come."""
         assert self._into is not None
+        taken = deque(batch) if self._taken is None else self._taken
+        self._taken = taken
         values: list[T] = []
-        for event in batch:
-            try:
-                values.append(self._into(event))
-            except DecodeError:
-                if not values:
-                    self._last = event
-                    self._taken = deque(batch[1:])
-                    raise
-                self._taken = deque(batch[len(values) :])
-                break
-        self._last = batch[len(values) - 1]
-        return values
-
-    def _again(self, n: int) -> list[T]:
-        """A batch of what is left of one that `into` broke off."""
-        assert self._taken
-        batch = [self._taken.popleft() for _ in range(min(n, len(self._taken)))]
-        rest = self._taken
+        failed: DecodeError | None = None
         try:
-            return self._all_decoded(batch)
-        finally:
-            if rest:
-                self._taken = deque((*self._taken, *rest)) if self._taken is not rest else rest
+            for event in islice(taken, n):
+                values.append(self._into(event))
+        except DecodeError as error:
+            failed = error
+        for _ in range(len(values) or 1):
+            self._last = taken.popleft()
+        if not taken:
+            self._taken = None
+        if failed is not None and not values:
+            raise failed
+        return values
 
 
 def _split(names: tuple[Names, ...]) -> tuple[list[str], list[str]]:

@@ -121,7 +121,7 @@ async def test_where_filters_before_anybody_is_woken(plugin: ChannelsPlugin) -> 
 
 async def test_a_malformed_filter_is_refused_at_the_call(plugin: ChannelsPlugin) -> None:
     with pytest.raises(FilterError):
-        await plugin.subscribe("a", where={"a": 1})
+        await plugin.subscribe("a", where={"a": [{"unknown": 1}]})
     assert not plugin._channels
 
 
@@ -336,12 +336,12 @@ async def test_in_the_background_a_callback_that_raises_is_heard(plugin: Channel
         raise LookupError(event)
 
     subscriber = await plugin.subscribe("a")
+    running = subscriber.run_in_background(fail)
+    await running.__aenter__()
+    plugin.publish("1", "a")
+    plugin.publish("2", "a")
     with pytest.raises(LookupError):
-        async with subscriber.run_in_background(fail):
-            plugin.publish("1", "a")
-            plugin.publish("2", "a")
-            while not subscriber._task.done():  # type: ignore[union-attr]
-                await asyncio.sleep(0)
+        await running.__aexit__(None, None, None)
     assert not subscriber.is_running
 
 

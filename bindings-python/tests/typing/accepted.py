@@ -117,15 +117,20 @@ async def reading(hub: Hub) -> None:
         assert_type(await sub.get(), Order)
         assert_type(await sub.get_many(10, linger=0.05), list[Order])
         assert_type(sub.get_many_nowait(10), list[Order])
+        assert_type(sub.get_nowait(), Order | None)
+        assert_type(sub.last, Event | None)
         assert_type(sub.lag, int)
         assert_type(sub.missed, int)
-        sub.add("a", "b.*")
-        sub.remove(Topic("a"))
+        assert_type(sub.add("a", "b.*"), int)
+        assert_type(sub.remove(Topic("a")), int)
+        assert_type(sub.topics, tuple[str, ...])
+        assert_type(sub.patterns, tuple[str, ...])
         sub.close()
         match sub.closed:
             case "hub_closed" | "slow_consumer" | "unsubscribed" | "forked" | "failed" | None:
                 pass
     with hub.subscribe("t") as events:
+        assert_type(events.get_blocking(timeout=1.5), Event | None)
         for event in events:
             assert_type(event, Event)
             assert_type(event.topic, str)

@@ -18,6 +18,8 @@ from threading import Lock
 from time import monotonic, perf_counter
 from typing import Protocol
 
+from .couriers import Couriers
+
 __all__ = ["Bell", "Sleeper"]
 
 #: Sleepers that go on in one turn of the loop.
@@ -30,7 +32,7 @@ class Sleeper(Protocol):
     """Somebody who waits for messages."""
 
     bell: Bell
-    #: Whether it is in the queue of its bell, or goes on just now. Written under the lock.
+    #: Whether it is in the queue of its bell, or goes on just now. Set under the lock.
     called: bool
 
     def go(self) -> bool:
@@ -40,12 +42,15 @@ class Sleeper(Protocol):
 class Bell:
     """The sleepers of one event loop."""
 
-    __slots__ = ("_lock", "_rung", "loop", "now", "ready", "until")
+    __slots__ = ("_lock", "_rung", "couriers", "loop", "now", "ready", "steps", "until")
 
     def __init__(self, loop: AbstractEventLoop, lock: Lock) -> None:
         self.loop = loop
         #: Who can go on. Added to under the lock.
         self.ready: deque[Sleeper] = deque()
+        #: Whether there are sleepers that make steps of handlers, in the name of the couriers.
+        self.steps = False
+        self.couriers = Couriers(loop)
         #: When the turn began (monotonic), and when it is to end (`perf_counter`, which is the finer clock).
         self.now = self.until = 0.0
         self._lock = lock
@@ -77,6 +82,8 @@ class Bell:
         ready = self.ready
         self.now = monotonic()
         self.until = until = perf_counter() + SLICE
+        if self.steps:
+            self.couriers.enter()
         try:
             for _ in range(TURN):
                 if not ready:
@@ -87,6 +94,7 @@ class Bell:
                 if perf_counter() > until:
                     break
         finally:
+            self.couriers.leave()
             with self._lock:
                 self._rung = bool(ready)
             if ready:

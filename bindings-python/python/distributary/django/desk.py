@@ -129,6 +129,11 @@ class Desk:
         finally:
             self.give_turn_back()
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody waits for the turn."""
+        return bool(self._queue)
+
     def give_turn_back(self) -> None:
         """Gives it to the next, if anybody waits."""
         while self._queue:

@@ -35,7 +35,7 @@ from typing import Protocol
 from .bells import Bell, Sleeper
 from .messages import Message
 
-__all__ = ["Exchange", "LayerStats", "Limits", "Mailbox", "Reader"]
+__all__ = ["Exchange", "LayerStats", "Letter", "Limits", "Mailbox", "Reader"]
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,15 @@ class LayerStats:
     expired: int
 
 
+#: When a message is over, and the message.
+Letter = tuple[float, Message]
+
+
 class Reader(Sleeper, Protocol):
-    """Somebody who reads all messages of a channel."""
+    """Somebody who reads all messages of a channel. While it is not called, the mailbox is empty."""
+
+    #: The message that it is to handle next, before those in the mailbox.
+    letter: Letter | None
 
     def overflow(self) -> None:
         """Its mailbox was full, for the first time. Called in its loop, if it asked for `disconnect`."""
@@ -79,8 +86,7 @@ class Mailbox:
     def __init__(self, name: str, capacity: int) -> None:
         self.name = name
         self.capacity = capacity
-        #: When each is over, and the message.
-        self.letters: deque[tuple[float, Message]] = deque()
+        self.letters: deque[Letter] = deque()
         #: Receivers, longest waiting first.
         self.asleep: deque[Sleeper] = deque()
         #: The one that reads all, if there is one.
@@ -122,11 +128,16 @@ class Exchange:
             if now >= self._due:
                 self._sweep(now)
             box = self._boxes.get(channel) or self._open(channel)
-            letters = box.letters
-            if len(letters) >= box.capacity and not self._make_room(box, now):
+            over = now + self.limits.expiry
+            reader = box.reader
+            if reader is not None and not reader.called:
+                bell: Bell | None = self._hand(reader, (over, message))
+            elif len(box.letters) >= box.capacity and not self._make_room(box, now):
                 return False
-            self._add(box, message, now)
-            bell = self._rouse(box)
+            else:
+                box.letters.append((over, message))
+                self._due = min(self._due, over)
+                bell = self._rouse(box)
         if bell is not None:
             self._ring([bell], now)
         return True
@@ -134,6 +145,7 @@ class Exchange:
     def put_to_group(self, group: str, message: Message, now: float) -> tuple[int, int]:
         """Gives all members of the group a message. Gives how many members there are, and how many had no room."""
         bells: list[Bell] = []
+        last: Bell | None = None
         full = 0
         with self._lock:
             if now >= self._due:
@@ -144,36 +156,33 @@ class Exchange:
             over = now + self.limits.expiry
             letter = (over, message)
             for box in members:
-                letters = box.letters
-                if len(letters) >= box.capacity and not self._make_room(box, now):
+                reader = box.reader
+                if reader is not None and not reader.called:
+                    # `_hand`, written out: this is done for each member.
+                    reader.called = True
+                    reader.letter = letter
+                    bell = reader.bell
+                    bell.ready.append(reader)
+                elif len(box.letters) >= box.capacity and not self._make_room(box, now):
                     full += 1
                     continue
-                letters.append(letter)
-                # `_rouse`, written out: this is done for each member.
-                sleeper: Sleeper | None = box.reader
-                if sleeper is None:
+                else:
+                    box.letters.append(letter)
                     if not box.asleep:
                         continue
                     sleeper = box.asleep.popleft()
-                elif sleeper.called:
-                    continue
-                sleeper.called = True
-                bell = sleeper.bell
-                bell.ready.append(sleeper)
-                if bell not in bells:
-                    bells.append(bell)
-            if over < self._due:
-                self._due = over
+                    sleeper.called = True
+                    bell = sleeper.bell
+                    bell.ready.append(sleeper)
+                if bell is not last:
+                    last = bell
+                    if bell not in bells:
+                        bells.append(bell)
+            self._due = min(self._due, over)
             count = len(members)
         if bells:
             self._ring(bells, now)
         return count, full
-
-    def _add(self, box: Mailbox, message: Message, now: float) -> None:
-        over = now + self.limits.expiry
-        box.letters.append((over, message))
-        if over < self._due:
-            self._due = over
 
     def _throw_away(self, box: Mailbox, now: float) -> None:
         """Throws away what is over."""
@@ -242,36 +251,36 @@ class Exchange:
             box.overflow = overflow
             return box
 
-    def detach(self, box: Mailbox) -> None:
-        """Nobody reads the channel any more: it leaves its groups, and what is in it is lost."""
+    def detach(self, box: Mailbox, reader: Reader) -> None:
+        """It reads the channel no more: the channel leaves its groups, and what is in it is lost."""
         with self._lock:
+            if box.reader is not reader:
+                return
             box.reader = None
             box.letters.clear()
             for group in list(box.groups):
                 self._leave(group, box)
             self._forget_if_unneeded(box)
 
-    def next_of(self, box: Mailbox, now: float) -> Message | None:
-        """The first message of a mailbox, for its reader. After the last one it is called again for the next."""
+    def next_for(self, reader: Reader, box: Mailbox) -> Letter | None:
+        """The first letter of its mailbox. If there is none, the reader is called with the next."""
         with self._lock:
-            letters = box.letters
-            while letters:
-                over, message = letters.popleft()
-                if over > now:
-                    break
-                self._expired += 1
-            else:
-                message = None
-            if not letters and box.reader is not None:
-                box.reader.called = False
-            return message
+            reader.called = bool(box.letters)
+            return box.letters.popleft() if reader.called else None
 
-    def call_again(self, reader: Reader) -> None:
+    def call_again(self, reader: Reader, box: Mailbox) -> None:
         """The reader was called when it could not go on, and now it can."""
         with self._lock:
-            reader.called = True
-            reader.bell.ready.append(reader)
-        reader.bell.ring()
+            reader.called = reader.letter is not None or bool(box.letters)
+            if reader.called:
+                reader.bell.ready.append(reader)
+        if reader.called:
+            reader.bell.ring()
+
+    def count_expired(self) -> None:
+        """A reader found that the letter in its hand was over."""
+        with self._lock:
+            self._expired += 1
 
     # Waking
 
@@ -287,19 +296,21 @@ class Exchange:
 
     @staticmethod
     def _rouse(box: Mailbox) -> Bell | None:
-        """Calls the one whose turn it is. Gives the bell to ring."""
-        reader = box.reader
-        if reader is not None:
-            if reader.called:
-                return None
-            sleeper: Sleeper = reader
-        elif box.asleep:
-            sleeper = box.asleep.popleft()
-        else:
+        """Calls the receiver that has waited longest. Gives the bell to ring."""
+        if not box.asleep:
             return None
+        sleeper = box.asleep.popleft()
         sleeper.called = True
         sleeper.bell.ready.append(sleeper)
         return sleeper.bell
+
+    @staticmethod
+    def _hand(reader: Reader, letter: Letter) -> Bell:
+        """Calls a reader that is not called, with a letter. Gives the bell to ring."""
+        reader.called = True
+        reader.letter = letter
+        reader.bell.ready.append(reader)
+        return reader.bell
 
     def _ring(self, bells: list[Bell], now: float) -> None:
         for bell in bells:

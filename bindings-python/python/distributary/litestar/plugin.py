@@ -93,6 +93,7 @@ class ChannelsPlugin(Base):
             type_encoders=type_encoders,
         )
         self._backend: ChannelsBackend = backend
+        self._subscriber_class: type[Subscriber] = subscriber_class
         backend._streams = False
         self._declared = frozenset(declared)
         self._overflow: str | None = None
@@ -244,7 +245,12 @@ class ChannelsPlugin(Base):
             await self._backend.subscribe(list(self._channels))
 
     async def _on_shutdown(self) -> None:
-        subscribers = {subscriber for group in self._channels.values() for subscriber in group}
+        subscribers = {
+            subscriber
+            for group in self._channels.values()
+            for subscriber in group
+            if isinstance(subscriber, Subscriber)
+        }
         if any(subscriber.is_running for subscriber in subscribers):
             for _ in range(TURNS):
                 await asyncio.sleep(0)
@@ -263,10 +269,9 @@ class ChannelsPlugin(Base):
 async def _serve(subscriber: Subscriber, socket: WebSocket[Any, Any, Any], on_event: EventCallback) -> None:
     """Sends events until the client goes or there are none any more, and then says why."""
     gone = asyncio.ensure_future(_gone(socket))
-    subscriber._start_in_background(on_event)
-    sending = subscriber._task
+    running = subscriber._run(on_event)
     try:
-        await asyncio.wait({gone, sending}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({gone, running}, return_when=asyncio.FIRST_COMPLETED)
         code = GOING_AWAY
         try:
             # What waits is tried: a client that only closed its side still reads.

@@ -119,45 +119,48 @@ class Subscriber(Base):
 
     async def _next(self) -> bytes:
         """The next item, or the end."""
-        items = self._items
-        while not items:
-            cursor = self._cursor
-            if cursor is not None:
-                try:
-                    event = cursor._take()
-                except Closed as end:
-                    if end.reason in ("hub_closed", "unsubscribed"):
-                        raise StopAsyncIteration from None
-                    raise
-                if event is not None:
-                    self.last = event
-                    return event.data
-            if self._left is not None and not self.qsize:
+        items, cursor = self._items, self._cursor
+        if items or cursor is None:
+            return await self._next_put()
+        try:
+            lane = cursor._lane
+            if lane is None or cursor._bed is not None or not lane.is_current():
+                lane = cursor._reader()
+            while (event := cursor._take()) is None:
+                if self._left is not None and not self.qsize:
+                    raise StopAsyncIteration
+                await lane.sleep(cursor)
+                if items:
+                    return await self._next_put()
+        except Closed as end:
+            if end.reason in ("hub_closed", "unsubscribed"):
+                raise StopAsyncIteration from None
+            raise
+        self.last = event
+        return event.data
+
+    async def _next_put(self) -> bytes:
+        """The next item that was put, or the end."""
+        while not self._items:
+            if self._left is not None:
                 raise StopAsyncIteration
-            if cursor is not None:
-                await cursor._reader().sleep(cursor)
-            else:
-                await self._wait()
-        item = items.popleft()
+            if self._waiter is not None:
+                raise Busy("another task reads this subscriber: give each its own")
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        item = self._items.popleft()
         if item is None:
             raise StopAsyncIteration
         return item
 
-    async def _wait(self) -> None:
-        """Sleeps until something is put, where there is no hub to sleep on."""
-        if self._waiter is not None:
-            raise Busy("another task reads this subscriber: give each its own")
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-
     def _wake(self) -> None:
         """Has whoever reads look again."""
-        sleeper = self._waiter if self._cursor is None else self._cursor._sleeper()
-        if sleeper is not None and not sleeper.done():
-            sleeper.set_result(None)
+        bed = self._waiter if self._cursor is None else self._cursor._bed
+        if bed is not None and not bed.done():
+            bed.set_result(None)
 
     def _enter(self, cursor: Subscription[Event], channels: Iterable[str]) -> None:
         """Reads channels of the hub."""
@@ -174,6 +177,12 @@ class Subscriber(Base):
             self._cursor.remove(*map(Topic, left))
         else:
             self._cursor.close()
+
+    def _run(self, on_event: EventCallback) -> asyncio.Task[None]:
+        """Calls back with each event, in a task."""
+        self._start_in_background(on_event)
+        assert self._task is not None
+        return self._task
 
     async def _worker(self, on_event: EventCallback) -> None:
         while True:

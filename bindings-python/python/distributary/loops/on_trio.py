@@ -65,7 +65,7 @@ class TrioLane:
             sub._bed = None
             return Abort.SUCCEEDED
 
-        bed: Coroutine[Any, Any, object] = trio.lowlevel.wait_task_rescheduled(abort)
+        bed: Coroutine[Any, Any, object] = trio.lowlevel.wait_task_rescheduled(abort)  # noqa: ASYNC105
         sub._bed = bed
         return bed
 
