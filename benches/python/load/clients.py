@@ -1,7 +1,8 @@
 """The program of the clients: connections that count the events which arrive, in a process of their own.
 
 An event holds MARK once, and nothing else does that a server sends, which therefore must not ping: so events are
-counted without parsing, however the bytes are cut. Orders come as lines of standard input, answers go as lines to standard output.
+counted without parsing, however the bytes are cut. Orders come as lines of standard input, answers go as lines to
+standard output.
 
 - `expect N`: from now on N events; answered by `expecting`, and by `received` with the time when the last of them came.
 - anything that goes wrong is answered by `failed` and the reason.
