@@ -53,7 +53,7 @@ node:
 python: clients
 	./bindings-python/tests/install.sh
 	cd bindings-python && .venv/bin/ruff check $(PYTHON_CODE) && .venv/bin/ruff format --check $(PYTHON_CODE)
-	cd bindings-python && .venv/bin/mypy && .venv/bin/stubtest distributary
+	cd bindings-python && .venv/bin/mypy && .venv/bin/stubtest --mypy-config-file pyproject.toml distributary._native
 	cd bindings-python && .venv/bin/pytest -q
 	./benches/python/install.sh
 	cd benches/python && .venv/bin/mypy && .venv/bin/pytest -q

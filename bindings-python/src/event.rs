@@ -6,6 +6,7 @@
 
 use distributary as engine;
 use engine::{Number, Value};
+use parking_lot::Mutex;
 use pyo3::{
     IntoPyObjectExt,
     prelude::*,
@@ -19,38 +20,62 @@ use crate::{
 };
 
 /// One published event.
-#[pyclass(frozen, module = "distributary", weakref)]
-pub(crate) struct Event {
+#[pyclass(frozen, weakref, module = "distributary")]
+pub(crate) struct Event(Inner);
+
+enum Inner {
+    Own(Own),
+    /// An event that others read as well, for a reader that missed some before it.
+    After {
+        event: Py<Event>,
+        lost: u64,
+    },
+}
+
+struct Own {
     event: engine::Event,
-    lost: u64,
     topic: PyOnceLock<Py<PyString>>,
     data: PyOnceLock<Py<PyBytes>>,
     json: PyOnceLock<Py<PyAny>>,
+    decoded: Mutex<Vec<Decoded>>,
+}
+
+/// What a decoder made of it.
+struct Decoded {
+    decoder: u64,
+    value: Py<PyAny>,
 }
 
 impl Event {
-    pub(crate) fn new(event: engine::Event, lost: u64) -> Self {
-        Event {
+    pub(crate) fn new(event: engine::Event) -> Self {
+        Event(Inner::Own(Own {
             event,
-            lost,
             topic: PyOnceLock::new(),
             data: PyOnceLock::new(),
             json: PyOnceLock::new(),
+            decoded: Mutex::default(),
+        }))
+    }
+
+    /// The same event for a reader that missed some before it. All it has, it shares.
+    pub(crate) fn after(event: Py<Event>, lost: u64) -> Self {
+        Event(Inner::After { event, lost })
+    }
+
+    fn own(&self) -> &Own {
+        match &self.0 {
+            Inner::Own(own) => own,
+            Inner::After { event, .. } => event.get().own(),
         }
     }
 
     pub(crate) fn event(&self) -> &engine::Event {
-        &self.event
+        &self.own().event
     }
 
-    /// The same event for a reader that missed some before it.
-    pub(crate) fn after(&self, py: Python<'_>, lost: u64) -> Event {
-        let event = Event::new(self.event.clone(), lost);
-        // What there is already is shared; what is made later is made again.
-        if let Some(data) = self.data.get(py) {
-            let _ = event.data.set(py, data.clone_ref(py));
-        }
-        event
+    /// Whether it is the object of this event.
+    pub(crate) fn is(&self, event: &engine::Event) -> bool {
+        self.event().is_same(event)
     }
 }
 
@@ -58,9 +83,10 @@ impl Event {
 impl Event {
     #[getter]
     fn topic<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
-        self.topic
+        let own = self.own();
+        own.topic
             .get_or_init(py, || {
-                PyString::new(py, self.event.topic().as_str()).unbind()
+                PyString::new(py, own.event.topic().as_str()).unbind()
             })
             .bind(py)
             .clone()
@@ -68,15 +94,16 @@ impl Event {
 
     #[getter]
     fn data<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        self.data
-            .get_or_init(py, || payload::object(py, self.event.payload()).unbind())
+        let own = self.own();
+        own.data
+            .get_or_init(py, || payload::object(py, own.event.payload()).unbind())
             .bind(py)
             .clone()
     }
 
     #[getter]
     fn text(&self, py: Python<'_>) -> PyResult<Py<PyString>> {
-        match std::str::from_utf8(self.event.payload()) {
+        match std::str::from_utf8(self.event().payload()) {
             Ok(text) => Ok(PyString::new(py, text).unbind()),
             Err(cause) => Err(error(
                 Kind::Payload,
@@ -86,7 +113,8 @@ impl Event {
     }
 
     fn json<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        if let Some(value) = self.json.get(py) {
+        let own = self.own();
+        if let Some(value) = own.json.get(py) {
             return Ok(value.bind(py).clone());
         }
         static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -101,22 +129,40 @@ impl Event {
                 format_args!("the payload is not JSON: {cause}"),
             )
         })?;
-        Ok(self
-            .json
-            .get_or_init(py, || value.unbind())
-            .bind(py)
-            .clone())
+        let value = own.json.get_or_init(py, || value.unbind());
+        Ok(value.bind(py).clone())
+    }
+
+    /// What this decoder made of it for another reader, or `missing`.
+    fn _decoded(&self, py: Python<'_>, decoder: u64, missing: Py<PyAny>) -> Py<PyAny> {
+        let decoded = self.own().decoded.lock();
+        let found = decoded.iter().find(|it| it.decoder == decoder);
+        found.map_or(missing, |it| it.value.clone_ref(py))
+    }
+
+    /// Keeps what a decoder made of it, for other readers. What they get: the first.
+    fn _keep(&self, py: Python<'_>, decoder: u64, value: Py<PyAny>) -> Py<PyAny> {
+        let mut decoded = self.own().decoded.lock();
+        if let Some(first) = decoded.iter().find(|it| it.decoder == decoder) {
+            return first.value.clone_ref(py);
+        }
+        let kept = value.clone_ref(py);
+        decoded.push(Decoded {
+            decoder,
+            value: kept,
+        });
+        value
     }
 
     #[getter]
     fn key(&self) -> Option<&str> {
-        self.event.key()
+        self.event().key()
     }
 
     #[getter]
     fn attributes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let attributes = PyDict::new(py);
-        for (name, value) in self.event.attributes().iter() {
+        for (name, value) in self.event().attributes().iter() {
             let value = scalar(py, value)?;
             match attributes.get_item(name)? {
                 None => attributes.set_item(name, value)?,
@@ -134,13 +180,13 @@ impl Event {
 
     #[getter]
     fn position(&self) -> String {
-        self.event.position().to_string()
+        self.event().position().to_string()
     }
 
     #[getter]
     fn published_at(&self) -> f64 {
         let since = self
-            .event
+            .event()
             .published_at()
             .duration_since(std::time::UNIX_EPOCH);
         since.map_or(0.0, |since| since.as_secs_f64())
@@ -148,19 +194,22 @@ impl Event {
 
     #[getter]
     fn lost(&self) -> u64 {
-        self.lost
+        match self.0 {
+            Inner::Own(_) => 0,
+            Inner::After { lost, .. } => lost,
+        }
     }
 
     fn __len__(&self) -> usize {
-        self.event.payload().len()
+        self.event().payload().len()
     }
 
     fn __repr__(&self) -> String {
         format!(
             "<Event {:?} at {}, {} bytes>",
-            self.event.topic().as_str(),
-            self.event.position(),
-            self.event.payload().len()
+            self.event().topic().as_str(),
+            self.event().position(),
+            self.event().payload().len()
         )
     }
 }

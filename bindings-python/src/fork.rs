@@ -20,6 +20,11 @@ pub(crate) fn forked() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
 }
 
+/// Counts the forks between the first process and this one.
+pub(crate) fn generation() -> u32 {
+    GENERATION.load(Ordering::Relaxed)
+}
+
 /// What belongs to the process that made it. Dropped in a child, it is forgotten instead.
 pub(crate) struct Native<T> {
     value: Option<T>,
@@ -28,15 +33,14 @@ pub(crate) struct Native<T> {
 
 impl<T> Native<T> {
     pub(crate) fn new(value: T) -> Self {
-        let generation = GENERATION.load(Ordering::Relaxed);
         Native {
             value: Some(value),
-            generation,
+            generation: generation(),
         }
     }
 
     fn is_ours(&self) -> bool {
-        self.generation == GENERATION.load(Ordering::Relaxed)
+        self.generation == generation()
     }
 
     /// The value, unless it is the parent's or has been taken.

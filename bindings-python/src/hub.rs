@@ -11,9 +11,10 @@ use pyo3::{
 use crate::{
     errors::{Kind, closed, count_error, error, publish_error},
     fork::Native,
-    lane::quietly,
     options::HubSettings,
-    payload, stats,
+    payload,
+    ready::{Promise, quietly},
+    stats,
     values::{Refused, is_several, scalar, text, wrong_type},
 };
 
@@ -21,7 +22,7 @@ use crate::{
 #[pyclass(frozen, module = "distributary")]
 pub(crate) struct Delivery {
     delivery: engine::Delivery,
-    rung: u32,
+    promise: Option<Promise>,
 }
 
 #[pymethods]
@@ -49,7 +50,7 @@ impl Delivery {
     /// The lane of this thread that has to be told, or 0.
     #[getter]
     fn _rung(&self) -> u32 {
-        self.rung
+        self.promise.as_ref().map_or(0, Promise::lane)
     }
 
     fn __repr__(&self) -> String {
@@ -97,9 +98,9 @@ impl Hub {
             publication = publication.attributes(read_attributes(given)?);
         }
         let hub = self.hub()?;
-        let (published, rung) = quietly(|| hub.publish_event(publication));
+        let (published, promise) = quietly(|| hub.publish_event(publication));
         let delivery = published.map_err(publish_error)?;
-        Ok(Delivery { delivery, rung })
+        Ok(Delivery { delivery, promise })
     }
 
     /// Where a topic stands.

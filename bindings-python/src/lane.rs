@@ -1,145 +1,42 @@
 //! The sleepers of one event loop.
 //!
 //! A reader that finds nothing leaves what it sleeps on (a future, a task: Python's own
-//! affair) in its place here. Whoever publishes pushes the place on a queue and rings, once
-//! for however many; the loop comes, takes as many sleepers off the queue as fit in its slice,
-//! and wakes them. Those whose events did not come are never touched.
+//! affair) in its seat here. Whoever publishes says who can go on, and rings once for however
+//! many; the loop comes, takes as many sleepers as it has time for, and wakes them. Those
+//! whose events did not come are never touched.
 //!
-//! It rings by one byte into a pair of sockets, which a loop watches; or, when the publisher
-//! is the loop's own thread, by saying so to [`quietly`], for a loop can tell itself cheaper.
+//! | module | what |
+//! |---|---|
+//! | [`ready`](crate::ready) | who can go on, and the bell |
+//! | [`slice`](crate::slice) | how long, and how many |
+//! | [`cache`](crate::cache) | events, made once for all readers of the loop |
 //!
 //! # Invariants
-//! - *rung* is cleared before the queue is looked at, so a push after the look rings again.
-//! - A place is in the queue at most once; what is pushed for a place that has another owner
-//!   by then wakes that one for nothing, and it sleeps on.
+//! - No Python code runs under the lock of the seats, and nothing of Python's is let go of
+//!   there, for that may run anything.
+//! - What is on the queue for a seat that has another owner by then wakes that one for
+//!   nothing, and it sleeps on.
 //! - A reader just woken always gets its event; the others stop once the slice is over, so a
 //!   loop whose readers always find something gets its turn nevertheless.
 
 use std::{
-    cell::Cell,
-    io::{Read, Write},
-    os::{fd::AsRawFd, unix::net::UnixStream},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
-    task::Wake,
-    thread::{self, ThreadId},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use crossbeam::queue::SegQueue;
+use distributary as engine;
 use parking_lot::Mutex;
 use pyo3::{PyTraverseError, PyVisit, prelude::*, types::PyList};
 
-use crate::event::Event;
-
-/// Reads between two looks at the clock.
-const STRIDE: u32 = 32;
-
-/// Events whose Python object is kept for the next reader; a power of two.
-const KEPT: usize = 1024;
-
-/// What publishers on all threads see of a lane.
-pub(crate) struct Ready {
-    queue: SegQueue<u32>,
-    /// Somebody has rung, or the loop comes by itself.
-    rung: AtomicBool,
-    ring: UnixStream,
-    listen: UnixStream,
-    /// The loop's.
-    thread: ThreadId,
-    id: u32,
-    /// Reads since the loop's turn began.
-    reads: AtomicU32,
-    /// When it began, in nanoseconds after `born`.
-    began: AtomicU64,
-    over: AtomicBool,
-    born: Instant,
-    slice: Duration,
-}
-
-thread_local! {
-    /// The lane of this thread that would have been rung while it publishes: none yet is 0.
-    static QUIET: Cell<Option<u32>> = const { Cell::new(None) };
-}
-
-/// Does something that may ring; the lane of this thread that it rang, or 0.
-pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> (T, u32) {
-    QUIET.set(Some(0));
-    let done = work();
-    (done, QUIET.take().unwrap_or(0))
-}
-
-impl Ready {
-    fn ring(&self) {
-        if self.rung.swap(true, Ordering::SeqCst) {
-            return;
-        }
-        if QUIET.get() == Some(0) && thread::current().id() == self.thread {
-            QUIET.set(Some(self.id));
-            return;
-        }
-        // Full means that it is readable already.
-        let _ = (&self.ring).write(&[1]);
-    }
-
-    /// Whether the slice that the loop gives to its readers is used up.
-    pub(crate) fn is_over(&self) -> bool {
-        let reads = self.reads.fetch_add(1, Ordering::Relaxed);
-        if self.over.load(Ordering::Relaxed) {
-            return true;
-        }
-        if reads % STRIDE != STRIDE - 1 {
-            return false;
-        }
-        let began = Duration::from_nanos(self.began.load(Ordering::Relaxed));
-        let over = self.born.elapsed().saturating_sub(began) > self.slice;
-        self.over.store(over, Ordering::Relaxed);
-        over
-    }
-
-    fn begin(&self) {
-        let now = self.born.elapsed().as_nanos() as u64;
-        self.began.store(now, Ordering::Relaxed);
-        self.reads.store(0, Ordering::Relaxed);
-        self.over.store(false, Ordering::Relaxed);
-    }
-}
-
-/// One reader's way to be woken.
-pub(crate) struct Place {
-    ready: Arc<Ready>,
-    slot: u32,
-    queued: AtomicBool,
-}
-
-impl Place {
-    pub(crate) fn slot(&self) -> u32 {
-        self.slot
-    }
-
-    /// Puts the reader on the queue. False when it is there already.
-    pub(crate) fn enqueue(&self) -> bool {
-        let first = !self.queued.swap(true, Ordering::SeqCst);
-        if first {
-            self.ready.queue.push(self.slot);
-        }
-        first
-    }
-}
-
-impl Wake for Place {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        if self.enqueue() {
-            self.ready.ring();
-        }
-    }
-}
+use crate::{
+    cache::Cache,
+    event::Event,
+    ready::{Place, Ready},
+    slice::Slice,
+};
 
 /// A reader's seat, and what it sleeps on there.
 struct Seat {
@@ -153,15 +50,19 @@ struct Seat {
 struct Seats {
     list: Vec<Option<Seat>>,
     free: Vec<u32>,
-    /// Python objects of events, by offset.
-    events: Vec<Option<Py<Event>>>,
+    /// Taken off the queue by a turn that was broken off.
+    again: Vec<Py<PyAny>>,
 }
 
 /// One event loop's share of a hub.
-#[pyclass(frozen, module = "distributary")]
+#[pyclass(frozen, module = "distributary._native")]
 pub(crate) struct Lane {
     ready: Arc<Ready>,
+    slice: Slice,
     seats: Mutex<Seats>,
+    cache: Mutex<Cache>,
+    /// The last turn left somebody to the next one.
+    full: AtomicBool,
 }
 
 #[pymethods]
@@ -169,72 +70,83 @@ impl Lane {
     /// A lane of the calling thread's loop. `id` is not 0; `slice` is in seconds.
     #[new]
     fn new(id: u32, slice: f64) -> PyResult<Self> {
-        let (ring, listen) = UnixStream::pair()?;
-        ring.set_nonblocking(true)?;
-        listen.set_nonblocking(true)?;
-        let ready = Ready {
-            queue: SegQueue::new(),
-            rung: AtomicBool::new(false),
-            ring,
-            listen,
-            thread: thread::current().id(),
-            id,
-            reads: AtomicU32::new(0),
-            began: AtomicU64::new(0),
-            over: AtomicBool::new(false),
-            born: Instant::now(),
-            slice: Duration::try_from_secs_f64(slice).unwrap_or(Duration::MAX),
-        };
+        let slice = Duration::try_from_secs_f64(slice).unwrap_or(Duration::MAX);
         Ok(Lane {
-            ready: Arc::new(ready),
+            ready: Arc::new(Ready::new(id)?),
+            slice: Slice::new(slice),
             seats: Mutex::default(),
+            cache: Mutex::default(),
+            full: AtomicBool::new(false),
         })
     }
 
-    /// What becomes readable when there is somebody to wake.
-    fn fileno(&self) -> i32 {
-        self.ready.listen.as_raw_fd()
+    /// What becomes readable when there is somebody to wake; None once it is silent.
+    fn descriptor(&self) -> Option<i64> {
+        self.ready.descriptor()
     }
 
-    /// Begins a turn of the loop: at most so many sleepers that can go on, and whether there
-    /// are more. If there are, the owner comes back by itself and is not rung.
-    fn turn<'py>(&self, py: Python<'py>, most: usize) -> PyResult<(Bound<'py, PyList>, bool)> {
-        let mut bytes = [0; 64];
-        let _ = (&self.ready.listen).read(&mut bytes);
-        let sleepers = PyList::empty(py);
-        let mut taken = Vec::new();
-        let more = {
-            let mut seats = self.seats.lock();
-            while taken.len() < most
-                && let Some(slot) = self.ready.queue.pop()
-            {
-                if let Some(Some(seat)) = seats.list.get_mut(slot as usize) {
-                    seat.place.queued.store(false, Ordering::SeqCst);
-                    if let Some(sleeper) = seat.sleeper.take() {
-                        seat.woken = true;
-                        taken.push(sleeper);
-                    }
-                }
-            }
-            let mut more = !self.ready.queue.is_empty();
-            if !more {
-                self.ready.rung.store(false, Ordering::SeqCst);
-                more =
-                    !self.ready.queue.is_empty() && !self.ready.rung.swap(true, Ordering::SeqCst);
-            }
-            more
-        };
+    /// The loop has been told to come. From its own thread.
+    fn is_coming(&self) {
+        self.ready.is_coming();
+    }
+
+    /// Makes the descriptor readable.
+    fn ring(&self) {
+        self.ready.sound();
+    }
+
+    /// Makes it unreadable again, for a thread that listens for the loop.
+    fn hear(&self) {
+        self.ready.hear();
+    }
+
+    /// Begins a turn of the loop: adds sleepers that can go on to the list, and says whether
+    /// there are more. If there are, the owner comes back by itself and is not rung.
+    fn turn(&self, sleepers: &Bound<'_, PyList>) -> PyResult<bool> {
+        self.ready.has_come();
+        let most = self.slice.begin(self.full.load(Ordering::Relaxed));
+        let taken = self.take(most);
+        let more = self.ready.is_unfinished();
+        self.full.store(more, Ordering::Relaxed);
         for sleeper in taken {
             sleepers.append(sleeper)?;
         }
-        self.ready.begin();
-        Ok((sleepers, more))
+        Ok(more)
     }
 
-    /// Lets go of the events that are kept for the next reader.
-    fn forget(&self) {
-        let events = std::mem::take(&mut self.seats.lock().events);
-        drop(events);
+    /// A turn was broken off: these are to be woken by the next one, which is called for. Those
+    /// that were woken already may be among them.
+    fn again(&self, sleepers: Vec<Py<PyAny>>) {
+        self.seats.lock().again.extend(sleepers);
+        self.ready.sound();
+    }
+
+    /// Lets go of events that nobody asked for since the last sweep. False when none is left.
+    fn sweep(&self) -> bool {
+        let mut gone = Vec::new();
+        let stays = self.cache.lock().sweep(&mut gone);
+        drop(gone);
+        stays
+    }
+
+    /// Whether nobody sleeps here, nor can go on.
+    fn is_idle(&self) -> bool {
+        let seats = self.seats.lock();
+        self.ready.is_empty()
+            && seats.again.is_empty()
+            && seats.list.iter().flatten().all(|it| it.sleeper.is_none())
+    }
+
+    /// Whether it is of the process that this one was forked from.
+    fn is_foreign(&self) -> bool {
+        self.ready.is_foreign()
+    }
+
+    /// Gives the descriptors back, and lets go of the events.
+    fn silence(&self) {
+        self.ready.silence();
+        let cache = std::mem::take(&mut *self.cache.lock());
+        drop(cache);
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -247,25 +159,44 @@ impl Lane {
                 visit.call(sleeper)?;
             }
         }
+        for sleeper in &seats.again {
+            visit.call(sleeper)?;
+        }
         Ok(())
     }
 
     fn __clear__(&self) {
-        let mut sleepers = Vec::new();
-        if let Some(mut seats) = self.seats.try_lock() {
-            sleepers.extend(
-                seats
-                    .list
-                    .iter_mut()
-                    .flatten()
-                    .filter_map(|it| it.sleeper.take()),
-            );
-        }
+        let Some(mut seats) = self.seats.try_lock() else {
+            return;
+        };
+        let mut sleepers = std::mem::take(&mut seats.again);
+        let seated = seats.list.iter_mut().flatten();
+        sleepers.extend(seated.filter_map(|it| it.sleeper.take()));
+        drop(seats);
         drop(sleepers);
     }
 }
 
 impl Lane {
+    /// Up to `most` of those who can go on.
+    fn take(&self, most: usize) -> Vec<Py<PyAny>> {
+        let mut seats = self.seats.lock();
+        let mut taken = std::mem::take(&mut seats.again);
+        while taken.len() < most
+            && let Some(slot) = self.ready.next()
+        {
+            let Some(Some(seat)) = seats.list.get_mut(slot as usize) else {
+                continue;
+            };
+            seat.place.dequeued();
+            if let Some(sleeper) = seat.sleeper.take() {
+                seat.woken = true;
+                taken.push(sleeper);
+            }
+        }
+        taken
+    }
+
     /// A seat for a reader.
     pub(crate) fn seat(&self) -> Arc<Place> {
         let mut seats = self.seats.lock();
@@ -273,11 +204,7 @@ impl Lane {
             seats.list.push(None);
             seats.list.len() as u32 - 1
         });
-        let place = Arc::new(Place {
-            ready: Arc::clone(&self.ready),
-            slot,
-            queued: AtomicBool::new(false),
-        });
+        let place = Arc::new(Place::new(&self.ready, slot));
         seats.list[slot as usize] = Some(Seat {
             place: Arc::clone(&place),
             sleeper: None,
@@ -289,64 +216,99 @@ impl Lane {
     /// Gives a seat back. What slept there, to be dropped by the caller.
     pub(crate) fn leave(&self, slot: u32) -> Option<Py<PyAny>> {
         let mut seats = self.seats.lock();
-        let seat = seats.list[slot as usize].take()?;
+        let seat = seats.list.get_mut(slot as usize)?.take()?;
         seats.free.push(slot);
+        if seats.free.len() == seats.list.len() {
+            // Everybody has left: a storm of readers leaves nothing behind.
+            (seats.list, seats.free) = (Vec::new(), Vec::new());
+        }
         seat.sleeper
-    }
-
-    /// What sleeps there now.
-    pub(crate) fn sleeper(&self, py: Python<'_>, slot: u32) -> Option<Py<PyAny>> {
-        let seats = self.seats.lock();
-        let seat = seats.list[slot as usize].as_ref()?;
-        seat.sleeper.as_ref().map(|it| it.clone_ref(py))
     }
 
     /// Lays a reader to sleep. What slept there before.
     pub(crate) fn sleep(&self, slot: u32, sleeper: Py<PyAny>) -> Option<Py<PyAny>> {
         let mut seats = self.seats.lock();
-        let seat = seats.list[slot as usize].as_mut()?;
+        let seat = seats.list.get_mut(slot as usize)?.as_mut()?;
         seat.woken = false;
         seat.sleeper.replace(sleeper)
+    }
+
+    /// What sleeps there.
+    pub(crate) fn sleeper(&self, py: Python<'_>, slot: u32) -> Option<Py<PyAny>> {
+        let seats = self.seats.lock();
+        let seat = seats.list.get(slot as usize)?.as_ref()?;
+        seat.sleeper.as_ref().map(|it| it.clone_ref(py))
     }
 
     /// Nobody sleeps there after all.
     pub(crate) fn rouse(&self, slot: u32) -> Option<Py<PyAny>> {
         let mut seats = self.seats.lock();
-        seats.list[slot as usize].as_mut()?.sleeper.take()
+        seats.list.get_mut(slot as usize)?.as_mut()?.sleeper.take()
     }
 
     /// Whether a reader may read on: it was just woken, or the slice is not over.
     pub(crate) fn may_read(&self, slot: u32) -> bool {
-        if !self.ready.is_over() {
+        if !self.slice.is_over() {
             return true;
         }
         let mut seats = self.seats.lock();
-        match &mut seats.list[slot as usize] {
-            Some(seat) => std::mem::take(&mut seat.woken),
-            None => true,
+        match seats.list.get_mut(slot as usize) {
+            Some(Some(seat)) => std::mem::take(&mut seat.woken),
+            _ => true,
         }
     }
 
     /// The Python object of an event: the one that the reader before got, if it is still here.
-    pub(crate) fn object(&self, py: Python<'_>, event: distributary::Event) -> PyResult<Py<Event>> {
-        let index = event.position().offset as usize % KEPT;
-        {
-            let seats = self.seats.lock();
-            if let Some(Some(kept)) = seats.events.get(index)
-                && kept.get().event().is_same(&event)
-            {
-                return Ok(kept.clone_ref(py));
-            }
+    pub(crate) fn object(&self, py: Python<'_>, event: engine::Event) -> PyResult<Py<Event>> {
+        if let Some(kept) = self.cache.lock().get(py, &event) {
+            return Ok(kept);
         }
-        let made = Py::new(py, Event::new(event, 0))?;
-        let before = {
-            let mut seats = self.seats.lock();
-            if seats.events.len() <= index {
-                seats.events.resize_with(KEPT, || None);
-            }
-            seats.events[index].replace(made.clone_ref(py))
-        };
+        let made = Py::new(py, Event::new(event))?;
+        let before = self.cache.lock().put(made.clone_ref(py));
         drop(before);
         Ok(made)
+    }
+
+    /// The same for several, in their order.
+    pub(crate) fn objects(&self, py: Python<'_>, events: &[engine::Event]) -> PyResult<Objects> {
+        let mut objects: Vec<Option<Py<Event>>> = Vec::with_capacity(events.len());
+        let mut missing = 0;
+        {
+            let mut cache = self.cache.lock();
+            for event in events {
+                let kept = cache.get(py, event);
+                missing += usize::from(kept.is_none());
+                objects.push(kept);
+            }
+        }
+        if missing > 0 {
+            let mut made = Vec::with_capacity(missing);
+            for (object, event) in objects.iter_mut().zip(events) {
+                if object.is_none() {
+                    let new = Py::new(py, Event::new(event.clone()))?;
+                    made.push(new.clone_ref(py));
+                    *object = Some(new);
+                }
+            }
+            let mut before = Vec::with_capacity(missing);
+            {
+                let mut cache = self.cache.lock();
+                for event in made {
+                    before.push(cache.put(event));
+                }
+            }
+            drop(before);
+        }
+        Ok(objects.into_iter().flatten().collect())
+    }
+}
+
+/// Objects of events, in order.
+pub(crate) type Objects = Vec<Py<Event>>;
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        // Places keep the rest of it for as long as somebody may push.
+        self.ready.silence();
     }
 }

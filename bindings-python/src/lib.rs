@@ -8,7 +8,9 @@
 //! |---|---|
 //! | [`hub`] | the engine behind a Python object: publish, subscribe, look |
 //! | [`subscription`] | a cursor that pulls, and where it waits |
-//! | [`lane`] | the sleepers of one event loop, and the descriptor that wakes it |
+//! | [`lane`] | the sleepers of one event loop |
+//! | [`ready`], [`doorbell`] | what publishers see of a lane: who can go on, and what wakes the loop |
+//! | [`slice`], [`cache`] | how long a loop's readers may keep it, and the events they share |
 //! | [`event`], [`payload`] | what readers see, made once for all of them |
 //! | [`filters`], [`options`], [`values`], [`errors`], [`stats`] | what comes in, and what goes out |
 //! | [`gateway`] | the sockets, and what Python is asked about them |
@@ -22,6 +24,8 @@
 
 use pyo3::prelude::*;
 
+mod cache;
+mod doorbell;
 mod errors;
 mod event;
 mod filters;
@@ -31,7 +35,9 @@ mod hub;
 mod lane;
 mod options;
 mod payload;
+mod ready;
 mod recent;
+mod slice;
 mod stats;
 mod subscription;
 mod values;

@@ -1,8 +1,14 @@
 //! A subscription as Python holds it: a cursor that pulls.
 //!
-//! Python's half waits; here is what it asks: take an event if there is one, sleep in a seat
-//! of the loop's lane, or block a thread. Nothing is taken before whoever asked for it has its
+//! Python's half waits; here is what it asks: take events if there are any, sleep in a seat of
+//! the loop's lane, or block a thread. Nothing is taken before whoever asked for it has its
 //! turn, so a reader that is cancelled loses nothing.
+//!
+//! # Invariants
+//! - The lock is never held while Python code runs, nor while the interpreter is let go of.
+//! - Who sleeps is laid in its seat before the engine is asked to wake it, so a wake-up finds
+//!   somebody.
+//! - Whatever may end or move the cursor (a close, a change of topics) wakes who waits.
 
 use std::{
     sync::Arc,
@@ -12,8 +18,8 @@ use std::{
 };
 
 use distributary as engine;
-use engine::{Hub, Selector, SubscribeError, TryRecvError};
-use parking_lot::Mutex;
+use engine::{Batch, Pattern, Selector, SubscribeError, Topic, TryRecvError};
+use parking_lot::{Mutex, MutexGuard};
 use pyo3::{PyTraverseError, PyVisit, prelude::*, types::PyList};
 
 use crate::{
@@ -21,23 +27,24 @@ use crate::{
     event::Event,
     filters::Filter,
     fork::Native,
-    hub::Hub as NativeHub,
-    lane::{Lane, Place},
+    hub::Hub,
+    lane::Lane,
     options::{BudgetParts, subscribe_options},
+    ready::Place,
 };
 
-/// How long a blocked thread goes without a look at signals.
-const SIGNALS: Duration = Duration::from_millis(100);
+/// How long the thread that gets the signals is blocked without a look at them.
+const SIGNALS: Duration = Duration::from_millis(50);
 
 /// A cursor on the events of one selector.
-#[pyclass(subclass, frozen, weakref, module = "distributary")]
+#[pyclass(subclass, frozen, weakref, module = "distributary._native")]
 pub(crate) struct Subscription {
     state: Mutex<State>,
 }
 
 struct State {
     /// None once it is over.
-    cursor: Native<Open>,
+    cursor: Native<engine::Subscription>,
     seat: Option<Seat>,
     /// Missed, and not yet told.
     lost: u64,
@@ -51,22 +58,15 @@ struct State {
     blocked: Option<Thread>,
 }
 
-/// What there is while it is open.
-struct Open {
-    sub: engine::Subscription,
-    /// A hub that nobody holds any more goes on for its readers.
-    _hub: Hub,
-}
-
 struct Seat {
     lane: Py<Lane>,
     place: Arc<Place>,
-    waker: Waker,
 }
 
 /// What a read gave.
-enum Read {
-    Event(engine::Event, u64),
+enum Read<T> {
+    /// Events, and how many were missed before them.
+    Got(T, u64),
     Nothing,
     Over(&'static str),
 }
@@ -80,16 +80,25 @@ impl State {
         self.ended
     }
 
-    fn read(&mut self) -> Read {
+    /// The cursor, or why there is none.
+    fn open(&mut self) -> Result<&mut engine::Subscription, &'static str> {
+        match self.over() {
+            Some(reason) => Err(reason),
+            None => self.cursor.get_mut().ok_or("unsubscribed"),
+        }
+    }
+
+    fn read<T>(
+        &mut self,
+        mut read: impl FnMut(&mut engine::Subscription) -> Result<T, TryRecvError>,
+    ) -> Read<T> {
         loop {
-            if let Some(reason) = self.over() {
-                return Read::Over(reason);
-            }
-            let Some(open) = self.cursor.get_mut() else {
-                return Read::Over("unsubscribed");
+            let open = match self.open() {
+                Ok(open) => open,
+                Err(reason) => return Read::Over(reason),
             };
-            match open.sub.try_recv() {
-                Ok(event) => return Read::Event(event, std::mem::take(&mut self.lost)),
+            match read(open) {
+                Ok(got) => return Read::Got(got, std::mem::take(&mut self.lost)),
                 Err(TryRecvError::Empty) => return Read::Nothing,
                 Err(TryRecvError::Lagged { missed }) => {
                     self.lost += missed;
@@ -99,29 +108,72 @@ impl State {
             }
         }
     }
-}
 
-impl Subscription {
-    fn event(&self, py: Python<'_>, read: Read) -> PyResult<Option<Py<Event>>> {
-        let (event, lost) = match read {
-            Read::Event(event, lost) => (event, lost),
-            Read::Nothing => return Ok(None),
-            Read::Over(reason) => return Err(closed(reason)),
+    /// Whether a reader of the loop may read on. If not, it is to sleep: for a moment, when
+    /// there is something.
+    fn may_read(&mut self) -> bool {
+        if let Some(seat) = &self.seat
+            && !seat.lane.get().may_read(seat.place.slot())
+        {
+            let finds = |cursor: &engine::Subscription| cursor.lag() > 0;
+            self.yields = self.cursor.get().is_none_or(finds);
+            return false;
+        }
+        true
+    }
+
+    /// Lays a reader to sleep; None when it cannot be. And what is to be dropped.
+    fn sleep(&mut self, sleeper: Py<PyAny>, count: usize) -> (Option<u8>, [Option<Py<PyAny>>; 2]) {
+        let moment = std::mem::take(&mut self.yields);
+        let over = self.over().is_some();
+        let Some(seat) = self.seat.as_ref().filter(|_| self.blocked.is_none()) else {
+            return (None, [Some(sleeper), None]);
         };
-        let lane = self.lane(py);
-        let event = match lane {
-            Some(lane) => lane.get().object(py, event)?,
-            None => Py::new(py, Event::new(event, 0))?,
-        };
-        match lost {
-            0 => Ok(Some(event)),
-            lost => Py::new(py, event.get().after(py, lost)).map(Some),
+        let (lane, slot) = (seat.lane.get(), seat.place.slot());
+        let before = lane.sleep(slot, sleeper);
+        if moment {
+            seat.place.enqueue();
+            return (Some(2), [before, None]);
+        }
+        let sleeps = !over
+            && self.cursor.get_mut().is_some_and(|cursor| {
+                let waker = Waker::from(Arc::clone(&seat.place));
+                let mut cx = Context::from_waker(&waker);
+                cursor.poll_ready_many(&mut cx, count) == Poll::Pending
+            });
+        match sleeps {
+            true => (Some(1), [before, None]),
+            false => (Some(0), [before, lane.rouse(slot)]),
         }
     }
 
     fn lane(&self, py: Python<'_>) -> Option<Py<Lane>> {
-        let state = self.state.lock();
-        state.seat.as_ref().map(|seat| seat.lane.clone_ref(py))
+        self.seat.as_ref().map(|seat| seat.lane.clone_ref(py))
+    }
+
+    /// What wakes whoever waits, to be called without the lock.
+    fn waiting(&mut self) -> Waiting {
+        Waiting {
+            place: self.seat.as_ref().map(|seat| Arc::clone(&seat.place)),
+            thread: self.blocked.clone(),
+        }
+    }
+}
+
+/// Whoever waits for a subscription, in whatever way.
+struct Waiting {
+    place: Option<Arc<Place>>,
+    thread: Option<Thread>,
+}
+
+impl Waiting {
+    fn wake(self) {
+        if let Some(place) = self.place {
+            place.wake();
+        }
+        if let Some(thread) = self.thread {
+            thread.unpark();
+        }
     }
 }
 
@@ -130,7 +182,7 @@ impl Subscription {
     /// Subscribes; in force when this returns.
     #[new]
     fn new(
-        hub: &NativeHub,
+        hub: &Hub,
         topics: Vec<String>,
         patterns: Vec<String>,
         filter: Option<&Filter>,
@@ -143,16 +195,12 @@ impl Subscription {
             selector = selector.filter(filter.filter().clone());
         }
         let options = subscribe_options(overflow, budget, from)?;
-        let hub = hub.hub()?;
-        let sub = hub
+        let cursor = hub
+            .hub()?
             .subscribe_with(selector, options)
             .map_err(subscribe_error)?;
-        let open = Open {
-            sub,
-            _hub: hub.clone(),
-        };
         let state = State {
-            cursor: Native::new(open),
+            cursor: Native::new(cursor),
             seat: None,
             lost: 0,
             missed: 0,
@@ -166,83 +214,61 @@ impl Subscription {
     }
 
     /// Takes a seat in the lane of the loop that reads.
-    fn _sit(&self, py: Python<'_>, lane: Py<Lane>) {
+    fn _sit(&self, lane: Py<Lane>) {
         let place = lane.get().seat();
-        let waker = Waker::from(Arc::clone(&place));
-        let seat = Seat { lane, place, waker };
-        let before = self.state.lock().seat.replace(seat);
-        if let Some(before) = before {
-            drop(before.lane.get().leave(before.place.slot()));
-            drop(before.lane.into_bound(py));
-        }
+        let before = self.state.lock().seat.replace(Seat { lane, place });
+        drop(before.map(Seat::leave));
     }
 
     /// The next event, or None: it is to be slept for.
     fn _take(&self, py: Python<'_>) -> PyResult<Option<Py<Event>>> {
-        let read = {
-            let mut state = self.state.lock();
-            let state = &mut *state;
-            if let Some(seat) = &state.seat
-                && !seat.lane.get().may_read(seat.place.slot())
-            {
-                state.yields = true;
-                return Ok(None);
-            }
-            state.read()
-        };
-        self.event(py, read)
+        let mut state = self.state.lock();
+        match state.may_read() {
+            true => next(py, state),
+            false => Ok(None),
+        }
     }
 
-    /// Up to `most` events.
+    /// The next event, or None: there is none.
+    fn _take_now(&self, py: Python<'_>) -> PyResult<Option<Py<Event>>> {
+        next(py, self.state.lock())
+    }
+
+    /// Up to `most` events; none of them: they are to be slept for.
     fn _take_many<'py>(&self, py: Python<'py>, most: usize) -> PyResult<Bound<'py, PyList>> {
+        match self.state.lock().may_read() {
+            true => self._take_many_now(py, most),
+            false => Ok(PyList::empty(py)),
+        }
+    }
+
+    /// Up to `most` events that are there.
+    fn _take_many_now<'py>(&self, py: Python<'py>, most: usize) -> PyResult<Bound<'py, PyList>> {
         let list = PyList::empty(py);
         while list.len() < most {
-            let read = self.state.lock().read();
+            let left = most - list.len();
+            let (read, lane) = {
+                let mut state = self.state.lock();
+                let read = state.read(|open| open.try_recv_batch(left));
+                (read, state.lane(py))
+            };
             match read {
+                Read::Got(batch, lost) => add(&list, lane.as_ref(), &batch, lost)?,
+                Read::Nothing => break,
+                // Told by the next read.
                 Read::Over(_) if !list.is_empty() => break,
-                read => match self.event(py, read)? {
-                    Some(event) => list.append(event)?,
-                    None => break,
-                },
+                Read::Over(reason) => return Err(closed(reason)),
             }
         }
         Ok(list)
     }
 
-    /// Lays the reader to sleep. 0: there is something after all; 1: it sleeps; 2: it sleeps
-    /// for a moment, and the loop has to be told.
-    fn _sleep(&self, py: Python<'_>, sleeper: Py<PyAny>) -> PyResult<u8> {
-        let mut state = self.state.lock();
-        let state = &mut *state;
-        let Some(seat) = &state.seat else {
-            return Err(error(Kind::Busy, "no loop reads this subscription"));
-        };
-        let lane = seat.lane.get();
-        let slot = seat.place.slot();
-        let before = lane.sleep(slot, sleeper);
-        let moment = std::mem::take(&mut state.yields);
-        if moment {
-            seat.place.enqueue();
-        }
-        let sleeps = moment
-            || match state.cursor.get_mut() {
-                None => false,
-                Some(open) => {
-                    let mut cx = Context::from_waker(&seat.waker);
-                    open.sub.poll_ready(&mut cx) == Poll::Pending
-                }
-            };
-        let after = match sleeps {
-            true => None,
-            false => lane.rouse(slot),
-        };
-        let _ = py;
-        drop((before, after));
-        Ok(match (sleeps, moment) {
-            (false, _) => 0,
-            (true, false) => 1,
-            (true, true) => 2,
-        })
+    /// Lays the reader to sleep until so many events are there. 0: there is something after
+    /// all; 1: it sleeps; 2: it sleeps for a moment, and the loop has to be told.
+    fn _sleep(&self, sleeper: Py<PyAny>, count: usize) -> PyResult<u8> {
+        let (slept, unneeded) = self.state.lock().sleep(sleeper, count);
+        drop(unneeded);
+        slept.ok_or_else(busy)
     }
 
     /// What sleeps now.
@@ -252,85 +278,130 @@ impl Subscription {
         seat.lane.get().sleeper(py, seat.place.slot())
     }
 
+    /// It does not sleep any more.
+    fn _rouse(&self) {
+        let sleeper = {
+            let state = self.state.lock();
+            let seat = state.seat.as_ref();
+            seat.and_then(|seat| seat.lane.get().rouse(seat.place.slot()))
+        };
+        drop(sleeper);
+    }
+
     /// Blocks the thread until there is something, at most so many seconds. False when there
-    /// is nothing.
-    fn _block(&self, py: Python<'_>, seconds: Option<f64>) -> PyResult<bool> {
+    /// is nothing. `signals`: it is the thread that gets them.
+    fn _block(&self, py: Python<'_>, seconds: Option<f64>, signals: bool) -> PyResult<bool> {
         let deadline = seconds.and_then(|seconds| {
             let timeout = Duration::try_from_secs_f64(seconds.max(0.0)).ok()?;
             Instant::now().checked_add(timeout)
         });
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         let mut cx = Context::from_waker(&waker);
+        let Some(blocked) = Blocked::new(self) else {
+            return Err(busy());
+        };
         loop {
             {
-                let mut state = self.state.lock();
-                let Some(open) = state.cursor.get_mut() else {
-                    return Ok(true);
+                let mut state = blocked.0.state.lock();
+                let ready = match state.open() {
+                    Err(_) => true,
+                    Ok(open) => open.poll_ready(&mut cx).is_ready(),
                 };
-                if open.sub.poll_ready(&mut cx).is_ready() {
-                    state.blocked = None;
+                if ready {
                     return Ok(true);
                 }
-                state.blocked = Some(thread::current());
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
-                self.state.lock().blocked = None;
                 return Ok(false);
             }
-            let nap = left.map_or(SIGNALS, |left| left.min(SIGNALS));
-            py.detach(|| thread::park_timeout(nap));
-            py.check_signals()?;
+            let nap = match (left, signals) {
+                (Some(left), true) => Some(left.min(SIGNALS)),
+                (None, true) => Some(SIGNALS),
+                (left, false) => left,
+            };
+            py.detach(|| match nap {
+                Some(nap) => thread::park_timeout(nap),
+                None => thread::park(),
+            });
+            if signals {
+                py.check_signals()?;
+            }
         }
     }
 
     /// Ends it. Never waits, and wakes whoever reads.
-    fn _close(&self, py: Python<'_>) {
-        let (open, place, blocked) = {
+    fn _close(&self) {
+        let (cursor, waiting) = {
             let mut state = self.state.lock();
             if state.over().is_none() {
                 state.ended = Some("unsubscribed");
             }
-            let place = state.seat.as_ref().map(|seat| Arc::clone(&seat.place));
-            (state.cursor.take(), place, state.blocked.take())
+            (state.cursor.take(), state.waiting())
         };
-        drop(open);
-        if let Some(place) = place {
-            place.wake();
-        }
-        if let Some(thread) = blocked {
-            thread.unpark();
-        }
-        let _ = py;
+        drop(cursor);
+        waiting.wake();
     }
 
-    /// Adds or removes a topic or a pattern.
-    fn _change(&self, name: &str, pattern: bool, add: bool) -> PyResult<bool> {
-        let mut state = self.state.lock();
-        if let Some(reason) = state.over() {
-            return Err(closed(reason));
-        }
-        let Some(open) = state.cursor.get_mut() else {
-            return Err(closed("unsubscribed"));
+    /// Adds topics and patterns, all or none. How many were not there.
+    fn _add(&self, topics: Vec<String>, patterns: Vec<String>) -> PyResult<usize> {
+        let (topics, patterns) = parse(&topics, &patterns)?;
+        self.change(|open| {
+            let (mut new_topics, mut new_patterns) = (Vec::new(), Vec::new());
+            let added = topics
+                .iter()
+                .try_for_each(|name| {
+                    new_topics.extend(open.add_topic(name.as_str())?.then_some(name));
+                    Ok(())
+                })
+                .and_then(|()| {
+                    patterns.iter().try_for_each(|text| {
+                        new_patterns.extend(open.add_pattern(text.as_str())?.then_some(text));
+                        Ok(())
+                    })
+                });
+            if let Err(cause) = added {
+                // Too many of them. What is taken back was there a moment ago.
+                for name in new_topics {
+                    open.remove_topic(name.as_str())?;
+                }
+                for text in new_patterns {
+                    open.remove_pattern(text.as_str())?;
+                }
+                return Err(cause);
+            }
+            Ok(new_topics.len() + new_patterns.len())
+        })
+    }
+
+    /// Removes topics and patterns, all or none. How many were there.
+    fn _remove(&self, topics: Vec<String>, patterns: Vec<String>) -> PyResult<usize> {
+        let (topics, patterns) = parse(&topics, &patterns)?;
+        let all = |selector: &Selector| {
+            selector.named_topics().all(|it| topics.contains(it))
+                && selector.named_patterns().all(|it| patterns.contains(it))
         };
-        let sub = &mut open.sub;
-        match (pattern, add) {
-            (false, true) => sub.add_topic(name),
-            (false, false) => sub.remove_topic(name),
-            (true, true) => sub.add_pattern(name),
-            (true, false) => sub.remove_pattern(name),
+        if self.selector().is_some_and(|selector| all(&selector)) {
+            return Err(error(
+                Kind::Selector,
+                "nothing would be left to read: close the subscription instead, or add other names first",
+            ));
         }
-        .map_err(|cause| match cause {
-            SubscribeError::Selector(cause) => pattern_error(name, cause),
-            cause => subscribe_error(cause),
+        self.change(|open| {
+            let mut removed = 0;
+            for name in &topics {
+                removed += usize::from(open.remove_topic(name.as_str())?);
+            }
+            for text in &patterns {
+                removed += usize::from(open.remove_pattern(text.as_str())?);
+            }
+            Ok(removed)
         })
     }
 
     /// The topics and the patterns that it has now.
     fn _names(&self) -> (Vec<String>, Vec<String>) {
-        let state = self.state.lock();
-        let selector = state.cursor.get().and_then(|open| open.sub.selector());
-        let Some(selector) = selector else {
+        let Some(selector) = self.selector() else {
             return (Vec::new(), Vec::new());
         };
         (
@@ -339,17 +410,20 @@ impl Subscription {
         )
     }
 
+    /// Events that wait to be read, those included that are lost and not yet told.
     #[getter]
     fn lag(&self) -> u64 {
         let state = self.state.lock();
-        state.cursor.get().map_or(0, |open| open.sub.lag())
+        state.cursor.get().map_or(0, engine::Subscription::lag)
     }
 
+    /// Events missed in all, as far as they have been read past.
     #[getter]
     fn missed(&self) -> u64 {
         self.state.lock().missed
     }
 
+    /// Why nothing more can be read; None as long as something can.
     #[getter]
     fn closed(&self) -> Option<&'static str> {
         self.state.lock().over()
@@ -363,14 +437,130 @@ impl Subscription {
         }
         Ok(())
     }
+
+    fn __clear__(&self) {
+        let seat = self.state.try_lock().and_then(|mut it| it.seat.take());
+        drop(seat.map(Seat::leave));
+    }
+}
+
+impl Subscription {
+    fn selector(&self) -> Option<Selector> {
+        let state = self.state.lock();
+        state.cursor.get().and_then(engine::Subscription::selector)
+    }
+
+    /// Changes what it reads. Whoever waits looks again, for it waits at the old place.
+    fn change(
+        &self,
+        change: impl FnOnce(&mut engine::Subscription) -> Result<usize, SubscribeError>,
+    ) -> PyResult<usize> {
+        let (changed, waiting) = {
+            let mut state = self.state.lock();
+            let changed = state.open().map(change);
+            (changed, state.waiting())
+        };
+        waiting.wake();
+        changed.map_err(closed)?.map_err(subscribe_error)
+    }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        if let Some(seat) = self.state.get_mut().seat.take() {
-            drop(seat.lane.get().leave(seat.place.slot()));
-        }
+        drop(self.state.get_mut().seat.take().map(Seat::leave));
     }
+}
+
+impl Seat {
+    /// Gives it back. What slept there, and the lane, to be dropped.
+    fn leave(self) -> (Option<Py<PyAny>>, Py<Lane>) {
+        let sleeper = self.lane.get().leave(self.place.slot());
+        (sleeper, self.lane)
+    }
+}
+
+/// The thread that is blocked in a subscription, until it is not.
+struct Blocked<'a>(&'a Subscription);
+
+impl<'a> Blocked<'a> {
+    /// None while another one is.
+    fn new(sub: &'a Subscription) -> Option<Self> {
+        let mut state = sub.state.lock();
+        let free = state.blocked.is_none();
+        free.then(|| {
+            state.blocked = Some(thread::current());
+            Blocked(sub)
+        })
+    }
+}
+
+impl Drop for Blocked<'_> {
+    fn drop(&mut self) {
+        self.0.state.lock().blocked = None;
+    }
+}
+
+fn busy() -> PyErr {
+    error(
+        Kind::Busy,
+        "somebody reads this subscription already: one reader at a time, subscribe anew for another",
+    )
+}
+
+/// Reads one event, and makes its object once the lock is let go of.
+fn next(py: Python<'_>, mut state: MutexGuard<'_, State>) -> PyResult<Option<Py<Event>>> {
+    let read = state.read(engine::Subscription::try_recv);
+    let lane = state.lane(py);
+    drop(state);
+    let (event, lost) = match read {
+        Read::Got(event, lost) => (event, lost),
+        Read::Nothing => return Ok(None),
+        Read::Over(reason) => return Err(closed(reason)),
+    };
+    let event = match lane {
+        Some(lane) => lane.get().object(py, event)?,
+        None => Py::new(py, Event::new(event))?,
+    };
+    match lost {
+        0 => Ok(Some(event)),
+        lost => Py::new(py, Event::after(event, lost)).map(Some),
+    }
+}
+
+/// Adds the objects of a batch to the list.
+fn add(
+    list: &Bound<'_, PyList>,
+    lane: Option<&Py<Lane>>,
+    batch: &Batch,
+    lost: u64,
+) -> PyResult<()> {
+    let py = list.py();
+    let mut objects = match lane {
+        Some(lane) => lane.get().objects(py, batch)?,
+        None => batch
+            .iter()
+            .map(|event| Py::new(py, Event::new(event.clone())))
+            .collect::<PyResult<_>>()?,
+    };
+    if lost > 0
+        && let Some(first) = objects.first_mut()
+    {
+        *first = Py::new(py, Event::after(first.clone_ref(py), lost))?;
+    }
+    objects.into_iter().try_for_each(|event| list.append(event))
+}
+
+/// Topics and patterns, so that what is wrong with one shows before anything is changed.
+fn parse(topics: &[String], patterns: &[String]) -> PyResult<(Vec<Topic>, Vec<Pattern>)> {
+    let topics = topics
+        .iter()
+        .map(|name| Topic::new(name).map_err(|cause| selector_error(cause.into())))
+        .collect::<PyResult<_>>()?;
+    let patterns = patterns
+        .iter()
+        .map(|text| Pattern::new(text).map_err(|cause| pattern_error(text, cause.into())))
+        .collect::<PyResult<_>>()?;
+    Ok((topics, patterns))
 }
 
 /// Topics and patterns, not none of both.

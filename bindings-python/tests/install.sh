@@ -8,33 +8,31 @@ root="$here/.."
 venv="$root/.venv"
 python="${PYTHON:-python3}"
 
-# apt PACKAGE...: installs them, where that can be done.
-apt() {
-    command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] && apt-get update -qq &&
-        apt-get install -y -qq --no-install-recommends "$@"
+# need WHAT PACKAGE CHECK...: the check holds, or the package is installed.
+need() {
+    local what="$1" package="$2"
+    shift 2
+    "$@" >/dev/null 2>&1 && return
+    if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+        apt-get update -qq
+        apt-get install -y -qq --no-install-recommends "$package"
+        "$@" >/dev/null 2>&1 && return
+    fi
+    echo "$what is needed for the tests of the Python package: install $package" >&2
+    exit 1
 }
 
-if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
-    echo "Python 3.10 or later is needed, as python3 or with PYTHON=/path/to/it" >&2
-    exit 1
-fi
+need "Python 3.10 or later (as python3, or with PYTHON=/path/to/it)" python3 \
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))'
+need "Python's venv" python3-venv "$python" -c 'import ensurepip, venv'
+need "A redis-server" redis-server command -v redis-server
 
-if ! command -v redis-server >/dev/null && ! apt redis-server; then
-    echo "a redis-server is needed for the tests of the Python package: install redis-server" >&2
-    exit 1
-fi
-
-# An environment that another interpreter or other requirements have made is made anew.
-stamp="$venv/.installed"
+# What another interpreter or other requirements have made is made anew.
 wanted="$("$python" -c 'import sys; print(sys.version, sys.prefix)'; cat "$here/requirements.txt")"
-if [ "$wanted" != "$(cat "$stamp" 2>/dev/null)" ]; then
-    if ! "$python" -c 'import ensurepip, venv' 2>/dev/null && ! apt python3-venv; then
-        echo "Python's venv is needed for the tests of the Python package: install python3-venv" >&2
-        exit 1
-    fi
+if [ "$wanted" != "$(cat "$venv/.installed" 2>/dev/null)" ]; then
     "$python" -m venv --clear "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r "$here/requirements.txt"
-    printf '%s\n' "$wanted" >"$stamp"
+    printf '%s\n' "$wanted" >"$venv/.installed"
 fi
 
 # In release: shared with the demo and the npm package, and what users get.

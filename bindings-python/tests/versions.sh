@@ -31,9 +31,12 @@ for python in "${pythons[@]}"; do
         printf '%s\n' "$wanted" >"$venv/.installed"
     fi
 
-    rm -rf "$venv/wheel"
-    (cd "$here/.." && "$maturin" build --quiet --release --locked -i "$venv/bin/python" -o "$venv/wheel")
-    "$venv/bin/pip" install --quiet --disable-pip-version-check --force-reinstall --no-deps "$venv"/wheel/*.whl
+    # One wheel for all that have a GIL.
+    wheel="$target/wheel" builder="$here/../.venv/bin/python"
+    [ "$free" = 1 ] && wheel="$venv/wheel" builder="$venv/bin/python"
+    rm -rf "$wheel"
+    (cd "$here/.." && "$maturin" build --quiet --release --locked -i "$builder" -o "$wheel")
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --force-reinstall --no-deps "$wheel"/*.whl
 
     echo "== $("$venv/bin/python" -VV)"
     cd "$here/.."

@@ -62,6 +62,8 @@ class Event:
         """How many events this reader missed right before it."""
     def __len__(self) -> int:
         """The length of the payload in bytes."""
+    def _decoded(self, decoder: int, missing: Any) -> Any: ...
+    def _keep(self, decoder: int, value: Any) -> Any: ...
 
 @final
 class Delivery:
@@ -195,12 +197,26 @@ class Lane:
     """One event loop's share of a hub. `id` is not 0; `slice` is in seconds."""
 
     def __new__(cls, id: int, slice: float) -> Lane: ...
-    def fileno(self) -> int:
-        """What becomes readable when there is somebody to wake."""
-    def turn(self, most: int) -> tuple[list[Any], bool]:
-        """Begins a turn of the loop: at most so many sleepers that can go on, and whether there are more."""
-    def forget(self) -> None:
-        """Lets go of the events that are kept for the next reader."""
+    def descriptor(self) -> int | None:
+        """What becomes readable when there is somebody to wake; None once it is silent."""
+    def is_coming(self) -> None:
+        """The loop has been told to come. From its own thread."""
+    def ring(self) -> None:
+        """Makes the descriptor readable."""
+    def hear(self) -> None:
+        """Makes it unreadable again, for a thread that listens for the loop."""
+    def turn(self, sleepers: list[Any]) -> bool:
+        """Begins a turn of the loop: adds sleepers that can go on to the list, and says whether there are more."""
+    def again(self, sleepers: list[Any]) -> None:
+        """A turn was broken off: these are to be woken by the next one, which is called for."""
+    def sweep(self) -> bool:
+        """Lets go of events that nobody asked for since the last sweep. False when none is left."""
+    def is_idle(self) -> bool:
+        """Whether nobody sleeps here, nor can go on."""
+    def is_foreign(self) -> bool:
+        """Whether it is of the process that this one was forked from."""
+    def silence(self) -> None:
+        """Gives the descriptors back, and lets go of the events."""
 
 @disjoint_base
 class Subscription:
@@ -218,22 +234,26 @@ class Subscription:
     ) -> Self: ...
     def _sit(self, lane: Lane) -> None: ...
     def _take(self) -> Event | None: ...
+    def _take_now(self) -> Event | None: ...
     def _take_many(self, most: int) -> list[Event]: ...
-    def _sleep(self, sleeper: object) -> Literal[0, 1, 2]: ...
+    def _take_many_now(self, most: int) -> list[Event]: ...
+    def _sleep(self, sleeper: object, count: int) -> Literal[0, 1, 2]: ...
     def _sleeper(self) -> Any: ...
-    def _block(self, seconds: float | None) -> bool: ...
+    def _rouse(self) -> None: ...
+    def _block(self, seconds: float | None, signals: bool) -> bool: ...
     def _close(self) -> None: ...
-    def _change(self, name: str, pattern: bool, add: bool) -> bool: ...
+    def _add(self, topics: list[str], patterns: list[str]) -> int: ...
+    def _remove(self, topics: list[str], patterns: list[str]) -> int: ...
     def _names(self) -> tuple[list[str], list[str]]: ...
     @property
     def lag(self) -> int:
-        """Events that wait to be read."""
+        """Events that wait to be read, with those that are lost and not yet told."""
     @property
     def missed(self) -> int:
-        """Events that it has missed in all."""
+        """Events that it has missed in all, as far as reads have passed them."""
     @property
     def closed(self) -> Reason | None:
-        """Why it is over, or None."""
+        """Why it is over, or None as long as something can be read."""
 
 @final
 class Bell:

@@ -202,6 +202,9 @@ class Field:
     def __repr__(self) -> str:
         return f"F[{self.__path!r}]"
 
+    def __reduce__(self) -> tuple[type[Field], tuple[str]]:
+        return Field, (self.__path,)
+
     if not TYPE_CHECKING:
         # What Python would let pass, or complain of in words that help nobody. A type checker refuses them by itself.
         def __bool__(self):

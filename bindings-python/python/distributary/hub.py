@@ -7,7 +7,6 @@ publishes tells the lanes whose readers can go on.
 
 from __future__ import annotations
 
-import itertools
 import os
 import weakref
 from collections.abc import Callable, Mapping
@@ -17,6 +16,7 @@ from . import _native, options, payload
 from . import stats as counters
 from .errors import VariableError
 from .into import decoder
+from .loops import Lanes
 from .names import Names, split
 from .subscription import Subscription
 
@@ -35,7 +35,6 @@ __all__ = ["Hub"]
 T = TypeVar("T")
 
 _HUBS: weakref.WeakSet[Hub] = weakref.WeakSet()
-_NUMBERS = itertools.count(1)
 
 
 class Hub:
@@ -98,8 +97,7 @@ class Hub:
             raise TypeError(f"encode: a function from an object to bytes, not {type(encode).__qualname__}")
         self._encode = payload.to_json if encode is None else payload.encoder(encode)
         self._native = _native.Hub(self._settings)
-        self._lanes: dict[Any, Any] = {}
-        self._by_number: dict[int, Any] = {}
+        self._lanes = Lanes(self._slice)
         _HUBS.add(self)
 
     def publish(
@@ -130,7 +128,7 @@ class Hub:
             data = self._encode(data)
         delivery = self._native.publish(topic, data, key, attributes)
         if delivery._rung:
-            self._by_number[delivery._rung].come()
+            self._lanes.come(delivery._rung)
         return delivery
 
     @overload
@@ -230,9 +228,7 @@ class Hub:
             self._budget_of(capacity, capacity_bytes, max_age),
             options.positions(from_),
         )
-        sub._hub = self
-        sub._lane = None
-        sub._into = decode
+        sub._open(self, self._lanes, decode)
         return sub
 
     def position(self, topic: str) -> str | None:
@@ -268,6 +264,7 @@ class Hub:
         """Ends the hub for all threads. Never waits. Subscriptions get what waits for them and then their end;
         publishing and subscribing raise :class:`Closed`. Counters can still be read."""
         self._native.close()
+        self._lanes.retire()
 
     @property
     def closed(self) -> bool:
@@ -309,21 +306,10 @@ class Hub:
             age if max_age is None else said[2],
         )
 
-    def _lane_of(self, loop: Any, make: Any) -> Any:
-        lane = self._lanes.get(id(loop))
-        if lane is None or lane.is_over():
-            for key, old in list(self._lanes.items()):
-                if old.is_over():
-                    del self._lanes[key]
-            number = next(_NUMBERS)
-            lane = self._lanes[id(loop)] = self._by_number[number] = make(self, loop, number)
-        return lane
-
     def _renew(self) -> None:
         """In the child of a fork: an engine of its own, with the same settings."""
         self._native = _native.Hub(self._settings)
-        self._lanes = {}
-        self._by_number = {}
+        self._lanes = Lanes(self._slice)
 
 
 def _forked() -> None:

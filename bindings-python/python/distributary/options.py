@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from operator import index
 from typing import Literal, TypeAlias, TypedDict, get_args
 
-from .errors import OptionError
+from .errors import OptionError, PatternError, PositionError
 from .names import Topic, encodable
 
 __all__ = ["History", "Overflow"]
@@ -80,7 +80,7 @@ def history(given: Mapping[str, int | History] | None) -> list[tuple[str, Budget
             kept = budget(keep, None, None, (name, "", ""))
         else:
             raise TypeError(f"{name}: a History or a number of events, not {_type(keep)}")
-        rules.append((encodable(pattern), kept))
+        rules.append((encodable(pattern, PatternError), kept))
     return rules
 
 
@@ -142,7 +142,7 @@ def positions(given: str | Mapping[str, str] | None) -> list[tuple[str | None, s
     if given is None:
         return None
     if isinstance(given, str):
-        return [(None, encodable(given))]
+        return [(None, encodable(given, PositionError))]
     if not isinstance(given, Mapping):
         raise TypeError(f"from_: a position as events have it, or a dict of topics and positions, not {_type(given)}")
     found: list[tuple[str | None, str]] = []
@@ -151,7 +151,7 @@ def positions(given: str | Mapping[str, str] | None) -> list[tuple[str | None, s
             raise TypeError(f"from_: a topic is a str, not {_type(topic)}")
         if not isinstance(position, str):
             raise TypeError(f"from_: the position in {shown(topic)} is a str, not {_type(position)}")
-        found.append((encodable(topic), encodable(position)))
+        found.append((encodable(topic), encodable(position, PositionError)))
     return found
 
 

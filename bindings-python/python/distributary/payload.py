@@ -25,7 +25,10 @@ def encoder(encode: Encode) -> Callable[[object], bytes]:
     def to_bytes(data: object) -> bytes:
         if isinstance(data, str):
             return _utf8(data)
-        if isinstance(data, (bytes, bytearray, memoryview)):
+        if isinstance(data, bytes):
+            # Of a derived class: readers get this very object.
+            return data
+        if isinstance(data, (bytearray, memoryview)):
             try:
                 return bytes(data)
             except ValueError as cause:

@@ -8,7 +8,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use distributary as engine;
-use engine::{Matcher, Value, Variable, Variables};
+use engine::{Matcher, Value, Variables};
 use pyo3::{
     intern,
     prelude::*,
@@ -21,12 +21,16 @@ use pyo3::{
 
 use crate::{
     errors::{Kind, error},
-    values::{Refused, is_several, scalar, text as text_of, wrong_type},
+    values::{scalar, text as text_of, wrong_type},
 };
+use bind::{bind, mapping, unbound};
 use compiled::Compiled;
+pub(crate) use var::Var;
 
+mod bind;
 mod compiled;
 mod text;
+mod var;
 
 /// A compiled filter: which events somebody wants. Immutable.
 ///
@@ -233,57 +237,6 @@ impl Template {
     }
 }
 
-/// A variable in a filter, in the place of a scalar: it gets its value when the filter is
-/// bound. An optional one that has no value drops its condition; any other has to have one.
-#[pyclass(frozen, eq, hash, module = "distributary")]
-#[derive(PartialEq, Eq, Hash)]
-pub(crate) struct Var {
-    name: String,
-    optional: bool,
-}
-
-#[pymethods]
-impl Var {
-    #[new]
-    #[pyo3(signature = (name, *, optional = false))]
-    fn new(name: &Bound<'_, PyAny>, optional: bool) -> PyResult<Self> {
-        let name = text_of(name, "name of a variable", Kind::Variable)?;
-        if name.is_empty() {
-            return Err(error(Kind::Variable, "name of a variable: it is empty"));
-        }
-        Ok(Var {
-            name: name.to_owned(),
-            optional,
-        })
-    }
-
-    /// What it is called.
-    #[getter]
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Whether its condition is dropped when it has no value.
-    #[getter]
-    fn optional(&self) -> bool {
-        self.optional
-    }
-
-    fn __getnewargs_ex__<'py>(&self, py: Python<'py>) -> PyResult<((&str,), Bound<'py, PyDict>)> {
-        let by_name = PyDict::new(py);
-        by_name.set_item("optional", self.optional)?;
-        Ok(((&self.name,), by_name))
-    }
-
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let name = PyString::new(py, &self.name).repr()?;
-        Ok(match self.optional {
-            true => format!("Var({name}, optional=True)"),
-            false => format!("Var({name})"),
-        })
-    }
-}
-
 /// Raises what a filter of this pattern would; nothing is kept of it.
 #[pyfunction]
 pub(crate) fn check_pattern(pattern: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -350,61 +303,4 @@ fn to_json(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
             .map(Bound::unbind)
     })?;
     Ok(function.bind(py))
-}
-
-fn mapping<'py>(given: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyMapping>> {
-    given
-        .cast::<PyMapping>()
-        .cloned()
-        .map_err(|_| wrong_type("variables", "a dict of names and values", given))
-}
-
-/// Binds what the template asks for. What else the caller's dict holds is none of its business.
-fn bind(template: &engine::Template, given: &Bound<'_, PyMapping>) -> PyResult<engine::Filter> {
-    let mut variables = Variables::new();
-    for name in template.variables() {
-        if given.contains(name)? {
-            variables = variables.with(name, variable(&given.get_item(name)?)?);
-        }
-    }
-    template
-        .bind(&variables)
-        .map_err(|cause| error(Kind::Variable, cause))
-}
-
-fn variable(given: &Bound<'_, PyAny>) -> PyResult<Variable> {
-    if !is_several(given) {
-        return Ok(scalar(given).map_or_else(unusable, Variable::Scalar));
-    }
-    let mut values = Vec::new();
-    for item in given.try_iter()? {
-        match scalar(&item?) {
-            Ok(value) => values.push(value),
-            Err(refused) => return Ok(unusable(refused)),
-        }
-    }
-    Ok(Variable::List(values))
-}
-
-/// What cannot be a value: the engine says so where it is asked for.
-fn unusable(refused: Refused) -> Variable {
-    Variable::Unusable(match refused {
-        Refused::Value(found) => found,
-        Refused::Type(_) => "something that is neither a scalar nor a list of scalars",
-    })
-}
-
-fn unbound(template: &engine::Template) -> PyErr {
-    let names: Vec<_> = template
-        .variables()
-        .iter()
-        .map(|name| format!("{name:?}"))
-        .collect();
-    error(
-        Kind::Variable,
-        format_args!(
-            "the filter has no value for {}: give `variables`, or bind a Template",
-            names.join(", ")
-        ),
-    )
 }

@@ -63,6 +63,8 @@ pub(super) enum Call {
     Withdrawn(u64),
     /// There is something to be told about this client.
     Tell(u64),
+    /// An object that is not needed any more, to be dropped.
+    Forget(Py<PyAny>),
     /// An operation that Python began is over.
     Done(u64, Option<Failure>),
 }
@@ -87,6 +89,8 @@ pub(super) struct Room {
 
 pub(super) struct Board {
     room: Room,
+    /// Where Python's objects end: the side that is always there.
+    home: Side,
     listens: Listens,
     rings: [Arc<Ring>; 2],
     state: Mutex<State>,
@@ -132,9 +136,10 @@ struct Waiting {
 }
 
 impl Board {
-    pub(super) fn new(room: Room, listens: Listens) -> std::io::Result<Arc<Self>> {
+    pub(super) fn new(room: Room, home: Side, listens: Listens) -> std::io::Result<Arc<Self>> {
         Ok(Arc::new(Board {
             room,
+            home,
             listens,
             rings: [Arc::new(Ring::new()?), Arc::new(Ring::new()?)],
             state: Mutex::default(),
@@ -144,6 +149,11 @@ impl Board {
 
     pub(super) fn ring(&self, side: Side) -> &Arc<Ring> {
         &self.rings[side as usize]
+    }
+
+    /// Lets go of an object of Python's, where Python is.
+    pub(super) fn forget(&self, object: Py<PyAny>) {
+        self.put(self.home, Call::Forget(object));
     }
 
     /// Puts a call in. False when nobody will ever take it.
@@ -397,13 +407,16 @@ impl Board {
             true => state.members.remove(&number),
             false => None,
         };
-        let emptied = gone.is_some() && state.members.is_empty();
+        let has_emptied = gone.is_some() && state.members.is_empty();
         drop(guard);
-        drop((gone, unheard));
+        drop(unheard);
+        if let Some(object) = gone.and_then(|member| member.object) {
+            self.forget(object);
+        }
         if let Some(side) = rings {
             self.ring(side).ring();
         }
-        if emptied {
+        if has_emptied {
             self.emptied.notify_waiters();
         }
     }

@@ -54,6 +54,10 @@ impl<'py> Writer<'_, 'py> {
                 self.append((number::DONE, operation, failure))
             }
             Call::Tell(client) => self.tell(client),
+            Call::Forget(object) => {
+                drop(object.into_bound(self.py()));
+                Ok(())
+            }
         }
     }
 

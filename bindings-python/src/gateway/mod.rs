@@ -58,6 +58,9 @@ use self::{
 };
 use crate::{errors::closed, fork::Native, hub::Hub};
 
+/// What becomes of a start that did not come to its end.
+const GIVEN_UP: &str = "the gateway was closed before it had started";
+
 /// How long a blocked thread goes without a look at signals.
 const SIGNALS: Duration = Duration::from_millis(100);
 
@@ -99,12 +102,13 @@ impl Gateway {
     #[new]
     fn new(hub: &Hub, settings: Settings, make: Py<PyAny>) -> PyResult<Self> {
         let hub = hub.hub()?;
-        let board = Board::new(settings.room(), settings.listens())?;
+        let board = Board::new(settings.room(), settings.authorizes(), settings.listens())?;
         let switchboard = Switchboard {
             board,
             admissions: Questions::new(settings.authorizes()),
             wishes: settings.grants().map(Questions::new),
         };
+        let sessions = Sessions::new(&switchboard.board);
         let (to_clients, to_messages) = (settings.to_clients(), settings.to_messages());
         let builder = switchboard.connect(settings.builder(hub), to_clients, to_messages);
         let plan = Plan {
@@ -114,7 +118,7 @@ impl Gateway {
         };
         let inner = Inner {
             switchboard,
-            sessions: Arc::default(),
+            sessions,
             plan: Mutex::new(Some(plan)),
             running: Arc::default(),
         };
@@ -137,16 +141,22 @@ impl Gateway {
         let plan = plan.ok_or_else(|| closed("failed"))?;
         let running = Arc::clone(&inner.running);
         let keep = |running: &mut Running, task| running.starting = Some(task);
-        inner.run(py, operation, keep, async move |_| {
-            let gateway = Arc::new(plan.start().await?);
-            let mut running = running.lock();
-            // Dropped after the lock, if it was given up meanwhile.
-            match running.is_over {
-                true => drop(running),
-                false => running.gateway = Some(gateway),
-            }
-            Ok(())
-        })
+        inner.run(
+            py,
+            operation,
+            Err(Failure::system(GIVEN_UP)),
+            keep,
+            async move |_| {
+                let gateway = Arc::new(plan.start().await?);
+                let mut running = running.lock();
+                // Dropped after the lock, if it was given up meanwhile.
+                match running.is_over {
+                    true => drop(running),
+                    false => running.gateway = Some(gateway),
+                }
+                Ok(())
+            },
+        )
     }
 
     /// Sends everybody away, spread over so many seconds.
@@ -158,7 +168,8 @@ impl Gateway {
             running.drains.retain(|drain| !drain.is_finished());
             running.drains.push(task);
         };
-        inner.run(py, operation, keep, async move |_| {
+        // Closed meanwhile, there is nobody left either.
+        inner.run(py, operation, Ok(()), keep, async move |_| {
             gateway.drain(seconds(over)).await;
             Ok(())
         })
@@ -174,6 +185,7 @@ impl Gateway {
         inner.run(
             py,
             operation,
+            Ok(()),
             |_, _| {},
             async move |board| {
                 let starting = running.lock().starting.take();
@@ -333,11 +345,12 @@ impl Drop for Gateway {
 
 impl Inner {
     /// Does something on the runtime that Python waits for: by a number on its event loop,
-    /// or else here.
+    /// or else here. If it is broken off, that is what becomes of it.
     fn run<F>(
         &self,
         py: Python<'_>,
         operation: Option<u64>,
+        broken_off: Result<(), Failure>,
         keep: impl FnOnce(&mut Running, JoinHandle<()>),
         work: impl FnOnce(Arc<Board>) -> F,
     ) -> PyResult<()>
@@ -351,7 +364,7 @@ impl Inner {
             Some(number) => Waits::Loop(Arc::clone(board), number),
             None => Waits::Thread(told),
         };
-        let ending = Operation::new(waits);
+        let ending = Operation::new(waits, broken_off);
         let work = work(Arc::clone(board));
         let task = runtime.spawn(async move { ending.end(work.await) });
         keep(&mut self.running.lock(), task);

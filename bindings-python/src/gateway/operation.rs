@@ -21,11 +21,11 @@ pub(super) struct Operation {
 }
 
 impl Operation {
-    pub(super) fn new(waits: Waits) -> Self {
-        let broken = Failure::system("the gateway was ended while this was under way");
+    /// If it is broken off, that is its outcome.
+    pub(super) fn new(waits: Waits, broken_off: Result<(), Failure>) -> Self {
         Operation {
             waits,
-            outcome: Err(broken),
+            outcome: broken_off,
         }
     }
 

@@ -3,7 +3,8 @@
 //! The core holds a number in its place, on threads that know no Python. The object is in a
 //! table that the gateway shows to the garbage collector, so that a session which leads back
 //! to its gateway keeps neither alive. The last of those that hold the number (a connection,
-//! a ticket that is still valid, a client that the application keeps) takes the entry out.
+//! a ticket that is still valid, a client that the application keeps) takes the entry out
+//! and hands it back: Python's objects end in Python.
 
 use std::{
     collections::HashMap,
@@ -16,8 +17,10 @@ use std::{
 use parking_lot::Mutex;
 use pyo3::{PyTraverseError, PyVisit, prelude::*};
 
-#[derive(Default)]
+use super::board::Board;
+
 pub(super) struct Sessions {
+    board: Arc<Board>,
     latest: AtomicU64,
     objects: Mutex<HashMap<u64, Py<PyAny>>>,
 }
@@ -29,6 +32,14 @@ pub(super) struct Session {
 }
 
 impl Sessions {
+    pub(super) fn new(board: &Arc<Board>) -> Arc<Self> {
+        Arc::new(Sessions {
+            board: Arc::clone(board),
+            latest: AtomicU64::new(0),
+            objects: Mutex::default(),
+        })
+    }
+
     pub(super) fn keep(self: &Arc<Self>, object: Option<Py<PyAny>>) -> Session {
         let Some(object) = object else {
             return Session {
@@ -70,8 +81,8 @@ impl Drop for Session {
     fn drop(&mut self) {
         let Some(table) = &self.table else { return };
         let object = table.objects.lock().remove(&self.number);
-        // Outside of the lock: it may be the last reference. Without the interpreter, on a
-        // thread of the core's, it is let go of when Python next comes by.
-        drop(object);
+        if let Some(object) = object {
+            table.board.forget(object);
+        }
     }
 }

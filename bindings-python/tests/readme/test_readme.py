@@ -1,7 +1,8 @@
 """The examples of the READMEs run, and say what their comments say.
 
 Examples of one section are one program: a later one goes on where an earlier one stopped. What is an application's own
-(its users, its models) stands in `STAGE`. Where ``print(...)`` has a comment, that is what it has to say.
+(its users, its models) stands in `STAGE`; what only defines something is put to use in `ACT`. Where ``print(...)`` has
+a comment, that is what it has to say.
 """
 
 from __future__ import annotations
@@ -19,7 +20,105 @@ BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 SAID = re.compile(r"print\(.*\)  # (.*)$", re.MULTILINE)
 
 #: What the examples of a section find: the rest of the application.
-STAGE: dict[str, str] = {}
+STAGE = {
+    "FastAPI and Starlette": """
+from dataclasses import dataclass
+
+@dataclass
+class User:
+    regions: list[str]
+
+def current_user() -> User:
+    return User(["eu"])
+""",
+    "The gateway": """
+import asyncio
+from types import SimpleNamespace
+
+class Users:
+    async def by_token(self, token):
+        return SimpleNamespace(id=7) if token == "secret" else None
+
+users = Users()
+stopped = asyncio.Event()
+""",
+}
+
+#: What is done with what they define.
+ACT = {
+    "FastAPI and Starlette": """
+import asyncio, json, socket
+import uvicorn
+from websockets.asyncio.client import connect
+
+async def act():
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="websockets-sansio"))
+    serving = asyncio.create_task(server.serve([listener]))
+    while not server.started:
+        await asyncio.sleep(0.01)
+    async with connect(f"ws://127.0.0.1:{port}/orders") as client:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /orders HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n")
+        await reader.readuntil(b"\\r\\n\\r\\n")
+        while hub.stats().subscriptions < 2:
+            await asyncio.sleep(0.01)
+        new_order({"region": "us", "id": 1})
+        new_order({"region": "eu", "id": 2})
+        assert json.loads(await client.recv())["id"] == 2
+        await reader.readuntil(b'data: {"region":"eu","id":2}')
+        writer.close()
+    hub.close()
+    server.should_exit = True
+    await serving
+    listener.close()
+
+asyncio.run(asyncio.wait_for(act(), 30))
+""",
+    "Django Channels": """
+import asyncio
+from django.conf import settings
+settings.configure(CHANNEL_LAYERS=CHANNEL_LAYERS)
+from channels.layers import get_channel_layer
+
+async def act():
+    layer = get_channel_layer()
+    name = await layer.new_channel()
+    await layer.group_add("lobby", name)
+    await layer.group_send("lobby", {"type": "chat.message", "text": "hello"})
+    assert (await layer.receive(name))["text"] == "hello"
+
+asyncio.run(asyncio.wait_for(act(), 30))
+""",
+    "The gateway": """
+import json, socket
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+async def act():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        address = "127.0.0.1:%d" % probe.getsockname()[1]
+    serving = asyncio.create_task(serve(address))
+    for token, status in ("wrong", 401), ("secret", None):
+        headers = {"authorization": f"Bearer {token}"}
+        while True:
+            try:
+                async with connect(f"ws://{address}/", additional_headers=headers) as client:
+                    hub.publish("user.7", {"n": 2})
+                    assert json.loads(await client.recv()) == {"n": 2}
+                    break
+            except InvalidStatus as refused:
+                assert refused.response.status_code == status
+                break
+            except OSError:
+                await asyncio.sleep(0.01)
+    stopped.set()
+    await serving
+
+asyncio.run(asyncio.wait_for(act(), 30))
+""",
+}
 
 
 def sections(file: Path) -> Iterator[tuple[str, list[str]]]:
@@ -40,7 +139,7 @@ EXAMPLES = [
 @pytest.mark.parametrize(("title", "blocks"), EXAMPLES)
 def test_examples_say_what_their_comments_say(title: str, blocks: list[str], tmp_path: Path) -> None:
     program = tmp_path / "example.py"
-    program.write_text("\n".join([STAGE.get(title, ""), *blocks]))
+    program.write_text("\n".join([STAGE.get(title, ""), *blocks, ACT.get(title, "")]))
     done = subprocess.run(
         [sys.executable, "-W", "error", program.name],
         cwd=tmp_path,
@@ -57,4 +156,4 @@ def test_both_readmes_have_examples() -> None:
 
 
 def test_every_stage_is_used() -> None:
-    assert STAGE.keys() <= {example.values[0] for example in EXAMPLES}
+    assert STAGE.keys() | ACT.keys() <= {example.values[0] for example in EXAMPLES}

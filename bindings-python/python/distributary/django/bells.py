@@ -13,9 +13,12 @@ from __future__ import annotations
 from asyncio import AbstractEventLoop
 from asyncio.events import _get_running_loop  # documented as the quick way, and what get_running_loop is made of
 from collections import deque
+from collections.abc import Callable
 from threading import Lock
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Protocol
+
+from .couriers import Couriers
 
 __all__ = ["Bell", "Sleeper"]
 
@@ -29,24 +32,36 @@ class Sleeper(Protocol):
     """Somebody who waits for messages."""
 
     bell: Bell
-    #: Whether it is in the queue of its bell, or goes on just now. Written under the lock.
+    #: Whether it is in the queue of its bell, or goes on just now. Set under the lock.
     called: bool
 
-    def go(self, until: float) -> bool:
-        """Goes on, in its loop. Gives whether it has more to do than fits in the time until then (`perf_counter`)."""
+    def go(self) -> bool:
+        """Goes on, in its loop. Gives whether it has more to do than fits in this turn."""
 
 
 class Bell:
     """The sleepers of one event loop."""
 
-    __slots__ = ("_lock", "_rung", "loop", "ready")
+    __slots__ = ("_lock", "_rung", "couriers", "loop", "now", "ready", "steps", "until")
 
     def __init__(self, loop: AbstractEventLoop, lock: Lock) -> None:
         self.loop = loop
         #: Who can go on. Added to under the lock.
         self.ready: deque[Sleeper] = deque()
+        #: Whether there are sleepers that make steps of handlers, in the name of the couriers.
+        self.steps = False
+        self.couriers = Couriers(loop)
+        #: When the turn began (monotonic), and when it is to end (`perf_counter`, which is the finer clock).
+        self.now = self.until = 0.0
         self._lock = lock
         self._rung = False
+
+    def call(self, callback: Callable[[], object]) -> None:
+        """Has it called in the loop. From any thread, with or without the lock; for what is rare."""
+        try:
+            self.loop.call_soon_threadsafe(callback)
+        except RuntimeError:  # it is closed
+            pass
 
     def ring(self) -> bool:
         """Has those who are ready go on. From any thread, without the lock. Gives whether the loop is alive."""
@@ -65,16 +80,22 @@ class Bell:
 
     def _turn(self) -> None:
         ready = self.ready
-        until = perf_counter() + SLICE
-        for _ in range(TURN):
-            if not ready:
-                break
-            sleeper = ready.popleft()
-            if sleeper.go(until):
-                ready.append(sleeper)
-            if perf_counter() > until:
-                break
-        with self._lock:
-            self._rung = bool(ready)
-        if self._rung:
-            self.loop.call_soon(self._turn)
+        self.now = monotonic()
+        self.until = until = perf_counter() + SLICE
+        if self.steps:
+            self.couriers.enter()
+        try:
+            for _ in range(TURN):
+                if not ready:
+                    break
+                sleeper = ready.popleft()
+                if sleeper.go():
+                    ready.append(sleeper)
+                if perf_counter() > until:
+                    break
+        finally:
+            self.couriers.leave()
+            with self._lock:
+                self._rung = bool(ready)
+            if ready:
+                self.loop.call_soon(self._turn)

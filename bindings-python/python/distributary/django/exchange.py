@@ -30,11 +30,12 @@ from asyncio import AbstractEventLoop
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from .bells import Bell, Sleeper
 from .messages import Message
 
-__all__ = ["Exchange", "LayerStats", "Limits", "Mailbox"]
+__all__ = ["Exchange", "LayerStats", "Letter", "Limits", "Mailbox", "Reader"]
 
 
 @dataclass(frozen=True)
@@ -57,26 +58,41 @@ class LayerStats:
     groups: int
     #: Messages that wait to be received.
     messages: int
-    #: Messages of groups that were not delivered to a member since its channel was full.
+    #: Messages that were not delivered, or were thrown away unread, since a channel was full.
     dropped: int
     #: Messages that were not received in time.
     expired: int
 
 
+#: When a message is over, and the message.
+Letter = tuple[float, Message]
+
+
+class Reader(Sleeper, Protocol):
+    """Somebody who reads all messages of a channel. While it is not called, the mailbox is empty."""
+
+    #: The message that it is to handle next, before those in the mailbox.
+    letter: Letter | None
+
+    def overflow(self) -> None:
+        """Its mailbox was full, for the first time. Called in its loop, if it asked for `disconnect`."""
+
+
 class Mailbox:
     """A channel's messages, and who waits for them."""
 
-    __slots__ = ("asleep", "capacity", "groups", "letters", "name", "reader")
+    __slots__ = ("asleep", "capacity", "groups", "letters", "name", "overflow", "reader")
 
     def __init__(self, name: str, capacity: int) -> None:
         self.name = name
         self.capacity = capacity
-        #: When each is over, and the message.
-        self.letters: deque[tuple[float, Message]] = deque()
+        self.letters: deque[Letter] = deque()
         #: Receivers, longest waiting first.
         self.asleep: deque[Sleeper] = deque()
         #: The one that reads all, if there is one.
-        self.reader: Sleeper | None = None
+        self.reader: Reader | None = None
+        #: What becomes of a message when it is full: `drop_newest`, `drop_oldest` or `disconnect`.
+        self.overflow = "drop_newest"
         self.groups: set[str] = set()
 
     def is_needed(self) -> bool:
@@ -112,11 +128,16 @@ class Exchange:
             if now >= self._due:
                 self._sweep(now)
             box = self._boxes.get(channel) or self._open(channel)
-            letters = box.letters
-            if len(letters) >= box.capacity and not self._make_room(box, now):
+            over = now + self.limits.expiry
+            reader = box.reader
+            if reader is not None and not reader.called:
+                bell: Bell | None = self._hand(reader, (over, message))
+            elif len(box.letters) >= box.capacity and not self._make_room(box, now):
                 return False
-            self._add(box, message, now)
-            bell = self._rouse(box)
+            else:
+                box.letters.append((over, message))
+                self._due = min(self._due, over)
+                bell = self._rouse(box)
         if bell is not None:
             self._ring([bell], now)
         return True
@@ -124,6 +145,7 @@ class Exchange:
     def put_to_group(self, group: str, message: Message, now: float) -> tuple[int, int]:
         """Gives all members of the group a message. Gives how many members there are, and how many had no room."""
         bells: list[Bell] = []
+        last: Bell | None = None
         full = 0
         with self._lock:
             if now >= self._due:
@@ -134,57 +156,76 @@ class Exchange:
             over = now + self.limits.expiry
             letter = (over, message)
             for box in members:
-                letters = box.letters
-                if len(letters) >= box.capacity and not self._make_room(box, now):
+                reader = box.reader
+                if reader is not None and not reader.called:
+                    # `_hand`, written out: this is done for each member.
+                    reader.called = True
+                    reader.letter = letter
+                    bell = reader.bell
+                    bell.ready.append(reader)
+                elif len(box.letters) >= box.capacity and not self._make_room(box, now):
                     full += 1
                     continue
-                letters.append(letter)
-                if box.reader is not None or box.asleep:
-                    bell = self._rouse(box)
-                    if bell is not None and bell not in bells:
+                else:
+                    box.letters.append(letter)
+                    if not box.asleep:
+                        continue
+                    sleeper = box.asleep.popleft()
+                    sleeper.called = True
+                    bell = sleeper.bell
+                    bell.ready.append(sleeper)
+                if bell is not last:
+                    last = bell
+                    if bell not in bells:
                         bells.append(bell)
-            if over < self._due:
-                self._due = over
-            self._dropped += full
+            self._due = min(self._due, over)
             count = len(members)
         if bells:
             self._ring(bells, now)
         return count, full
 
-    def _add(self, box: Mailbox, message: Message, now: float) -> None:
-        over = now + self.limits.expiry
-        box.letters.append((over, message))
-        if over < self._due:
-            self._due = over
-
-    def _make_room(self, box: Mailbox, now: float) -> bool:
-        """Throws away what is over. Gives whether there is room then."""
+    def _throw_away(self, box: Mailbox, now: float) -> None:
+        """Throws away what is over."""
         letters = box.letters
         while letters and letters[0][0] <= now:
             letters.popleft()
             self._expired += 1
-        return len(letters) < box.capacity
+
+    def _make_room(self, box: Mailbox, now: float) -> bool:
+        """Makes room in a full mailbox, if that can be done."""
+        self._throw_away(box, now)
+        if len(box.letters) < box.capacity:
+            return True
+        self._dropped += 1
+        if box.overflow == "drop_oldest":
+            box.letters.popleft()
+            return True
+        if box.overflow == "disconnect":
+            box.overflow = "drop_newest"
+            reader = box.reader
+            if reader is not None:
+                reader.bell.call(reader.overflow)
+        return False
 
     # Receiving
 
-    def take(self, channel: str, now: float) -> Message | None:
-        """The channel's first message."""
+    def take(self, channel: str, now: float, sleeper: Sleeper) -> Message | None:
+        """The channel's first message. If there is none, the sleeper is told, once, to go on when there may be one."""
         with self._lock:
             if now >= self._due:
                 self._sweep(now)
-            box = self._boxes.get(channel)
-            return None if box is None else self._take(box, now)
-
-    def take_or_sleep(self, channel: str, now: float, sleeper: Sleeper) -> Message | None:
-        """The same; if there is none, the sleeper is told to go on when there may be one. It is told once."""
-        with self._lock:
             box = self._boxes.get(channel) or self._open(channel)
-            message = self._take(box, now)
-            if message is None:
-                # One that was called before and came too late has waited longest.
-                (box.asleep.appendleft if sleeper.called else box.asleep.append)(sleeper)
-                sleeper.called = False
-            return message
+            letters = box.letters
+            while letters:
+                over, message = letters.popleft()
+                if over > now:
+                    self._forget_if_unneeded(box)
+                    return message
+                self._expired += 1
+            # One that was called before and came too late has waited longest.
+            (box.asleep.appendleft if sleeper.called else box.asleep.append)(sleeper)
+            sleeper.called = False
+            return None
 
     def give_up(self, channel: str, sleeper: Sleeper, now: float) -> None:
         """The sleeper does not wait any more. If it was its turn, that goes to the next."""
@@ -202,46 +243,44 @@ class Exchange:
         if bell is not None:
             self._ring([bell], now)
 
-    def _take(self, box: Mailbox, now: float) -> Message | None:
-        letters = box.letters
-        while letters:
-            over, message = letters.popleft()
-            if over > now:
-                if not letters:
-                    self._forget_if_unneeded(box)
-                return message
-            self._expired += 1
-        self._forget_if_unneeded(box)
-        return None
-
-    def attach(self, channel: str, reader: Sleeper) -> Mailbox:
+    def attach(self, channel: str, reader: Reader, overflow: str) -> Mailbox:
         """Makes it the one that reads the channel: it is told to go on whenever there are messages."""
         with self._lock:
             box = self._boxes.get(channel) or self._open(channel)
             box.reader = reader
+            box.overflow = overflow
             return box
 
-    def detach(self, box: Mailbox) -> None:
-        """Nobody reads the channel any more: it leaves its groups, and what is in it is lost."""
+    def detach(self, box: Mailbox, reader: Reader) -> None:
+        """It reads the channel no more: the channel leaves its groups, and what is in it is lost."""
         with self._lock:
+            if box.reader is not reader:
+                return
             box.reader = None
             box.letters.clear()
             for group in list(box.groups):
                 self._leave(group, box)
             self._forget_if_unneeded(box)
 
-    def next_of(self, box: Mailbox, now: float) -> Message | None:
-        """The first message of a mailbox, for its reader. When there is none, it will be told of the next."""
+    def next_for(self, reader: Reader, box: Mailbox) -> Letter | None:
+        """The first letter of its mailbox. If there is none, the reader is called with the next."""
         with self._lock:
-            letters = box.letters
-            while letters:
-                over, message = letters.popleft()
-                if over > now:
-                    return message
-                self._expired += 1
-            if box.reader is not None:
-                box.reader.called = False
-            return None
+            reader.called = bool(box.letters)
+            return box.letters.popleft() if reader.called else None
+
+    def call_again(self, reader: Reader, box: Mailbox) -> None:
+        """The reader was called when it could not go on, and now it can."""
+        with self._lock:
+            reader.called = reader.letter is not None or bool(box.letters)
+            if reader.called:
+                reader.bell.ready.append(reader)
+        if reader.called:
+            reader.bell.ring()
+
+    def count_expired(self) -> None:
+        """A reader found that the letter in its hand was over."""
+        with self._lock:
+            self._expired += 1
 
     # Waking
 
@@ -257,17 +296,21 @@ class Exchange:
 
     @staticmethod
     def _rouse(box: Mailbox) -> Bell | None:
-        """Calls the one whose turn it is. Gives the bell to ring."""
-        sleeper = box.reader
-        if sleeper is None:
-            if not box.asleep:
-                return None
-            sleeper = box.asleep.popleft()
-        elif sleeper.called:
+        """Calls the receiver that has waited longest. Gives the bell to ring."""
+        if not box.asleep:
             return None
+        sleeper = box.asleep.popleft()
         sleeper.called = True
         sleeper.bell.ready.append(sleeper)
         return sleeper.bell
+
+    @staticmethod
+    def _hand(reader: Reader, letter: Letter) -> Bell:
+        """Calls a reader that is not called, with a letter. Gives the bell to ring."""
+        reader.called = True
+        reader.letter = letter
+        reader.bell.ready.append(reader)
+        return reader.bell
 
     def _ring(self, bells: list[Bell], now: float) -> None:
         for bell in bells:
@@ -283,7 +326,7 @@ class Exchange:
                     box.reader = None
                 for sleeper in [sleeper for sleeper in box.asleep if sleeper.bell is dead]:
                     box.asleep.remove(sleeper)
-                self._make_room(box, now)
+                self._throw_away(box, now)
                 for _ in range(min(len(box.letters), len(box.asleep))):
                     bell = self._rouse(box)
                     if bell is not None and bell not in bells:
@@ -347,7 +390,7 @@ class Exchange:
             letters = box.letters
             if letters:
                 if letters[0][0] <= now:
-                    self._make_room(box, now)
+                    self._throw_away(box, now)
                     self._forget_if_unneeded(box)
                 if letters:
                     due = min(due, letters[0][0])

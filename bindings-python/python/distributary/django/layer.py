@@ -124,17 +124,15 @@ class ChannelLayer(BaseChannelLayer):
         exchange = self._exchange
         if not exchange.knows(channel):
             self._check_receivable(channel)
-        message = exchange.take(channel, monotonic())
-        if message is None:
-            loop = asyncio.get_running_loop()
-            nap = _Nap(exchange.bell_of(loop))
-            while (message := exchange.take_or_sleep(channel, monotonic(), nap)) is None:
-                nap.future = loop.create_future()
-                try:
-                    await nap.future
-                except BaseException:
-                    exchange.give_up(channel, nap, monotonic())
-                    raise
+        loop = asyncio.get_running_loop()
+        nap = _Nap(exchange.bell_of(loop))
+        while (message := exchange.take(channel, monotonic(), nap)) is None:
+            nap.future = loop.create_future()
+            try:
+                await nap.future
+            except BaseException:
+                exchange.give_up(channel, nap, monotonic())
+                raise
         return message.copy()
 
     async def new_channel(self, prefix: str = "specific") -> str:
@@ -220,7 +218,7 @@ class _Nap:
         self.bell = bell
         self.called = False
 
-    def go(self, until: float) -> bool:
+    def go(self) -> bool:
         if not self.future.done():
             self.future.set_result(None)
         return False

@@ -108,6 +108,8 @@ class Client(Generic[S]):
         Returns a number for :meth:`unsubscribe`. Where a position cannot be resumed from, it begins now and the client
         is told.
         """
+        if topics is None:
+            raise TypeError("topics: a str or several, not None")
         selector = Selector(
             topics,
             where=where,

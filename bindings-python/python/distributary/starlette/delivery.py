@@ -1,8 +1,10 @@
 """A client's events on their way: the task that sends, the one that listens, and their end.
 
-The task that runs the endpoint reads the subscription and sends. Beside it one task listens to the client; when that
-has gone, the subscription is closed, which wakes the first task wherever it sleeps. So does the warden with a client
-that takes nothing: it breaks the connection, or cancels the `send` that hangs where the server does not show it.
+The task of the endpoint only waits. For one thing, it is deep in frameworks, and each of their frames would be gone
+through for each event; for another, what hangs can be cancelled here without a word to them. One task sends; one
+listens to the client, and when that has gone it closes the subscription, which wakes the first wherever it sleeps. So
+does the warden with a client that takes nothing: it breaks the connection, or cancels the `send` that hangs where the
+server does not show it.
 
 The loop that sends is written out in those who use this (`sse`, `pump`), for one call more would be felt there. For
 each send it says so, and nothing else::
@@ -17,37 +19,31 @@ from __future__ import annotations
 
 import asyncio
 import math
-import sys
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Coroutine
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from . import server
 from .warden import warden
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
-    from typing_extensions import Self
-
     from ..subscription import Subscription
 
 __all__ = ["Delivery"]
 
+T = TypeVar("T")
 
-class Delivery:
-    """One client's delivery, entered by the task that sends. It closes the subscription when it is left."""
+
+class Delivery(Generic[T]):
+    """One client's delivery. The subscription ends with it."""
 
     __slots__ = (
-        "_cancelled",
         "_exchange",
         "_leaves",
-        "_listen",
-        "_listener",
         "_patience",
         "_quiet",
         "_receive",
+        "_sender",
         "_sub",
-        "_task",
         "at",
         "busy",
         "due",
@@ -56,51 +52,45 @@ class Delivery:
     )
 
     def __init__(
-        self,
-        sub: Subscription[Any],
-        receive: object,
-        listen: Callable[[], Awaitable[object]],
-        *,
-        send_timeout: float | None,
-        keep_alive: float | None = None,
+        self, sub: Subscription[Any], receive: object, *, send_timeout: float | None, keep_alive: float | None = None
     ) -> None:
+        self.warden = warden()
         #: When the last send began, and whether it is under way.
-        self.at = 0.0
+        self.at = self.warden.now
         self.busy = False
         #: Nothing was sent for so long that something should be.
         self.due = False
         #: Why it ended, unless the subscription did by itself: `disconnected`, `timeout`, or `leaving` with the server.
         self.ended: str | None = None
-        self.warden = warden()
         self._sub = sub
         self._receive = receive
-        self._listen = listen
         self._patience = math.inf if send_timeout is None else send_timeout
         self._quiet = math.inf if keep_alive is None else keep_alive
         self._leaves = False
         self._exchange: Any = None
-        self._cancelled = False
+        self._sender: asyncio.Task[T] | None = None
 
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.current_task()
-        self._listener = asyncio.ensure_future(self._hear())
+    async def run(self, send: Coroutine[Any, Any, T], listen: Coroutine[Any, Any, None]) -> T | None:
+        """What `send` returns, or None if it had to be cancelled. Raises what either of them raises."""
+        sender = self._sender = asyncio.create_task(send)
+        listener = asyncio.create_task(self._hear(listen))
         self.warden.add(self)
         self.at = self.warden.now
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        self.warden.remove(self)
-        self._sub.close()
-        heard = self._listener
-        if not heard.done():
-            heard.cancel()
-            await asyncio.wait((heard,))
-        if kind is None and not heard.cancelled():
-            # What failed in it failed for the delivery.
-            heard.result()
-        return self._cancelled and kind is asyncio.CancelledError and self._is_mine()
+        try:
+            await asyncio.wait((sender,))
+        finally:
+            self.warden.remove(self)
+            self._sub.close()
+            running = [task for task in (sender, listener) if not task.done()]
+            for task in running:
+                task.cancel()
+            if running:
+                await asyncio.wait(running)
+        if not listener.cancelled():
+            listener.result()
+        if sender.cancelled() and self.ended == "timeout":
+            return None
+        return sender.result()
 
     def leave_with_server(self) -> None:
         """Ends when the server is about to end. To be called after a response has begun."""
@@ -125,9 +115,9 @@ class Delivery:
             self._end("timeout")
             self._break()
 
-    async def _hear(self) -> None:
+    async def _hear(self, listen: Coroutine[Any, Any, None]) -> None:
         try:
-            await self._listen()
+            await listen
         finally:
             self._end("disconnected")
 
@@ -137,7 +127,7 @@ class Delivery:
         self._sub.close()
 
     def _rouse(self) -> None:
-        """Wakes the task that sleeps until the next event, for something else."""
+        """Wakes the sender, which sleeps until the next event, for something else."""
         sleeper = self._sub._sleeper()
         if sleeper is not None and not sleeper.done():
             self.due = True
@@ -148,10 +138,5 @@ class Delivery:
         transport = server.transport(self._receive)
         if isinstance(transport, asyncio.WriteTransport):
             transport.abort()
-        elif self._task is not None:
-            self._cancelled = True
-            self._task.cancel()
-
-    def _is_mine(self) -> bool:
-        """Whether it was cancelled by nobody else besides."""
-        return sys.version_info < (3, 11) or self._task is None or self._task.uncancel() == 0
+        elif self._sender is not None:
+            self._sender.cancel()

@@ -18,6 +18,7 @@ from ..subscription import Subscription
 from .begin import From, begin
 from .delivery import Delivery
 from .frames import Frames, shared
+from .layers import of_socket
 from .lost import OnLost, checked, told
 
 if TYPE_CHECKING:
@@ -104,40 +105,52 @@ async def pump(
         "capacity_bytes": capacity_bytes,
         "max_age": max_age,
     }
-    incoming, send = websocket if isinstance(websocket, tuple) else (websocket.receive, websocket.send)
+    if isinstance(websocket, tuple):
+        incoming, send = websocket
+        direct = send
+    else:
+        incoming, send, direct = websocket.receive, websocket.send, of_socket(websocket)
     begun = begin(hub, topics, from_, options)
-    sub = begun.sub
-    frames = shared(_form, text, encode)
 
     async def listen() -> None:
-        while (message := await incoming())["type"] != "websocket.disconnect":
-            if receive is not None and message["type"] == "websocket.receive":
-                said = message.get("text")
-                answer = receive(message["bytes"] if said is None else said)
-                if inspect.isawaitable(answer):
-                    await answer
+        try:
+            while (message := await incoming())["type"] != "websocket.disconnect":
+                if receive is not None and message["type"] == "websocket.receive":
+                    said = message.get("text")
+                    answer = receive(message["bytes"] if said is None else said)
+                    if inspect.isawaitable(answer):
+                        await answer
+        except WebSocketDisconnect:
+            # The client went while it was answered.
+            return
 
-    ended: str = "disconnected"
-    async with Delivery(sub, incoming, listen, send_timeout=send_timeout) as delivery:
+    async def deliver() -> str:
         try:
             if begun.lost is not None:
                 await delivery.sending(_tell(send, told(on_lost, None, begun.lost, type="lagged")))
-            ended = await _deliver(delivery, sub, send, frames, on_lost)
+            ended = await _deliver(delivery, begun.sub, direct, shared(_form, text, encode), on_lost)
             if delivery.ended is None and ended in _GOODBYES:
                 code, words = _GOODBYES[ended]
                 await delivery.sending(send({"type": "websocket.close", "code": code, "reason": words}))
         except (WebSocketDisconnect, OSError):
             # How Starlette and how servers say that the client has gone.
-            pass
+            if not isinstance(websocket, tuple):
+                websocket.application_state = WebSocketState.DISCONNECTED
+            return "disconnected"
         except RuntimeError:
-            if getattr(websocket, "application_state", None) is not WebSocketState.DISCONNECTED:
+            # Perhaps the application has closed it, while something was about to be sent.
+            if isinstance(websocket, tuple) or websocket.application_state is not WebSocketState.DISCONNECTED:
                 raise
-            # Closed by the application, while something was about to be sent.
+            return "disconnected"
+        return ended
+
+    delivery: Delivery[str] = Delivery(begun.sub, incoming, send_timeout=send_timeout)
+    ended = await delivery.run(deliver(), listen())
     return cast(Ended, delivery.ended or ended)
 
 
 async def _deliver(
-    delivery: Delivery, sub: Subscription[Any], send: Send, frames: Frames[str | bytes], on_lost: OnLost
+    delivery: Delivery[str], sub: Subscription[Any], send: Send, frames: Frames[str | bytes], on_lost: OnLost
 ) -> str:
     """Sends what comes, until the subscription ends. Why it did."""
     warden = delivery.warden
@@ -158,6 +171,9 @@ async def _deliver(
             delivery.busy = True
             await send({"type": "websocket.send", "text" if type(frame) is str else "bytes": frame})
             delivery.busy = False
+            if not sub.lag:
+                # To find nothing costs a turn of the loop if its slice is over.
+                await sleep(sub)
     except Closed as end:
         return end.reason
 

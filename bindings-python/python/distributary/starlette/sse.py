@@ -21,6 +21,7 @@ from . import lines
 from .begin import Begun, From, begin
 from .delivery import Delivery
 from .frames import Frames, shared
+from .layers import beneath
 from .lost import OnLost, checked, told
 from .marks import Marks
 
@@ -149,33 +150,36 @@ class EventStream(Response):
         return b"" if data is None else lines.lagged(data)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
-        end = {"type": "http.response.body", "body": b"", "more_body": False}
         if scope["method"] == "HEAD":
             self._sub.close()
-            await send(start)
-            await send(end)
+            await self._start(send)
+            await self._end(send)
         else:
-
-            async def listen() -> None:
-                while (await receive())["type"] != "http.disconnect":
-                    pass
-
-            timing = {"send_timeout": self._send_timeout, "keep_alive": self._keep_alive}
-            async with Delivery(self._sub, receive, listen, **timing) as delivery:
-                try:
-                    await delivery.sending(send(start))
-                    delivery.leave_with_server()
-                    await self._deliver(delivery, send)
-                    if delivery.ended in (None, "leaving"):
-                        await delivery.sending(send(end))
-                except OSError:
-                    # How a server says that the client has gone.
-                    pass
+            delivery: Delivery[None] = Delivery(
+                self._sub, receive, send_timeout=self._send_timeout, keep_alive=self._keep_alive
+            )
+            await delivery.run(self._stream(delivery, send), _gone(receive))
         if self.background is not None:
             await self.background()
 
-    async def _deliver(self, delivery: Delivery, send: Send) -> None:
+    async def _start(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+
+    async def _end(self, send: Send) -> None:
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _stream(self, delivery: Delivery[None], send: Send) -> None:
+        try:
+            await delivery.sending(self._start(send))
+            delivery.leave_with_server()
+            await self._deliver(delivery, beneath(send))
+            if delivery.ended in (None, "leaving"):
+                await delivery.sending(self._end(send))
+        except OSError:
+            # How servers say that the client has gone.
+            return
+
+    async def _deliver(self, delivery: Delivery[None], send: Send) -> None:
         """Sends what comes, until the subscription ends."""
         sub, warden = self._sub, delivery.warden
         sleep, take = sub._reader().sleep, sub._take
@@ -193,7 +197,8 @@ class EventStream(Response):
             try:
                 if empty:
                     await sleep(sub)
-                while size < PIECE and (event := take()) is not None:
+                empty = True
+                while (event := take()) is not None:
                     piece = known(event)
                     if piece is None:
                         if event.lost and self._on_lost == "close":
@@ -202,7 +207,10 @@ class EventStream(Response):
                         piece = self._compose(event)
                     pieces.append(piece)
                     size += len(piece)
-                empty = size < PIECE
+                    # To find nothing by a `take` costs a turn of the loop if its slice is over.
+                    empty = not sub.lag
+                    if empty or size >= PIECE:
+                        break
             except Closed:
                 over = True
             if delivery.due:
@@ -216,6 +224,12 @@ class EventStream(Response):
         if self._marks is None:
             return before + frame
         return before + frame + lines.id_line(self._marks.set(event.topic, event.position))
+
+
+async def _gone(receive: Receive) -> None:
+    """Waits until the client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _unknown(event: Event) -> None:
