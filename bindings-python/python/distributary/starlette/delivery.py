@@ -135,8 +135,5 @@ class Delivery(Generic[T]):
 
     def _break(self) -> None:
         """Ends a `send` that hangs."""
-        transport = server.transport(self._receive)
-        if isinstance(transport, asyncio.WriteTransport):
-            transport.abort()
-        elif self._sender is not None:
+        if not server.abort(self._receive) and self._sender is not None:
             self._sender.cancel()
