@@ -24,6 +24,7 @@ __all__ = [
     "Subscription",
     "Template",
     "Var",
+    "before_latest",
     "check_pattern",
     "check_value",
     "forked",
@@ -172,6 +173,9 @@ def check_pattern(pattern: Mapping[str, Any]) -> None:
 
 def check_value(path: str, value: object) -> None:
     """The same for a field that has to be equal to a value, which is looked at alone."""
+
+def before_latest(hub: Hub, topic: str, most: int | None) -> str | None:
+    """The position before the latest so many events of a topic that keeps history; without a limit, before all."""
 
 def forked() -> None:
     """Tells that this process is the child of a fork."""
