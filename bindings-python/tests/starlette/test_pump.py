@@ -236,19 +236,20 @@ def stall(port: int) -> socket.socket:
 
 
 def frames_of(connection: socket.socket) -> Iterator[tuple[int, bytes]]:
-    """What comes on a bare socket until it ends: operations and payloads."""
-    raw = b""
-    while piece := connection.recv(1 << 20):
-        raw += piece
-    raw = raw[raw.index(b"\r\n\r\n") + 4 :]
-    while raw:
-        length, begin = raw[1], 2
+    """What comes on a bare socket until it is closed: operations and payloads."""
+    stream = connection.makefile("rb")
+    while stream.readline() != b"\r\n":
+        pass
+    operation = 0
+    while operation != 8:
+        first, length = stream.read(2)
+        operation = first & 15
         if length == 126:
-            length, begin = struct.unpack(">H", raw[2:4])[0], 4
+            (length,) = struct.unpack(">H", stream.read(2))
         elif length == 127:
-            length, begin = struct.unpack(">Q", raw[2:10])[0], 10
-        yield raw[0] & 15, raw[begin : begin + length]
-        raw = raw[begin + length :]
+            (length,) = struct.unpack(">Q", stream.read(8))
+        yield operation, stream.read(length)
+    stream.close()
 
 
 def fill(hub: Hub, count: int = 300) -> None:

@@ -119,7 +119,9 @@ class Delivery(Generic[T]):
         try:
             await listen
         finally:
-            self._end("disconnected")
+            # Cancelled because the sender has come to its end, it has nothing to say.
+            if self._sender is not None and not self._sender.done():
+                self._end("disconnected")
 
     def _end(self, reason: str) -> None:
         if self.ended is None:
