@@ -173,6 +173,9 @@ def check_pattern(pattern: Mapping[str, Any]) -> None:
 def check_value(path: str, value: object) -> None:
     """The same for a field that has to be equal to a value, which is looked at alone."""
 
+def before_latest(hub: Hub, topic: str, most: int | None) -> str | None:
+    """The position that the latest `most` events of a topic lie behind, or all that are held; None without history."""
+
 def forked() -> None:
     """Tells that this process is the child of a fork."""
 

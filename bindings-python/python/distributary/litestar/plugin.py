@@ -284,6 +284,8 @@ async def _serve(subscriber: Subscriber, socket: WebSocket[Any, Any, Any], on_ev
             await socket.close(code)
     finally:
         gone.cancel()
+        # Whatever it ended with: the client is gone.
+        await asyncio.gather(gone, return_exceptions=True)
         await subscriber.stop()
 
 
