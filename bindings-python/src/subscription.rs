@@ -236,7 +236,8 @@ impl Subscription {
 
     /// Up to `most` events; none of them: they are to be slept for.
     fn _take_many<'py>(&self, py: Python<'py>, most: usize) -> PyResult<Bound<'py, PyList>> {
-        match self.state.lock().may_read() {
+        let may_read = self.state.lock().may_read();
+        match may_read {
             true => self._take_many_now(py, most),
             false => Ok(PyList::empty(py)),
         }

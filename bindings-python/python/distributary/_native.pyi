@@ -24,6 +24,7 @@ __all__ = [
     "Subscription",
     "Template",
     "Var",
+    "before_latest",
     "check_pattern",
     "check_value",
     "forked",
@@ -174,7 +175,7 @@ def check_value(path: str, value: object) -> None:
     """The same for a field that has to be equal to a value, which is looked at alone."""
 
 def before_latest(hub: Hub, topic: str, most: int | None) -> str | None:
-    """The position that the latest `most` events of a topic lie behind, or all that are held; None without history."""
+    """The position before the latest so many events of a topic that keeps history; without a limit, before all."""
 
 def forked() -> None:
     """Tells that this process is the child of a fork."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -202,8 +203,10 @@ class Subscription(_native.Subscription, Generic[T]):
         self._check_free()
         if self._taken is not None:
             return self._many_decoded([], 1)[0]
+        end = None if timeout is None else time.monotonic() + timeout
+        signals = threading.current_thread() is threading.main_thread()
         while (event := self._take_now()) is None:
-            if not self._block(timeout, threading.current_thread() is threading.main_thread()):
+            if not self._block(None if end is None else end - time.monotonic(), signals):
                 return None
         return event if self._into is None else self._decoded(event)  # type: ignore[return-value]
 
@@ -310,7 +313,7 @@ class Subscription(_native.Subscription, Generic[T]):
         failed: DecodeError | None = None
         try:
             for event in islice(taken, n):
-                values.append(self._into(event))
+                values.append(self._into(event))  # noqa: PERF401 (what came before an error counts)
         except DecodeError as error:
             failed = error
         for _ in range(len(values) or 1):

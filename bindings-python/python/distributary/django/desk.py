@@ -157,9 +157,7 @@ class Desk:
         try:
             with sub:
                 async for event in sub:
-                    if is_time_to_close(monotonic()):
-                        await aclose_old_connections()
-                    await self._do(handler, event)
+                    await self._do(_after_closing(handler) if is_time_to_close(monotonic()) else handler, event)
         except asyncio.CancelledError:
             raise
         except Closed as end:
@@ -167,3 +165,13 @@ class Desk:
             self.fail(SlowWebsocket("the consumer did not keep up with its subscription") if slow else end)
         except BaseException as error:
             self.fail(error)
+
+
+def _after_closing(handler: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Awaitable[Any]]:
+    """The handler, which has old database connections closed first."""
+
+    async def handle(event: Any) -> None:
+        await aclose_old_connections()
+        await handler(event)
+
+    return handle
