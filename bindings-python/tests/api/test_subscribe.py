@@ -209,7 +209,7 @@ def test_from_a_position(hub: Hub) -> None:
         hub.publish("h.a", {"a": 1})
         assert [event.json() for event in sub.get_many_nowait(9)] == [{"a": 1}]
     with hub.subscribe("h.a", from_=None) as sub:
-        assert sub.get_many_nowait(9) == []
+        assert sub.get_many_nowait(9) == ()
 
 
 def test_filters_of_every_form(hub: Hub) -> None:

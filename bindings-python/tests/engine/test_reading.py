@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import anyio
@@ -16,7 +16,7 @@ from distributary import Busy, Closed, DecodeError, Event, Hub, OptionError, Sel
 pytestmark = pytest.mark.every_loop
 
 
-def texts(events: list[Event]) -> list[str]:
+def texts(events: Sequence[Event]) -> list[str]:
     return [event.text for event in events]
 
 
@@ -96,7 +96,7 @@ async def test_a_slow_reader_is_told() -> None:
 async def test_get_nowait() -> None:
     with Hub() as hub, hub.subscribe("t") as sub:
         assert sub.get_nowait() is None
-        assert sub.get_many_nowait(3) == []
+        assert sub.get_many_nowait(3) == ()
         for number in range(5):
             hub.publish("t", str(number))
         first = sub.get_nowait()
@@ -343,13 +343,13 @@ async def test_what_into_makes_is_shared_and_what_it_refuses_is_passed() -> None
         # In batches it stands at the same place in between.
         for text in ("3", "x", "x", "4", "5", "6"):
             hub.publish("t", text)
-        assert await sub.get_many(10) == [[3]]
+        assert await sub.get_many(10) == ([3],)
         with pytest.raises(DecodeError):
             await sub.get_many(10)
         with pytest.raises(DecodeError):
             sub.get_nowait()
-        assert await sub.get_many(2) == [[4], [5]]
-        assert sub.get_many_nowait(2) == [[6]]
+        assert await sub.get_many(2) == ([4], [5])
+        assert sub.get_many_nowait(2) == ([6],)
         assert sub.get_nowait() is None
         assert sub.last is not None
         assert sub.last.text == "6"
