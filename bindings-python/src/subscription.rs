@@ -125,17 +125,13 @@ impl State {
             // Whoever is about to sleep has to say which loop it is of.
             return false;
         }
-        let may = lane.may_read(seat.place.slot());
-        if !may {
-            let finds = |cursor: &engine::Subscription| cursor.lag() > 0;
-            self.yields = self.cursor.get().is_none_or(finds);
-        }
-        may
+        self.yields = !lane.may_read(seat.place.slot());
+        !self.yields
     }
 
     /// Lays a reader to sleep; None when it cannot be. And what is to be dropped.
     fn sleep(&mut self, sleeper: Py<PyAny>, count: usize) -> (Option<u8>, [Option<Py<PyAny>>; 2]) {
-        let moment = std::mem::take(&mut self.yields);
+        let yields = std::mem::take(&mut self.yields);
         let over = self.over().is_some();
         let Some(seat) = self.seat.as_ref().filter(|_| self.blocked.is_none()) else {
             return (None, [Some(sleeper), None]);
@@ -143,19 +139,21 @@ impl State {
         let (lane, slot) = (seat.lane.get(), seat.place.slot());
         lane.settle_here();
         let before = lane.sleep(slot, sleeper);
-        if moment {
-            seat.place.enqueue();
-            return (Some(2), [before, None]);
-        }
         let sleeps = !over
             && self.cursor.get_mut().is_some_and(|cursor| {
                 let waker = Waker::from(Arc::clone(&seat.place));
                 let mut cx = Context::from_waker(&waker);
                 cursor.poll_ready_many(&mut cx, count) == Poll::Pending
             });
-        match sleeps {
-            true => (Some(1), [before, None]),
-            false => (Some(0), [before, lane.rouse(slot)]),
+        match (sleeps, yields) {
+            (true, _) => (Some(1), [before, None]),
+            // There is something, be it the end: not to be read now, and not to be tried again
+            // before the loop has turned.
+            (false, true) => {
+                seat.place.enqueue();
+                (Some(2), [before, None])
+            }
+            (false, false) => (Some(0), [before, lane.rouse(slot)]),
         }
     }
 
