@@ -492,6 +492,7 @@ impl Subscription {
             (changed, state.waiting())
         };
         waiting.wake();
+        payload::clear();
         changed.map_err(closed)?.map_err(subscribe_error)
     }
 }
@@ -543,6 +544,7 @@ fn next(py: Python<'_>, mut state: MutexGuard<'_, State>) -> PyResult<Option<Py<
     let read = state.read(engine::Subscription::try_recv);
     let lane = state.lane(py);
     drop(state);
+    payload::clear();
     let (event, lost) = match read {
         Read::Got(event, lost) => (event, lost),
         Read::Nothing => return Ok(None),
