@@ -295,7 +295,11 @@ class Subscription(_native.Subscription, Generic[T]):
 
     def _check_free(self) -> None:
         bed, lane = self._bed, self._lane
-        if bed is None or lane is None or lane.is_over() or lane.is_cancelled(bed):
+        if bed is None:
+            return
+        if lane is None or lane.is_over() or lane.is_cancelled(bed):
+            # It will not read any more.
+            self._bed = None
             return
         raise Busy("another reader waits on this subscription: one at a time, subscribe anew for another")
 
