@@ -252,6 +252,11 @@ impl Lane {
         seats.list.get_mut(slot as usize)?.as_mut()?.sleeper.take()
     }
 
+    /// Whether the loop has to have its turn before a reader may read on.
+    pub(crate) fn is_over(&self) -> bool {
+        self.slice.is_over()
+    }
+
     /// Whether a reader may read on: it was just woken, or the slice is not over.
     pub(crate) fn may_read(&self, slot: u32) -> bool {
         if !self.slice.is_over() {

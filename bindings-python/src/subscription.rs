@@ -155,6 +155,12 @@ impl State {
             });
         match sleeps {
             true => (Some(1), [before, None]),
+            // A read would be refused until the next turn: with the end of the hub, say, or of
+            // a backlog, which lag knows nothing of.
+            false if lane.is_over() => {
+                seat.place.enqueue();
+                (Some(2), [before, None])
+            }
             false => (Some(0), [before, lane.rouse(slot)]),
         }
     }
