@@ -28,12 +28,18 @@ use std::{
 };
 
 use distributary as engine;
+use engine::Batch;
 use parking_lot::Mutex;
-use pyo3::{PyTraverseError, PyVisit, prelude::*, types::PyList};
+use pyo3::{
+    PyTraverseError, PyVisit,
+    prelude::*,
+    types::{PyList, PyTuple},
+};
 
 use crate::{
     cache::Cache,
     event::Event,
+    payload,
     ready::{Place, Ready},
     slice::Slice,
 };
@@ -123,9 +129,9 @@ impl Lane {
 
     /// Lets go of events that nobody asked for since the last sweep. False when none is left.
     fn sweep(&self) -> bool {
-        let mut gone = Vec::new();
-        let stays = self.cache.lock().sweep(&mut gone);
+        let (gone, stays) = self.cache.lock().sweep();
         drop(gone);
+        payload::clear();
         stays
     }
 
@@ -145,7 +151,7 @@ impl Lane {
     /// Gives the descriptors back, and lets go of the events.
     fn silence(&self) {
         self.ready.silence();
-        let cache = std::mem::take(&mut *self.cache.lock());
+        let cache = self.cache.lock().close();
         drop(cache);
     }
 
@@ -269,42 +275,49 @@ impl Lane {
         Ok(made)
     }
 
-    /// The same for several, in their order.
-    pub(crate) fn objects(&self, py: Python<'_>, events: &[engine::Event]) -> PyResult<Objects> {
-        let mut objects: Vec<Option<Py<Event>>> = Vec::with_capacity(events.len());
-        let mut missing = 0;
-        {
+    /// The same for a batch: one tuple for all readers of that batch.
+    pub(crate) fn objects<'py>(
+        &self,
+        py: Python<'py>,
+        batch: Batch,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        if let Some(kept) = self.cache.lock().batch(py, &batch) {
+            return Ok(kept.into_bound(py));
+        }
+        let mut objects: Vec<_> = {
             let mut cache = self.cache.lock();
-            for event in events {
-                let kept = cache.get(py, event);
-                missing += usize::from(kept.is_none());
-                objects.push(kept);
+            batch.iter().map(|event| cache.get(py, event)).collect()
+        };
+        let mut made = Vec::new();
+        for (object, event) in objects.iter_mut().zip(batch.iter()) {
+            if object.is_none() {
+                let new = Py::new(py, Event::new(event.clone()))?;
+                made.push(new.clone_ref(py));
+                *object = Some(new);
             }
         }
-        if missing > 0 {
-            let mut made = Vec::with_capacity(missing);
-            for (object, event) in objects.iter_mut().zip(events) {
-                if object.is_none() {
-                    let new = Py::new(py, Event::new(event.clone()))?;
-                    made.push(new.clone_ref(py));
-                    *object = Some(new);
-                }
-            }
-            let mut before = Vec::with_capacity(missing);
-            {
-                let mut cache = self.cache.lock();
-                for event in made {
-                    before.push(cache.put(event));
-                }
-            }
-            drop(before);
-        }
-        Ok(objects.into_iter().flatten().collect())
+        let events = PyTuple::new(py, objects)?;
+        let gone: (Vec<_>, _) = {
+            let mut cache = self.cache.lock();
+            let before = made.into_iter().filter_map(|event| cache.put(event));
+            (
+                before.collect(),
+                cache.put_batch(batch, events.clone().unbind()),
+            )
+        };
+        drop(gone);
+        Ok(events)
+    }
+
+    /// The loop runs in this thread.
+    pub(crate) fn is_here(&self) -> bool {
+        self.ready.is_here()
+    }
+
+    pub(crate) fn settle_here(&self) {
+        self.ready.settle_here();
     }
 }
-
-/// Objects of events, in order.
-pub(crate) type Objects = Vec<Py<Event>>;
 
 impl Drop for Lane {
     fn drop(&mut self) {

@@ -105,7 +105,7 @@ impl Ready {
         if self.rung.swap(true, Ordering::SeqCst) {
             return;
         }
-        if self.thread.load(Ordering::Relaxed) == THREAD.with(|it| *it) {
+        if self.is_here() {
             let told = QUIET.with_borrow_mut(|quiet| {
                 let first = matches!(quiet, Quiet::Waiting);
                 if first {
@@ -138,8 +138,18 @@ impl Ready {
     /// The loop is here.
     pub(crate) fn has_come(&self) {
         self.coming.store(false, Ordering::SeqCst);
-        self.thread.store(THREAD.with(|it| *it), Ordering::Relaxed);
+        self.settle_here();
         self.hear();
+    }
+
+    /// Whether this is the thread that the loop was last seen on.
+    pub(crate) fn is_here(&self) -> bool {
+        self.thread.load(Ordering::Relaxed) == THREAD.with(|it| *it)
+    }
+
+    /// The loop runs in this thread.
+    pub(crate) fn settle_here(&self) {
+        self.thread.store(THREAD.with(|it| *it), Ordering::Relaxed);
     }
 
     pub(crate) fn hear(&self) {

@@ -20,7 +20,11 @@ use std::{
 use distributary as engine;
 use engine::{Batch, Pattern, Selector, SubscribeError, Topic, TryRecvError};
 use parking_lot::{Mutex, MutexGuard};
-use pyo3::{PyTraverseError, PyVisit, prelude::*, types::PyList};
+use pyo3::{
+    PyTraverseError, PyVisit,
+    prelude::*,
+    types::{PyList, PyTuple},
+};
 
 use crate::{
     errors::{Kind, closed, error, pattern_error, reason, selector_error, subscribe_error},
@@ -30,6 +34,7 @@ use crate::{
     hub::Hub,
     lane::Lane,
     options::{BudgetParts, subscribe_options},
+    payload,
     ready::Place,
 };
 
@@ -112,38 +117,43 @@ impl State {
     /// Whether a reader of the loop may read on. If not, it is to sleep: for a moment, when
     /// there is something.
     fn may_read(&mut self) -> bool {
-        if let Some(seat) = &self.seat
-            && !seat.lane.get().may_read(seat.place.slot())
-        {
-            let finds = |cursor: &engine::Subscription| cursor.lag() > 0;
-            self.yields = self.cursor.get().is_none_or(finds);
+        let Some(seat) = &self.seat else {
+            return true;
+        };
+        let lane = seat.lane.get();
+        if !lane.is_here() {
+            // Whoever is about to sleep has to say which loop it is of.
             return false;
         }
-        true
+        self.yields = !lane.may_read(seat.place.slot());
+        !self.yields
     }
 
     /// Lays a reader to sleep; None when it cannot be. And what is to be dropped.
     fn sleep(&mut self, sleeper: Py<PyAny>, count: usize) -> (Option<u8>, [Option<Py<PyAny>>; 2]) {
-        let moment = std::mem::take(&mut self.yields);
+        let yields = std::mem::take(&mut self.yields);
         let over = self.over().is_some();
         let Some(seat) = self.seat.as_ref().filter(|_| self.blocked.is_none()) else {
             return (None, [Some(sleeper), None]);
         };
         let (lane, slot) = (seat.lane.get(), seat.place.slot());
+        lane.settle_here();
         let before = lane.sleep(slot, sleeper);
-        if moment {
-            seat.place.enqueue();
-            return (Some(2), [before, None]);
-        }
         let sleeps = !over
             && self.cursor.get_mut().is_some_and(|cursor| {
                 let waker = Waker::from(Arc::clone(&seat.place));
                 let mut cx = Context::from_waker(&waker);
                 cursor.poll_ready_many(&mut cx, count) == Poll::Pending
             });
-        match sleeps {
-            true => (Some(1), [before, None]),
-            false => (Some(0), [before, lane.rouse(slot)]),
+        match (sleeps, yields) {
+            (true, _) => (Some(1), [before, None]),
+            // There is something, be it the end: not to be read now, and not to be tried again
+            // before the loop has turned.
+            (false, true) => {
+                seat.place.enqueue();
+                (Some(2), [before, None])
+            }
+            (false, false) => (Some(0), [before, lane.rouse(slot)]),
         }
     }
 
@@ -235,32 +245,52 @@ impl Subscription {
     }
 
     /// Up to `most` events; none of them: they are to be slept for.
-    fn _take_many<'py>(&self, py: Python<'py>, most: usize) -> PyResult<Bound<'py, PyList>> {
-        match self.state.lock().may_read() {
+    fn _take_many<'py>(&self, py: Python<'py>, most: usize) -> PyResult<Bound<'py, PyTuple>> {
+        let may_read = self.state.lock().may_read();
+        match may_read {
             true => self._take_many_now(py, most),
-            false => Ok(PyList::empty(py)),
+            false => Ok(PyTuple::empty(py)),
         }
     }
 
-    /// Up to `most` events that are there.
-    fn _take_many_now<'py>(&self, py: Python<'py>, most: usize) -> PyResult<Bound<'py, PyList>> {
-        let list = PyList::empty(py);
-        while list.len() < most {
-            let left = most - list.len();
-            let (read, lane) = {
-                let mut state = self.state.lock();
-                let read = state.read(|open| open.try_recv_batch(left));
-                (read, state.lane(py))
-            };
-            match read {
-                Read::Got(batch, lost) => add(&list, lane.as_ref(), &batch, lost)?,
-                Read::Nothing => break,
-                // Told by the next read.
-                Read::Over(_) if !list.is_empty() => break,
-                Read::Over(reason) => return Err(closed(reason)),
+    /// Up to `most` events that are there. Readers at the same place get the same tuple.
+    fn _take_many_now<'py>(&self, py: Python<'py>, most: usize) -> PyResult<Bound<'py, PyTuple>> {
+        let (mut batches, lane, over) = {
+            let mut state = self.state.lock();
+            let (mut batches, mut left, mut over) = (Vec::new(), most, None);
+            while left > 0 {
+                match state.read(|open| open.try_recv_batch(left)) {
+                    Read::Got(batch, lost) => {
+                        left -= batch.len();
+                        batches.push((batch, lost));
+                    }
+                    Read::Nothing => break,
+                    // Told by the next read, if there is anything.
+                    Read::Over(reason) => {
+                        over = Some(reason);
+                        break;
+                    }
+                }
+            }
+            (batches, state.lane(py), over)
+        };
+        match (batches.len(), over) {
+            (0, Some(reason)) => Err(closed(reason)),
+            (0, None) => Ok(PyTuple::empty(py)),
+            (1, _) => {
+                let (batch, lost) = batches.remove(0);
+                objects(py, lane.as_ref(), batch, lost)
+            }
+            _ => {
+                let all = PyList::empty(py);
+                for (batch, lost) in batches {
+                    for event in objects(py, lane.as_ref(), batch, lost)? {
+                        all.append(event)?;
+                    }
+                }
+                Ok(all.to_tuple())
             }
         }
-        Ok(list)
     }
 
     /// Lays the reader to sleep until so many events are there. 0: there is something after
@@ -341,6 +371,7 @@ impl Subscription {
         };
         drop(cursor);
         waiting.wake();
+        payload::clear();
     }
 
     /// Adds topics and patterns, all or none. How many were not there.
@@ -527,27 +558,30 @@ fn next(py: Python<'_>, mut state: MutexGuard<'_, State>) -> PyResult<Option<Py<
     }
 }
 
-/// Adds the objects of a batch to the list.
-fn add(
-    list: &Bound<'_, PyList>,
+/// The objects of a batch.
+fn objects<'py>(
+    py: Python<'py>,
     lane: Option<&Py<Lane>>,
-    batch: &Batch,
+    batch: Batch,
     lost: u64,
-) -> PyResult<()> {
-    let py = list.py();
-    let mut objects = match lane {
+) -> PyResult<Bound<'py, PyTuple>> {
+    let events = match lane {
         Some(lane) => lane.get().objects(py, batch)?,
-        None => batch
-            .iter()
-            .map(|event| Py::new(py, Event::new(event.clone())))
-            .collect::<PyResult<_>>()?,
+        None => {
+            let made = batch
+                .iter()
+                .map(|event| Py::new(py, Event::new(event.clone())));
+            PyTuple::new(py, made.collect::<PyResult<Vec<_>>>()?)?
+        }
     };
-    if lost > 0
-        && let Some(first) = objects.first_mut()
-    {
-        *first = Py::new(py, Event::after(first.clone_ref(py), lost))?;
+    if lost == 0 {
+        return Ok(events);
     }
-    objects.into_iter().try_for_each(|event| list.append(event))
+    // Its own tuple, for the first says what this reader missed.
+    let events = events.to_list();
+    let first = events.get_item(0)?.cast_into::<Event>()?;
+    events.set_item(0, Py::new(py, Event::after(first.unbind(), lost))?)?;
+    Ok(events.to_tuple())
 }
 
 /// Topics and patterns, so that what is wrong with one shows before anything is changed.

@@ -41,7 +41,9 @@ for python in "${pythons[@]}"; do
     echo "== $("$venv/bin/python" -VV)"
     cd "$here/.."
     if [ "$free" = 1 ]; then
-        PYTHON_GIL=0 "$venv/bin/pytest" -q "${@:-tests/engine}" || failed+=("$name")
+        tests=("$@")
+        [ $# -gt 0 ] || tests=(tests/engine tests/threads)
+        PYTHON_GIL=0 "$venv/bin/pytest" -q "${tests[@]}" || failed+=("$name")
     else
         "$venv/bin/pytest" -q --ignore tests/packaging "${@:-tests}" || failed+=("$name")
     fi

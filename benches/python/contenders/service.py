@@ -33,7 +33,9 @@ OpenService = Callable[[], AbstractAsyncContextManager[Service]]
 async def served(app: Any) -> AsyncIterator[int]:
     """The port of this app under uvicorn, with what `uvicorn[standard]` brings, in the running loop."""
     with socket.create_server(("127.0.0.1", 0), backlog=BACKLOG) as listening:
-        config = uvicorn.Config(app, log_level="critical", access_log=False, lifespan="off", backlog=BACKLOG)
+        config = uvicorn.Config(
+            app, log_level="critical", access_log=False, lifespan="off", backlog=BACKLOG, ws_ping_interval=None
+        )
         server = uvicorn.Server(config)
         serving = asyncio.ensure_future(server.serve(sockets=[listening]))
         port: int = listening.getsockname()[1]

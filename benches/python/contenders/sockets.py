@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,7 +18,7 @@ from distributary import Hub
 from distributary.starlette import pump
 from load.events import TOPIC
 
-__all__ = ["bare", "manager", "ours", "websockets_broadcast"]
+__all__ = ["bare", "bare_send", "manager", "ours", "queues", "websockets_broadcast"]
 
 
 @asynccontextmanager
@@ -61,6 +62,34 @@ async def bare() -> AsyncIterator[Service]:
 
 
 @asynccontextmanager
+async def bare_send() -> AsyncIterator[Service]:
+    """The floor below all servers: one ready frame, one system call for each socket, and nobody is slow."""
+    connections: list[socket.socket] = []
+
+    async def let_in(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+        connection = writer.get_extra_info("socket").dup()
+        connection.setblocking(False)
+        connections.append(connection)
+        try:
+            await reader.read()
+        finally:
+            connections.remove(connection)
+            connection.close()
+            writer.close()
+
+    async def publish(text: str) -> None:
+        payload = text.encode()
+        frame = b"\x81\x7e" + len(payload).to_bytes(2, "big") + payload
+        for connection in connections:
+            connection.send(frame)
+
+    async with await asyncio.start_server(let_in, "127.0.0.1", 0, backlog=BACKLOG) as server:
+        yield Service(server.sockets[0].getsockname()[1], publish)
+
+
+@asynccontextmanager
 async def manager() -> AsyncIterator[Service]:
     """FastAPI's tutorial: a manager of connections, which sends to one after the other."""
     connections: list[WebSocket] = []
@@ -85,6 +114,31 @@ async def manager() -> AsyncIterator[Service]:
 
 
 @asynccontextmanager
+async def queues() -> AsyncIterator[Service]:
+    """FastAPI, with a queue for each client, so that none holds up the others."""
+    readers: set[asyncio.Queue[str]] = set()
+    app = FastAPI()
+
+    @app.websocket("/")
+    async def endpoint(websocket: WebSocket) -> None:
+        await websocket.accept()
+        queue: asyncio.Queue[str] = asyncio.Queue()
+        readers.add(queue)
+        try:
+            while True:
+                await websocket.send_text(await queue.get())
+        finally:
+            readers.discard(queue)
+
+    async def publish(text: str) -> None:
+        for queue in readers:
+            queue.put_nowait(text)
+
+    async with served(app) as port:
+        yield Service(port, publish)
+
+
+@asynccontextmanager
 async def websockets_broadcast() -> AsyncIterator[Service]:
     """`broadcast` of the websockets library, in its own server."""
     from websockets.asyncio.server import ServerConnection, broadcast, serve
@@ -92,7 +146,7 @@ async def websockets_broadcast() -> AsyncIterator[Service]:
     async def handler(connection: ServerConnection) -> None:
         await connection.wait_closed()
 
-    async with serve(handler, "127.0.0.1", 0, backlog=BACKLOG) as server:
+    async with serve(handler, "127.0.0.1", 0, backlog=BACKLOG, ping_interval=None) as server:
 
         async def publish(text: str) -> None:
             broadcast(server.connections, text)

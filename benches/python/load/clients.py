@@ -1,7 +1,8 @@
 """The program of the clients: connections that count the events which arrive, in a process of their own.
 
-An event holds MARK once, and nothing else that a server sends after its head does: so they are counted without parsing,
-however the bytes are cut. Orders come as lines of standard input, answers go as lines to standard output.
+An event holds MARK once, and nothing else does that a server sends, which therefore must not ping: so events are
+counted without parsing, however the bytes are cut. Orders come as lines of standard input, answers go as lines to
+standard output.
 
 - `expect N`: from now on N events; answered by `expecting`, and by `received` with the time when the last of them came.
 - anything that goes wrong is answered by `failed` and the reason.
@@ -87,13 +88,13 @@ def _opened(port: int, request: bytes) -> socket.socket:
 
 
 def _await_head(connection: socket.socket) -> None:
-    """Reads the head of the answer, and not a byte more."""
+    """Reads the head of the answer. What comes with it is no event, for none is published yet."""
     head = b""
-    while not head.endswith(b"\r\n\r\n"):
-        byte = connection.recv(1)
-        if not byte:
+    while b"\r\n\r\n" not in head:
+        some = connection.recv(4096)
+        if not some:
             raise ConnectionError("the server closed a connection before it had answered")
-        head += byte
+        head += some
     status = head.split(b" ", 2)[1]
     if status not in (b"101", b"200"):
         raise ConnectionError(f"the server answered {head!r}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rows import all, burst, channels, memory, one, sse, stalled, websocket
+from rows import all, burst, channels, gateway, memory, one, sse, stalled, websocket
 
 __all__ = ["ROWS"]
 
@@ -14,6 +14,7 @@ ROWS = (
     memory.ROW,
     sse.ROW,
     websocket.ROW,
+    gateway.ROW,
     channels.GROUPS,
     channels.CONSUMERS,
 )

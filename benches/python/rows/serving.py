@@ -35,8 +35,10 @@ TEXT = json.dumps({"id": 17, "mark": MARK.decode(), "note": "x" * 960})
 @dataclass(frozen=True)
 class Load:
     clients: int
-    #: Events whose cost is taken, after as many that warm up.
+    #: Events whose cost is taken; and as many during which blocks are looked for.
     events: int
+    #: Seconds between two looks for a block, where not each turn of the loop is one.
+    every: float = 0.0
 
 
 def contender(name: str, open: OpenService, request: str, rounds: int | None = None) -> Contender:
@@ -59,7 +61,7 @@ async def _measure(open: OpenService, request: str, load: Load) -> Figures:
             cost, took = await _publish(service, clients, load)
             costs.append(cost)
             times.append(took)
-        with Heartbeat() as heartbeat:
+        with Heartbeat(load.every) as heartbeat:
             for _ in range(load.events):
                 await _publish(service, clients, load)
     deliveries = load.events * load.clients

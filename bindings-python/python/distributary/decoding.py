@@ -42,8 +42,8 @@ class Decoder(Generic[T]):
             value = self._decode(event.data)
         except Exception as cause:
             raise DecodeError(
-                f"`into` refuses the event at {event.position} of {event.topic!r}: {cause}; it is `event` of this error,"
-                " and the next read goes on",
+                f"`into` refuses the event at {event.position} of {event.topic!r}: {cause}; it is `event` of this"
+                " error, and the next read goes on",
                 event,
             ) from cause
         kept: T = event._keep(self._number, value)

@@ -88,6 +88,10 @@ class DecodeError(PayloadError):
         super().__init__(message)
         self.event = event
 
+    def __reduce__(self) -> tuple[type[PayloadError], tuple[str]]:
+        # An event stays in its process.
+        return PayloadError, (str(self),)
+
 
 class PositionError(DistributaryError, ValueError):
     """A position that is none, or from which nothing can be resumed: load the current state instead."""

@@ -11,14 +11,11 @@ made.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 
 from ._native import Filter, Template, Var, check_pattern, check_value
 from .errors import FilterError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = [
     "Comparand",
@@ -35,15 +32,11 @@ __all__ = [
 ]
 
 #: What a field can be compared with, and an attribute can be.
-Scalar: TypeAlias = "str | int | float | bool | None"
+Scalar: TypeAlias = str | int | float | bool | None
 #: The same, or a variable in its place.
-Comparand: TypeAlias = "Scalar | Var"
-#: A filter in any of its forms.
-Where: TypeAlias = "Mapping[str, Any] | str | Expression | Filter | Template"
+Comparand: TypeAlias = Scalar | Var
 #: Values for the variables of a filter; a list stands for any of its values.
-Variables: TypeAlias = "Mapping[str, Scalar | list[Any] | tuple[Any, ...] | set[Any] | frozenset[Any]]"
-
-
+Variables: TypeAlias = Mapping[str, Scalar | list[Any] | tuple[Any, ...] | set[Any] | frozenset[Any]]
 #: Which ends of a range belong to it.
 Inclusive: TypeAlias = Literal["left", "right", "both", "neither"]
 
@@ -264,6 +257,9 @@ class Fields:
 
 #: Where filter expressions begin.
 F = Fields()
+
+#: A filter in any of its forms.
+Where: TypeAlias = Mapping[str, Any] | str | Expression | Filter | Template
 
 
 def _named(name: str) -> str:

@@ -113,7 +113,8 @@ class Hub:
         Args:
             topic: Its name, of 1 to 1,024 bytes of UTF-8.
             data: Bytes are published as they are, text as UTF-8, anything else by the hub's `encode`. `bytes` of 16
-                KiB and more are not copied; a `bytearray` or a `memoryview` may be used again.
+                KiB and more, or of a derived class, are not copied, and are what readers get; a `bytearray` or a
+                `memoryview` may be used again.
             key: Under the policy ``"keep_latest"`` the event takes the place of unread older ones with the same key.
             attributes: Scalars for filters to look at. With any given, filters look at them alone, and the payload is
                 not read. A list is several values of one name.

@@ -47,7 +47,7 @@ def split(names: Names) -> tuple[list[str], list[str]]:
         raise TypeError(f"topics are a str or several, not {type(names).__qualname__}")
     for name in names:
         if not isinstance(name, str):
-            raise TypeError(f"a topic is a str, not {type(name).__qualname__}: {name!r}")
+            raise TypeError(f"a topic is a str, not {type(name).__qualname__}")
         if isinstance(name, Topic) or not (isinstance(name, Pattern) or _MAGIC.intersection(name)):
             topics.append(encodable(name))
         else:

@@ -25,7 +25,7 @@ Overflow = Literal["drop_oldest", "drop_newest", "disconnect", "keep_latest"]
 _OVERFLOWS: tuple[str, ...] = get_args(Overflow)
 
 #: Events, bytes, and age in seconds; None where nothing is said.
-Budget: TypeAlias = "tuple[int | None, int | None, float | None]"
+Budget: TypeAlias = tuple[int | None, int | None, float | None]
 
 
 class Settings(TypedDict):
@@ -134,7 +134,8 @@ def overflow(given: Overflow) -> str:
     if given not in _OVERFLOWS:
         names = ", ".join(map(repr, _OVERFLOWS[:-1]))
         raise OptionError(f"overflow: {names} or {_OVERFLOWS[-1]!r}, not {shown(given)}")
-    return str(given)
+    # The name itself, whatever a subclass of `str` prints.
+    return _OVERFLOWS[_OVERFLOWS.index(given)]
 
 
 def positions(given: str | Mapping[str, str] | None) -> list[tuple[str | None, str]] | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -75,10 +76,10 @@ class Subscription(_native.Subscription, Generic[T]):
 
     async def __anext__(self) -> T:
         lane = self._lane
-        if lane is None or self._bed is not None or not lane.is_current():
+        if lane is None or self._bed is not None:
             lane = self._reader()
         if self._taken is not None:
-            return self._many_decoded([], 1)[0]
+            return self._many_decoded((), 1)[0]
         try:
             while (event := self._take()) is None:
                 bed = lane.lay(self)
@@ -106,10 +107,10 @@ class Subscription(_native.Subscription, Generic[T]):
             WrongLoop: Another event loop reads it.
         """
         lane = self._lane
-        if lane is None or self._bed is not None or not lane.is_current():
+        if lane is None or self._bed is not None:
             lane = self._reader()
         if self._taken is not None:
-            return self._many_decoded([], 1)[0]
+            return self._many_decoded((), 1)[0]
         while (event := self._take()) is None:
             bed = lane.lay(self)
             if bed is not None:
@@ -122,8 +123,9 @@ class Subscription(_native.Subscription, Generic[T]):
             return event  # type: ignore[return-value]
         return self._decoded(event)
 
-    async def get_many(self, n: int, linger: float = 0.0) -> list[T]:
-        """What is there, at least one event and at most `n`; waits for the first.
+    async def get_many(self, n: int, linger: float = 0.0) -> tuple[T, ...]:
+        """What is there, at least one event and at most `n`; waits for the first. Readers at the same place get the
+        same tuple.
 
         With `linger` it waits on, that many seconds after the first, for the rest. Its task sleeps until they are
         there, and is not woken for each. It waits no longer where that might lose events: with three quarters of the
@@ -136,10 +138,10 @@ class Subscription(_native.Subscription, Generic[T]):
         """
         _check_many(n, linger)
         lane = self._lane
-        if lane is None or self._bed is not None or not lane.is_current():
+        if lane is None or self._bed is not None:
             lane = self._reader()
         if self._taken is not None:
-            return self._many_decoded([], n)
+            return self._many_decoded((), n)
         lingers = linger > 0
         while True:
             if lingers and 0 < self.lag < n:
@@ -160,18 +162,18 @@ class Subscription(_native.Subscription, Generic[T]):
         """
         self._check_free()
         if self._taken is not None:
-            return self._many_decoded([], 1)[0]
+            return self._many_decoded((), 1)[0]
         event = self._take_now()
         if event is None or self._into is None:
             return event  # type: ignore[return-value]
         return self._decoded(event)
 
-    def get_many_nowait(self, n: int) -> list[T]:
+    def get_many_nowait(self, n: int) -> tuple[T, ...]:
         """What is there now, at most `n` events, perhaps none. As :meth:`get_nowait`."""
         _check_many(n, 0.0)
         self._check_free()
         if self._taken is not None:
-            return self._many_decoded([], n)
+            return self._many_decoded((), n)
         batch = self._take_many_now(n)
         return batch if self._into is None or not batch else self._many_decoded(batch, n)  # type: ignore[return-value]
 
@@ -201,9 +203,11 @@ class Subscription(_native.Subscription, Generic[T]):
             raise WrongLoop("an event loop runs in this thread: use `async for` or `await sub.get()`")
         self._check_free()
         if self._taken is not None:
-            return self._many_decoded([], 1)[0]
+            return self._many_decoded((), 1)[0]
+        end = None if timeout is None else time.monotonic() + timeout
+        signals = threading.current_thread() is threading.main_thread()
         while (event := self._take_now()) is None:
-            if not self._block(timeout, threading.current_thread() is threading.main_thread()):
+            if not self._block(None if end is None else end - time.monotonic(), signals):
                 return None
         return event if self._into is None else self._decoded(event)  # type: ignore[return-value]
 
@@ -301,7 +305,7 @@ class Subscription(_native.Subscription, Generic[T]):
         self._last = event
         return self._into(event)
 
-    def _many_decoded(self, batch: list[Event], n: int) -> list[T]:
+    def _many_decoded(self, batch: tuple[Event, ...], n: int) -> tuple[T, ...]:
         """What `into` makes of up to `n` events, as far as the first that it refuses. The rest is for reads to come."""
         assert self._into is not None
         taken = deque(batch) if self._taken is None else self._taken
@@ -310,7 +314,7 @@ class Subscription(_native.Subscription, Generic[T]):
         failed: DecodeError | None = None
         try:
             for event in islice(taken, n):
-                values.append(self._into(event))
+                values.append(self._into(event))  # noqa: PERF401 (what came before an error counts)
         except DecodeError as error:
             failed = error
         for _ in range(len(values) or 1):
@@ -319,7 +323,7 @@ class Subscription(_native.Subscription, Generic[T]):
             self._taken = None
         if failed is not None and not values:
             raise failed
-        return values
+        return tuple(values)
 
 
 def _split(names: tuple[Names, ...]) -> tuple[list[str], list[str]]:

@@ -12,7 +12,7 @@ from typing import get_args
 import pytest
 
 import distributary
-from distributary import Closed, DecodeError, DistributaryError, Hub, errors
+from distributary import Closed, DecodeError, DistributaryError, Hub, PayloadError, errors
 
 ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, DistributaryError)]
 
@@ -65,7 +65,12 @@ def test_a_decode_error_has_its_event() -> None:
     with Hub() as hub, hub.subscribe("t") as sub:
         hub.publish("t", "x")
         event = sub.get_nowait()
-    assert DecodeError("wrong", event).event is event
+    error = DecodeError("wrong", event)
+    assert error.event is event
+    # It stays in its process.
+    travelled = pickle.loads(pickle.dumps(error))
+    assert type(travelled) is PayloadError
+    assert str(travelled) == "wrong"
 
 
 def test_the_public_names() -> None:

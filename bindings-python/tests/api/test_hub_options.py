@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import enum
 import multiprocessing
 import pickle
 import re
@@ -189,6 +190,14 @@ def test_overflow_is_the_hubs_unless_said() -> None:
             strict.get_nowait()
         assert caught.value.reason == "slow_consumer"
         assert read(lax) == [3, 4]
+
+
+def test_a_name_of_an_enumeration() -> None:
+    class Policy(str, enum.Enum):
+        STRICT = "disconnect"
+
+    with Hub(overflow=Policy.STRICT) as hub:  # type: ignore[arg-type]
+        assert repr(hub) == "<Hub capacity=1024 overflow='disconnect'>"
 
 
 def test_strict_filters() -> None:

@@ -67,17 +67,15 @@ class Kind(str, enum.Enum):
 )
 def test_payloads(hub: Hub, data: object, expected: bytes) -> None:
     received = sent(hub, data)
-    assert type(received) is bytes
+    assert isinstance(received, bytes)
     assert received == expected
 
 
 def test_large_bytes_are_the_publishers_own_object(hub: Hub) -> None:
     data = bytes(100_000)
     assert sent(hub, data) is data
-    owned = Raw(100_000)
-    received = sent(hub, owned)
-    assert type(received) is bytes
-    assert received == owned
+    for derived in (Raw(100_000), Raw(b"")):
+        assert sent(hub, derived) is derived
     # Whoever gives a buffer may use it again.
     buffer = bytearray(100_000)
     with hub.subscribe("t") as sub:

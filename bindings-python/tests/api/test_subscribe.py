@@ -76,7 +76,7 @@ WRONG_NAMES: list[tuple[Any, type[Exception], str]] = [
     (5, TypeError, "topics are a str or several, not int"),
     (b"a", TypeError, "topics are a str or several, not bytes"),
     ({"a": 1}, TypeError, "topics are a str or several, not dict"),
-    (["a", 5], TypeError, "a topic is a str, not int: 5"),
+    (["a", 10**5000], TypeError, "a topic is a str, not int"),
     (["a", None], TypeError, "a topic is a str, not NoneType"),
     ([b"a"], TypeError, "a topic is a str, not bytes"),
     ([["a"]], TypeError, "a topic is a str, not list"),
@@ -132,6 +132,7 @@ OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"max_age": float("nan")}, OptionError, "not nan"),
     ({"max_age": "1"}, TypeError, "max_age: seconds"),
     ({"overflow": "dropOldest"}, OptionError, "'drop_oldest', 'drop_newest', 'disconnect' or 'keep_latest'"),
+    ({"overflow": ["drop_oldest"]}, TypeError, "overflow: a str, not list"),
     ({"overflow": 1}, TypeError, "overflow: a str, not int"),
     ({"where": 5}, TypeError, "filter: a dict such as"),
     ({"where": F.a}, TypeError, "filter: a dict such as"),
@@ -208,7 +209,7 @@ def test_from_a_position(hub: Hub) -> None:
         hub.publish("h.a", {"a": 1})
         assert [event.json() for event in sub.get_many_nowait(9)] == [{"a": 1}]
     with hub.subscribe("h.a", from_=None) as sub:
-        assert sub.get_many_nowait(9) == []
+        assert sub.get_many_nowait(9) == ()
 
 
 def test_filters_of_every_form(hub: Hub) -> None:

@@ -119,14 +119,13 @@ async def test_closing_what_was_never_started() -> None:
 
 
 @pytest.mark.every_loop
-async def test_closing_while_it_drains() -> None:
+async def test_closing_while_it_drains(eventually: Any) -> None:
     gateway = await Gateway(Hub(), address="127.0.0.1:0", authorize=authorize).start()
     client = stream_of(gateway)
     with anyio.fail_after(20):
         async with anyio.create_task_group() as group:
             group.start_soon(gateway.drain, 600)
-            while (await anyio.to_thread.run_sync(listening_status, gateway)) != 503:
-                await anyio.sleep(0.01)
+            await eventually(lambda: refuses(gateway), "it drains")
             await gateway.close()
     await anyio.to_thread.run_sync(read_to_the_end, client)
 
@@ -145,14 +144,19 @@ def read_to_the_end(connection: socket.socket) -> None:
             pass
 
 
-def listening_status(gateway: Gateway[Any]) -> int:
+async def refuses(gateway: Gateway[Any]) -> bool:
+    return await anyio.to_thread.run_sync(status, gateway) == 503
+
+
+def status(gateway: Gateway[Any]) -> int:
+    """With which newcomers are answered."""
     with socket.create_connection(gateway.address) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nhost: a\r\naccept: text/event-stream\r\n\r\n")
         return int(connection.recv(100).split()[1])
 
 
 @pytest.mark.every_loop
-async def test_a_close_that_is_cancelled_closes() -> None:
+async def test_a_close_that_is_cancelled_closes(eventually: Any) -> None:
     entered, leave = threading.Event(), threading.Event()
 
     def on_end(client: Any, ended: Any) -> None:
@@ -162,17 +166,13 @@ async def test_a_close_that_is_cancelled_closes() -> None:
     gateway = await Gateway(Hub(), address="127.0.0.1:0", authorize=aauthorize, on_end=on_end).start()
     address = gateway.address
     client = stream_of(gateway)
-    with anyio.fail_after(20):
-        while gateway.stats().open == 0:
-            await anyio.sleep(0.01)
+    await eventually(lambda: gateway.stats().open == 1, "it is served")
     with anyio.move_on_after(0.3) as scope:
         await gateway.close()
     assert scope.cancelled_caught
     assert gateway.closed
     leave.set()
-    with anyio.fail_after(20):
-        while listens(address):
-            await anyio.sleep(0.01)
+    await eventually(lambda: not listens(address), "it stops to listen")
     await anyio.to_thread.run_sync(read_to_the_end, client)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import threading
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 import pytest
 from litestar import Litestar
@@ -16,7 +16,7 @@ from litestar.channels.backends.memory import MemoryChannelsBackend
 from litestar.channels.plugin import ChannelsException
 from litestar.exceptions import ImproperlyConfiguredException
 
-from distributary import Closed, FilterError, Hub
+from distributary import Closed, FilterError, Hub, OptionError
 from distributary.litestar import ChannelsBackend, ChannelsPlugin, Subscriber
 
 
@@ -377,3 +377,30 @@ async def test_a_subclass_of_the_subscriber() -> None:
         assert isinstance(subscriber, Mine)
         plugin.publish("1", "a")
         assert await read(subscriber, 1) == [b"1"]
+
+
+async def test_a_backend_that_refuses_leaves_nothing_behind() -> None:
+    class Refuses(ChannelsBackend):
+        async def subscribe(self, channels: Iterable[str]) -> None:
+            raise PermissionError
+
+    plugin = ChannelsPlugin(Refuses(), arbitrary_channels_allowed=True)
+    with pytest.raises(PermissionError):
+        await plugin.subscribe("a")
+    assert not plugin._channels
+    assert plugin.hub.stats().subscriptions == 0
+
+
+async def test_a_history_of_less_than_nothing_is_refused(plugin: ChannelsPlugin) -> None:
+    with pytest.raises(OptionError, match="0 or more"):
+        await plugin.subscribe("a", history=-1)
+
+
+async def test_what_is_put_drops_by_the_same_strategy() -> None:
+    plugin = ChannelsPlugin(channels=["a"], subscriber_max_backlog=1, subscriber_backlog_strategy="dropleft")
+    async with plugin:
+        subscriber = await plugin.subscribe("a")
+        assert subscriber.put_nowait(b"1")
+        assert subscriber.put_nowait(b"2")
+        assert await read(subscriber, 1) == [b"2"]
+        assert subscriber.missed == 1

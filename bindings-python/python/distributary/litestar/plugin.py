@@ -19,7 +19,7 @@ from litestar.connection import WebSocket
 from litestar.exceptions import ImproperlyConfiguredException, WebSocketDisconnect
 from litestar.params import FromPath
 
-from ..errors import Closed, PositionError
+from ..errors import Closed, OptionError, PositionError
 from ..names import Topic
 from .backend import ChannelsBackend
 from .subscriber import Strategy, Subscriber, overflow
@@ -32,12 +32,18 @@ if TYPE_CHECKING:
     from litestar.types import LitestarEncodableType, TypeEncodersMap
     from litestar.types.asgi_types import WebSocketMode
 
+    from .._native import Event
     from ..hub import Hub
+    from ..options import Overflow
+    from ..subscription import Subscription
 
 __all__ = ["ChannelsPlugin"]
 
 #: Turns of the loop that a subscriber has at the end for what was published just before.
 TURNS = 4
+
+#: How often a history may lose its oldest event right before it is read from there.
+TRIES = 1000
 
 #: Close codes of a WebSocket: the server goes; come again later.
 GOING_AWAY, TRY_AGAIN_LATER = 1001, 1013
@@ -96,7 +102,8 @@ class ChannelsPlugin(Base):
         self._subscriber_class: type[Subscriber] = subscriber_class
         backend._streams = False
         self._declared = frozenset(declared)
-        self._overflow: str | None = None
+        self._strategy: Strategy = subscriber_backlog_strategy or "backoff"
+        self._overflow: Overflow | None = None
         if subscriber_backlog_strategy is not None:
             self._overflow = overflow(subscriber_backlog_strategy)
         elif subscriber_max_backlog:
@@ -143,6 +150,8 @@ class ChannelsPlugin(Base):
             ChannelsException: a channel is not declared, and arbitrary ones are not allowed.
             FilterError: the filter is malformed.
         """
+        if history is not None and history < 0:
+            raise OptionError(f"history: how many events, 0 or more, not {history}")
         return await self._open(channels, history or 0, where, variables)
 
     async def _open(
@@ -154,32 +163,42 @@ class ChannelsPlugin(Base):
     ) -> Subscriber:
         """Makes a subscriber that has so many events first; with None as many as there are."""
         names = self._named(channels)
-        subscriber = self._subscriber_class(plugin=self, max_backlog=self._max_backlog)
-        options = {
-            "where": where,
-            "variables": variables,
-            "overflow": self._overflow,
-            "capacity": self._max_backlog or None,
-        }
-        topics = [Topic(name) for name in names]
+        subscriber = self._subscriber_class(plugin=self, max_backlog=self._max_backlog, backlog_strategy=self._strategy)
+        subscriber._enter(self._cursor([Topic(name) for name in names], history, where, variables), names)
+        first = {name for name in names if not self._channels.get(name)}
+        for name in names:
+            self._channels.setdefault(name, set()).add(subscriber)
+        if first:
+            try:
+                await self._backend.subscribe(first)
+            except BaseException:
+                await self.unsubscribe(subscriber)
+                raise
+        return subscriber
+
+    def _cursor(
+        self, topics: list[Topic], history: int | None, where: Any, variables: Mapping[str, Any] | None
+    ) -> Subscription[Event]:
+        tries = 0
         while True:
             before: dict[str, str] = {}
             if history != 0:
                 found = {topic: self._backend.before(topic, history) for topic in topics}
                 before = {topic: position for topic, position in found.items() if position is not None}
             try:
-                cursor = self.hub.subscribe(topics, **options, from_=before or None)
-                break
+                return self.hub.subscribe(
+                    topics,
+                    where=where,
+                    variables=variables,
+                    overflow=self._overflow,
+                    capacity=self._max_backlog or None,
+                    from_=before or None,
+                )
             except PositionError:
                 # Somebody published in between, and the history has let go of its oldest event.
-                continue
-        subscriber._enter(cursor, names)
-        first = {name for name in names if not self._channels.get(name)}
-        for name in names:
-            self._channels.setdefault(name, set()).add(subscriber)
-        if first:
-            await self._backend.subscribe(first)
-        return subscriber
+                tries += 1
+                if tries == TRIES:
+                    raise
 
     def _named(self, channels: str | Iterable[str]) -> list[str]:
         names = [channels] if isinstance(channels, str) else list(dict.fromkeys(channels))
@@ -284,6 +303,8 @@ async def _serve(subscriber: Subscriber, socket: WebSocket[Any, Any, Any], on_ev
             await socket.close(code)
     finally:
         gone.cancel()
+        # Whatever it ended with: the client is gone.
+        await asyncio.gather(gone, return_exceptions=True)
         await subscriber.stop()
 
 

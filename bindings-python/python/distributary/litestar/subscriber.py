@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from litestar.channels import ChannelsPlugin
 
     from .._native import Event
+    from ..options import Overflow
     from ..subscription import Subscription
 
 __all__ = ["Strategy", "Subscriber", "overflow"]
@@ -31,7 +32,7 @@ __all__ = ["Strategy", "Subscriber", "overflow"]
 #: Litestar's two, and the hub's other two by their names there.
 Strategy = BacklogStrategy | Literal["disconnect", "keep_latest"]
 
-_OVERFLOW: dict[str, str] = {
+_OVERFLOW: dict[str, Overflow] = {
     "backoff": "drop_newest",
     "dropleft": "drop_oldest",
     "disconnect": "disconnect",
@@ -39,7 +40,7 @@ _OVERFLOW: dict[str, str] = {
 }
 
 
-def overflow(strategy: str) -> str:
+def overflow(strategy: str) -> Overflow:
     """The hub's name of a strategy."""
     try:
         return _OVERFLOW[strategy]
@@ -66,7 +67,8 @@ class Subscriber(Base):
         self._drops_oldest = overflow(backlog_strategy) == "drop_oldest"
         self._cursor: Subscription[Event] | None = None
         self._channels: set[str] = set()
-        self._items: deque[bytes | None] = deque()
+        # None until something is put, which for most is never.
+        self._items: deque[bytes | None] | None = None
         self._dropped = 0
         self._waiter: asyncio.Future[None] | None = None
         # Of the background task: whether it is in the callback, and how much it does before it ends.
@@ -86,7 +88,7 @@ class Subscriber(Base):
     @property
     def qsize(self) -> int:
         """How many events it has still to read."""
-        return len(self._items) + (0 if self._cursor is None else self._cursor.lag)
+        return len(self._items or ()) + (0 if self._cursor is None else self._cursor.lag)
 
     @property
     def missed(self) -> int:
@@ -95,19 +97,24 @@ class Subscriber(Base):
 
     async def put(self, item: bytes | None) -> None:
         """Puts an item before what the hub has; None ends what iterates. Never waits."""
-        self._items.append(item)
-        self._wake()
+        self._append(item)
 
     def put_nowait(self, item: bytes | None) -> bool:
         """Puts an item before what the hub has, if the backlog has room for it: whether it had."""
-        if item is not None and self._most and len(self._items) >= self._most:
+        items = self._items
+        if item is not None and items and self._most and len(items) >= self._most:
             self._dropped += 1
             if not self._drops_oldest:
                 return False
-            self._items.popleft()
+            items.popleft()
+        self._append(item)
+        return True
+
+    def _append(self, item: bytes | None) -> None:
+        if self._items is None:
+            self._items = deque()
         self._items.append(item)
         self._wake()
-        return True
 
     def iter_events(self) -> AsyncGenerator[bytes, None]:
         """The events as they come, until it is unsubscribed. After a cancelled read the next one goes on.
@@ -119,8 +126,8 @@ class Subscriber(Base):
 
     async def _next(self) -> bytes:
         """The next item, or the end."""
-        items, cursor = self._items, self._cursor
-        if items or cursor is None:
+        cursor = self._cursor
+        if self._items or cursor is None:
             return await self._next_put()
         try:
             lane = cursor._lane
@@ -129,8 +136,15 @@ class Subscriber(Base):
             while (event := cursor._take()) is None:
                 if self._left is not None and not self.qsize:
                     raise StopAsyncIteration
-                await lane.sleep(cursor)
-                if items:
+                # As a subscription's own reads do it: a coroutine less for each event.
+                bed = lane.lay(cursor)
+                if bed is not None:
+                    try:
+                        await bed
+                    finally:
+                        if cursor._bed is bed:
+                            cursor._bed = None
+                if self._items:
                     return await self._next_put()
         except Closed as end:
             if end.reason in ("hub_closed", "unsubscribed"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import _get_running_loop
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 from .. import _native
@@ -55,7 +56,10 @@ class AsyncioLane:
         self._scheduled = True
         self.native.is_coming()
 
-    def lay(self, sub: Subscription[Any], count: int = 1) -> asyncio.Future[None] | None:
+    def lay(self, sub: Subscription[Any], count: int = 1) -> Awaitable[object] | None:
+        if _get_running_loop() is not self._loop:
+            # It is read in another loop: an error, unless this one is closed.
+            return sub._reader().lay(sub, count)
         future = self._loop.create_future()
         how = sub._sleep(future, count)
         if not how:
@@ -75,9 +79,11 @@ class AsyncioLane:
                     sub._bed = None
 
     async def linger(self, sub: Subscription[Any], count: int, seconds: float) -> None:
+        if _get_running_loop() is not self._loop:
+            return await sub._reader().linger(sub, count, seconds)
         end = self._loop.time() + seconds
         while (bed := self.lay(sub, count)) is not None:
-            timer = self._loop.call_at(end, _wake, bed)
+            timer = self._loop.call_at(end, _wake, sub._bed)
             try:
                 await bed
             finally:
@@ -86,6 +92,7 @@ class AsyncioLane:
                     sub._bed = None
             if self._loop.time() >= end:
                 break
+        return None
 
     def is_cancelled(self, bed: asyncio.Future[None]) -> bool:
         return bed.cancelled()

@@ -54,6 +54,8 @@ class TrioLane:
             self.native.ring()
 
     def lay(self, sub: Subscription[Any], count: int = 1) -> Awaitable[object] | None:
+        if not self.is_current():
+            return sub._reader().lay(sub, count)
         how = sub._sleep(trio.lowlevel.current_task(), count)
         if not how:
             return None

@@ -119,7 +119,9 @@ class Delivery(Generic[T]):
         try:
             await listen
         finally:
-            self._end("disconnected")
+            # Cancelled because the sender has come to its end, it has nothing to say.
+            if self._sender is not None and not self._sender.done():
+                self._end("disconnected")
 
     def _end(self, reason: str) -> None:
         if self.ended is None:
@@ -135,8 +137,5 @@ class Delivery(Generic[T]):
 
     def _break(self) -> None:
         """Ends a `send` that hangs."""
-        transport = server.transport(self._receive)
-        if isinstance(transport, asyncio.WriteTransport):
-            transport.abort()
-        elif self._sender is not None:
+        if not server.abort(self._receive) and self._sender is not None:
             self._sender.cancel()

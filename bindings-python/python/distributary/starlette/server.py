@@ -8,20 +8,21 @@ taken for granted: elsewhere the answer is that nothing is known.
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from typing import Any
 
-__all__ = ["ends", "exchange", "transport"]
+__all__ = ["abort", "ends", "exchange"]
 
 
-def transport(receive: object) -> asyncio.BaseTransport | None:
-    """The connection beneath, if the server shows it."""
+def abort(receive: object) -> bool:
+    """Breaks the connection beneath at once. False if the server does not show it."""
     for owner in _owners(receive):
-        found = getattr(owner, "transport", None)
-        if isinstance(found, asyncio.BaseTransport):
-            return found
-    return None
+        # uvloop's transports are no subclasses of asyncio's.
+        end = getattr(getattr(owner, "transport", None), "abort", None)
+        if callable(end):
+            end()
+            return True
+    return False
 
 
 def exchange(receive: object) -> Any:
