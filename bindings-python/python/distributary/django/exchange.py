@@ -13,7 +13,7 @@ threads without one, and by tests with a clock of their own.
   nothing; its turn goes to the next.
 - After a fork the child starts empty: who waited and who had joined is the parent's.
 
-All messages come in at `put` and `put_to_group`, with a name and a `Message`, which is plain data and can be marshalled.
+All messages come in at `put` and `put_to_group`, with a name and a `Message` of plain data, which can be marshalled.
 That is the seam for what carries messages between processes over the topics of a hub: a group's messages on a topic of
 the group, addressed ones on a topic of the process whose `client` is in the channel's name. It publishes what
 `ChannelLayer` sends and calls these two with what it receives; nothing else has to know of it.
