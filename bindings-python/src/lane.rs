@@ -39,6 +39,7 @@ use pyo3::{
 use crate::{
     cache::Cache,
     event::Event,
+    payload,
     ready::{Place, Ready},
     slice::Slice,
 };
@@ -130,6 +131,7 @@ impl Lane {
     fn sweep(&self) -> bool {
         let (gone, stays) = self.cache.lock().sweep();
         drop(gone);
+        payload::clear();
         stays
     }
 

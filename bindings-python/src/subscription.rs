@@ -34,6 +34,7 @@ use crate::{
     hub::Hub,
     lane::Lane,
     options::{BudgetParts, subscribe_options},
+    payload,
     ready::Place,
 };
 
@@ -370,6 +371,7 @@ impl Subscription {
         };
         drop(cursor);
         waiting.wake();
+        payload::clear();
     }
 
     /// Adds topics and patterns, all or none. How many were not there.
