@@ -39,6 +39,7 @@ use pyo3::{
 use crate::{
     cache::Cache,
     event::Event,
+    payload,
     ready::{Place, Ready},
     slice::Slice,
 };
@@ -130,6 +131,7 @@ impl Lane {
     fn sweep(&self) -> bool {
         let (gone, stays) = self.cache.lock().sweep();
         drop(gone);
+        payload::clear();
         stays
     }
 
@@ -268,7 +270,11 @@ impl Lane {
             return Ok(kept);
         }
         let made = Py::new(py, Event::new(event))?;
-        let before = self.cache.lock().put(made.clone_ref(py));
+        let (first, before) = {
+            let mut cache = self.cache.lock();
+            (cache.is_unswept(), cache.put(made.clone_ref(py)))
+        };
+        self.kept(first);
         drop(before);
         Ok(made)
     }
@@ -295,16 +301,26 @@ impl Lane {
             }
         }
         let events = PyTuple::new(py, objects)?;
-        let gone: (Vec<_>, _) = {
+        let (first, gone): (_, (Vec<_>, _)) = {
             let mut cache = self.cache.lock();
+            let first = cache.is_unswept();
             let before = made.into_iter().filter_map(|event| cache.put(event));
-            (
+            let gone = (
                 before.collect(),
                 cache.put_batch(batch, events.clone().unbind()),
-            )
+            );
+            (first, gone)
         };
+        self.kept(first);
         drop(gone);
         Ok(events)
+    }
+
+    /// Something is kept. Sweeps are planned by turns: the first thing kept calls for one.
+    fn kept(&self, first: bool) {
+        if first {
+            self.ready.sound();
+        }
     }
 
     /// The loop runs in this thread.

@@ -34,6 +34,7 @@ use crate::{
     hub::Hub,
     lane::Lane,
     options::{BudgetParts, subscribe_options},
+    payload,
     ready::Place,
 };
 
@@ -124,17 +125,13 @@ impl State {
             // Whoever is about to sleep has to say which loop it is of.
             return false;
         }
-        let may = lane.may_read(seat.place.slot());
-        if !may {
-            let finds = |cursor: &engine::Subscription| cursor.lag() > 0;
-            self.yields = self.cursor.get().is_none_or(finds);
-        }
-        may
+        self.yields = !lane.may_read(seat.place.slot());
+        !self.yields
     }
 
     /// Lays a reader to sleep; None when it cannot be. And what is to be dropped.
     fn sleep(&mut self, sleeper: Py<PyAny>, count: usize) -> (Option<u8>, [Option<Py<PyAny>>; 2]) {
-        let moment = std::mem::take(&mut self.yields);
+        let yields = std::mem::take(&mut self.yields);
         let over = self.over().is_some();
         let Some(seat) = self.seat.as_ref().filter(|_| self.blocked.is_none()) else {
             return (None, [Some(sleeper), None]);
@@ -142,19 +139,21 @@ impl State {
         let (lane, slot) = (seat.lane.get(), seat.place.slot());
         lane.settle_here();
         let before = lane.sleep(slot, sleeper);
-        if moment {
-            seat.place.enqueue();
-            return (Some(2), [before, None]);
-        }
         let sleeps = !over
             && self.cursor.get_mut().is_some_and(|cursor| {
                 let waker = Waker::from(Arc::clone(&seat.place));
                 let mut cx = Context::from_waker(&waker);
                 cursor.poll_ready_many(&mut cx, count) == Poll::Pending
             });
-        match sleeps {
-            true => (Some(1), [before, None]),
-            false => (Some(0), [before, lane.rouse(slot)]),
+        match (sleeps, yields) {
+            (true, _) => (Some(1), [before, None]),
+            // There is something, be it the end: not to be read now, and not to be tried again
+            // before the loop has turned.
+            (false, true) => {
+                seat.place.enqueue();
+                (Some(2), [before, None])
+            }
+            (false, false) => (Some(0), [before, lane.rouse(slot)]),
         }
     }
 
@@ -372,6 +371,7 @@ impl Subscription {
         };
         drop(cursor);
         waiting.wake();
+        payload::clear();
     }
 
     /// Adds topics and patterns, all or none. How many were not there.
@@ -492,6 +492,7 @@ impl Subscription {
             (changed, state.waiting())
         };
         waiting.wake();
+        payload::clear();
         changed.map_err(closed)?.map_err(subscribe_error)
     }
 }
@@ -543,6 +544,7 @@ fn next(py: Python<'_>, mut state: MutexGuard<'_, State>) -> PyResult<Option<Py<
     let read = state.read(engine::Subscription::try_recv);
     let lane = state.lane(py);
     drop(state);
+    payload::clear();
     let (event, lost) = match read {
         Read::Got(event, lost) => (event, lost),
         Read::Nothing => return Ok(None),

@@ -20,17 +20,27 @@ _UNCLEAR = frozenset({str, int, float, bool, list, tuple, dict, set, frozenset, 
 
 def decoder(into: Any) -> Callable[[bytes], Any]:
     """From an `into` to what decodes by it."""
-    try:
-        return _decoder(into)
-    except TypeError as cause:
-        if into.__hash__ is not None:
-            raise cause from None
-        # Not to be kept: it has no hash.
-        return _decoder.__wrapped__(into)
+    if isinstance(into, type) or get_origin(into) is not None:
+        try:
+            return _of_type(into)
+        except TypeError as cause:
+            if into.__hash__ is not None:
+                raise cause from None
+            # Not to be kept: it has no hash.
+            return _of_type.__wrapped__(into)
+    # Never kept: it may hold anything.
+    validate = getattr(into, "validate_json", None)
+    if callable(validate):
+        return validate  # type: ignore[no-any-return]
+    if callable(into):
+        return into  # type: ignore[no-any-return]
+    raise TypeError(
+        f"into: a msgspec or pydantic type, a dataclass, or a function of bytes, not {type(into).__qualname__}"
+    )
 
 
 @lru_cache(maxsize=256)
-def _decoder(into: Any) -> Callable[[bytes], Any]:
+def _of_type(into: Any) -> Callable[[bytes], Any]:
     if isinstance(into, type):
         msgspec = sys.modules.get("msgspec")
         if msgspec is not None and issubclass(into, msgspec.Struct):
@@ -46,11 +56,7 @@ def _decoder(into: Any) -> Callable[[bytes], Any]:
             )
     if dataclasses.is_dataclass(into) or is_typeddict(into) or get_origin(into) is not None:
         return _by_library(into)
-    if callable(into):
-        return into  # type: ignore[no-any-return]
-    raise TypeError(
-        f"into: a msgspec or pydantic type, a dataclass, or a function of bytes, not {type(into).__qualname__}"
-    )
+    return into  # type: ignore[no-any-return]
 
 
 def _by_library(into: Any) -> Callable[[bytes], Any]:

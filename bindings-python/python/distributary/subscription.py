@@ -16,7 +16,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from . import _native
-from .decoding import Decoder, shared
+from .decoding import Decoder
 from .errors import Busy, Closed, DecodeError, OptionError, SelectorError, WrongLoop
 from .loops import Lane, Lanes, is_running
 from .names import split
@@ -66,7 +66,7 @@ class Subscription(_native.Subscription, Generic[T]):
     def _open(self, hub: object, lanes: Lanes, decode: Callable[[bytes], T] | None) -> None:
         """What the hub says after making it."""
         self._hub, self._lanes = hub, lanes
-        self._into = None if decode is None else shared(decode)
+        self._into = None if decode is None else Decoder(decode)
         self._bed = self._lane = self._last = self._taken = None
 
     # Reading in a task.

@@ -5,13 +5,16 @@ use std::collections::HashMap;
 
 use distributary::{
     Bytes,
-    gateway::{Client as CoreClient, Message, SubscriptionId},
+    gateway::{Client as CoreClient, CloseCode, Message, SubscriptionId},
 };
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
 use super::{session::Session, wanted::Wanted};
-use crate::{errors::closed, fork::Native};
+use crate::{
+    errors::{Kind, closed, error},
+    fork::Native,
+};
 
 /// What the native half knows of one client.
 #[pyclass(frozen, weakref, module = "distributary._native")]
@@ -91,8 +94,14 @@ impl GatewayClient {
         })
     }
 
-    fn close(&self, reason: String) -> PyResult<()> {
-        self.client()?.close(reason);
+    fn close(&self, code: u16, reason: String) -> PyResult<()> {
+        let code = CloseCode::new(code).ok_or_else(|| {
+            error(
+                Kind::Option,
+                format_args!("code: 1000, or from 3000 to 4999, not {code}"),
+            )
+        })?;
+        self.client()?.close_with(code, reason);
         Ok(())
     }
 

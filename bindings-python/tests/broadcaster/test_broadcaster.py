@@ -9,6 +9,7 @@ import weakref
 from collections.abc import AsyncIterator
 from typing import Any
 
+import anyio
 import broadcaster
 import pytest
 from broadcaster._backends.memory import MemoryBackend
@@ -45,6 +46,16 @@ async def test_a_message_reaches_those_of_its_channel(broadcast: Broadcast) -> N
         await broadcast.publish("b", "there")
         assert await get(one) == await get(two) == Event("a", "hello")
         assert await get(other) == Event("b", "there")
+
+
+@pytest.mark.every_loop
+async def test_in_every_loop() -> None:
+    async with Broadcast("memory://") as broadcast, broadcast.subscribe("a") as subscriber:
+        with anyio.move_on_after(0.001):
+            await subscriber.get()
+        await broadcast.publish("a", {"n": 1})
+        with anyio.fail_after(5):
+            assert (await subscriber.get()).message == {"n": 1}
 
 
 async def test_iterating(broadcast: Broadcast) -> None:

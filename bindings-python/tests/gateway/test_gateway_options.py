@@ -168,8 +168,11 @@ def test_deny() -> None:
 @pytest.mark.parametrize(
     ("call", "error"),
     [
-        (lambda client: client.close(5), TypeError),
-        (lambda client: client.close("ä" * 62), OptionError),
+        (lambda client: client.close(1000, 5), TypeError),
+        (lambda client: client.close("why"), TypeError),
+        (lambda client: client.close(1001), OptionError),
+        (lambda client: client.close(5000), OptionError),
+        (lambda client: client.close(1000, "ä" * 62), OptionError),
         (lambda client: client.turn_away(b"x"), TypeError),
         (lambda client: client.unsubscribe("1"), TypeError),
         (lambda client: client.unsubscribe(-1), OptionError),

@@ -21,6 +21,10 @@ SAID = re.compile(r"print\(.*\)  # (.*)$", re.MULTILINE)
 
 #: What the examples of a section find: the rest of the application.
 STAGE = {
+    "Django Channels": """
+from django.conf import settings
+settings.configure(CHANNEL_LAYERS={"default": {"BACKEND": "distributary.django.ChannelLayer"}})
+""",
     "FastAPI and Starlette": """
 from dataclasses import dataclass
 
@@ -78,16 +82,48 @@ asyncio.run(asyncio.wait_for(act(), 30))
 """,
     "Django Channels": """
 import asyncio
-from django.conf import settings
-settings.configure(CHANNEL_LAYERS=CHANNEL_LAYERS)
 from channels.layers import get_channel_layer
+from channels.testing import WebsocketCommunicator
 
 async def act():
     layer = get_channel_layer()
-    name = await layer.new_channel()
-    await layer.group_add("lobby", name)
+    client = WebsocketCommunicator(Chat.as_asgi(), "/")
+    assert (await client.connect())[0]
+    while not layer.hub.stats().subscriptions:
+        await asyncio.sleep(0.01)
     await layer.group_send("lobby", {"type": "chat.message", "text": "hello"})
-    assert (await layer.receive(name))["text"] == "hello"
+    assert await client.receive_json_from() == {"text": "hello"}
+    layer.hub.publish("orders.us", {"region": "us"})
+    layer.hub.publish("orders.eu", {"region": "eu"})
+    assert await client.receive_json_from() == {"region": "eu"}
+    await client.disconnect()
+
+asyncio.run(asyncio.wait_for(act(), 30))
+""",
+    "Litestar": """
+from litestar.testing import TestClient
+
+with TestClient(app) as client, client.websocket_connect("/orders") as socket:
+    client.post("/orders", json={"id": 1})
+    assert socket.receive_json(timeout=10) == {"id": 1}
+""",
+    "Strawberry": """
+import asyncio
+
+@strawberry.type
+class Query:
+    there: bool = True
+
+async def act():
+    schema = strawberry.Schema(Query, subscription=Subscription)
+    results = await schema.subscribe('subscription { orderChanged(id: "7") { total } }')
+    first = asyncio.ensure_future(results.__anext__())
+    while not hub.stats().subscriptions:
+        await asyncio.sleep(0.01)
+    hub.publish("orders", Order(id="6", total=1.0))
+    hub.publish("orders", Order(id="7", total=120.5))
+    assert (await first).data == {"orderChanged": {"total": 120.5}}
+    await results.aclose()
 
 asyncio.run(asyncio.wait_for(act(), 30))
 """,

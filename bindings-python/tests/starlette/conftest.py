@@ -29,7 +29,8 @@ class Served:
         self._thread.start()
         end = time.monotonic() + PATIENCE
         while not self.server.started:
-            assert self._thread.is_alive() and time.monotonic() < end, "uvicorn does not start"
+            assert self._thread.is_alive(), "uvicorn has ended"
+            assert time.monotonic() < end, "uvicorn does not start"
             time.sleep(0.005)
         self.port: int = self.server.servers[0].sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"

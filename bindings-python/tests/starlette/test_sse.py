@@ -273,5 +273,3 @@ def test_what_is_to_be_done_afterwards_is_done(serve: Any, listen: Any, hub: Hub
     assert not done.is_set()
     listener.response.close()
     assert done.wait(10)
-
-

@@ -124,7 +124,9 @@ def test_a_position_of_the_applications_goes_before_the_clients(serve: Any, list
 
 
 @pytest.mark.parametrize("topics", ["a", ["a", "b"]])
-def test_nothing_is_lost_and_nothing_doubled_over_many_connections(serve: Any, loop: str, hub: Hub, topics: Any) -> None:
+def test_nothing_is_lost_and_nothing_doubled_over_many_connections(
+    serve: Any, loop: str, hub: Hub, topics: Any
+) -> None:
     served = serve(app_of(hub, topics), loop=loop)
     total, chance = 2000, random.Random(7)
     names = ["a"] if topics == "a" else ["a", "b"]

@@ -34,7 +34,7 @@ use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 pub use builder::{GatewayBuilder, StartError};
 pub use client::{Client, SubscriptionId};
-pub use ended::Ended;
+pub use ended::{CloseCode, Ended};
 pub use front::{AdoptError, Refused, UpgradeError};
 pub use hooks::Message;
 pub use limits::{LimitError, Limits};

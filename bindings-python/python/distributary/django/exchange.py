@@ -13,9 +13,10 @@ threads without one, and by tests with a clock of their own.
   nothing; its turn goes to the next.
 - After a fork the child starts empty: who waited and who had joined is the parent's.
 
-`put` and `put_to_group` are where messages come in, and take nothing but a name and a message: what carries messages
-between processes calls them with those it receives, and is called by `ChannelLayer.send` (when the channel is another
-process's) and `group_send` with what `Message` marshals.
+All messages come in at `put` and `put_to_group`, with a name and a `Message` of plain data, which can be marshalled.
+That is the seam for what carries messages between processes over the topics of a hub: a group's messages on a topic of
+the group, addressed ones on a topic of the process whose `client` is in the channel's name. It publishes what
+`ChannelLayer` sends and calls these two with what it receives; nothing else has to know of it.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class Ended:
     """Why a connection ended."""
 
     reason: EndReason
-    #: The code that a WebSocket is closed with for this reason.
+    #: The code that a WebSocket is closed with for this reason, unless `client.close(code)` said another.
     code: int
 
 
@@ -126,13 +126,14 @@ class Client(Generic[S]):
         """Ends a subscription that :meth:`subscribe` made. False when there is none of this number."""
         return self._native.unsubscribe(whole("subscription", subscription, least=0, most=2**32 - 1))
 
-    def close(self, reason: str = "") -> None:
-        """Closes the connection with code 1000. Its ticket is worthless from then on.
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Closes the connection. Its ticket is worthless from then on.
 
         Args:
+            code: Which a WebSocket is closed with: 1000, or one of your own from 3000 to 4999.
             reason: At most 123 bytes, which the client is told.
         """
-        self._native.close(_checked(reason))
+        self._native.close(whole("code", code, least=1000, most=4999), _checked(reason))
 
     def turn_away(self, reason: str = "") -> None:
         """Closes the connection for now, because the application cannot keep up with what this client says.

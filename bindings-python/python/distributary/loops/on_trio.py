@@ -47,11 +47,14 @@ class TrioLane:
         return self._over
 
     def come(self) -> None:
-        if self.is_current() and not self._over:
+        if not self.is_current():
+            self.native.ring()
+        elif self._over:
+            # Its hub is closed, and somebody reads what is left.
+            self._token.run_sync_soon(self._turn)
+        else:
             self._call()
             self.native.is_coming()
-        else:
-            self.native.ring()
 
     def lay(self, sub: Subscription[Any], count: int = 1) -> Awaitable[object] | None:
         if not self.is_current():
@@ -99,23 +102,28 @@ class TrioLane:
             self.native.ring()
 
     def end(self) -> None:
-        self.native.silence()
+        # Not here: as long as the watch waits for the descriptor, no other one may come to have its number.
+        pass
 
     def _call(self) -> None:
         if self._sleeps:
             self._sleeps = False
             trio.lowlevel.reschedule(self._server)
 
+    def _turn(self) -> bool:
+        sleepers: list[Task] = []
+        more = self.native.turn(sleepers)
+        for sleeper in sleepers:
+            trio.lowlevel.reschedule(sleeper)
+        return more
+
     async def _serve(self) -> None:
         """Wakes sleepers, and sweeps as long as events are kept."""
         sweep = math.inf
         try:
             while True:
-                sleepers: list[Task] = []
-                more = self.native.turn(sleepers)
-                for sleeper in sleepers:
-                    trio.lowlevel.reschedule(sleeper)
-                if sleepers and sweep == math.inf:
+                more = self._turn()
+                if sweep == math.inf:
                     sweep = trio.current_time() + SWEEP
                 if more:
                     await trio.lowlevel.checkpoint()

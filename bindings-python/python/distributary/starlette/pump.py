@@ -7,7 +7,7 @@ callback, in the order in which it is said.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from starlette.websockets import WebSocketDisconnect, WebSocketState
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from starlette.websockets import WebSocket
 
     from .._native import Event
+    from ..filter import Variables, Where
     from ..hub import Hub
+    from ..options import Overflow
 
 __all__ = ["Ended", "pump"]
 
@@ -52,9 +54,9 @@ async def pump(
     websocket: WebSocket | tuple[Receive, Send],
     topics: Names | Subscription[Any],
     *,
-    where: Any = None,
-    variables: Mapping[str, Any] | None = None,
-    overflow: str | None = None,
+    where: Where | None = None,
+    variables: Variables | None = None,
+    overflow: Overflow | None = None,
     capacity: int | None = None,
     capacity_bytes: int | None = None,
     max_age: float | None = None,

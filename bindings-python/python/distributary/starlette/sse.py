@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from .._native import Event
+    from ..filter import Variables, Where
     from ..hub import Hub
+    from ..options import Overflow
 
 __all__ = ["EventStream", "sse"]
 
@@ -52,9 +54,9 @@ def sse(
     request: HTTPConnection,
     topics: Names | Subscription[Any],
     *,
-    where: Any = None,
-    variables: Mapping[str, Any] | None = None,
-    overflow: str | None = None,
+    where: Where | None = None,
+    variables: Variables | None = None,
+    overflow: Overflow | None = None,
     capacity: int | None = None,
     capacity_bytes: int | None = None,
     max_age: float | None = None,
