@@ -51,7 +51,7 @@ class Subscription(_native.Subscription, Generic[T]):
     What it missed for its overflow policy, the next event tells (`event.lost`), and `missed` in all.
     """
 
-    __slots__ = ("_bed", "_hub", "_into", "_lane", "_lanes", "_last", "_taken")
+    __slots__ = ("_bed", "_hub", "_into", "_lane", "_lanes", "_last", "_patience", "_taken")
 
     #: What the reader sleeps on, or None.
     _bed: Any
