@@ -2,7 +2,7 @@
 //!
 //! Bounded by number, and by time: who reads an event that others read as well does so soon.
 //! The owner sweeps now and then for as long as there is anything; what no reader asked for
-//! between two sweeps goes.
+//! between two sweeps goes. Where it does not sweep, it is told that there is something again.
 //!
 //! Batches are kept as a whole too: subscriptions that stand at the same place are lent the
 //! same run of events, and get the same tuple of it.
@@ -23,6 +23,8 @@ pub(crate) struct Cache {
     /// By a hash of what tells events apart. Empty or of `EVENTS` slots.
     slots: Vec<Option<Kept>>,
     batches: Vec<KeptBatch>,
+    /// The owner will sweep.
+    awaits: bool,
     /// The owner is over and sweeps no more: nothing is kept.
     closed: bool,
 }
@@ -130,7 +132,13 @@ impl Cache {
         }
         let unused = |kept: &mut KeptBatch| !std::mem::take(&mut kept.used);
         gone._batches.extend(self.batches.extract_if(.., unused));
-        (gone, stays || !self.batches.is_empty())
+        self.awaits = stays || !self.batches.is_empty();
+        (gone, self.awaits)
+    }
+
+    /// The owner will sweep. Whether that is news.
+    pub(crate) fn await_sweep(&mut self) -> bool {
+        !self.closed && !std::mem::replace(&mut self.awaits, true)
     }
 
     /// Keeps nothing any more. What it had.

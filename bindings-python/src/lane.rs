@@ -106,10 +106,11 @@ impl Lane {
         self.ready.hear();
     }
 
-    /// Begins a turn of the loop: adds sleepers that can go on to the list, and says whether
+    /// Begins a turn of the loop, which sees to a sweep: adds sleepers that can go on to the list, and says whether
     /// there are more. If there are, the owner comes back by itself and is not rung.
     fn turn(&self, sleepers: &Bound<'_, PyList>) -> PyResult<bool> {
         self.ready.has_come();
+        self.cache.lock().await_sweep();
         let most = self.slice.begin(self.full.load(Ordering::Relaxed));
         let taken = self.take(most);
         let more = self.ready.is_unfinished();

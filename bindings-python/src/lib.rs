@@ -56,4 +56,23 @@ mod _native {
         recent::before_latest,
         subscription::Subscription,
     };
+
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use pyo3::{exceptions::PyImportError, prelude::*};
+
+    /// Refuses a second interpreter in the process: classes and caches are the first one's.
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        /// What each interpreter has one of: its `builtins`.
+        static FIRST: AtomicUsize = AtomicUsize::new(0);
+        let ours = module.py().import("builtins")?.as_ptr().addr();
+        let first = FIRST.compare_exchange(0, ours, Ordering::Relaxed, Ordering::Relaxed);
+        match first {
+            Err(first) if first != ours => Err(PyImportError::new_err(
+                "distributary is loaded in another interpreter of this process, and does not support subinterpreters: use it in one of them, or in processes",
+            )),
+            _ => Ok(()),
+        }
+    }
 }

@@ -72,7 +72,7 @@ def contender(name: str, open: Open, rounds: int | None = None) -> Contender:
 def lines(of: Of) -> Sequence[Line]:
     batches, singles = of(BATCHES, CPU), of(SINGLES, CPU)
     return [
-        Line(f"{CPU}, in batches", batches, of(QUEUES, CPU), times_less(6)),
+        Line(f"{CPU}, in batches", batches, of(QUEUES, CPU), times_less(6), note="readers at one place share a batch"),
         Line(f"{CPU}, in batches", batches, of(DRAINED, CPU)),
         Line(f"{CPU}, in batches", batches, of(BROADCASTER, CPU)),
         Line(f"{CPU}, one by one", singles, of(QUEUES, CPU)),

@@ -210,7 +210,8 @@ class Lane:
     def hear(self) -> None:
         """Makes it unreadable again, for a thread that listens for the loop."""
     def turn(self, sleepers: list[Any]) -> bool:
-        """Begins a turn of the loop: adds sleepers that can go on to the list, and says whether there are more."""
+        """Begins a turn of the loop, which sees to a sweep: adds sleepers that can go on to the list, and says whether
+        there are more."""
     def again(self, sleepers: list[Any]) -> None:
         """A turn was broken off: these are to be woken by the next one, which is called for."""
     def sweep(self) -> bool:

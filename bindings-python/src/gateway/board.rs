@@ -8,7 +8,7 @@
 //!
 //! What a client says is told in order and one at a time: while Python is at one thing about
 //! a client, the next waits here, whatever side it is for. What waits is bounded, in total
-//! and by client; see [`Room`]. All else is bounded elsewhere: handshakes and wishes by the
+//! and by client; see [`room`](super::room). All else is bounded elsewhere: handshakes and wishes by the
 //! gateway's limits, arrivals and ends by the rate of handshakes.
 //!
 //! # Invariants
@@ -27,7 +27,12 @@ use parking_lot::Mutex;
 use pyo3::{PyTraverseError, PyVisit, prelude::*};
 use tokio::sync::Notify;
 
-use super::{bell::Ring, failure::Failure, session::Session};
+use super::{
+    bell::Ring,
+    failure::Failure,
+    room::{Room, Waiting, length},
+    session::Session,
+};
 
 /// Where functions run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,15 +83,6 @@ pub(super) enum Tell {
     Ended(Ended),
 }
 
-/// How much of what clients said may wait.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Room {
-    pub(super) messages: usize,
-    pub(super) bytes: usize,
-    /// The share of one client in both.
-    pub(super) share: f64,
-}
-
 pub(super) struct Board {
     room: Room,
     /// Where Python's objects end: the side that is always there.
@@ -127,12 +123,6 @@ struct Member {
     busy: Option<Side>,
     has_gone: bool,
     overrun: bool,
-}
-
-#[derive(Default, Clone, Copy)]
-struct Waiting {
-    messages: usize,
-    bytes: usize,
 }
 
 impl Board {
@@ -439,34 +429,5 @@ impl Member {
             has_gone: false,
             overrun: false,
         }
-    }
-}
-
-impl Room {
-    /// Whether one more fits into this share. One message always fits into an empty place.
-    fn takes(&self, waiting: &Waiting, bytes: usize, share: f64) -> bool {
-        let of = |most: usize| (most as f64 * share) as usize;
-        waiting.messages == 0
-            || (waiting.messages < of(self.messages)
-                && waiting.bytes.saturating_add(bytes) <= of(self.bytes))
-    }
-}
-
-impl Waiting {
-    fn add(&mut self, bytes: usize) {
-        self.messages += 1;
-        self.bytes += bytes;
-    }
-
-    fn remove(&mut self, bytes: usize) {
-        self.messages = self.messages.saturating_sub(1);
-        self.bytes = self.bytes.saturating_sub(bytes);
-    }
-}
-
-fn length(message: &Message) -> usize {
-    match message {
-        Message::Text(text) => text.len(),
-        Message::Binary(bytes) => bytes.len(),
     }
 }

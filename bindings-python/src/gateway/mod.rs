@@ -23,6 +23,7 @@ mod failure;
 mod hooks;
 mod operation;
 mod questions;
+mod room;
 mod runtime;
 mod session;
 mod settings;

@@ -9,8 +9,9 @@ use distributary::{
 use pyo3::prelude::*;
 
 use super::{
-    board::{Listens, Room, Side},
+    board::{Listens, Side},
     failure::Failure,
+    room::Room,
     session::Session,
 };
 use crate::errors::Kind;

@@ -30,6 +30,16 @@ logger = logging.getLogger("distributary.gateway")
 # The numbers of the calls. `src/gateway/calls.rs` has the same, and says what follows each.
 ADMIT, GRANT, WITHDRAWN, DONE, OPENED, SAID, OVERRUN, ENDED = range(8)
 
+#: Which function a call is for.
+_NAMES = {
+    ADMIT: "authorize",
+    GRANT: "on_subscribe",
+    OPENED: "on_open",
+    SAID: "on_message",
+    OVERRUN: "on_message",
+    ENDED: "on_end",
+}
+
 #: What a client is told when the application fails. The log is told more.
 _FAILED = {"status": 500, "headers": [], "body": "internal error", "retry_after": None}
 
@@ -116,9 +126,9 @@ class Desk:
             answer = await hook(*arguments) if hook is not None else None
         except Exception as error:
             self._failed(job, error)
-        except BaseException as error:
+        except BaseException:
             # Its task was cancelled: because nobody asks any more, or with its loop.
-            self._failed(job, error)
+            self._refuse(job)
             raise
         else:
             self._answered(job, answer)
@@ -187,26 +197,24 @@ class Desk:
             )
 
     def _failed(self, job: tuple[Any, ...], error: BaseException) -> None:
-        """Answers for a function that raised, and logs what."""
+        """Answers for a function that raised, and logs what, if it is not an answer itself."""
+        kind = job[0]
+        if kind == ADMIT and job[1] not in self._requests:
+            # Nobody waits for it any more.
+            return
+        if (kind == ADMIT and isinstance(error, Reject)) or (kind == GRANT and isinstance(error, Deny)):
+            self._answered(job, error)
+            return
+        self._refuse(job)
+        logger.error("`%s` failed for %r", _NAMES[kind], job[2], exc_info=error)
+
+    def _refuse(self, job: tuple[Any, ...]) -> None:
+        """A plain no to whoever asked."""
         kind, number = job[0], job[1]
-        if kind == ADMIT:
-            if self._requests.get(number) is None:
-                return
-            if isinstance(error, Reject):
-                self._answered(job, error)
-                return
-            del self._requests[number]
+        if kind == ADMIT and self._requests.pop(number, None) is not None:
             self.native.reject(number, _FAILED)
-            logger.error("`authorize` failed for %r, which was answered with 500", job[2], exc_info=error)
         elif kind == GRANT:
-            if isinstance(error, Deny):
-                self.native.deny(number, error.reason)
-                return
             self.native.deny(number, "internal error")
-            logger.error("`on_subscribe` failed for %r", job[2], exc_info=error)
-        else:
-            name = {OPENED: "on_open", SAID: "on_message", ENDED: "on_end"}.get(kind, "on_message")
-            logger.error("`%s` failed for %r", name, job[2], exc_info=error)
 
 
 def _named(answer: object) -> str:

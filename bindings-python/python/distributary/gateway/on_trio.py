@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from .desk import ADMIT, Desk
+from .desk import ADMIT, Desk, logger
 from .sides import BATCH
 
 if TYPE_CHECKING:
@@ -46,7 +46,12 @@ class TrioSide:
 
     def turn(self, nursery: trio.Nursery) -> bool:
         """Takes up what there is. Whether there is more."""
-        fetched = self.desk.fetch(True, BATCH)
+        try:
+            fetched = self.desk.fetch(True, BATCH)
+        except Exception:
+            # Whatever was wrong with one batch, there is a next one.
+            logger.exception("calls of the gateway could not be read")
+            return True
         for job in fetched.jobs:
             nursery.start_soon(_serve, self.desk, job, self._asked)
         for question in fetched.withdrawn:
@@ -76,9 +81,14 @@ class TrioSide:
     def stop(self) -> None:
         self.is_over = True
         if self.is_current():
-            for number in list(self._ends):
-                self._end(number, None)
+            self.settle()
+        # Its task comes, and ends.
         self._bell.ring()
+
+    def settle(self) -> None:
+        """What is waited for comes to its end with the gateway."""
+        for number in list(self._ends):
+            self._end(number, None)
 
 
 async def _watch(bell: _native.Bell, side: weakref.ref[TrioSide]) -> None:
@@ -88,6 +98,8 @@ async def _watch(bell: _native.Bell, side: weakref.ref[TrioSide]) -> None:
                 await trio.lowlevel.wait_readable(bell.fileno())
                 while (there := side()) is not None and not there.is_over and there.turn(nursery):
                     await trio.lowlevel.checkpoint()
+                if there is not None and there.is_over:
+                    there.settle()
                 if there is None or there.is_over:
                     nursery.cancel_scope.cancel()
                 del there
@@ -100,11 +112,13 @@ async def _watch(bell: _native.Bell, side: weakref.ref[TrioSide]) -> None:
 
 async def _serve(desk: Desk, job: tuple[Any, ...], asked: dict[int, trio.CancelScope]) -> None:
     with trio.CancelScope() as scope:
-        if job[0] != ADMIT:
-            await desk.aserve(job)
-            return
-        asked[job[1]] = scope
+        if job[0] == ADMIT:
+            asked[job[1]] = scope
         try:
             await desk.aserve(job)
+        except SystemExit:
+            # A system task that ends so would end the whole run, as a fault of trio's.
+            logger.error("a function of the gateway raised SystemExit, which it cannot", stack_info=True)
         finally:
-            del asked[job[1]]
+            if job[0] == ADMIT:
+                del asked[job[1]]

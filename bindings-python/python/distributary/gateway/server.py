@@ -61,6 +61,9 @@ class Gateway(Generic[S]):
 
     Without an event loop there is `with Gateway(...)`, or :meth:`start_blocking`; functions are plain ones then.
 
+    The child of a fork has no gateway of its parent's, but copies of its sockets: as with any server, fork first and
+    start then.
+
     Args:
         hub: Whose events it brings.
         address: Where clients connect: `"127.0.0.1:8080"`, `"[::1]:8080"` or a pair of host and port. Port 0 lets the

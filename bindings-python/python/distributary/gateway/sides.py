@@ -86,7 +86,12 @@ class AsyncioSide:
         """Takes up what there is, as much as one turn of the loop may hold."""
         if self.is_over:
             return
-        fetched = self._desk.fetch(True, BATCH)
+        try:
+            fetched = self._desk.fetch(True, BATCH)
+        except BaseException:
+            # Whatever was wrong with one batch, there is a next one, for which nobody would ring.
+            self._loop.call_soon(self.turn)
+            raise
         for job in fetched.jobs:
             task = self._loop.create_task(self._desk.aserve(job))
             self._tasks.add(task)

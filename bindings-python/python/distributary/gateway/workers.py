@@ -90,8 +90,15 @@ def _call(crew: _Crew, desk: weakref.ref[Desk]) -> None:
         thread = threading.Thread(
             target=_work, args=(crew, desk), name=f"distributary-gateway-{next(_NUMBERS)}", daemon=True
         )
+        try:
+            thread.start()
+        except RuntimeError:
+            crew.is_called = False
+            if not crew.threads:
+                raise
+            # The system gives no more: those that there are do it all.
+            return
         crew.threads.append(thread)
-        thread.start()
 
 
 def _work(crew: _Crew, desk: weakref.ref[Desk]) -> None:
@@ -106,8 +113,11 @@ def _work(crew: _Crew, desk: weakref.ref[Desk]) -> None:
         if job is None:
             if waits:
                 poll.poll()
-            if not _lead(crew, desk):
-                return
+            try:
+                if not _lead(crew, desk):
+                    return
+            except Exception:
+                logger.exception("calls of the gateway could not be read")
         elif (served := desk()) is not None:
             served.serve(job)
             # Nothing of it is held while this thread waits.
@@ -137,13 +147,15 @@ def _lead(crew: _Crew, desk: weakref.ref[Desk]) -> bool:
     served = desk()
     if served is None or crew.is_over:
         return False
+    more = True
+    jobs = []
     try:
         fetched = served.fetch(False, _BATCH)
-    except Exception:
-        logger.exception("the gateway's calls could not be read, and its threads end")
-        return False
-    with crew.changed:
-        crew.jobs.extend(fetched.jobs)
-        crew.more = fetched.more
-        crew.is_led = False
+        jobs, more = fetched.jobs, fetched.more
+    finally:
+        # Whatever was wrong with one batch, there is a next one.
+        with crew.changed:
+            crew.jobs.extend(jobs)
+            crew.more = more
+            crew.is_led = False
     return True
