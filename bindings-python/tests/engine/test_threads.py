@@ -250,7 +250,7 @@ def rounds_with_an_interrupt(line: int) -> bool:
             while not task.done():
                 try:
                     loop.run_until_complete(task)
-                except Interrupt:
+                except Interrupt:  # noqa: PERF203
                     interrupted = True
                 except RuntimeError as error:
                     # What a run that was broken off leaves of itself in the loop stops the next one.
