@@ -215,7 +215,8 @@ class Lane:
     def hear(self) -> None:
         """Makes it unreadable again, for a thread that listens for the loop."""
     def turn(self, sleepers: list[Any]) -> bool:
-        """Begins a turn of the loop, which sees to a sweep: adds sleepers that can go on to the list, and says whether there are more."""
+        """Begins a turn of the loop, which sees to a sweep: adds sleepers that can go on to the list, and says whether
+        there are more."""
     def run(self, turn: Callable[[], None]) -> None:
         """Calls what makes a turn. If it is broken off, wherever that may be, the loop is called again."""
     def again(self, sleepers: list[Any]) -> None:

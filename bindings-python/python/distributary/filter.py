@@ -295,7 +295,7 @@ def _folded(value: object, ignore_case: bool) -> object:
 def _several(operator: str, values: object) -> list[object]:
     if isinstance(values, Var):
         return [values]
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+    if isinstance(values, (str, bytes, bytearray, memoryview, Mapping)) or not isinstance(values, Iterable):
         raise TypeError(f"{operator} takes several values, such as a list, or a Var, not {_type(values)}")
     found = [_scalar(operator, value) for value in values]
     if not found:

@@ -96,6 +96,7 @@ class Hub:
         if encode is not None and not callable(encode):
             raise TypeError(f"encode: a function from an object to bytes, not {type(encode).__qualname__}")
         self._encode = payload.to_json if encode is None else payload.encoder(encode)
+        self._closed = False
         self._native = _native.Hub(self._settings)
         self._lanes = Lanes(self._slice)
         _HUBS.add(self)
@@ -226,7 +227,7 @@ class Hub:
             self._budget_of(capacity, capacity_bytes, max_age),
             options.positions(from_),
         )
-        sub._open(self, self._lanes, decode)
+        sub._open(self, self._lanes, decode, self._budget[2] if max_age is None else max_age)
         return sub
 
     def position(self, topic: str) -> str | None:
@@ -261,6 +262,7 @@ class Hub:
     def close(self) -> None:
         """Ends the hub for all threads. Never waits. Subscriptions get what waits for them and then their end;
         publishing and subscribing raise :class:`Closed`. Counters can still be read."""
+        self._closed = True
         self._native.close()
         self._lanes.retire()
 
@@ -305,9 +307,11 @@ class Hub:
         )
 
     def _renew(self) -> None:
-        """In the child of a fork: an engine of its own, with the same settings."""
+        """In the child of a fork: an engine of its own, with the same settings; closed, if this one was."""
         self._native = _native.Hub(self._settings)
         self._lanes = Lanes(self._slice)
+        if self._closed:
+            self._native.close()
 
 
 def _forked() -> None:

@@ -7,8 +7,12 @@ word: names that come from clients should be.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from .errors import PatternError, SelectorError, TopicError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["Names", "Pattern", "Topic", "split"]
 
@@ -18,6 +22,12 @@ class Topic(str):
 
     __slots__ = ()
 
+    def __new__(cls, name: str) -> Self:
+        # `str` would make a name of anything: of None, say, one that all who have no name share.
+        if not isinstance(name, str):
+            raise TypeError(f"a topic is a str, not {type(name).__qualname__}")
+        return super().__new__(cls, name)
+
     def __repr__(self) -> str:
         return f"Topic({super().__repr__()})"
 
@@ -26,6 +36,12 @@ class Pattern(str):
     """A glob over topic names: `*` any run, `?` one character, `[a-z]` a class, a backslash takes the next as it is."""
 
     __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        # `str` would make a name of anything: of None, say, one that all who have no name share.
+        if not isinstance(text, str):
+            raise TypeError(f"a pattern is a str, not {type(text).__qualname__}")
+        return super().__new__(cls, text)
 
     def __repr__(self) -> str:
         return f"Pattern({super().__repr__()})"

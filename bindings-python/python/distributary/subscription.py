@@ -8,6 +8,7 @@ second reader is told.
 from __future__ import annotations
 
 import math
+import sys
 import threading
 import time
 from collections import deque
@@ -50,7 +51,7 @@ class Subscription(_native.Subscription, Generic[T]):
     What it missed for its overflow policy, the next event tells (`event.lost`), and `missed` in all.
     """
 
-    __slots__ = ("_bed", "_hub", "_into", "_lane", "_lanes", "_last", "_taken")
+    __slots__ = ("_bed", "_hub", "_into", "_lane", "_lanes", "_last", "_patience", "_taken")
 
     #: What the reader sleeps on, or None.
     _bed: Any
@@ -58,14 +59,17 @@ class Subscription(_native.Subscription, Generic[T]):
     _lanes: Lanes
     #: A hub goes on for its readers.
     _hub: object
+    #: Seconds that an event may wait for others, well before it is dropped for its age.
+    _patience: float
     _into: Decoder[T] | None
     _last: Event | None
     #: Events of a batch from the one on that `into` refused, never an empty one.
     _taken: deque[Event] | None
 
-    def _open(self, hub: object, lanes: Lanes, decode: Callable[[bytes], T] | None) -> None:
+    def _open(self, hub: object, lanes: Lanes, decode: Callable[[bytes], T] | None, max_age: float | None) -> None:
         """What the hub says after making it."""
         self._hub, self._lanes = hub, lanes
+        self._patience = math.inf if max_age is None else max_age * 0.75
         self._into = None if decode is None else Decoder(decode)
         self._bed = self._lane = self._last = self._taken = None
 
@@ -136,7 +140,8 @@ class Subscription(_native.Subscription, Generic[T]):
             Closed, DecodeError, Busy, WrongLoop: As :meth:`get`. An event that `into` refuses ends the batch before it,
                 and is the next read's error.
         """
-        _check_many(n, linger)
+        n = _check_many(n, linger)
+        linger = min(linger, self._patience)
         lane = self._lane
         if lane is None or self._bed is not None:
             lane = self._reader()
@@ -170,7 +175,7 @@ class Subscription(_native.Subscription, Generic[T]):
 
     def get_many_nowait(self, n: int) -> tuple[T, ...]:
         """What is there now, at most `n` events, perhaps none. As :meth:`get_nowait`."""
-        _check_many(n, 0.0)
+        n = _check_many(n, 0.0)
         self._check_free()
         if self._taken is not None:
             return self._many_decoded((), n)
@@ -342,12 +347,13 @@ def _split(names: tuple[Names, ...]) -> tuple[list[str], list[str]]:
     return topics, patterns
 
 
-def _check_many(n: int, linger: float) -> None:
+def _check_many(n: int, linger: float) -> int:
     if isinstance(n, bool) or not isinstance(n, int):
         raise TypeError(f"n is an int, not {type(n).__name__}")
     if n < 1:
         raise OptionError(f"n is how many events a batch has at most, at least 1: {n} is not")
     _seconds("linger", linger)
+    return min(n, sys.maxsize)
 
 
 def _seconds(name: str, value: float) -> float:

@@ -235,3 +235,23 @@ def test_filters_of_every_form(hub: Hub) -> None:
     for sub in subs:
         sub.close()
     assert hub.stats().subscriptions == 0
+
+
+@pytest.mark.parametrize("name", [None, b"x", 1.5, object()])
+def test_what_is_no_str_is_no_topic_nor_pattern(name: Any) -> None:
+    with pytest.raises(TypeError, match="a topic is a str, not"):
+        Topic(name)
+    with pytest.raises(TypeError, match="a pattern is a str, not"):
+        Pattern(name)
+
+
+def test_a_batch_may_be_of_any_size() -> None:
+    with Hub() as hub, hub.subscribe("t") as sub:
+        hub.publish("t", b"x")
+        assert len(sub.get_many_nowait(10**30)) == 1
+
+
+@pytest.mark.parametrize("values", [{"a": 1}, bytearray(b"x"), memoryview(b"x")])
+def test_what_only_looks_like_several_values_is_refused(values: Any) -> None:
+    with pytest.raises(TypeError, match="takes several values"):
+        F.a.one_of(values)

@@ -115,8 +115,8 @@ async def reading(hub: Hub) -> None:
         async for order in sub:
             assert_type(order, Order)
         assert_type(await sub.get(), Order)
-        assert_type(await sub.get_many(10, linger=0.05), list[Order])
-        assert_type(sub.get_many_nowait(10), list[Order])
+        assert_type(await sub.get_many(10, linger=0.05), tuple[Order, ...])
+        assert_type(sub.get_many_nowait(10), tuple[Order, ...])
         assert_type(sub.get_nowait(), Order | None)
         assert_type(sub.last, Event | None)
         assert_type(sub.lag, int)
