@@ -11,7 +11,7 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 from .. import _native
-from . import SWEEP
+from .lane import SWEEP
 from .watch import Watch
 
 if TYPE_CHECKING:
