@@ -20,6 +20,7 @@ What differs:
 - A read that was cancelled or timed out takes nothing, and iterating goes on after it. One task reads a subscriber.
 - Once the context is left nothing more is delivered, and each read raises :class:`Unsubscribed`. So it is after
   `disconnect`, which leaves nobody waiting.
+- A channel's name has 1 to 1,024 bytes of UTF-8.
 - ``subscribe(..., where=...)`` delivers only messages whose JSON text matches.
 """
 
@@ -27,7 +28,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -177,9 +178,13 @@ class Broadcast:
         self._subscribers: dict[str, set[Subscriber]] = {}
         self._listener: asyncio.Task[None] | None = None
         self._failure: Exception | None = None
-        # What the backend was told to listen to, one change at a time.
+        # What the backend was told to listen to, one change at a time; and what it may listen to, for nobody heard how
+        # telling it ended.
         self._heard: set[str] = set()
+        self._unsure: set[str] = set()
         self._hearing = asyncio.Lock()
+        # Those who tell it that nobody reads a channel any more.
+        self._leavers: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -195,6 +200,8 @@ class Broadcast:
         if self._backend is not None:
             await self._backend.connect()
             self._failure = None
+            self._heard.clear()
+            self._unsure.clear()
             self._listener = asyncio.create_task(self._listen(self._backend))
 
     async def disconnect(self) -> None:
@@ -206,6 +213,10 @@ class Broadcast:
         if listener is not None:
             listener.cancel()
             await asyncio.wait({listener})
+        for leaver in self._leavers:
+            leaver.cancel()
+        if self._leavers:
+            await asyncio.wait(self._leavers)
         await self._backend.disconnect()
         if listener is not None and not listener.cancelled():
             listener.result()
@@ -243,7 +254,12 @@ class Broadcast:
             where: A filter on messages that are JSON text, as :meth:`Hub.subscribe` takes it.
             capacity: Events that may wait for it. None: what the :class:`Broadcast` says.
             overflow: What gives way when it does not keep up. None: what the :class:`Broadcast` says.
+
+        Raises:
+            BackendFailed: The backend has ended with an error: there is nothing to wait for.
         """
+        if self._failure is not None:
+            raise _failed(self._failure) from self._failure
         subscription = self.hub.subscribe(
             Topic(channel),
             where=where,
@@ -263,7 +279,7 @@ class Broadcast:
             if not group:
                 del self._subscribers[channel]
                 if self._backend is not None:
-                    await self._hear(self._backend, channel)
+                    await self._leave(self._backend, channel)
 
     def _deliver(self, event: Event) -> None:
         self.hub.publish(event.channel, _Payload.of(event))
@@ -273,11 +289,31 @@ class Broadcast:
         async with self._hearing:
             wanted = channel in self._subscribers
             if wanted and channel not in self._heard:
-                await backend.subscribe(channel)
+                try:
+                    await backend.subscribe(channel)
+                except asyncio.CancelledError:
+                    # It may be in force all the same.
+                    self._unsure.add(channel)
+                    raise
+                self._unsure.discard(channel)
                 self._heard.add(channel)
             elif not wanted and channel in self._heard:
                 self._heard.remove(channel)
                 await backend.unsubscribe(channel)
+            elif not wanted and channel in self._unsure:
+                self._unsure.remove(channel)
+                # It may know nothing of the channel, and say so.
+                with suppress(Exception):
+                    await backend.unsubscribe(channel)
+
+    async def _leave(self, backend: BroadcastBackend, channel: str) -> None:
+        """The same in a task of its own: whoever leaves may be cancelled, at each of its awaits."""
+        leaver = asyncio.create_task(self._hear(backend, channel))
+        self._leavers.add(leaver)
+        leaver.add_done_callback(self._leavers.discard)
+        await asyncio.wait({leaver})
+        if not leaver.cancelled():
+            leaver.result()
 
     async def _listen(self, backend: BroadcastBackend) -> None:
         try:
@@ -335,7 +371,7 @@ class Subscriber:
                 raise
             failure = self._broadcast._failure
             if failure is not None:
-                raise BackendFailed(f"the backend does not deliver any more: {failure!r}") from failure
+                raise _failed(failure) from failure
             raise end from None
         data = event.data
         if type(data) is _Payload:
@@ -345,6 +381,10 @@ class Subscriber:
             return Event(event.topic, data.decode())
         except UnicodeDecodeError:
             return Event(event.topic, data)
+
+
+def _failed(cause: Exception) -> BackendFailed:
+    return BackendFailed(f"the backend does not deliver any more: {cause!r}")
 
 
 def _backend(url: str) -> BroadcastBackend | None:
