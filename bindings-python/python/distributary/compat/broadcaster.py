@@ -21,7 +21,6 @@ What differs:
 - Once the context is left nothing more is delivered, and each read raises :class:`Unsubscribed`. So it is after
   `disconnect`, which leaves nobody waiting.
 - ``subscribe(..., where=...)`` delivers only messages whose JSON text matches.
-- Channels are topics: a name that is empty, or longer than 1,024 bytes, is refused.
 """
 
 from __future__ import annotations
