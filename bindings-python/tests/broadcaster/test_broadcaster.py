@@ -307,6 +307,60 @@ async def test_a_backend_hears_of_the_first_and_the_last(eventually: Any) -> Non
     assert backend.calls == ["connect", "+a", "+b", "-a", "-b", "disconnect"]
 
 
+async def test_a_reader_that_is_cancelled_leaves_nothing_in_the_backend(eventually: Any) -> None:
+    open_gate = asyncio.Event()
+
+    class Gated(Recorder):
+        async def subscribe(self, channel: str) -> None:
+            self.calls.append(f"+{channel}")
+            await open_gate.wait()
+
+    async def read(channel: str) -> None:
+        async with broadcast.subscribe(channel):
+            await asyncio.Event().wait()
+
+    backend = Gated()
+    async with Broadcast(backend=backend) as broadcast:
+        # While the backend takes its time: it may have the channel already.
+        one = asyncio.create_task(read("a"))
+        await eventually(lambda: "+a" in backend.calls)
+        one.cancel()
+        await asyncio.wait({one})
+        assert backend.calls == ["connect", "+a", "-a"]
+
+        # Twice, while another change is under way.
+        open_gate.set()
+        two = asyncio.create_task(read("b"))
+        await eventually(lambda: broadcast._heard == {"b": True})
+        open_gate.clear()
+        three = asyncio.create_task(read("c"))
+        await eventually(lambda: "+c" in backend.calls)
+        two.cancel()
+        await asyncio.sleep(0)
+        two.cancel()
+        await asyncio.wait({two})
+        open_gate.set()
+        await eventually(lambda: "-b" in backend.calls)
+        three.cancel()
+        await asyncio.wait({three})
+    assert sorted(backend.calls[3:-1]) == ["+b", "+c", "-b", "-c"]
+
+
+async def test_who_comes_after_a_backend_has_failed_is_told() -> None:
+    backend = Recorder()
+    broadcast = Broadcast(backend=backend)
+    await broadcast.connect()
+    async with broadcast.subscribe("a") as subscriber:
+        await backend.events.put(OSError("gone"))
+        with pytest.raises(BackendFailed, match="gone"):
+            await get(subscriber)
+    with pytest.raises(BackendFailed, match="gone"):
+        async with broadcast.subscribe("a"):
+            pass
+    with pytest.raises(OSError, match="gone"):
+        await broadcast.disconnect()
+
+
 async def test_a_backend_that_fails_is_heard() -> None:
     backend = Recorder()
     broadcast = Broadcast(backend=backend)

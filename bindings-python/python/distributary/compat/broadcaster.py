@@ -177,9 +177,10 @@ class Broadcast:
         self._subscribers: dict[str, set[Subscriber]] = {}
         self._listener: asyncio.Task[None] | None = None
         self._failure: Exception | None = None
-        # What the backend was told to listen to, one change at a time.
-        self._heard: set[str] = set()
+        # What the backend was told to listen to, one change at a time. False: it was broken off, and may be or not.
+        self._heard: dict[str, bool] = {}
         self._hearing = asyncio.Lock()
+        self._leaving: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -206,6 +207,11 @@ class Broadcast:
         if listener is not None:
             listener.cancel()
             await asyncio.wait({listener})
+        if self._leaving:
+            # The backend forgets its channels by itself now.
+            for leaving in self._leaving:
+                leaving.cancel()
+            await asyncio.wait(self._leaving)
         await self._backend.disconnect()
         if listener is not None and not listener.cancelled():
             listener.result()
@@ -243,7 +249,11 @@ class Broadcast:
             where: A filter on messages that are JSON text, as :meth:`Hub.subscribe` takes it.
             capacity: Events that may wait for it. None: what the :class:`Broadcast` says.
             overflow: What gives way when it does not keep up. None: what the :class:`Broadcast` says.
+
+        Raises:
+            BackendFailed: The backend has ended with an error.
         """
+        self._check_backend()
         subscription = self.hub.subscribe(
             Topic(channel),
             where=where,
@@ -263,7 +273,7 @@ class Broadcast:
             if not group:
                 del self._subscribers[channel]
                 if self._backend is not None:
-                    await self._hear(self._backend, channel)
+                    await self._leave(self._backend, channel)
 
     def _deliver(self, event: Event) -> None:
         self.hub.publish(event.channel, _Payload.of(event))
@@ -272,12 +282,32 @@ class Broadcast:
         """Has the backend listen to a channel exactly while somebody reads it."""
         async with self._hearing:
             wanted = channel in self._subscribers
-            if wanted and channel not in self._heard:
-                await backend.subscribe(channel)
-                self._heard.add(channel)
+            if wanted and not self._heard.get(channel):
+                self._heard[channel] = False
+                try:
+                    await backend.subscribe(channel)
+                except Exception:
+                    # It was refused: there is nothing to be undone.
+                    del self._heard[channel]
+                    raise
+                self._heard[channel] = True
             elif not wanted and channel in self._heard:
-                self._heard.remove(channel)
+                del self._heard[channel]
                 await backend.unsubscribe(channel)
+
+    async def _leave(self, backend: BroadcastBackend, channel: str) -> None:
+        """The last reader has gone. As a task of its own: the reader's is often cancelled, and more than once."""
+        leaving = asyncio.create_task(self._hear(backend, channel))
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
+        await asyncio.wait({leaving})
+        if not leaving.cancelled():
+            leaving.result()
+
+    def _check_backend(self) -> None:
+        failure = self._failure
+        if failure is not None:
+            raise BackendFailed(f"the backend does not deliver any more: {failure!r}") from failure
 
     async def _listen(self, backend: BroadcastBackend) -> None:
         try:
@@ -333,9 +363,7 @@ class Subscriber:
         except Closed as closed:
             if closed.reason not in ("unsubscribed", "hub_closed"):
                 raise
-            failure = self._broadcast._failure
-            if failure is not None:
-                raise BackendFailed(f"the backend does not deliver any more: {failure!r}") from failure
+            self._broadcast._check_backend()
             raise end from None
         data = event.data
         if type(data) is _Payload:
