@@ -10,7 +10,7 @@ use std::{
 };
 
 /// Sleepers woken in the first turn, before anything is measured.
-const START: usize = 32;
+const START: usize = 8;
 /// Sleepers woken in one turn at most. More would not spare any more turns worth counting.
 const MOST: usize = 512;
 
@@ -85,7 +85,8 @@ impl Slice {
         if full {
             let spent = self.spent();
             if spent > self.length {
-                batch = (batch / 2).max(1);
+                let fit = self.length.as_secs_f64() / 2.0 / spent.as_secs_f64();
+                batch = ((batch as f64 * fit) as usize).max(1);
             } else if spent < self.length / 2 {
                 batch = (batch * 2).min(MOST);
             }
