@@ -91,8 +91,8 @@ class Accept(Generic[S]):
         Accept(Topic(f"user.{user.id}"), session=user)
         Accept(["news", "sport.*"], where={"lang": ["en", "de"]}, on_lag="continue")
 
-    The first arguments are those of :meth:`Hub.subscribe`. Where `topics` is left out, or an empty list, the client sees
-    nothing yet.
+    The first arguments are those of :meth:`Hub.subscribe`. Where `topics` is left out, or an empty list, the client
+    sees nothing yet.
 
     Args:
         session: Any object; it comes back, the same, as `client.session`. It is let go of when the client cannot come
