@@ -19,6 +19,7 @@ from distributary import Event, Hub
 from distributary.starlette import server, sse
 from distributary.starlette.frames import HEAVIEST, MOST, Frames, shared
 from distributary.starlette.layers import beneath, of_socket
+from distributary.starlette.warden import warden
 
 HTTP = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""}
 SOCKET = {"type": "websocket", "path": "/", "headers": [], "query_string": b""}
@@ -154,3 +155,25 @@ def test_what_makes_frames_keeps_no_connection(given: str) -> None:
         gone = [weakref.ref(Connection()) for _ in range(10)]
         gc.collect()
         assert not [it for it in gone if it() is not None]
+
+
+async def test_one_that_cannot_be_looked_after_is_in_nobodys_way(caplog: pytest.LogCaptureFixture) -> None:
+    looked: list[int] = []
+
+    class Fails:
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def look(self, now: float, leaving: bool) -> None:
+            looked.append(self.number)
+            raise ValueError
+
+    wards = [Fails(number) for number in range(3)]
+    for ward in wards:
+        warden().add(ward)
+    warden()._round()
+    assert sorted(looked) == [0, 1, 2]
+    for ward in wards:
+        warden().remove(ward)
+    assert len(caplog.records) == 3
+    caplog.clear()

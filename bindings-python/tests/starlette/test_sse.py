@@ -192,6 +192,23 @@ def test_mistakes_are_told_before_the_response(hub: Hub) -> None:
             sse(hub, request, topics, **options)
 
 
+@pytest.mark.parametrize("option", ["keep_alive", "retry", "send_timeout"])
+@pytest.mark.parametrize("time", [-1, 0, float("nan"), "1"])
+def test_times_are_checked_before_anything_is_subscribed(hub: Hub, option: str, time: Any) -> None:
+    request = Request({"type": "http", "query_string": b"", "headers": []})
+    options: Any = {option: time}
+    with pytest.raises((OptionError, TypeError), match=f"^{option}: seconds"):
+        sse(hub, request, "a", **options)
+    assert hub.stats().subscriptions == 0
+
+
+def test_a_name_of_several_lines_ends_no_stream(serve: Any, listen: Any, hub: Hub) -> None:
+    listener = listen(serve(app_of(hub, "*", event=lambda event: event.topic)).url)
+    hub.publish("a\r\ndata: b\n", "1")
+    hub.publish("c", "2")
+    assert [(it.event, it.data) for it in listener.take(2)] == [("a data: b", "1"), ("c", "2")]
+
+
 def test_bursts_come_in_few_pieces(serve: Any, listen: Any, hub: Hub) -> None:
     pieces = []
 

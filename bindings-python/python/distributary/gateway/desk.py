@@ -15,7 +15,9 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 from .. import _native
@@ -74,9 +76,11 @@ class Fetched:
 class Desk:
     """What one gateway's calls mean."""
 
-    def __init__(self, native: _native.Gateway, hooks: Hooks) -> None:
+    def __init__(self, native: _native.Gateway, hooks: Hooks, patience: float) -> None:
         self.native = native
         self._hooks = hooks
+        #: Seconds that a handshake may take, those of `authorize` included.
+        self._patience = patience
         self._requests: dict[int, Request] = {}
 
     def fetch(self, of_loop: bool, most: int) -> Fetched:
@@ -92,12 +96,27 @@ class Desk:
                 request_gone = self._requests.pop(call[1], None)
                 if request_gone is not None:
                     request_gone._gone = True
+                    self._too_late(request_gone)
                 fetched.withdrawn.append(call[1])
             elif kind == DONE:
                 fetched.done.append(call[1:])
             else:
                 fetched.jobs.append(call)
         return fetched
+
+    def _too_late(self, request: Request) -> None:
+        """The log is told when it was not the client that went."""
+        # A part of the time was gone before it was asked.
+        if monotonic() - request._asked < 0.9 * self._patience:
+            return
+        # Nothing that a logger raises may cost the rest of the batch.
+        with suppress(Exception):
+            logger.warning(
+                "`authorize` had not answered for %r when its handshake was to be over, after %g s: is it blocked? If "
+                "it is just slow, raise `Limits.handshake_timeout`, or `threads` for a plain function",
+                request,
+                self._patience,
+            )
 
     def serve(self, job: tuple[Any, ...]) -> None:
         """Runs a plain function."""

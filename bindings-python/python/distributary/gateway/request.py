@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from time import monotonic
 from typing import Literal
 from urllib.parse import parse_qsl
 
@@ -98,6 +99,7 @@ class Request:
         self._query = query
         self._headers = headers
         self._gone = False
+        self._asked = monotonic()
 
     @property
     def url(self) -> str:

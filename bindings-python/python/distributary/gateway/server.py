@@ -19,7 +19,7 @@ from . import sides, stats
 from .checks import seconds, strings, text
 from .client import Client, Ended
 from .desk import Desk, Hooks
-from .limits import Limits
+from .limits import HANDSHAKE_TIMEOUT, Limits
 from .request import Request
 from .verdict import Accept, Deny, Reject, Selector, Wish
 from .workers import Workers
@@ -141,7 +141,8 @@ class Gateway(Generic[S]):
         self._kinds = kinds
         self._threads = whole("threads", threads, least=1)
         self._native = _native.Gateway(hub._native, settings, functools.partial(Client, hub._encode))
-        self._desk = Desk(self._native, Hooks(**hooks))  # type: ignore[arg-type]
+        patience = HANDSHAKE_TIMEOUT if limits is None else limits.handshake_timeout or HANDSHAKE_TIMEOUT
+        self._desk = Desk(self._native, Hooks(**hooks), patience)  # type: ignore[arg-type]
         self._side: sides.Side | None = None
         self._workers: Workers | None = None
         self._pid = os.getpid()

@@ -82,7 +82,7 @@ class Delivery(Generic[T]):
         try:
             await asyncio.wait((sender, listener), return_when=asyncio.FIRST_COMPLETED)
             if not sender.done():
-                # Servers wake a `send` when its client has gone. But not all, and not if what it said was wrong.
+                # Not every server wakes a `send` when its client goes, and none when what the client said was wrong.
                 await asyncio.wait((sender,), timeout=GRACE)
                 if not sender.done():
                     self._break()

@@ -36,7 +36,7 @@ def form(event: Name, data: Data, with_id: bool) -> Callable[[Event], bytes]:
 
     def lines(it: Event) -> bytes:
         head = b"id: %b\n" % it.position.encode() if with_id else b""
-        named = fixed if event is None or isinstance(event, str) else name(event(it))
+        named = fixed if event is None or isinstance(event, str) else _said(event(it))
         payload = it.data if data is None else data(it)
         if isinstance(payload, str):
             payload = payload.encode()
@@ -55,6 +55,11 @@ def name(event: str | None) -> bytes:
     if "\n" in event or "\r" in event:
         raise OptionError(f"the name of an event stands on one line: {event!r} has several")
     return b"event: %b\n" % event.encode()
+
+
+def _said(event: str | None) -> bytes:
+    """The line with a name that is said for one event: topics and payloads are no reason to end every stream."""
+    return name(None if event is None else " ".join(event.splitlines()))
 
 
 def id_line(id: str) -> bytes:

@@ -14,6 +14,7 @@ from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from ..errors import Closed
 from ..names import Names
+from ..options import seconds
 from ..subscription import Subscription
 from .begin import From, begin
 from .delivery import Delivery
@@ -99,6 +100,8 @@ async def pump(
     place of a :class:`WebSocket`, the `(receive, send)` of a bare ASGI app will do.
     """
     checked(on_lost)
+    if send_timeout is not None:
+        seconds("send_timeout", send_timeout)
     options = {
         "where": where,
         "variables": variables,

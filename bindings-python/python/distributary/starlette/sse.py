@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from ..errors import Closed
 from ..names import Names
+from ..options import seconds
 from ..subscription import Subscription
 from . import lines
 from .begin import Begun, From, begin
@@ -83,8 +84,8 @@ def sse(
     those that it has seen, up to 64: these are resumed, and as others may have come up meanwhile it is told as well.
 
     `event` names the events, and `data` makes their data in place of the payload: both are called once per event, for
-    all clients to whom the same callable was given. A payload that is not UTF-8 goes out in base64, as an event named
-    `binary` if it has no other name.
+    all clients to whom the same callable was given. In a name that a callable gives, spaces take the place of line
+    ends. A payload that is not UTF-8 goes out in base64, as an event named `binary` if it has no other name.
 
     `keep_alive`: seconds of silence after which a comment is sent. `retry`: seconds after which a browser that has lost
     the connection comes back. `send_timeout`: seconds that the client may take nothing of what waits for it until the
@@ -95,6 +96,9 @@ def sse(
     gets the number (None: nobody knows) and returns the data of the `lagged` event, or None.
     """
     checked(on_lost)
+    for name, time in (("keep_alive", keep_alive), ("retry", retry), ("send_timeout", send_timeout)):
+        if time is not None:
+            seconds(name, time)
     if from_ is BY_THE_CLIENT:
         from_ = request.headers.get("last-event-id") or request.query_params.get("from")
     frames = {single: shared(lines.form, event, data, single) for single in (True, False)}

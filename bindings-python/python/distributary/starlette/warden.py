@@ -8,6 +8,7 @@ Its times are exact to one round.
 from __future__ import annotations
 
 import asyncio
+import logging
 import weakref
 from typing import Protocol
 
@@ -15,6 +16,8 @@ from ..errors import WrongLoop
 from . import server
 
 __all__ = ["ROUND", "Ward", "Warden", "warden"]
+
+logger = logging.getLogger("distributary.starlette")
 
 #: Seconds from one round to the next.
 ROUND = 0.2
@@ -53,7 +56,11 @@ class Warden:
         self._come_again(asyncio.get_running_loop())
         now, leaving = self.now, server.ends()
         for ward in tuple(self._wards):
-            ward.look(now, leaving)
+            try:
+                ward.look(now, leaving)
+            except Exception:  # noqa: PERF203 (one at a time is the point)
+                # Whatever is wrong with one, the others behind it are looked after.
+                logger.exception("a client could not be looked after")
 
     def _come_again(self, loop: asyncio.AbstractEventLoop) -> None:
         self.now = loop.time()
