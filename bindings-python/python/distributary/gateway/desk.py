@@ -7,13 +7,16 @@ had.
 Invariants:
 - Nothing that the application's functions raise comes out of a plain call. It is logged, and whoever asked gets a plain
   no.
+- Nothing that the log's filters and handlers raise comes out of any call.
 - Every question that is still asked gets one answer, and every call about a client is followed by `told`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import logging
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +26,7 @@ from .client import Ended
 from .request import Request
 from .verdict import Accept, Deny, Reject, Selector, Wish
 
-__all__ = ["Desk", "Fetched", "Hooks"]
+__all__ = ["Desk", "Fetched", "Hooks", "report"]
 
 logger = logging.getLogger("distributary.gateway")
 
@@ -151,7 +154,7 @@ class Desk:
             return hooks.on_message, (job[2], job[3])
         if kind == ENDED:
             return hooks.on_end, (job[2], Ended(job[3], job[4]))
-        logger.error(
+        report(
             "client %d said more than was heard so far, and was closed: is `on_message` blocked? If it is just busy, "
             "raise `backlog`",
             job[2].id,
@@ -206,7 +209,7 @@ class Desk:
             self._answered(job, error)
             return
         self._refuse(job)
-        logger.error("`%s` failed for %r", _NAMES[kind], job[2], exc_info=error)
+        report("`%s` failed for %r", _NAMES[kind], job[2], error=error)
 
     def _refuse(self, job: tuple[Any, ...]) -> None:
         """A plain no to whoever asked."""
@@ -215,6 +218,15 @@ class Desk:
             self.native.reject(number, _FAILED)
         elif kind == GRANT:
             self.native.deny(number, "internal error")
+
+
+def report(message: str, *arguments: object, error: BaseException | None = None) -> None:
+    """Tells the log. Where that fails (its disk is full, say), what is served goes on, and standard error has it."""
+    try:
+        logger.error(message, *arguments, exc_info=error)
+    except Exception:
+        with contextlib.suppress(Exception):
+            traceback.print_exc()
 
 
 def _named(answer: object) -> str:
