@@ -18,6 +18,7 @@ import inspect
 import logging
 import traceback
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +75,28 @@ class Fetched:
     more: bool
 
 
+class _Telling:
+    """A client is being told something, and hears of nothing else until `told`."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, desk: Desk, client: int) -> None:
+        # Taken out by whoever is first. Afterwards it holds nothing: tasks that the function began have it, too.
+        self._left = [(desk, client)]
+
+    def is_of(self, desk: Desk) -> bool:
+        return any(one is desk for one, _ in self._left)
+
+    def over(self) -> None:
+        with contextlib.suppress(IndexError):
+            desk, client = self._left.pop()
+            desk.native.told(True, client)
+
+
+#: What the coroutine function is called for that this code is a part of.
+_TELLING: ContextVar[_Telling | None] = ContextVar("_TELLING", default=None)
+
+
 class Desk:
     """What one gateway's calls mean."""
 
@@ -123,7 +146,10 @@ class Desk:
 
     async def aserve(self, job: tuple[Any, ...]) -> None:
         """Runs a coroutine function."""
-        kind = job[0]
+        telling = None
+        if job[0] >= OPENED:
+            telling = _Telling(self, job[1])
+            _TELLING.set(telling)
         try:
             hook, arguments = self._hook(job)
             answer = await hook(*arguments) if hook is not None else None
@@ -136,8 +162,14 @@ class Desk:
         else:
             self._answered(job, answer)
         finally:
-            if kind >= OPENED:
-                self.native.told(True, job[1])
+            if telling is not None:
+                telling.over()
+
+    def let_go(self) -> None:
+        """Whoever is about to wait for all functions does not wait for the one that it is called by."""
+        telling = _TELLING.get()
+        if telling is not None and telling.is_of(self):
+            telling.over()
 
     def _hook(self, job: tuple[Any, ...]) -> tuple[Callable[..., Any] | None, tuple[Any, ...]]:
         """The function that a job is for, and its arguments."""

@@ -252,21 +252,32 @@ class Gateway(Generic[S]):
         """Ends it: no new connections; those that exist are closed with code 1001.
 
         Returns when its threads have ended and `on_end` has returned for everybody. May be called twice. Cancelled, it
-        ends the gateway without waiting.
+        ends the gateway without waiting. One of the gateway's own functions may await it: that call is not waited for,
+        and what else its client is told comes meanwhile.
         """
         if self._is_over():
             return
         side = self._its_side("close")
+        self._desk.let_go()
         try:
             await side.operation(self._native.close)
         finally:
             self._release()
 
     def close_blocking(self) -> None:
-        """The same from a thread that may block, for a gateway that was started in an event loop, too."""
+        """The same from a thread that may block, for a gateway that was started in an event loop, too.
+
+        Not from a plain function of the gateway, for which it would wait: that raises `WrongLoop`.
+        """
         if self._is_over():
             return
         self._check_blocking("close")
+        if self._workers is not None and self._workers.is_current():
+            raise WrongLoop(
+                "a function of the gateway cannot wait for the end of all of them: call `close_blocking` in a thread "
+                "of your own"
+            )
+        self._desk.let_go()
         if self._side is not None and not self._side.is_running():
             # Its loop has ended: there is nobody to run coroutine functions.
             self._native.hang_up(True)

@@ -61,6 +61,10 @@ class Workers:
         with self._crew.changed:
             _call(self._crew, weakref.ref(self._desk))
 
+    def is_current(self) -> bool:
+        """Whether the caller runs in one of them."""
+        return threading.current_thread() in self._crew.threads
+
     def stop(self) -> None:
         """Ends them, each when it has returned from what it runs."""
         crew = self._crew
