@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import anyio
 import pytest
 
-from distributary import Hub
+from distributary import Hub, OptionError, TopicError
 from distributary.gateway import Accept, Reject, Request, workers
 
 
@@ -70,3 +70,29 @@ async def test_a_thread_that_dies_is_replaced(serving: Any, monkeypatch: pytest.
             async with clients.websocket(), clients.websocket():
                 pass
     assert len(set(died)) == 5
+
+
+@pytest.mark.parametrize("names", ["", [""], ["a", ""], "a" * 1025])
+def test_a_name_that_is_none_raises_at_the_call(names: Any) -> None:
+    with pytest.raises(TopicError):
+        Accept(names)
+    assert Accept([])._grant["subscriptions"] == []
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Reject(headers={"a\r\nb": "c"}),
+        lambda: Reject(headers={"a": "c\r\nx: y"}),
+        lambda: Reject(headers={"": "c"}),
+        lambda: Reject(headers={"a": "c\n"}),
+        lambda: Accept("a", headers={"a": "ä"}),
+        lambda: Accept("a", headers={"a": "\ud800"}),
+        lambda: Accept("a", headers={"\ud800": "a"}),
+        lambda: Reject(body="\ud800"),
+        lambda: Accept("a", protocol="\ud800"),
+    ],
+)
+def test_what_http_cannot_say_raises_at_the_call(make: Callable[[], object]) -> None:
+    with pytest.raises(OptionError, match=r"headers|body|protocol"):
+        make()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from .. import _native
-from ..errors import OptionError, SelectorError, VariableError
+from ..errors import OptionError, PatternError, SelectorError, TopicError, VariableError
 from ..names import Names, split
 from ..options import Overflow, budget, positions, seconds, shown, whole
 from ..options import overflow as policy
@@ -27,6 +27,8 @@ S = TypeVar("S")
 
 #: What is told to a client whose wish is denied without a reason.
 _DENIED = "this may not be subscribed to"
+
+_LONGEST_TOPIC = 1024
 
 
 class Selector:
@@ -54,6 +56,11 @@ class Selector:
             names: tuple[list[str], list[str]] = ([], [])
         else:
             names = split(topics)
+            for topic in names[0]:
+                if not 1 <= len(topic.encode()) <= _LONGEST_TOPIC:
+                    raise TopicError(f"{shown(topic)} is no topic: a name has 1 to {_LONGEST_TOPIC:,} bytes of UTF-8")
+            if "" in names[1]:
+                raise PatternError("an empty pattern matches nothing: say what the client sees")
         self._wanted: dict[str, Any] = {
             "topics": names[0],
             "patterns": names[1],
@@ -89,8 +96,8 @@ class Accept(Generic[S]):
         Accept(f"user.{user.id}", session=user)
         Accept(["news", "sport.*"], where={"lang": ["en", "de"]}, on_lag="continue")
 
-    The first arguments are those of :meth:`Hub.subscribe`. Where `topics` is left out, or empty, the client sees
-    nothing yet.
+    The first arguments are those of :meth:`Hub.subscribe`. Where `topics` is left out, or an empty list, the client
+    sees nothing yet.
 
     Args:
         session: Any object; it comes back, the same, as `client.session`. It is let go of when the client cannot come
@@ -145,7 +152,7 @@ class Accept(Generic[S]):
         wanted = []
         if topics is not None and not isinstance(topics, str):
             topics = list(topics)
-        if topics:
+        if topics or isinstance(topics, str):
             wanted.append(Selector(topics, **options)._wanted)
         elif topics is None and (named := [name for name, value in options.items() if value is not None]):
             raise SelectorError(f"{named[0]} without topics: say what the client is subscribed to")
