@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import socket
@@ -19,7 +20,7 @@ import websockets
 from websockets.sync.client import connect
 
 from distributary import Hub, NotRunning, OptionError, WrongLoop
-from distributary.gateway import Accept, Gateway, Request
+from distributary.gateway import Accept, Client, Gateway, Request
 
 
 def authorize(request: Request) -> Accept[None]:
@@ -109,6 +110,57 @@ async def test_closing_at_the_same_time() -> None:
                 group.start_soon(gateway.close)
             group.start_soon(anyio.to_thread.run_sync, gateway.close_blocking)
     assert gateway.closed
+
+
+@pytest.mark.every_loop
+@pytest.mark.parametrize("how", ["by itself", "in a task", "in a thread"])
+async def test_closing_in_a_function_of_its_own(eventually: Any, how: str) -> None:
+    done: list[str] = []
+    ended: list[str] = []
+
+    async def close() -> None:
+        with anyio.fail_after(10):
+            await gateway.close()
+
+    async def on_open(client: Client[None]) -> None:
+        if how == "by itself":
+            await close()
+        elif how == "in a task":
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(close)
+        else:
+            with anyio.fail_after(10):
+                await anyio.to_thread.run_sync(gateway.close_blocking, abandon_on_cancel=True)
+        done.append("closed")
+
+    async def on_end(client: Client[None], end: Any) -> None:
+        ended.append(end.reason)
+
+    gateway = Gateway(Hub(), address="127.0.0.1:0", authorize=aauthorize, on_open=on_open, on_end=on_end)
+    await gateway.start()
+    assert gateway.address is not None
+    async with await anyio.connect_tcp(*gateway.address) as connection:
+        await connection.send(b"GET / HTTP/1.1\r\nhost: a\r\naccept: text/event-stream\r\n\r\n")
+        with contextlib.suppress(anyio.EndOfStream):
+            while True:
+                await connection.receive()
+    await eventually(lambda: gateway.closed, "it is closed")
+    assert len(ended) == 1
+    await gateway.close()
+
+
+async def test_a_plain_function_does_not_wait_for_itself(eventually: Any) -> None:
+    raised = threading.Event()
+
+    def on_open(client: Client[None]) -> None:
+        with pytest.raises(WrongLoop, match="thread of your own"):
+            gateway.close_blocking()
+        raised.set()
+
+    gateway = Gateway(Hub(), address="127.0.0.1:0", authorize=authorize, on_open=on_open, threads=1)
+    async with gateway:
+        async with websockets.connect(url(gateway), proxy=None):
+            await eventually(raised.is_set, "it raises")
 
 
 async def test_closing_what_was_never_started() -> None:

@@ -6,17 +6,18 @@ import re
 from collections.abc import Iterable, Mapping
 
 from ..errors import OptionError
+from ..names import encodable
 from ..options import LONGEST, shown
 from ..options import seconds as positive
-
-#: What a header's name is made of, and what its value must not have: the engine takes no other.
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_FOREIGN = re.compile(r"[^\t\x20-\x7e]")
 
 __all__ = ["HeadersLike", "headers", "seconds", "strings", "text"]
 
 #: Names and values: a mapping, whose values may be several each, or pairs.
 HeadersLike = Mapping[str, "str | Iterable[str]"] | Iterable[tuple[str, str]]
+
+#: What HTTP takes for a header's name, and for its value.
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\t\x20-\x7e]*")
 
 
 def seconds(name: str, given: float) -> float:
@@ -33,7 +34,10 @@ def text(name: str, given: str) -> str:
     """A text."""
     if not isinstance(given, str):
         raise TypeError(f"{name}: a str, not {_type(given)}")
-    return given
+    try:
+        return encodable(given, OptionError)
+    except OptionError as error:
+        raise OptionError(f"{name}: {error}") from None
 
 
 def strings(name: str, given: str | Iterable[str]) -> list[str]:
@@ -56,14 +60,16 @@ def headers(given: HeadersLike | None) -> list[tuple[str, str]]:
         if not isinstance(item, tuple) or len(item) != 2:
             raise TypeError(f"headers: pairs of a name and a value, and one is {shown(item)}")
         name, values = item
-        if not _TOKEN.fullmatch(text("headers: a name", name)):
-            raise OptionError(f"headers: {shown(name)} is not a header's name: names are tokens of ASCII")
+        text("headers: a name", name)
         if isinstance(values, (bytes, bytearray)) or not isinstance(values, Iterable):
             raise TypeError(f"headers: the value of {shown(name)} is a str or several, not {_type(values)}")
         several = [values] if isinstance(values, str) else values
         for value in several:
-            if _FOREIGN.search(text(f"headers: the value of {shown(name)}", value)):
-                raise OptionError(f"headers: {shown(name)} with this value is not a header: values are visible ASCII")
+            text(f"headers: the value of {shown(name)}", value)
+            if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+                raise OptionError(
+                    f"headers: {shown(name)} with this value is not a header: names are tokens, values visible ASCII"
+                )
             pairs.append((name, value))
     return pairs
 

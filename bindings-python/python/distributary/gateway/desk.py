@@ -7,17 +7,19 @@ had.
 Invariants:
 - Nothing that the application's functions raise comes out of a plain call. It is logged, and whoever asked gets a plain
   no.
+- Nothing that the log's filters and handlers raise comes out of any call.
 - Every question that is still asked gets one answer, and every call about a client is followed by `told`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import logging
+import traceback
 from collections.abc import Callable
-from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
-from time import monotonic
 from typing import Any
 
 from .. import _native
@@ -25,7 +27,7 @@ from .client import Ended
 from .request import Request
 from .verdict import Accept, Deny, Reject, Selector, Wish
 
-__all__ = ["Desk", "Fetched", "Hooks"]
+__all__ = ["Desk", "Fetched", "Hooks", "report"]
 
 logger = logging.getLogger("distributary.gateway")
 
@@ -73,14 +75,34 @@ class Fetched:
     more: bool
 
 
+class _Telling:
+    """A client is being told something, and hears of nothing else until `told`."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, desk: Desk, client: int) -> None:
+        # Taken out by whoever is first. Afterwards it holds nothing: tasks that the function began have it, too.
+        self._left = [(desk, client)]
+
+    def is_of(self, desk: Desk) -> bool:
+        return any(one is desk for one, _ in self._left)
+
+    def over(self) -> None:
+        with contextlib.suppress(IndexError):
+            desk, client = self._left.pop()
+            desk.native.told(True, client)
+
+
+#: What the coroutine function is called for that this code is a part of.
+_TELLING: ContextVar[_Telling | None] = ContextVar("_TELLING", default=None)
+
+
 class Desk:
     """What one gateway's calls mean."""
 
-    def __init__(self, native: _native.Gateway, hooks: Hooks, patience: float) -> None:
+    def __init__(self, native: _native.Gateway, hooks: Hooks) -> None:
         self.native = native
         self._hooks = hooks
-        #: Seconds that a handshake may take, those of `authorize` included.
-        self._patience = patience
         self._requests: dict[int, Request] = {}
 
     def fetch(self, of_loop: bool, most: int) -> Fetched:
@@ -96,27 +118,12 @@ class Desk:
                 request_gone = self._requests.pop(call[1], None)
                 if request_gone is not None:
                     request_gone._gone = True
-                    self._too_late(request_gone)
                 fetched.withdrawn.append(call[1])
             elif kind == DONE:
                 fetched.done.append(call[1:])
             else:
                 fetched.jobs.append(call)
         return fetched
-
-    def _too_late(self, request: Request) -> None:
-        """The log is told when it was not the client that went."""
-        # A part of the time was gone before it was asked.
-        if monotonic() - request._asked < 0.9 * self._patience:
-            return
-        # Nothing that a logger raises may cost the rest of the batch.
-        with suppress(Exception):
-            logger.warning(
-                "`authorize` had not answered for %r when its handshake was to be over, after %g s: is it blocked? If "
-                "it is just slow, raise `Limits.handshake_timeout`, or `threads` for a plain function",
-                request,
-                self._patience,
-            )
 
     def serve(self, job: tuple[Any, ...]) -> None:
         """Runs a plain function."""
@@ -139,7 +146,10 @@ class Desk:
 
     async def aserve(self, job: tuple[Any, ...]) -> None:
         """Runs a coroutine function."""
-        kind = job[0]
+        telling = None
+        if job[0] >= OPENED:
+            telling = _Telling(self, job[1])
+            _TELLING.set(telling)
         try:
             hook, arguments = self._hook(job)
             answer = await hook(*arguments) if hook is not None else None
@@ -152,8 +162,14 @@ class Desk:
         else:
             self._answered(job, answer)
         finally:
-            if kind >= OPENED:
-                self.native.told(True, job[1])
+            if telling is not None:
+                telling.over()
+
+    def let_go(self) -> None:
+        """Whoever is about to wait for all functions does not wait for the one that it is called by."""
+        telling = _TELLING.get()
+        if telling is not None and telling.is_of(self):
+            telling.over()
 
     def _hook(self, job: tuple[Any, ...]) -> tuple[Callable[..., Any] | None, tuple[Any, ...]]:
         """The function that a job is for, and its arguments."""
@@ -170,7 +186,7 @@ class Desk:
             return hooks.on_message, (job[2], job[3])
         if kind == ENDED:
             return hooks.on_end, (job[2], Ended(job[3], job[4]))
-        logger.error(
+        report(
             "client %d said more than was heard so far, and was closed: is `on_message` blocked? If it is just busy, "
             "raise `backlog`",
             job[2].id,
@@ -225,7 +241,7 @@ class Desk:
             self._answered(job, error)
             return
         self._refuse(job)
-        logger.error("`%s` failed for %r", _NAMES[kind], job[2], exc_info=error)
+        report("`%s` failed for %r", _NAMES[kind], job[2], error=error)
 
     def _refuse(self, job: tuple[Any, ...]) -> None:
         """A plain no to whoever asked."""
@@ -234,6 +250,15 @@ class Desk:
             self.native.reject(number, _FAILED)
         elif kind == GRANT:
             self.native.deny(number, "internal error")
+
+
+def report(message: str, *arguments: object, error: BaseException | None = None) -> None:
+    """Tells the log. Where that fails (its disk is full, say), what is served goes on, and standard error has it."""
+    try:
+        logger.error(message, *arguments, exc_info=error)
+    except Exception:
+        with contextlib.suppress(Exception):
+            traceback.print_exc()
 
 
 def _named(answer: object) -> str:

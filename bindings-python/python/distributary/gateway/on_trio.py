@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from .desk import ADMIT, Desk, logger
+from .desk import ADMIT, Desk, report
 from .sides import BATCH
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ class TrioSide:
         """Takes up what there is. Whether there is more."""
         try:
             fetched = self.desk.fetch(True, BATCH)
-        except Exception:
+        except Exception as error:
             # Whatever was wrong with one batch, there is a next one.
-            logger.exception("calls of the gateway could not be read")
+            report("calls of the gateway could not be read", error=error)
             return True
         for job in fetched.jobs:
             nursery.start_soon(_serve, self.desk, job, self._asked)
@@ -116,9 +116,9 @@ async def _serve(desk: Desk, job: tuple[Any, ...], asked: dict[int, trio.CancelS
             asked[job[1]] = scope
         try:
             await desk.aserve(job)
-        except SystemExit:
+        except SystemExit as error:
             # A system task that ends so would end the whole run, as a fault of trio's.
-            logger.error("a function of the gateway raised SystemExit, which it cannot", stack_info=True)
+            report("a function of the gateway raised SystemExit, which it cannot", error=error)
         finally:
             if job[0] == ADMIT:
                 del asked[job[1]]

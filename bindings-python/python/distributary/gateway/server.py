@@ -19,7 +19,7 @@ from . import sides, stats
 from .checks import seconds, strings, text
 from .client import Client, Ended
 from .desk import Desk, Hooks
-from .limits import HANDSHAKE_TIMEOUT, Limits
+from .limits import Limits
 from .request import Request
 from .verdict import Accept, Deny, Reject, Selector, Wish
 from .workers import Workers
@@ -141,8 +141,7 @@ class Gateway(Generic[S]):
         self._kinds = kinds
         self._threads = whole("threads", threads, least=1)
         self._native = _native.Gateway(hub._native, settings, functools.partial(Client, hub._encode))
-        patience = HANDSHAKE_TIMEOUT if limits is None else limits.handshake_timeout or HANDSHAKE_TIMEOUT
-        self._desk = Desk(self._native, Hooks(**hooks), patience)  # type: ignore[arg-type]
+        self._desk = Desk(self._native, Hooks(**hooks))  # type: ignore[arg-type]
         self._side: sides.Side | None = None
         self._workers: Workers | None = None
         self._pid = os.getpid()
@@ -253,21 +252,32 @@ class Gateway(Generic[S]):
         """Ends it: no new connections; those that exist are closed with code 1001.
 
         Returns when its threads have ended and `on_end` has returned for everybody. May be called twice. Cancelled, it
-        ends the gateway without waiting.
+        ends the gateway without waiting. One of the gateway's own functions may await it: that call is not waited for,
+        and what else its client is told comes meanwhile.
         """
         if self._is_over():
             return
         side = self._its_side("close")
+        self._desk.let_go()
         try:
             await side.operation(self._native.close)
         finally:
             self._release()
 
     def close_blocking(self) -> None:
-        """The same from a thread that may block, for a gateway that was started in an event loop, too."""
+        """The same from a thread that may block, for a gateway that was started in an event loop, too.
+
+        Not from a plain function of the gateway, for which it would wait: that raises `WrongLoop`.
+        """
         if self._is_over():
             return
         self._check_blocking("close")
+        if self._workers is not None and self._workers.is_current():
+            raise WrongLoop(
+                "a function of the gateway cannot wait for the end of all of them: call `close_blocking` in a thread "
+                "of your own"
+            )
+        self._desk.let_go()
         if self._side is not None and not self._side.is_running():
             # Its loop has ended: there is nobody to run coroutine functions.
             self._native.hang_up(True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from .. import _native
-from ..errors import OptionError, SelectorError, TopicError, VariableError
+from ..errors import OptionError, PatternError, SelectorError, TopicError, VariableError
 from ..names import Names, split
 from ..options import Overflow, budget, positions, seconds, shown, whole
 from ..options import overflow as policy
@@ -27,6 +27,8 @@ S = TypeVar("S")
 
 #: What is told to a client whose wish is denied without a reason.
 _DENIED = "this may not be subscribed to"
+
+_LONGEST_TOPIC = 1024
 
 
 class Selector:
@@ -54,8 +56,11 @@ class Selector:
             names: tuple[list[str], list[str]] = ([], [])
         else:
             names = split(topics)
-            if "" in names[0]:
-                raise TopicError("the topic name is empty: leave `topics` out where nothing is meant")
+            for topic in names[0]:
+                if not 1 <= len(topic.encode()) <= _LONGEST_TOPIC:
+                    raise TopicError(f"{shown(topic)} is no topic: a name has 1 to {_LONGEST_TOPIC:,} bytes of UTF-8")
+            if "" in names[1]:
+                raise PatternError("an empty pattern matches nothing: say what the client sees")
         self._wanted: dict[str, Any] = {
             "topics": names[0],
             "patterns": names[1],
@@ -88,7 +93,7 @@ class Accept(Generic[S]):
 
     ::
 
-        Accept(Topic(f"user.{user.id}"), session=user)
+        Accept(f"user.{user.id}", session=user)
         Accept(["news", "sport.*"], where={"lang": ["en", "de"]}, on_lag="continue")
 
     The first arguments are those of :meth:`Hub.subscribe`. Where `topics` is left out, or an empty list, the client

@@ -19,7 +19,7 @@ from collections import deque
 from typing import Any
 
 from .. import _native
-from .desk import Desk, logger
+from .desk import Desk, report
 
 __all__ = ["Workers"]
 
@@ -39,8 +39,8 @@ class _Crew:
         self.changed = threading.Condition(threading.Lock())
         self.jobs: deque[tuple[Any, ...]] = deque()
         self.threads: list[threading.Thread] = []
-        #: Somebody waits for the bell, or fetches.
-        self.is_led = False
+        #: Who waits for the bell, or fetches.
+        self.leader: threading.Thread | None = None
         #: Somebody has been called to lead, and is not there yet.
         self.is_called = False
         self.idle = 0
@@ -61,6 +61,10 @@ class Workers:
         with self._crew.changed:
             _call(self._crew, weakref.ref(self._desk))
 
+    def is_current(self) -> bool:
+        """Whether the caller runs in one of them."""
+        return threading.current_thread() in self._crew.threads
+
     def stop(self) -> None:
         """Ends them, each when it has returned from what it runs."""
         crew = self._crew
@@ -73,14 +77,14 @@ class Workers:
     def join(self, seconds: float) -> None:
         """Waits for their end, at most so long."""
         until = time.monotonic() + seconds
-        for thread in self._crew.threads:
+        for thread in list(self._crew.threads):
             if thread is not threading.current_thread():
                 thread.join(max(0.0, until - time.monotonic()))
 
 
 def _call(crew: _Crew, desk: weakref.ref[Desk]) -> None:
     """Calls for somebody to lead, if nobody does. Under the lock."""
-    if crew.is_led or crew.is_called or crew.is_over:
+    if crew.leader is not None or crew.is_called or crew.is_over:
         return
     if crew.idle:
         crew.is_called = True
@@ -102,6 +106,21 @@ def _call(crew: _Crew, desk: weakref.ref[Desk]) -> None:
 
 
 def _work(crew: _Crew, desk: weakref.ref[Desk]) -> None:
+    try:
+        _work_on(crew, desk)
+    except BaseException:
+        # Whatever it died of, another one takes its place.
+        me = threading.current_thread()
+        with crew.changed:
+            crew.threads.remove(me)
+            if crew.leader is me:
+                crew.leader = None
+            crew.is_called = False
+            _call(crew, desk)
+        raise
+
+
+def _work_on(crew: _Crew, desk: weakref.ref[Desk]) -> None:
     poll = select.poll()
     poll.register(crew.bell.fileno(), select.POLLIN)
     while True:
@@ -116,10 +135,13 @@ def _work(crew: _Crew, desk: weakref.ref[Desk]) -> None:
             try:
                 if not _lead(crew, desk):
                     return
-            except Exception:
-                logger.exception("calls of the gateway could not be read")
+            except Exception as error:
+                report("calls of the gateway could not be read", error=error)
         elif (served := desk()) is not None:
-            served.serve(job)
+            try:
+                served.serve(job)
+            except BaseException as error:
+                report("a call of the gateway could not be served", error=error)
             # Nothing of it is held while this thread waits.
             del served, job
 
@@ -132,8 +154,8 @@ def _next(crew: _Crew, desk: weakref.ref[Desk]) -> tuple[Any, ...] | None:
             job = crew.jobs.popleft()
             _call(crew, desk)
             return job
-        if not crew.is_led:
-            crew.is_led = True
+        if crew.leader is None:
+            crew.leader = threading.current_thread()
             return None
         crew.idle += 1
         crew.changed.wait()
@@ -157,5 +179,5 @@ def _lead(crew: _Crew, desk: weakref.ref[Desk]) -> bool:
         with crew.changed:
             crew.jobs.extend(jobs)
             crew.more = more
-            crew.is_led = False
+            crew.leader = None
     return True
