@@ -98,6 +98,7 @@ class Request:
         self._query = query
         self._headers = headers
         self._gone = False
+        self._asked = 0.0
 
     @property
     def url(self) -> str:
