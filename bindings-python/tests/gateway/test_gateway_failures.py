@@ -9,9 +9,10 @@ from typing import Any
 
 import anyio
 import pytest
+import websockets
 
 from distributary import Hub, OptionError, TopicError
-from distributary.gateway import Accept, Reject, Request, workers
+from distributary.gateway import Accept, Limits, Reject, Request, workers
 
 
 class FullDisk(logging.Handler):
@@ -70,6 +71,37 @@ async def test_a_thread_that_dies_is_replaced(serving: Any, monkeypatch: pytest.
             async with clients.websocket(), clients.websocket():
                 pass
     assert len(set(died)) == 5
+
+
+@pytest.mark.parametrize("is_plain", [True, False])
+async def test_a_question_without_an_answer_is_logged(
+    serving: Any, eventually: Any, caplog: pytest.LogCaptureFixture, is_plain: bool
+) -> None:
+    over = threading.Event()
+
+    def blocked(request: Request) -> Accept[None]:
+        over.wait(20)
+        return Accept("a")
+
+    async def asleep(request: Request) -> Accept[None]:
+        await anyio.sleep(20)
+        return Accept("a")
+
+    limits = Limits(handshake_timeout=0.5)
+    async with serving(Hub(), blocked if is_plain else asleep, limits=limits) as clients:
+        try:
+            await left_alone(clients)
+            # A thread that is busy takes up nothing: it sees afterwards who has left.
+            over.set()
+            await eventually(lambda: caplog.text.count("had not answered") == 1, "it is logged")
+        finally:
+            over.set()
+
+
+async def left_alone(clients: Any) -> None:
+    with pytest.raises((websockets.InvalidHandshake, OSError, EOFError)):
+        async with clients.websocket():
+            pass
 
 
 @pytest.mark.parametrize("names", ["", [""], ["a", ""], "a" * 1025])

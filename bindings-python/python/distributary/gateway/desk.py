@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import logging
+import time
 import traceback
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -100,30 +101,50 @@ _TELLING: ContextVar[_Telling | None] = ContextVar("_TELLING", default=None)
 class Desk:
     """What one gateway's calls mean."""
 
-    def __init__(self, native: _native.Gateway, hooks: Hooks) -> None:
+    def __init__(self, native: _native.Gateway, hooks: Hooks, patience: float) -> None:
         self.native = native
         self._hooks = hooks
+        #: Who waits for an answer.
         self._requests: dict[int, Request] = {}
+        self._patience = patience
+        #: When each side last fetched.
+        self._fetched = [time.monotonic()] * 2
 
     def fetch(self, of_loop: bool, most: int) -> Fetched:
         """Takes what a side is called for. One at a time on each side: a question comes before it is withdrawn."""
+        last, now = self._fetched[of_loop], time.monotonic()
+        self._fetched[of_loop] = now
         calls, more = self.native.take(of_loop, most)
         fetched = Fetched([], [], [], more)
         for call in calls:
             kind = call[0]
             if kind == ADMIT:
                 request = self._requests[call[1]] = Request(*call[2:])
+                request._asked = now
                 fetched.jobs.append((ADMIT, call[1], request))
             elif kind == WITHDRAWN:
                 request_gone = self._requests.pop(call[1], None)
                 if request_gone is not None:
                     request_gone._gone = True
+                    # Asked and taken back between two batches: it waited for its turn all the while.
+                    self._complain(request_gone, now - (last if request_gone._asked == now else request_gone._asked))
                 fetched.withdrawn.append(call[1])
             elif kind == DONE:
                 fetched.done.append(call[1:])
             else:
                 fetched.jobs.append(call)
         return fetched
+
+    def _complain(self, request: Request, waited: float) -> None:
+        """Tells the log of a question that went unanswered as long as a handshake may take, or nearly."""
+        # The handshake began before the question, which so has less than all of its time.
+        if waited > self._patience / 2:
+            report(
+                "`authorize` had not answered for %r after %.1f s, and nobody waits for it any more: is it blocked, or "
+                "are all `threads` busy?",
+                request,
+                waited,
+            )
 
     def serve(self, job: tuple[Any, ...]) -> None:
         """Runs a plain function."""
@@ -207,14 +228,16 @@ class Desk:
         if question not in self._requests:
             return
         if isinstance(answer, Accept):
-            self.native.accept(question, answer.session, answer._grant)
+            is_heard = self.native.accept(question, answer.session, answer._grant)
         elif isinstance(answer, Reject):
-            self.native.reject(question, answer._refusal)
+            is_heard = self.native.reject(question, answer._refusal)
         else:
             raise TypeError(
                 f"`authorize` returned {_named(answer)}: return Accept(...) with what the client sees, or Reject(403)"
             )
-        self._requests.pop(question, None)
+        request = self._requests.pop(question, None)
+        if not is_heard and request is not None:
+            self._complain(request, time.monotonic() - request._asked)
 
     def _granted(self, question: int, answer: Any) -> None:
         if answer is True:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from time import monotonic
 from typing import Literal
 from urllib.parse import parse_qsl
 
@@ -99,7 +98,7 @@ class Request:
         self._query = query
         self._headers = headers
         self._gone = False
-        self._asked = monotonic()
+        self._asked = 0.0
 
     @property
     def url(self) -> str:

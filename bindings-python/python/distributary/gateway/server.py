@@ -37,6 +37,9 @@ _THREADS = min(32, (os.cpu_count() or 1) + 4)
 #: How long the end of the process waits for functions that run, in seconds.
 _AT_EXIT = 0.5
 
+#: How long a handshake takes at most where the limits do not say, in seconds.
+_HANDSHAKE = 10.0
+
 _OPEN: weakref.WeakSet[Gateway[Any]] = weakref.WeakSet()
 
 
@@ -141,7 +144,8 @@ class Gateway(Generic[S]):
         self._kinds = kinds
         self._threads = whole("threads", threads, least=1)
         self._native = _native.Gateway(hub._native, settings, functools.partial(Client, hub._encode))
-        self._desk = Desk(self._native, Hooks(**hooks))  # type: ignore[arg-type]
+        patience = _HANDSHAKE if limits is None or limits.handshake_timeout is None else limits.handshake_timeout
+        self._desk = Desk(self._native, Hooks(**hooks), patience)  # type: ignore[arg-type]
         self._side: sides.Side | None = None
         self._workers: Workers | None = None
         self._pid = os.getpid()
