@@ -303,31 +303,6 @@ async def test_a_handshake_takes_its_time_at_most(serving: Any, eventually: Any)
         await eventually(lambda: clients.gateway.stats().refused["timeout"] == 1, "it is counted")
 
 
-@pytest.mark.parametrize("plain", [False, True])
-async def test_the_log_says_that_authorize_was_too_slow(
-    serving: Any, eventually: Any, caplog: pytest.LogCaptureFixture, plain: bool
-) -> None:
-    let_go = threading.Event()
-
-    async def wait(request: Request) -> Accept[None]:
-        await anyio.sleep(60)
-        return Accept()
-
-    def block(request: Request) -> Accept[None]:
-        let_go.wait(20)
-        return Accept()
-
-    async with serving(Hub(), block if plain else wait, limits=Limits(handshake_timeout=0.3)) as clients:
-        with pytest.raises((websockets.InvalidHandshake, OSError, EOFError)):
-            async with clients.websocket("/slow"):
-                pass
-        await eventually(lambda: "`authorize` had not answered" in caplog.text, "the log says so")
-        let_go.set()
-    assert "/slow" in caplog.text
-    assert "Limits.handshake_timeout" in caplog.text
-    caplog.clear()
-
-
 @pytest.mark.every_loop
 async def test_every_loop(serving: Any, caplog: pytest.LogCaptureFixture) -> None:
     """Under trio there is no client of ours: a plain socket in a thread is one everywhere."""

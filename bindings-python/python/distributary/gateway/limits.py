@@ -31,8 +31,6 @@ _COUNTS: dict[str, tuple[int, int]] = {
     "unsent": (0, _U32),
 }
 
-#: How long a handshake may take where nothing is said.
-HANDSHAKE_TIMEOUT = 10.0
 
 _TIMES = ("handshake_timeout", "slice_time", "ping_every", "ping_timeout", "write_timeout", "close_timeout")
 
