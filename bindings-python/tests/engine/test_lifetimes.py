@@ -82,7 +82,7 @@ def test_a_closed_loop_goes_with_all_that_slept_in_it() -> None:
         sub = hub.subscribe("t")
 
         async def read() -> None:
-            with pytest.raises(TimeoutError):
+            with pytest.raises(asyncio.TimeoutError):
                 await asyncio.wait_for(asyncio.shield(asyncio.ensure_future(sub.get())), 0.01)
 
         # The task that reads on is left to its fate.
@@ -362,4 +362,5 @@ def test_subinterpreters_are_refused() -> None:
             print(error)
         interpreters.destroy(one)
     """)
-    assert "does not support subinterpreters" in said
+    assert "ImportError" in said
+    assert "subinterpreters" in said
