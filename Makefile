@@ -55,8 +55,7 @@ python: clients
 	cd bindings-python && .venv/bin/ruff check $(PYTHON_CODE) && .venv/bin/ruff format --check $(PYTHON_CODE)
 	cd bindings-python && .venv/bin/mypy && .venv/bin/stubtest --mypy-config-file pyproject.toml distributary._native
 	cd bindings-python && .venv/bin/pytest -q
-	./benches/python/install.sh
-	cd benches/python && .venv/bin/mypy && .venv/bin/pytest -q
+	cd benches/python && ../../bindings-python/.venv/bin/mypy && ../../bindings-python/.venv/bin/pytest -q
 
 # All that is checked by the configuration of the package.
 PYTHON_CODE = . $(patsubst %,../%,$(wildcard examples/python benches/python))

@@ -68,11 +68,6 @@ impl Cache {
         })
     }
 
-    /// Whether nothing is kept, so that nobody will sweep.
-    pub(crate) fn is_unswept(&self) -> bool {
-        !self.closed && self.slots.is_empty() && self.batches.is_empty()
-    }
-
     /// Keeps an object. What had its slot is to be dropped outside of locks.
     pub(crate) fn put(&mut self, event: Py<Event>) -> Option<Py<Event>> {
         if self.closed {

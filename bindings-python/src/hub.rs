@@ -13,50 +13,41 @@ use crate::{
     fork::Native,
     options::HubSettings,
     payload,
-    ready::{Promise, quietly},
+    ready::quietly,
     stats,
     values::{Refused, is_several, scalar, text, wrong_type},
 };
 
 /// What became of a published event.
 #[pyclass(frozen, module = "distributary")]
-pub(crate) struct Delivery {
-    delivery: engine::Delivery,
-    promise: Option<Promise>,
-}
+pub(crate) struct Delivery(engine::Delivery);
 
 #[pymethods]
 impl Delivery {
     #[getter]
     fn subscriptions(&self) -> u64 {
-        self.delivery.subscriptions
+        self.0.subscriptions
     }
 
     #[getter]
     fn feeds(&self) -> usize {
-        self.delivery.feeds
+        self.0.feeds
     }
 
     #[getter]
     fn share(&self) -> f64 {
-        self.delivery.share
+        self.0.share
     }
 
     #[getter]
     fn position(&self) -> Option<String> {
-        self.delivery.position.map(|position| position.to_string())
-    }
-
-    /// The lane of this thread that has to be told, or 0.
-    #[getter]
-    fn _rung(&self) -> u32 {
-        self.promise.as_ref().map_or(0, Promise::lane)
+        self.0.position.map(|position| position.to_string())
     }
 
     fn __repr__(&self) -> String {
         format!(
             "<Delivery to {} subscriptions of {} feeds>",
-            self.delivery.subscriptions, self.delivery.feeds
+            self.0.subscriptions, self.0.feeds
         )
     }
 }
@@ -81,13 +72,15 @@ impl Hub {
         Ok(Hub { hub })
     }
 
-    /// Publishes bytes.
+    /// Publishes bytes. `come` tells the lane of this thread, by its number, that there is
+    /// something to do; called here, so that no signal comes in between.
     fn publish(
         &self,
         topic: &Bound<'_, PyAny>,
         data: &Bound<'_, PyBytes>,
         key: Option<&Bound<'_, PyAny>>,
         attributes: Option<&Bound<'_, PyAny>>,
+        come: &Bound<'_, PyAny>,
     ) -> PyResult<Delivery> {
         let topic = text(topic, "topic", Kind::Topic)?;
         let mut publication = Publication::new(topic, payload::share(data));
@@ -100,7 +93,10 @@ impl Hub {
         let hub = self.hub()?;
         let (published, promise) = quietly(|| hub.publish_event(publication));
         let delivery = published.map_err(publish_error)?;
-        Ok(Delivery { delivery, promise })
+        if let Some(promise) = promise {
+            come.call1((promise.lane(),))?;
+        }
+        Ok(Delivery(delivery))
     }
 
     /// Where a topic stands.

@@ -121,6 +121,16 @@ impl Lane {
         Ok(more)
     }
 
+    /// Calls what makes a turn. If it is broken off, wherever that may be, the loop is called
+    /// again.
+    fn run(&self, turn: &Bound<'_, PyAny>) -> PyResult<()> {
+        let done = turn.call0();
+        if done.is_err() {
+            self.ready.sound();
+        }
+        done.map(drop)
+    }
+
     /// A turn was broken off: these are to be woken by the next one, which is called for. Those
     /// that were woken already may be among them.
     fn again(&self, sleepers: Vec<Py<PyAny>>) {
@@ -273,7 +283,7 @@ impl Lane {
         let made = Py::new(py, Event::new(event))?;
         let (first, before) = {
             let mut cache = self.cache.lock();
-            (cache.is_unswept(), cache.put(made.clone_ref(py)))
+            (cache.await_sweep(), cache.put(made.clone_ref(py)))
         };
         self.kept(first);
         drop(before);
@@ -304,7 +314,7 @@ impl Lane {
         let events = PyTuple::new(py, objects)?;
         let (first, gone): (_, (Vec<_>, _)) = {
             let mut cache = self.cache.lock();
-            let first = cache.is_unswept();
+            let first = cache.await_sweep();
             let before = made.into_iter().filter_map(|event| cache.put(event));
             let gone = (
                 before.collect(),
@@ -317,10 +327,11 @@ impl Lane {
         Ok(events)
     }
 
-    /// Something is kept. Sweeps are planned by turns: the first thing kept calls for one.
+    /// Something is kept. Sweeps are planned by turns: the first thing kept calls for one,
+    /// where none is planned.
     fn kept(&self, first: bool) {
         if first {
-            self.ready.sound();
+            self.ready.ring();
         }
     }
 

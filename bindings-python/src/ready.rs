@@ -67,8 +67,8 @@ pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> (T, Option<Promise>) {
     }
 }
 
-/// The loop of this thread has to be told. Not kept, as when a signal handler raised in between,
-/// it rings.
+/// The loop of this thread has to be told. Not kept, as when a signal handler raises in the
+/// midst of it, it rings.
 pub(crate) struct Promise(Arc<Ready>);
 
 impl Promise {

@@ -82,8 +82,6 @@ class Delivery:
     @property
     def position(self) -> str | None:
         """Its position in its topic; None when nobody asked for it and the topic keeps no history."""
-    @property
-    def _rung(self) -> int: ...
 
 @final
 class Filter:
@@ -185,7 +183,14 @@ class Hub:
     """The engine in one process."""
 
     def __new__(cls, settings: Settings) -> Hub: ...
-    def publish(self, topic: str, data: bytes, key: str | None, attributes: Mapping[str, Any] | None) -> Delivery: ...
+    def publish(
+        self,
+        topic: str,
+        data: bytes,
+        key: str | None,
+        attributes: Mapping[str, Any] | None,
+        come: Callable[[int], None],
+    ) -> Delivery: ...
     def position(self, topic: str) -> str | None: ...
     def stats(self) -> dict[str, Any]: ...
     def prometheus(self) -> str: ...
@@ -212,6 +217,8 @@ class Lane:
     def turn(self, sleepers: list[Any]) -> bool:
         """Begins a turn of the loop, which sees to a sweep: adds sleepers that can go on to the list, and says whether
         there are more."""
+    def run(self, turn: Callable[[], None]) -> None:
+        """Calls what makes a turn. If it is broken off, wherever that may be, the loop is called again."""
     def again(self, sleepers: list[Any]) -> None:
         """A turn was broken off: these are to be woken by the next one, which is called for."""
     def sweep(self) -> bool:

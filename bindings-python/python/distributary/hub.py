@@ -128,10 +128,7 @@ class Hub:
         """
         if type(data) is not bytes:
             data = self._encode(data)
-        delivery = self._native.publish(topic, data, key, attributes)
-        if delivery._rung:
-            self._lanes.come(delivery._rung)
-        return delivery
+        return self._native.publish(topic, data, key, attributes, self._lanes.come)
 
     @overload
     def subscribe(

@@ -307,6 +307,60 @@ async def test_a_backend_hears_of_the_first_and_the_last(eventually: Any) -> Non
     assert backend.calls == ["connect", "+a", "+b", "-a", "-b", "disconnect"]
 
 
+async def test_a_reader_that_is_cancelled_leaves_nothing_in_the_backend(eventually: Any) -> None:
+    open_gate = asyncio.Event()
+
+    class Gated(Recorder):
+        async def subscribe(self, channel: str) -> None:
+            self.calls.append(f"+{channel}")
+            await open_gate.wait()
+
+    async def read(channel: str) -> None:
+        async with broadcast.subscribe(channel):
+            await asyncio.Event().wait()
+
+    backend = Gated()
+    async with Broadcast(backend=backend) as broadcast:
+        # While the backend takes its time: it may have the channel already.
+        one = asyncio.create_task(read("a"))
+        await eventually(lambda: "+a" in backend.calls)
+        one.cancel()
+        await asyncio.wait({one})
+        assert backend.calls == ["connect", "+a", "-a"]
+
+        # Twice, while another change is under way.
+        open_gate.set()
+        two = asyncio.create_task(read("b"))
+        await eventually(lambda: broadcast._heard == {"b": True})
+        open_gate.clear()
+        three = asyncio.create_task(read("c"))
+        await eventually(lambda: "+c" in backend.calls)
+        two.cancel()
+        await asyncio.sleep(0)
+        two.cancel()
+        await asyncio.wait({two})
+        open_gate.set()
+        await eventually(lambda: "-b" in backend.calls)
+        three.cancel()
+        await asyncio.wait({three})
+    assert sorted(backend.calls[3:-1]) == ["+b", "+c", "-b", "-c"]
+
+
+async def test_who_comes_after_a_backend_has_failed_is_told() -> None:
+    backend = Recorder()
+    broadcast = Broadcast(backend=backend)
+    await broadcast.connect()
+    async with broadcast.subscribe("a") as subscriber:
+        await backend.events.put(OSError("gone"))
+        with pytest.raises(BackendFailed, match="gone"):
+            await get(subscriber)
+    with pytest.raises(BackendFailed, match="gone"):
+        async with broadcast.subscribe("a"):
+            pass
+    with pytest.raises(OSError, match="gone"):
+        await broadcast.disconnect()
+
+
 async def test_a_backend_that_fails_is_heard() -> None:
     backend = Recorder()
     broadcast = Broadcast(backend=backend)
@@ -335,80 +389,3 @@ async def test_a_backend_that_refuses_a_channel_is_heard() -> None:
                 pass
         assert not broadcast._subscribers
     assert backend.calls == ["connect", "disconnect"]
-
-
-class Slow(Recorder):
-    """A recorder whose subscribing waits to be let through, but is in force at once."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.is_open = asyncio.Event()
-
-    async def subscribe(self, channel: str) -> None:
-        self.calls.append(f"+{channel}")
-        await self.is_open.wait()
-
-
-async def test_a_subscriber_that_is_cancelled_on_its_way_leaves_nothing_behind(eventually: Any) -> None:
-    async with Broadcast(backend=(backend := Slow())) as broadcast:
-
-        async def subscribe() -> None:
-            async with broadcast.subscribe("a"):
-                raise AssertionError("not subscribed yet")
-
-        subscribing = asyncio.ensure_future(subscribe())
-        await eventually(lambda: "+a" in backend.calls)
-        subscribing.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await subscribing
-        assert backend.calls == ["connect", "+a", "-a"]
-
-
-async def test_who_waits_behind_a_cancelled_subscriber_is_subscribed(eventually: Any) -> None:
-    async with Broadcast(backend=(backend := Slow())) as broadcast:
-
-        async def subscribe() -> object:
-            async with broadcast.subscribe("a") as subscriber:
-                await broadcast.publish("a", "1")
-                return (await get(subscriber)).message
-
-        first, second = asyncio.ensure_future(subscribe()), asyncio.ensure_future(subscribe())
-        await eventually(lambda: "+a" in backend.calls)
-        first.cancel()
-        await asyncio.wait({first})
-        backend.is_open.set()
-        assert await asyncio.wait_for(second, 5) == "1"
-        assert backend.calls == ["connect", "+a", "+a", "-a"]
-
-
-async def test_a_scope_that_is_cancelled_unsubscribes_too(eventually: Any) -> None:
-    class Far(Recorder):
-        async def unsubscribe(self, channel: str) -> None:
-            await asyncio.sleep(0)
-            await super().unsubscribe(channel)
-
-    async with Broadcast(backend=(backend := Far())) as broadcast:
-        # All awaits in it are cancelled, those at the end of the context among them.
-        with anyio.CancelScope() as scope:
-            async with broadcast.subscribe("a"):
-                scope.cancel()
-                await asyncio.sleep(1)
-        await eventually(lambda: "-a" in backend.calls)
-    assert backend.calls == ["connect", "+a", "-a", "disconnect"]
-
-
-async def test_who_comes_after_the_backend_has_failed_is_told(eventually: Any) -> None:
-    broadcast = Broadcast(backend=(backend := Recorder()))
-    await broadcast.connect()
-    backend.events.put_nowait(OSError("gone"))
-    await eventually(lambda: broadcast._failure is not None)
-    with pytest.raises(BackendFailed, match="gone") as failed:
-        async with broadcast.subscribe("a"):
-            pass
-    assert isinstance(failed.value.__cause__, OSError)
-    with pytest.raises(OSError, match="gone"):
-        await broadcast.disconnect()
-    # Connected anew it works again.
-    async with broadcast, broadcast.subscribe("a") as subscriber:
-        await broadcast.publish("a", "1")
-        assert (await get(subscriber)).message == "1"

@@ -505,6 +505,56 @@ async def test_a_subscription_that_is_too_slow_ends_the_consumer(layer: ChannelL
     await layer.close()
 
 
+async def test_a_handler_that_outlives_its_cancelling_does_not_hide_the_failure(layer: ChannelLayer) -> None:
+    started, let_go = asyncio.Event(), asyncio.Event()
+
+    class Stubborn(FanoutMixin, AsyncWebsocketConsumer):
+        async def connect(self) -> None:
+            await self.accept()
+            await self.subscribe("topic", self.ignore, overflow="disconnect", capacity=2)
+
+        async def ignore(self, event: Any) -> None:
+            pass
+
+        async def receive(self, text_data: Any = None, bytes_data: Any = None) -> None:
+            started.set()
+            try:
+                await let_go.wait()
+            except asyncio.CancelledError:
+                pass
+
+    one = client(Stubborn)
+    await one.connect()
+    await one.send_to("go")
+    await started.wait()
+    for n in range(20):
+        layer.hub.publish("topic", str(n))
+    assert (await one.receive_output(5))["code"] == 1013
+    await one.wait(5)
+    assert layer.hub.stats().subscriptions == 0
+
+
+async def test_a_cancelled_error_of_a_handlers_own_ends_the_consumer(
+    layer: ChannelLayer, eventually: Eventually
+) -> None:
+    class Cancels(FanoutMixin, AsyncWebsocketConsumer):
+        async def connect(self) -> None:
+            await self.accept()
+            await self.subscribe("topic", self.handle)
+
+        async def handle(self, event: Any) -> None:
+            job = asyncio.ensure_future(asyncio.sleep(60))
+            job.cancel()
+            await job
+
+    one = client(Cancels)
+    await one.connect()
+    layer.hub.publish("topic", "1")
+    await eventually(one.future.done, "the consumer has ended")
+    assert one.future.cancelled()
+    assert layer.hub.stats().subscriptions == 0
+
+
 async def test_a_thousand_consumers_and_threads_that_send(layer: ChannelLayer, eventually: Eventually) -> None:
     got: dict[int, list[Any]] = {}
 

@@ -13,6 +13,7 @@ from distributary import (
     NotRunning,
     OptionError,
     SelectorError,
+    Topic,
     TopicError,
     VariableError,
 )
@@ -223,3 +224,26 @@ async def test_a_hub_that_is_closed() -> None:
     hub.close()
     with pytest.raises(OptionError, match="the hub is closed"):
         await Gateway(hub, address="127.0.0.1:0", authorize=authorize).start()
+
+
+@pytest.mark.parametrize("topics", ["", Topic(""), [""], ["a", ""]])
+def test_an_empty_name_is_not_nothing(topics: Any) -> None:
+    with pytest.raises(TopicError, match="the topic name is empty"):
+        Accept(topics)
+    with pytest.raises(TopicError, match="the topic name is empty"):
+        Selector(topics)
+    assert repr(Accept([])) == "<Accept with 0 subscriptions>"
+
+
+@pytest.mark.parametrize("name", ["a\r\nb", "a b", "", "ä", "a:"])
+def test_names_of_headers_are_checked_at_the_call(name: str) -> None:
+    for verdict in (Accept, Reject):
+        with pytest.raises(OptionError, match="is not a header's name"):
+            verdict(headers={name: "1"})
+
+
+@pytest.mark.parametrize("value", ["c\r\nx: y", "c\n", "\0", "ä", "\x7f"])
+def test_values_of_headers_are_checked_at_the_call(value: str) -> None:
+    for verdict in (Accept, Reject):
+        with pytest.raises(OptionError, match="'a' with this value is not a header"):
+            verdict(headers={"a": ["1\t2 ~", value]})

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -12,7 +15,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from distributary.starlette import server
+from distributary import Event, Hub
+from distributary.starlette import server, sse
 from distributary.starlette.frames import HEAVIEST, MOST, Frames, shared
 from distributary.starlette.layers import beneath, of_socket
 
@@ -112,12 +116,41 @@ def test_frames_are_bounded_in_number_and_weight() -> None:
     assert heavy not in frames.made
 
 
-def test_equal_forms_share_their_frames() -> None:
+def test_the_same_forms_share_their_frames() -> None:
     def form(setting: object) -> Any:
         return bytes
 
     one = shared(form, 1)
     assert shared(form, 1) is one
     assert shared(form, 2) is not one
-    # What cannot be a key is not shared.
+    # The same one, and not an equal one.
     assert shared(form, []) is not shared(form, [])
+
+    class Maker:
+        def make(self, event: Event) -> bytes:
+            return event.data
+
+    maker = Maker()
+    assert shared(form, maker.make) is shared(form, maker.make)
+    assert shared(form, maker.make) is not shared(form, Maker().make)
+    assert shared(form, b"".join) is shared(form, b"".join)
+
+
+@pytest.mark.parametrize("given", ["method", "closure", "partial"])
+def test_what_makes_frames_keeps_no_connection(given: str) -> None:
+    class Connection:
+        def __init__(self) -> None:
+            data: Any = {
+                "method": self.render,
+                "closure": lambda event: self.render(event),
+                "partial": functools.partial(Connection.render, self),
+            }[given]
+            self.stream = sse(hub, Request({"type": "http", "query_string": b"", "headers": []}), "a", data=data)
+
+        def render(self, event: Event) -> bytes:
+            return event.data
+
+    with Hub() as hub:
+        gone = [weakref.ref(Connection()) for _ in range(10)]
+        gc.collect()
+        assert not [it for it in gone if it() is not None]

@@ -465,6 +465,32 @@ async def test_a_send_that_hangs_is_cancelled_where_the_server_is_not_shown(hub:
     assert await asyncio.wait_for(pumping, 5) == "timeout"
 
 
+@pytest.mark.parametrize("ends", ["goes", "says what is wrong"])
+async def test_a_send_that_hangs_outlasts_nobody_who_listens(hub: Hub, eventually: Any, ends: str) -> None:
+    incoming: asyncio.Queue[Any] = asyncio.Queue()
+    hangs = asyncio.Event()
+
+    async def hang(message: Any) -> None:
+        hangs.set()
+        await asyncio.Event().wait()
+
+    def hear(said: Any) -> None:
+        raise ValueError(said)
+
+    pumping = asyncio.create_task(pump(hub, (incoming.get, hang), "a", receive=hear, send_timeout=None))
+    await eventually(lambda: hub.stats().subscriptions == 1)
+    hub.publish("a", "1")
+    await hangs.wait()
+    if ends == "goes":
+        incoming.put_nowait({"type": "websocket.disconnect", "code": 1000})
+        assert await asyncio.wait_for(pumping, 5) == "disconnected"
+    else:
+        incoming.put_nowait({"type": "websocket.receive", "text": "nonsense"})
+        with pytest.raises(ValueError, match="nonsense"):
+            await asyncio.wait_for(pumping, 5)
+    assert hub.stats().subscriptions == 0
+
+
 async def test_the_end_is_the_end_for_a_callback_that_answers_too_late(hub: Hub) -> None:
     incoming: asyncio.Queue[Any] = asyncio.Queue()
 

@@ -6,6 +6,7 @@ import json
 import random
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -192,6 +193,19 @@ def test_an_id_that_cannot_say_says_so() -> None:
     assert parse(many.id()) == {f"t{number}": "1-1" for number in range(MOST)}
     assert parse(many.set("one more", "1-1")) is None
     assert parse(Marks({"x" * LONGEST: "1-1"}).id()) is None
+
+
+def test_what_no_id_can_say_is_not_kept() -> None:
+    tracemalloc.start()
+    try:
+        marks = Marks({})
+        for number in range(50_000):
+            marks.set(f"t{number}", "1-1")
+        # Each one kept would be 100 bytes.
+        assert tracemalloc.get_traced_memory()[0] < 2e6
+    finally:
+        tracemalloc.stop()
+    assert parse(marks.set("t1", "2-2")) is None
 
 
 def test_a_topic_with_any_name_comes_back(serve: Any, listen: Any, hub: Hub) -> None:

@@ -20,7 +20,6 @@ What differs:
 - A read that was cancelled or timed out takes nothing, and iterating goes on after it. One task reads a subscriber.
 - Once the context is left nothing more is delivered, and each read raises :class:`Unsubscribed`. So it is after
   `disconnect`, which leaves nobody waiting.
-- A channel's name has 1 to 1,024 bytes of UTF-8.
 - ``subscribe(..., where=...)`` delivers only messages whose JSON text matches.
 """
 
@@ -28,7 +27,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -178,13 +177,10 @@ class Broadcast:
         self._subscribers: dict[str, set[Subscriber]] = {}
         self._listener: asyncio.Task[None] | None = None
         self._failure: Exception | None = None
-        # What the backend was told to listen to, one change at a time; and what it may listen to, for nobody heard how
-        # telling it ended.
-        self._heard: set[str] = set()
-        self._unsure: set[str] = set()
+        # What the backend was told to listen to, one change at a time. False: it was broken off, and may be or not.
+        self._heard: dict[str, bool] = {}
         self._hearing = asyncio.Lock()
-        # Those who tell it that nobody reads a channel any more.
-        self._leavers: set[asyncio.Task[None]] = set()
+        self._leaving: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -200,8 +196,6 @@ class Broadcast:
         if self._backend is not None:
             await self._backend.connect()
             self._failure = None
-            self._heard.clear()
-            self._unsure.clear()
             self._listener = asyncio.create_task(self._listen(self._backend))
 
     async def disconnect(self) -> None:
@@ -213,10 +207,11 @@ class Broadcast:
         if listener is not None:
             listener.cancel()
             await asyncio.wait({listener})
-        for leaver in self._leavers:
-            leaver.cancel()
-        if self._leavers:
-            await asyncio.wait(self._leavers)
+        if self._leaving:
+            # The backend forgets its channels by itself now.
+            for leaving in self._leaving:
+                leaving.cancel()
+            await asyncio.wait(self._leaving)
         await self._backend.disconnect()
         if listener is not None and not listener.cancelled():
             listener.result()
@@ -256,10 +251,9 @@ class Broadcast:
             overflow: What gives way when it does not keep up. None: what the :class:`Broadcast` says.
 
         Raises:
-            BackendFailed: The backend has ended with an error: there is nothing to wait for.
+            BackendFailed: The backend has ended with an error.
         """
-        if self._failure is not None:
-            raise _failed(self._failure) from self._failure
+        self._check_backend()
         subscription = self.hub.subscribe(
             Topic(channel),
             where=where,
@@ -288,32 +282,32 @@ class Broadcast:
         """Has the backend listen to a channel exactly while somebody reads it."""
         async with self._hearing:
             wanted = channel in self._subscribers
-            if wanted and channel not in self._heard:
+            if wanted and not self._heard.get(channel):
+                self._heard[channel] = False
                 try:
                     await backend.subscribe(channel)
-                except asyncio.CancelledError:
-                    # It may be in force all the same.
-                    self._unsure.add(channel)
+                except Exception:
+                    # It was refused: there is nothing to be undone.
+                    del self._heard[channel]
                     raise
-                self._unsure.discard(channel)
-                self._heard.add(channel)
+                self._heard[channel] = True
             elif not wanted and channel in self._heard:
-                self._heard.remove(channel)
+                del self._heard[channel]
                 await backend.unsubscribe(channel)
-            elif not wanted and channel in self._unsure:
-                self._unsure.remove(channel)
-                # It may know nothing of the channel, and say so.
-                with suppress(Exception):
-                    await backend.unsubscribe(channel)
 
     async def _leave(self, backend: BroadcastBackend, channel: str) -> None:
-        """The same in a task of its own: whoever leaves may be cancelled, at each of its awaits."""
-        leaver = asyncio.create_task(self._hear(backend, channel))
-        self._leavers.add(leaver)
-        leaver.add_done_callback(self._leavers.discard)
-        await asyncio.wait({leaver})
-        if not leaver.cancelled():
-            leaver.result()
+        """The last reader has gone. As a task of its own: the reader's is often cancelled, and more than once."""
+        leaving = asyncio.create_task(self._hear(backend, channel))
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
+        await asyncio.wait({leaving})
+        if not leaving.cancelled():
+            leaving.result()
+
+    def _check_backend(self) -> None:
+        failure = self._failure
+        if failure is not None:
+            raise BackendFailed(f"the backend does not deliver any more: {failure!r}") from failure
 
     async def _listen(self, backend: BroadcastBackend) -> None:
         try:
@@ -369,9 +363,7 @@ class Subscriber:
         except Closed as closed:
             if closed.reason not in ("unsubscribed", "hub_closed"):
                 raise
-            failure = self._broadcast._failure
-            if failure is not None:
-                raise _failed(failure) from failure
+            self._broadcast._check_backend()
             raise end from None
         data = event.data
         if type(data) is _Payload:
@@ -381,10 +373,6 @@ class Subscriber:
             return Event(event.topic, data.decode())
         except UnicodeDecodeError:
             return Event(event.topic, data)
-
-
-def _failed(cause: Exception) -> BackendFailed:
-    return BackendFailed(f"the backend does not deliver any more: {cause!r}")
 
 
 def _backend(url: str) -> BroadcastBackend | None:

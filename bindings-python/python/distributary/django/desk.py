@@ -74,15 +74,20 @@ class Desk:
         """Handles what comes until something ends the consumer."""
         try:
             try:
-                while True:
+                while self._failure is None:
                     message = await receive()
                     await self._do(self._consumer.dispatch, message)
+                # The handler ended in spite of the cancellation, or before it came: that is waited for.
+                await asyncio.sleep(0)
             except asyncio.CancelledError:
                 if self._failure is None:
                     raise
                 if sys.version_info >= (3, 11) and self._main.uncancel():
                     raise  # somebody else wants it, too
-                raise self._failure from None
+            else:
+                if sys.version_info >= (3, 11):
+                    self._main.uncancel()
+            raise self._failure from None
         except SlowWebsocket:
             await self._stop()
             await drive(as_coroutine(self._consumer.websocket_gave_up()), self.context.run)
@@ -158,8 +163,11 @@ class Desk:
             with sub:
                 async for event in sub:
                     await self._do(_after_closing(handler) if is_time_to_close(monotonic()) else handler, event)
-        except asyncio.CancelledError:
-            raise
+        except asyncio.CancelledError as error:
+            if self._stopped:
+                raise
+            # Nobody cancelled this task: something that the handler waited for was cancelled.
+            self.fail(error)
         except Closed as end:
             slow = end.reason == "slow_consumer"
             self.fail(SlowWebsocket("the consumer did not keep up with its subscription") if slow else end)

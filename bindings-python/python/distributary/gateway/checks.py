@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from ..errors import OptionError
 from ..options import LONGEST, shown
 from ..options import seconds as positive
+
+#: What a header's name is made of, and what its value must not have: the engine takes no other.
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_FOREIGN = re.compile(r"[^\t\x20-\x7e]")
 
 __all__ = ["HeadersLike", "headers", "seconds", "strings", "text"]
 
@@ -51,11 +56,15 @@ def headers(given: HeadersLike | None) -> list[tuple[str, str]]:
         if not isinstance(item, tuple) or len(item) != 2:
             raise TypeError(f"headers: pairs of a name and a value, and one is {shown(item)}")
         name, values = item
-        text("headers: a name", name)
+        if not _TOKEN.fullmatch(text("headers: a name", name)):
+            raise OptionError(f"headers: {shown(name)} is not a header's name: names are tokens of ASCII")
         if isinstance(values, (bytes, bytearray)) or not isinstance(values, Iterable):
             raise TypeError(f"headers: the value of {shown(name)} is a str or several, not {_type(values)}")
         several = [values] if isinstance(values, str) else values
-        pairs.extend((name, text(f"headers: the value of {shown(name)}", value)) for value in several)
+        for value in several:
+            if _FOREIGN.search(text(f"headers: the value of {shown(name)}", value)):
+                raise OptionError(f"headers: {shown(name)} with this value is not a header: values are visible ASCII")
+            pairs.append((name, value))
     return pairs
 
 

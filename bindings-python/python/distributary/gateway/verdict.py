@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from .. import _native
-from ..errors import OptionError, SelectorError, VariableError
+from ..errors import OptionError, SelectorError, TopicError, VariableError
 from ..names import Names, split
 from ..options import Overflow, budget, positions, seconds, shown, whole
 from ..options import overflow as policy
@@ -54,6 +54,8 @@ class Selector:
             names: tuple[list[str], list[str]] = ([], [])
         else:
             names = split(topics)
+            if "" in names[0]:
+                raise TopicError("the topic name is empty: leave `topics` out where nothing is meant")
         self._wanted: dict[str, Any] = {
             "topics": names[0],
             "patterns": names[1],
@@ -86,10 +88,10 @@ class Accept(Generic[S]):
 
     ::
 
-        Accept(f"user.{user.id}", session=user)
+        Accept(Topic(f"user.{user.id}"), session=user)
         Accept(["news", "sport.*"], where={"lang": ["en", "de"]}, on_lag="continue")
 
-    The first arguments are those of :meth:`Hub.subscribe`. Where `topics` is left out, or empty, the client sees
+    The first arguments are those of :meth:`Hub.subscribe`. Where `topics` is left out, or an empty list, the client sees
     nothing yet.
 
     Args:
@@ -145,7 +147,7 @@ class Accept(Generic[S]):
         wanted = []
         if topics is not None and not isinstance(topics, str):
             topics = list(topics)
-        if topics:
+        if topics or isinstance(topics, str):
             wanted.append(Selector(topics, **options)._wanted)
         elif topics is None and (named := [name for name, value in options.items() if value is not None]):
             raise SelectorError(f"{named[0]} without topics: say what the client is subscribed to")

@@ -10,56 +10,15 @@ import itertools
 import sys
 import threading
 from asyncio import _get_running_loop
-from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from ..errors import WrongLoop
-
-if TYPE_CHECKING:
-    from .. import _native
-    from ..subscription import Subscription
+from .lane import SWEEP, Lane
+from .on_asyncio import AsyncioLane
 
 __all__ = ["SWEEP", "Lane", "Lanes", "is_running"]
 
-#: Seconds that an event is kept for further readers, at least; at most twice as many.
-SWEEP = 0.25
-
 _NUMBERS = itertools.count(1)
-
-
-class Lane(Protocol):
-    """One event loop's share of a hub. All of it is for the loop's own thread, but for `is_over` and `retire`."""
-
-    #: The native half.
-    native: _native.Lane
-
-    def is_current(self) -> bool:
-        """Whether the caller runs in its loop."""
-
-    def is_over(self) -> bool:
-        """Whether its loop will never run again."""
-
-    def come(self) -> None:
-        """There is something to do."""
-
-    def lay(self, sub: Subscription[Any], count: int = 1) -> Awaitable[object] | None:
-        """Lays the reader to sleep until `count` events may be there. None: they are. What it gives is to be awaited at
-        once, and tells by `sub._bed` that somebody sleeps."""
-
-    async def sleep(self, sub: Subscription[Any]) -> None:
-        """Sleeps until a read of the subscription may give something."""
-
-    async def linger(self, sub: Subscription[Any], count: int, seconds: float) -> None:
-        """Sleeps until `count` events may be there, at most so many seconds."""
-
-    def is_cancelled(self, bed: Any) -> bool:
-        """Whether who sleeps there was cancelled, and has only not been told."""
-
-    def retire(self) -> None:
-        """Nobody will sleep here any more but who does now. It leaves its loop when they are awake."""
-
-    def end(self) -> None:
-        """Its loop is closed: gives back what it holds."""
 
 
 class Lanes:
@@ -88,8 +47,6 @@ class Lanes:
             return self._lane(trio.lowlevel.current_trio_token(), TrioLane)
         loop = _get_running_loop()
         if loop is not None:
-            from .on_asyncio import AsyncioLane
-
             return self._lane(loop, AsyncioLane)
         raise WrongLoop(
             "no event loop runs here: read in a coroutine of asyncio or trio, or in a thread with `for event in sub`"

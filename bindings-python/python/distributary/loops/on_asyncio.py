@@ -11,7 +11,7 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 from .. import _native
-from . import SWEEP
+from .lane import SWEEP
 from .watch import Watch
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class AsyncioLane:
         self._descriptor = self.native.descriptor()
         assert self._descriptor is not None
         try:
-            loop.add_reader(self._descriptor, self._turn)
+            loop.add_reader(self._descriptor, self.native.run, self._turn)
         except NotImplementedError:
             self._watch = Watch(loop, self.native, self._turn)
 
@@ -52,7 +52,7 @@ class AsyncioLane:
             # It does not run, or no longer in this thread: only the bell is sure to be heard.
             self.native.ring()
             return
-        self._loop.call_soon(self._turn)
+        self._loop.call_soon(self.native.run, self._turn)
         self._scheduled = True
         self.native.is_coming()
 

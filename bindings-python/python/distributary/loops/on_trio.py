@@ -14,7 +14,7 @@ import trio
 from trio.lowlevel import Abort, RaiseCancelT, Task, TrioToken
 
 from .. import _native
-from . import SWEEP
+from .lane import SWEEP
 
 if TYPE_CHECKING:
     from ..subscription import Subscription

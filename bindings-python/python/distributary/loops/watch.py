@@ -45,7 +45,7 @@ class Watch:
                     if self._stopped:
                         return
                     self._lane.hear()
-                    self._loop.call_soon_threadsafe(self._come)
+                    self._loop.call_soon_threadsafe(self._lane.run, self._come)
         except RuntimeError:
             # The loop is closed.
             pass

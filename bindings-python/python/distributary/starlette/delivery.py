@@ -2,9 +2,9 @@
 
 The task of the endpoint only waits. For one thing, it is deep in frameworks, and each of their frames would be gone
 through for each event; for another, what hangs can be cancelled here without a word to them. One task sends; one
-listens to the client, and when that has gone it closes the subscription, which wakes the first wherever it sleeps. So
-does the warden with a client that takes nothing: it breaks the connection, or cancels the `send` that hangs where the
-server does not show it.
+listens to the client, and when that has gone it closes the subscription, which wakes the first wherever it sleeps,
+but not out of a `send` that hangs: that is broken off after a short grace. So does the warden with a client that takes
+nothing: it breaks the connection, or cancels the `send` that hangs where the server does not show it.
 
 The loop that sends is written out in those who use this (`sse`, `pump`), for one call more would be felt there. For
 each send it says so, and nothing else::
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["Delivery"]
 
 T = TypeVar("T")
+
+#: Seconds that the sender has yet for its last words when the one that listens has come to its end.
+GRACE = 1.0
 
 
 class Delivery(Generic[T]):
@@ -77,7 +80,12 @@ class Delivery(Generic[T]):
         self.warden.add(self)
         self.at = self.warden.now
         try:
-            await asyncio.wait((sender,))
+            await asyncio.wait((sender, listener), return_when=asyncio.FIRST_COMPLETED)
+            if not sender.done():
+                # Servers wake a `send` when its client has gone. But not all, and not if what it said was wrong.
+                await asyncio.wait((sender,), timeout=GRACE)
+                if not sender.done():
+                    self._break()
         finally:
             self.warden.remove(self)
             self._sub.close()
@@ -88,7 +96,7 @@ class Delivery(Generic[T]):
                 await asyncio.wait(running)
         if not listener.cancelled():
             listener.result()
-        if sender.cancelled() and self.ended == "timeout":
+        if sender.cancelled() and self.ended in ("timeout", "disconnected"):
             return None
         return sender.result()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Hashable
+from types import BuiltinMethodType, MethodType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -28,10 +29,12 @@ class Frames(Generic[Frame]):
     Look in `made` first: it is always the same plain dict, so a hit costs no call of a function in Python.
     """
 
-    __slots__ = ("__weakref__", "_form", "_weight", "made")
+    __slots__ = ("__weakref__", "_form", "_settings", "_weight", "made")
 
-    def __init__(self, form: Callable[[Event], Frame]) -> None:
+    def __init__(self, form: Callable[[Event], Frame], settings: tuple[object, ...] = ()) -> None:
         self._form = form
+        #: What they are found by, held as long as they can be found.
+        self._settings = settings
         self._weight = 0
         self.made: dict[Event, Frame] = {}
 
@@ -50,18 +53,31 @@ class Frames(Generic[Frame]):
         return frame
 
 
-#: By what their form was made from. They go with the last stream that has them.
+#: By what their form was made from. They go with the last stream that has them: nothing here holds what was given.
 _SHARED: weakref.WeakValueDictionary[Hashable, Frames[Any]] = weakref.WeakValueDictionary()
 
 
 def shared(make: Callable[..., Callable[[Event], Frame]], *settings: object) -> Frames[Frame]:
-    """The frames of the form that `make` makes of these settings: the same ones for equal settings."""
-    key = (make, settings)
-    try:
-        frames = _SHARED.get(key)
-    except TypeError:
-        # A callable that cannot be a key has frames of its own.
-        return Frames(make(*settings))
+    """The frames of the form that `make` makes of these settings: the same ones for the same settings."""
+    key = (make, *map(_identity, settings))
+    frames = _SHARED.get(key)
     if frames is None:
-        frames = _SHARED[key] = Frames(make(*settings))
+        frames = _SHARED[key] = Frames(make(*settings), settings)
     return frames
+
+
+def _identity(setting: object) -> Hashable:
+    """What tells a setting from others without holding it.
+
+    As a key, a method of a connection's own object would keep that object, which keeps its stream, which keeps the
+    frames: nothing of it would ever go. A number is enough, for the frames hold what it stands for: while they are
+    found by it, nothing else can have it.
+    """
+    if isinstance(setting, str):
+        return setting
+    if isinstance(setting, MethodType):
+        # The object of a method is a new one each time that it is looked up.
+        return id(setting.__self__), id(setting.__func__)
+    if isinstance(setting, BuiltinMethodType):
+        return id(setting.__self__), setting.__name__
+    return id(setting)

@@ -30,16 +30,23 @@ class Marks:
     __slots__ = ("_at",)
 
     def __init__(self, at: Mapping[str, str]) -> None:
-        self._at = {topic: f"{_encode(topic)}={position}" for topic, position in at.items()}
+        #: By topic. None: there were more than one id can speak of, and as many there will be; they are kept no more.
+        self._at: dict[str, str] | None = None
+        if len(at) <= MOST:
+            self._at = {topic: f"{_encode(topic)}={position}" for topic, position in at.items()}
 
     def set(self, topic: str, position: str) -> str:
         """It stands here now in this topic. The id that says all of it."""
-        self._at[topic] = f"{_encode(topic)}={position}"
+        at = self._at
+        if at is not None:
+            at[topic] = f"{_encode(topic)}={position}"
+            if len(at) > MOST:
+                self._at = None
         return self.id()
 
     def id(self) -> str:
         """What the client shows when it comes back; empty if there is nothing to show."""
-        if len(self._at) > MOST:
+        if self._at is None:
             return TOO_MANY
         id = ",".join(self._at.values())
         return id if len(id) <= LONGEST else TOO_MANY

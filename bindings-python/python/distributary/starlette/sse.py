@@ -79,7 +79,8 @@ def sse(
 
     `from_` is where the client stood. Usually it says so itself, in `Last-Event-ID` or in `from` of the URL; else a
     position, one by topic, or None: from now on, whatever the client says. If that cannot be resumed the client is
-    told, by a `lagged` event with ``{"missed": null, "reason": ...}``.
+    told, by a `lagged` event with ``{"missed": null, "reason": ...}``. Of topics under a pattern the client's id names
+    those that it has seen, up to 64: these are resumed, and as others may have come up meanwhile it is told as well.
 
     `event` names the events, and `data` makes their data in place of the payload: both are called once per event, for
     all clients to whom the same callable was given. A payload that is not UTF-8 goes out in base64, as an event named
