@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from .errors import PayloadError
 
-__all__ = ["Encode", "encoder", "to_json"]
+__all__ = ["Encode", "encoder", "to_json", "utf8"]
 
 #: From an object to what is published. Text is taken as UTF-8.
 Encode = Callable[[object], bytes | str]
@@ -24,7 +24,7 @@ def encoder(encode: Encode) -> Callable[[object], bytes]:
 
     def to_bytes(data: object) -> bytes:
         if isinstance(data, str):
-            return _utf8(data)
+            return utf8(data)
         if isinstance(data, bytes):
             # Of a derived class: readers get this very object.
             return data
@@ -45,7 +45,7 @@ def encoder(encode: Encode) -> Callable[[object], bytes]:
         if type(encoded) is bytes:
             return encoded
         if isinstance(encoded, str):
-            return _utf8(encoded)
+            return utf8(encoded)
         if isinstance(encoded, (bytes, bytearray, memoryview)):
             return bytes(encoded)
         raise TypeError(f"`encode` of the hub returns bytes or str, not {type(encoded).__qualname__}")
@@ -53,7 +53,8 @@ def encoder(encode: Encode) -> Callable[[object], bytes]:
     return to_bytes
 
 
-def _utf8(text: str) -> bytes:
+def utf8(text: str) -> bytes:
+    """A text's bytes."""
     try:
         return text.encode()
     except UnicodeEncodeError as cause:

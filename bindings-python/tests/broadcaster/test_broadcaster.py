@@ -389,3 +389,16 @@ async def test_a_backend_that_refuses_a_channel_is_heard() -> None:
                 pass
         assert not broadcast._subscribers
     assert backend.calls == ["connect", "disconnect"]
+
+
+async def test_a_backend_that_is_connected_anew_is_told_again() -> None:
+    broadcast = Broadcast(backend=(backend := Recorder()))
+    await broadcast.connect()
+    async with broadcast.subscribe("a"):
+        await broadcast.disconnect()
+        await broadcast.connect()
+        async with broadcast.subscribe("a") as subscriber:
+            await broadcast.publish("a", "1")
+            assert (await get(subscriber)).message == "1"
+    await broadcast.disconnect()
+    assert backend.calls == ["connect", "+a", "disconnect", "connect", "+a", "-a", "disconnect"]

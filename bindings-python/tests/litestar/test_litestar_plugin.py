@@ -7,6 +7,7 @@ import gc
 import threading
 import weakref
 from collections.abc import AsyncIterator, Iterable
+from typing import Any
 
 import pytest
 from litestar import Litestar
@@ -16,7 +17,7 @@ from litestar.channels.backends.memory import MemoryChannelsBackend
 from litestar.channels.plugin import ChannelsException
 from litestar.exceptions import ImproperlyConfiguredException
 
-from distributary import Closed, FilterError, Hub, OptionError
+from distributary import Closed, FilterError, Hub, OptionError, PayloadError
 from distributary.litestar import ChannelsBackend, ChannelsPlugin, Subscriber
 
 
@@ -392,8 +393,61 @@ async def test_a_backend_that_refuses_leaves_nothing_behind() -> None:
 
 
 async def test_a_history_of_less_than_nothing_is_refused(plugin: ChannelsPlugin) -> None:
-    with pytest.raises(OptionError, match="0 or more"):
+    with pytest.raises(OptionError, match="history: a whole number from 0"):
         await plugin.subscribe("a", history=-1)
+    with pytest.raises(OptionError, match="limit: a whole number from 0"):
+        await ChannelsBackend(history=1).get_history("a", -1)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "says"),
+    [
+        ({"hub": 3}, TypeError, "hub: a Hub, not int"),
+        ({"history": -1}, OptionError, "history: a whole number from 0 .*, not -1"),
+        ({"history": "x"}, TypeError, "history: an int, not str"),
+        ({"stream": 0}, OptionError, "stream: a whole number from 1 .*, not 0"),
+        ({"stream": None}, TypeError, "stream: an int, not NoneType"),
+    ],
+)
+def test_what_a_backend_cannot_be_made_with_is_said(given: dict[str, Any], error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=f"^{says}$"):
+        ChannelsBackend(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "says"),
+    [
+        ({"channels": 3}, TypeError, "channels: a str or several, not int"),
+        ({"channels": "abc"}, TypeError, r"channels: several names, as in \['abc'\], not a str"),
+        ({"channels": [None]}, TypeError, "a topic is a str, not NoneType"),
+        ({"subscriber_max_backlog": -1}, OptionError, "subscriber_max_backlog: a whole number from 0 .*, not -1"),
+        ({"subscriber_backlog_strategy": []}, ImproperlyConfiguredException, "no backlog strategy"),
+        ({"subscriber_class": 3}, ImproperlyConfiguredException, "subscriber_class is a subclass .*, not 3"),
+        ({"ws_handler_send_history": "x"}, TypeError, "ws_handler_send_history: an int, not str"),
+        ({"ws_send_mode": "x"}, ImproperlyConfiguredException, "ws_send_mode is 'text' or 'binary', not 'x'"),
+    ],
+)
+def test_what_a_plugin_cannot_be_made_with_is_said(given: dict[str, Any], error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        ChannelsPlugin(**{"channels": ["a"], **given})
+
+
+@pytest.mark.parametrize("channels", [None, 3, b"a"])
+async def test_what_is_no_channel_is_refused(plugin: ChannelsPlugin, channels: Any) -> None:
+    says = f"channels: a str or several, not {type(channels).__name__}"
+    with pytest.raises(TypeError, match=says):
+        await plugin.subscribe(channels)
+    with pytest.raises(TypeError, match=says):
+        plugin.publish("1", channels)
+    with pytest.raises(TypeError, match=says):
+        await plugin.wait_published("1", channels)
+
+
+async def test_a_text_that_has_no_bytes_is_refused(plugin: ChannelsPlugin) -> None:
+    with pytest.raises(PayloadError, match="lone surrogate"):
+        plugin.publish("\ud800", "a")
+    with pytest.raises(PayloadError, match="lone surrogate"):
+        await plugin.wait_published("\ud800", "a")
 
 
 async def test_what_is_put_drops_by_the_same_strategy() -> None:

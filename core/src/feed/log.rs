@@ -217,7 +217,12 @@ impl Log {
     /// better read than wait for more. 0 while there is room.
     pub(crate) fn pressed(&self, limits: &Limits) -> u64 {
         let full = |held: &&Held| held.bytes / 3 >= limits.budget.bytes / 4;
-        let Some(held) = self.held.as_deref().filter(full).filter(|_| self.grows == 0) else {
+        let Some(held) = self
+            .held
+            .as_deref()
+            .filter(full)
+            .filter(|_| self.grows == 0)
+        else {
             return 0;
         };
         let quarter = held.entries.get(held.entries.len() / 4);

@@ -394,13 +394,7 @@ impl<C: Borrow<Limits>> Feed<C> {
     /// many as leave room for more while it gets its turn. False when they are there
     /// already, or the feed has ended: then the reader looks again.
     #[must_use]
-    pub(crate) fn park(
-        &self,
-        cursor: u64,
-        count: usize,
-        slot: &mut SlotId,
-        waker: &Waker,
-    ) -> bool {
+    pub(crate) fn park(&self, cursor: u64, count: usize, slot: &mut SlotId, waker: &Waker) -> bool {
         // Cloning and dropping a waker runs foreign code: outside the lock, both.
         let waker = waker.clone();
         let room = self.limits().budget.events / 4 * 3;

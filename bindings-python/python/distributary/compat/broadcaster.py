@@ -20,6 +20,7 @@ What differs:
 - A read that was cancelled or timed out takes nothing, and iterating goes on after it. One task reads a subscriber.
 - Once the context is left nothing more is delivered, and each read raises :class:`Unsubscribed`. So it is after
   `disconnect`, which leaves nobody waiting.
+- Channels are topics: a name that is empty, or longer than 1,024 bytes, is refused.
 - ``subscribe(..., where=...)`` delivers only messages whose JSON text matches.
 """
 
@@ -196,6 +197,8 @@ class Broadcast:
         if self._backend is not None:
             await self._backend.connect()
             self._failure = None
+            # Who is left from before reads no more, and a backend that is connected anew listens to nothing.
+            self._heard.clear()
             self._listener = asyncio.create_task(self._listen(self._backend))
 
     async def disconnect(self) -> None:
@@ -288,7 +291,7 @@ class Broadcast:
                     await backend.subscribe(channel)
                 except Exception:
                     # It was refused: there is nothing to be undone.
-                    del self._heard[channel]
+                    self._heard.pop(channel, None)
                     raise
                 self._heard[channel] = True
             elif not wanted and channel in self._heard:

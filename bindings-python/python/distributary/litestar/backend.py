@@ -15,6 +15,7 @@ from litestar.exceptions import ImproperlyConfiguredException
 from .. import _native
 from ..hub import Hub
 from ..names import Pattern, Topic
+from ..options import MOST_EVENTS, whole
 
 if TYPE_CHECKING:
     from ..subscription import Subscription
@@ -39,15 +40,18 @@ class ChannelsBackend(Base):
     """
 
     def __init__(self, hub: Hub | None = None, *, history: int = 0, stream: int = STREAM) -> None:
+        whole("history", history, least=0, most=MOST_EVENTS)
         if hub is None:
             hub = Hub(history={"*": history}) if history else Hub()
+        elif not isinstance(hub, Hub):
+            raise TypeError(f"hub: a Hub, not {type(hub).__qualname__}")
         elif history:
             raise ImproperlyConfiguredException(
                 "the hub that is given keeps the history: say Hub(history={'*': ...}) and leave `history` out"
             )
         #: Where the events are.
         self.hub = hub
-        self._capacity = stream
+        self._capacity = whole("stream", stream, least=1, most=MOST_EVENTS)
         self._channels: set[str] = set()
         self._stream: Subscription[_native.Event] | None = None
         self._running = False
@@ -116,4 +120,6 @@ class ChannelsBackend(Base):
 
         None where no history is kept. ``hub.subscribe(Topic(channel), from_=...)`` gives them and what follows.
         """
-        return _native.before_latest(self.hub._native, channel, limit or None)
+        if limit is not None:
+            limit = whole("limit", limit, least=0)
+        return _native.before_latest(self.hub._native, Topic(channel), limit or None)

@@ -10,6 +10,7 @@ sees what he sees with Litestar's plugin.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +20,15 @@ from litestar.connection import WebSocket
 from litestar.exceptions import ImproperlyConfiguredException, WebSocketDisconnect
 from litestar.params import FromPath
 
-from ..errors import Closed, OptionError, PositionError
+from ..errors import Closed, PositionError
 from ..names import Topic
+from ..options import MOST, MOST_EVENTS, whole
+from ..payload import utf8
 from .backend import ChannelsBackend
 from .subscriber import Strategy, Subscriber, overflow
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Mapping
+    from collections.abc import AsyncGenerator, Mapping
 
     from litestar.channels.subscriber import EventCallback
     from litestar.config.app import AppConfig
@@ -81,11 +84,19 @@ class ChannelsPlugin(Base):
                 f"the backend is a distributary.litestar.ChannelsBackend, not {type(backend).__name__}: "
                 "with another one take Litestar's own ChannelsPlugin"
             )
-        if not issubclass(subscriber_class, Subscriber):
+        if not isinstance(subscriber_class, type) or not issubclass(subscriber_class, Subscriber):
+            name = getattr(subscriber_class, "__name__", None) or repr(subscriber_class)
             raise ImproperlyConfiguredException(
-                f"subscriber_class is a subclass of distributary.litestar.Subscriber, not {subscriber_class.__name__}"
+                f"subscriber_class is a subclass of distributary.litestar.Subscriber, not {name}"
             )
-        declared = list(channels or ())
+        if isinstance(channels, str):
+            raise TypeError(f"channels: several names, as in [{channels!r}], not a str")
+        declared = [str(Topic(name)) for name in _several(channels or ())]
+        if subscriber_max_backlog is not None:
+            whole("subscriber_max_backlog", subscriber_max_backlog, least=0, most=MOST_EVENTS)
+        whole("ws_handler_send_history", ws_handler_send_history, least=-MOST)
+        if ws_send_mode not in ("text", "binary"):
+            raise ImproperlyConfiguredException(f"ws_send_mode is 'text' or 'binary', not {ws_send_mode!r}")
         super().__init__(
             backend,
             channels=declared,
@@ -126,11 +137,21 @@ class ChannelsPlugin(Base):
         Raises:
             RuntimeError: the application has not started, or has ended.
         """
-        self._backend.send(self.encode_data(data), (channels,) if isinstance(channels, str) else channels)
+        self._backend.send(self.encode_data(data), _several(channels))
 
     async def wait_published(self, data: LitestarEncodableType, channels: str | Iterable[str]) -> None:
         """Publishes to each of the channels."""
-        await self._backend.publish(self.encode_data(data), (channels,) if isinstance(channels, str) else channels)
+        await self._backend.publish(self.encode_data(data), _several(channels))
+
+    def encode_data(self, data: LitestarEncodableType) -> bytes:
+        """The bytes that are published: those of a text, and of other objects their JSON.
+
+        Raises:
+            PayloadError: the text has a lone surrogate.
+        """
+        if isinstance(data, bytes):
+            return data
+        return utf8(data) if isinstance(data, str) else super().encode_data(data)
 
     async def subscribe(
         self,
@@ -149,10 +170,10 @@ class ChannelsPlugin(Base):
         Raises:
             ChannelsException: a channel is not declared, and arbitrary ones are not allowed.
             FilterError: the filter is malformed.
+            OptionError: the history is of less than nothing.
         """
-        if history is not None and history < 0:
-            raise OptionError(f"history: how many events, 0 or more, not {history}")
-        return await self._open(channels, history or 0, where, variables)
+        history = 0 if history is None else whole("history", history, least=0)
+        return await self._open(channels, history, where, variables)
 
     async def _open(
         self,
@@ -201,7 +222,7 @@ class ChannelsPlugin(Base):
                     raise
 
     def _named(self, channels: str | Iterable[str]) -> list[str]:
-        names = [channels] if isinstance(channels, str) else list(dict.fromkeys(channels))
+        names = list(dict.fromkeys(_several(channels)))
         for name in names:
             if not self._arbitrary_channels_allowed and name not in self._declared:
                 raise ChannelsException(
@@ -212,10 +233,7 @@ class ChannelsPlugin(Base):
     async def unsubscribe(self, subscriber: Subscriber, channels: str | Iterable[str] | None = None) -> None:  # type: ignore[override]
         """Takes channels from a subscriber, or all. From the last one on nothing more is delivered, and what it runs in
         the background is stopped."""
-        if channels is None:
-            names = set(subscriber._channels)
-        else:
-            names = {channels} if isinstance(channels, str) else set(channels)
+        names = set(subscriber._channels) if channels is None else set(_several(channels))
         last: set[str] = set()
         for name in names:
             group = self._channels.get(name)
@@ -283,6 +301,15 @@ class ChannelsPlugin(Base):
             for subscriber in subscribers:
                 subscriber._leave(set(subscriber._channels))
             await self._backend.on_shutdown()
+
+
+def _several(channels: str | Iterable[str]) -> Iterable[str]:
+    """One channel or several, as several."""
+    if isinstance(channels, str):
+        return (channels,)
+    if isinstance(channels, (bytes, bytearray, memoryview)) or not isinstance(channels, Iterable):
+        raise TypeError(f"channels: a str or several, not {type(channels).__qualname__}")
+    return channels
 
 
 async def _serve(subscriber: Subscriber, socket: WebSocket[Any, Any, Any], on_event: EventCallback) -> None:

@@ -44,7 +44,7 @@ def overflow(strategy: str) -> Overflow:
     """The hub's name of a strategy."""
     try:
         return _OVERFLOW[strategy]
-    except KeyError:
+    except (KeyError, TypeError):
         raise ImproperlyConfiguredException(
             f"there is no backlog strategy {strategy!r}: take 'backoff', 'dropleft', 'disconnect' or 'keep_latest'"
         ) from None
