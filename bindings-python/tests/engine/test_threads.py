@@ -30,6 +30,8 @@ def in_thread(work: Callable[[], Any]) -> threading.Thread:
 
 @pytest.mark.parametrize("backends", [("asyncio", "trio"), (("asyncio", {"use_uvloop": True}), "asyncio")], ids=str)
 def test_eight_publishers_two_loops_and_a_thread(backends: tuple[Any, Any]) -> None:
+    if not isinstance(backends[0], str):
+        pytest.importorskip("uvloop")
     readers = 20
     with Hub(capacity=PUBLISHERS * EACH) as hub:
         got: list[list[str]] = []
