@@ -3,14 +3,14 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test lint docs unit fuzz loom bench bench-gateway bench-node browser node clean compiler clients autobahn
+.PHONY: demo test lint docs unit fuzz loom bench bench-gateway bench-node bench-python browser node python python-fresh python-versions python-free-threaded clean compiler clients autobahn
 
 ## The main job on real input, with a table and a picture at the end.
 demo:
 	$(CARGO) run --release --locked -p distributary --example demo --features gateway
 
 ## All tests.
-test: lint docs unit browser node loom fuzz
+test: lint docs unit browser node python loom fuzz
 
 # The fuzz targets link libFuzzer, which is C++.
 compiler:
@@ -48,6 +48,36 @@ node:
 	cd bindings-node && npm ci --no-audit --no-fund --loglevel=error && npm test
 	cd benches/node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm test
 
+## The Python package: built from source, its style, its types, its tests, and those of its
+## examples and benches.
+python: clients
+	./bindings-python/tests/install.sh
+	cd bindings-python && .venv/bin/ruff check $(PYTHON_CODE) && .venv/bin/ruff format --check $(PYTHON_CODE)
+	cd bindings-python && .venv/bin/mypy && .venv/bin/stubtest --mypy-config-file pyproject.toml distributary._native
+	cd bindings-python && .venv/bin/pytest -q
+	cd benches/python && ../../bindings-python/.venv/bin/mypy && ../../bindings-python/.venv/bin/pytest -q
+
+# All that is checked by the configuration of the package.
+PYTHON_CODE = . $(patsubst %,../%,$(wildcard examples/python benches/python))
+
+## The same for one who has cargo and pip and nothing else: shares no compiled code with the tree.
+python-fresh:
+	./bindings-python/tests/install.sh
+	rm -rf target/fresh
+	cd bindings-python && CARGO_TARGET_DIR="$(CURDIR)/target/fresh" .venv/bin/pytest -q tests/packaging
+	rm -rf target/fresh
+
+## The tests of the Python package on other interpreters: `make python-versions PYTHONS="python3.10 python3.13"`.
+python-versions:
+	./bindings-python/tests/install.sh
+	./bindings-python/tests/versions.sh $(PYTHONS)
+
+## The tests of its engine on an interpreter without a GIL (3.14 or later): `PYTHON_FREE_THREADED=python3.14t`.
+PYTHON_FREE_THREADED ?= python3.14t
+python-free-threaded:
+	./bindings-python/tests/install.sh
+	./bindings-python/tests/versions.sh $(PYTHON_FREE_THREADED)
+
 ## Every interleaving of park, publish and unsubscribe, as far as loom goes.
 loom:
 	RUSTFLAGS="--cfg loom" $(CARGO) test --locked --release -p distributary --lib --target-dir target/loom loom_
@@ -70,5 +100,11 @@ bench-node:
 	./benches/node/install.sh
 	node benches/node/bench.js --all
 
+## The Python package beside what Python apps use today; writes its part of benches/RESULTS.md.
+bench-python:
+	./benches/python/install.sh
+	benches/python/.venv/bin/python benches/python/bench.py --all
+
 clean:
 	$(CARGO) clean
+	rm -rf bindings-python/.venv bindings-python/python/distributary/_native.*.so

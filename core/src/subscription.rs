@@ -208,6 +208,64 @@ impl Subscription {
         self.poll_with(cx, Self::try_recv)
     }
 
+    /// Waits until a read gives something: an event, what was missed, or the end. Takes
+    /// nothing, so who stops waiting loses nothing.
+    ///
+    /// For loops that are not of Rust: they keep their own list of who waits, and read
+    /// once they have their turn.
+    ///
+    /// ```
+    /// use std::{future::poll_fn, task::{Context, Poll, Waker}};
+    /// use distributary::Hub;
+    ///
+    /// let hub = Hub::new();
+    /// let mut sub = hub.subscribe("news")?;
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert_eq!(sub.poll_ready(&mut cx), Poll::Pending);
+    /// hub.publish("news", "first")?;
+    /// assert_eq!(sub.poll_ready(&mut cx), Poll::Ready(()));
+    /// assert!(sub.try_recv().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_ready_many(cx, 1)
+    }
+
+    /// Waits until `count` events are there to be read, and is not woken for each of
+    /// them: for readers that take batches. Takes nothing.
+    ///
+    /// It is ready earlier, with less than asked for, where waiting on might lose what is
+    /// there: with three quarters of the budget's events or bytes, or at the end.
+    ///
+    /// ```
+    /// use std::task::{Context, Poll, Waker};
+    /// use distributary::Hub;
+    ///
+    /// let hub = Hub::new();
+    /// let mut sub = hub.subscribe("news")?;
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// hub.publish("news", "first")?;
+    /// assert_eq!(sub.poll_ready_many(&mut cx, 2), Poll::Pending);
+    /// hub.publish("news", "second")?;
+    /// assert_eq!(sub.poll_ready_many(&mut cx, 2), Poll::Ready(()));
+    /// assert_eq!(sub.try_recv_batch(2)?.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn poll_ready_many(&mut self, cx: &mut Context<'_>, count: usize) -> Poll<()> {
+        // A backlog may prove empty; who finds nothing waits again.
+        if self.closed.is_some() || self.backlog.is_some() {
+            return Poll::Ready(());
+        }
+        match self
+            .outlet
+            .feed
+            .park(self.cursor, count, &mut self.slot, cx.waker())
+        {
+            true => Poll::Pending,
+            false => Poll::Ready(()),
+        }
+    }
+
     fn poll_with<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -225,7 +283,7 @@ impl Subscription {
                 Err(TryRecvError::Empty) => {}
             }
             let feed = &self.outlet.feed;
-            if feed.park(self.cursor, &mut self.slot, cx.waker()) {
+            if feed.park(self.cursor, 1, &mut self.slot, cx.waker()) {
                 return Poll::Pending;
             }
         }

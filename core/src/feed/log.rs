@@ -213,6 +213,22 @@ impl Log {
             })
     }
 
+    /// Readers who stand before this number hold most of what the bytes allow: they had
+    /// better read than wait for more. 0 while there is room.
+    pub(crate) fn pressed(&self, limits: &Limits) -> u64 {
+        let full = |held: &&Held| held.bytes / 3 >= limits.budget.bytes / 4;
+        let Some(held) = self
+            .held
+            .as_deref()
+            .filter(full)
+            .filter(|_| self.grows == 0)
+        else {
+            return 0;
+        };
+        let quarter = held.entries.get(held.entries.len() / 4);
+        quarter.map_or(0, |entry| entry.seq + 1)
+    }
+
     /// Admits an event. Amortised O(1); one hash look-up more when conflating.
     pub(crate) fn push(&mut self, event: Event, limits: &Limits, now: u64, shed: &mut Shed) {
         let seq = self.end;

@@ -84,7 +84,7 @@ impl Reader {
 
     fn park(&mut self) -> bool {
         let waker = Waker::from(StdArc::clone(&self.alarm));
-        self.feed.park(self.cursor, &mut self.slot, &waker)
+        self.feed.park(self.cursor, 1, &mut self.slot, &waker)
     }
 
     /// The next event, or `None` at the end.

@@ -35,7 +35,7 @@ pub(crate) use parking::{NO_SLOT, SlotId, Wakers};
 
 use std::{borrow::Borrow, task::Waker};
 
-use parking::Parking;
+use parking::{Due, Parking};
 use smallvec::SmallVec;
 
 use crate::{
@@ -161,11 +161,11 @@ impl<C: Borrow<Limits>> Feed<C> {
             return false;
         }
         state.log.push(event, self.limits(), now, shed);
-        let end = state.log.end();
-        self.end.store(end, Ordering::Release);
+        let due = state.due(self.limits());
+        self.end.store(due.end, Ordering::Release);
         match &mut state.audience {
             None => false,
-            Some(audience) => audience.announce(end, calls),
+            Some(audience) => audience.announce(due, calls),
         }
     }
 
@@ -390,39 +390,47 @@ impl<C: Borrow<Limits>> Feed<C> {
         }
     }
 
-    /// Parks a reader that found nothing at `cursor`. False when something came in
-    /// between, or the feed has ended: then the reader looks again.
+    /// Parks a reader at `cursor` until `count` events are there (at least one), or so
+    /// many as leave room for more while it gets its turn. False when they are there
+    /// already, or the feed has ended: then the reader looks again.
     #[must_use]
-    pub(crate) fn park(&self, cursor: u64, slot: &mut SlotId, waker: &Waker) -> bool {
+    pub(crate) fn park(&self, cursor: u64, count: usize, slot: &mut SlotId, waker: &Waker) -> bool {
         // Cloning and dropping a waker runs foreign code: outside the lock, both.
         let waker = waker.clone();
+        let room = self.limits().budget.events / 4 * 3;
+        let until = cursor + count.min(room).max(1) as u64 - 1;
         let mut state = self.state.lock();
-        if state.log.end() != cursor || self.ending() != Ending::Open {
+        let there = until < state.log.end() || cursor < state.log.pressed(self.limits());
+        if there || self.ending() != Ending::Open {
             drop(state);
             drop(waker);
             return false;
         }
         let audience = state.audience.get_or_insert_default();
         let parking = audience.parking.get_or_insert_default();
-        let unneeded = parking.arm(slot, waker, cursor);
+        let unneeded = parking.arm(slot, waker, cursor, until);
         drop(state);
         drop(unneeded);
         true
     }
 
-    /// Wakes parked readers that stand before the end, about `max` of them, in
+    /// Wakes parked readers that have what they wait for, about `max` of them, in
     /// batches outside the lock, from slot `from` on. Where to go on, if not through.
     pub(crate) fn wake_parked(&self, from: usize, max: usize) -> Option<usize> {
-        if from == 0
-            && let Some(audience) = self.state.lock().audience.as_deref_mut()
-        {
-            // Cleared first: an append during the pass asks for another one.
-            audience.crowded = false;
-        }
-        self.wake_standing_before(self.end.load(Ordering::Acquire), from, max)
+        let due = {
+            let mut state = self.state.lock();
+            if from == 0
+                && let Some(audience) = state.audience.as_deref_mut()
+            {
+                // Cleared first: an append during the pass asks for another one.
+                audience.crowded = false;
+            }
+            state.due(self.limits())
+        };
+        self.wake_due(due, from, max)
     }
 
-    fn wake_standing_before(&self, end: u64, from: usize, max: usize) -> Option<usize> {
+    fn wake_due(&self, due: Due, from: usize, max: usize) -> Option<usize> {
         let (mut from, mut woken) = (from, 0);
         let mut wakers = Wakers::new();
         loop {
@@ -430,7 +438,7 @@ impl<C: Borrow<Limits>> Feed<C> {
                 Some(Audience {
                     parking: Some(parking),
                     ..
-                }) => parking.take(from, end, &mut wakers),
+                }) => parking.take(from, due, &mut wakers),
                 _ => None,
             };
             woken += wakers.len();
@@ -463,7 +471,7 @@ impl<C: Borrow<Limits>> Feed<C> {
             }
         }
         calls.make();
-        self.wake_standing_before(u64::MAX, 0, usize::MAX);
+        self.wake_due(Due::ALL, 0, usize::MAX);
     }
 
     /// Whether any event is held.
@@ -491,6 +499,14 @@ impl<C: Borrow<Limits>> Feed<C> {
 }
 
 impl State {
+    /// Who of those who wait has what they wait for.
+    fn due(&self, limits: &Limits) -> Due {
+        Due {
+            end: self.log.end(),
+            pressed: self.log.pressed(limits),
+        }
+    }
+
     /// The waker comes out to be dropped outside the lock.
     fn leave(&mut self, cursor: u64, slot: SlotId, shed: &mut Shed) -> Option<Waker> {
         self.log.leave(cursor, shed);
@@ -503,14 +519,14 @@ impl State {
 }
 
 impl Audience {
-    fn announce(&mut self, end: u64, calls: &mut Calls) -> bool {
+    fn announce(&mut self, due: Due, calls: &mut Calls) -> bool {
         for seat in &mut self.seats {
             seat.announce(calls);
         }
         let Some(parking) = self.parking.as_mut().filter(|parking| parking.has_armed()) else {
             return false;
         };
-        let through = parking.take(0, end, calls.wakers()).is_none();
+        let through = parking.take(0, due, calls.wakers()).is_none();
         !through && !std::mem::replace(&mut self.crowded, true)
     }
 

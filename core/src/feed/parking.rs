@@ -9,9 +9,11 @@
 //! - A slot is armed only by a reader that, under the feed's lock, found nothing at
 //!   its cursor; every append happens under the same lock. So there is no moment at
 //!   which a reader sleeps and an event it should have is in the log unannounced.
-//! - A pass visits each slot once, in order, and takes only wakers whose cursor is
-//!   below the end it was started for: readers that woke, read and parked again
-//!   during the pass are not woken twice.
+//! - A pass visits each slot once, in order, and takes only wakers of readers whose
+//!   events are there at the end it was started for: readers that woke, read and parked
+//!   again during the pass are not woken twice.
+//! - `nearest` is at most the `until` of every armed slot, so an append that nobody
+//!   waits for yet costs one comparison.
 
 use std::task::Waker;
 
@@ -28,12 +30,34 @@ pub(crate) struct Parking {
     slots: Vec<Slot>,
     free: Vec<u32>,
     armed: u32,
+    nearest: u64,
 }
 
 #[derive(Default)]
 struct Slot {
     waker: Option<Waker>,
+    /// Where the reader stands.
     cursor: u64,
+    /// The last event that it waits for.
+    until: u64,
+}
+
+/// Whom a pass wakes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Due {
+    /// Who waits for an event before this one.
+    pub(crate) end: u64,
+    /// Who stands before this one, however much more he waits for: the log is so full
+    /// that it would soon push out what he has not read.
+    pub(crate) pressed: u64,
+}
+
+impl Due {
+    /// Everybody.
+    pub(crate) const ALL: Due = Due {
+        end: u64::MAX,
+        pressed: u64::MAX,
+    };
 }
 
 /// A reader's place in the slab; it keeps it from one wait to the next.
@@ -47,17 +71,27 @@ impl Parking {
         self.armed > 0
     }
 
-    /// Parks a reader in its slot, or a new one. Gives back the waker that is not needed
-    /// (any more), to be dropped outside the lock.
-    pub(crate) fn arm(&mut self, slot: &mut SlotId, waker: Waker, cursor: u64) -> Option<Waker> {
+    /// Parks a reader in its slot, or a new one, until the event `until` is there. Gives
+    /// back the waker that is not needed (any more), to be dropped outside the lock.
+    pub(crate) fn arm(
+        &mut self,
+        slot: &mut SlotId,
+        waker: Waker,
+        cursor: u64,
+        until: u64,
+    ) -> Option<Waker> {
         if *slot == NO_SLOT {
             *slot = self.free.pop().unwrap_or_else(|| {
                 self.slots.push(Slot::default());
                 self.slots.len() as u32 - 1
             });
         }
+        self.nearest = match self.armed {
+            0 => until,
+            _ => self.nearest.min(until),
+        };
         let entry = &mut self.slots[*slot as usize];
-        entry.cursor = cursor;
+        (entry.cursor, entry.until) = (cursor, until);
         match &entry.waker {
             Some(old) if old.will_wake(&waker) => Some(waker),
             Some(_) => entry.waker.replace(waker),
@@ -85,21 +119,31 @@ impl Parking {
     }
 
     /// Goes on with a pass at slot `from`: takes up to [`BATCH`] wakers of readers
-    /// that stand before `end`. Returns where to go on, or `None` when through.
-    pub(crate) fn take(&mut self, from: usize, end: u64, wakers: &mut Wakers) -> Option<usize> {
+    /// that are due. Returns where to go on, or `None` when through.
+    pub(crate) fn take(&mut self, from: usize, due: Due, wakers: &mut Wakers) -> Option<usize> {
+        if self.nearest >= due.end && due.pressed == 0 {
+            return None;
+        }
+        let mut nearest = u64::MAX;
         let mut at = from;
         while self.armed > 0 && at < self.slots.len() {
             if wakers.len() == BATCH {
                 return Some(at);
             }
             let slot = &mut self.slots[at];
-            if slot.cursor < end
-                && let Some(waker) = slot.waker.take()
-            {
-                self.armed -= 1;
-                wakers.push(waker);
+            if slot.waker.is_some() {
+                if slot.until < due.end || slot.cursor < due.pressed {
+                    self.armed -= 1;
+                    wakers.extend(slot.waker.take());
+                } else {
+                    nearest = nearest.min(slot.until);
+                }
             }
             at += 1;
+        }
+        if from == 0 {
+            // Everybody was looked at, under one lock.
+            self.nearest = nearest;
         }
         None
     }
@@ -129,20 +173,21 @@ mod tests {
         }
     }
 
-    /// A reader, how often it was woken, and where it stands if it is parked.
+    /// A reader, how often it was woken, and if it is parked where it stands and what it
+    /// waits for.
     struct Reader {
         slot: SlotId,
         count: Arc<Count>,
-        parked: Option<u64>,
+        parked: Option<(u64, u64)>,
         woken: usize,
     }
 
-    /// A whole pass for those who stand before `end`.
-    fn pass(parking: &mut Parking, end: u64) {
+    /// A whole pass.
+    fn pass(parking: &mut Parking, due: Due) {
         let mut wakers = Wakers::new();
         let mut from = Some(0);
         while let Some(at) = from {
-            from = parking.take(at, end, &mut wakers);
+            from = parking.take(at, due, &mut wakers);
             assert!(wakers.len() <= BATCH);
             wake_all(&mut wakers);
         }
@@ -154,11 +199,14 @@ mod tests {
             ..ProptestConfig::default()
         })]
 
-        /// Steps: arm at a cursor, release, or a pass up to a cursor.
+        /// Steps: arm at a cursor for so many events, release, or a pass.
         #[test]
-        fn a_pass_wakes_exactly_those_who_stand_before_its_end(
+        fn a_pass_wakes_exactly_those_who_are_due(
             readers in 1..100_usize,
-            steps in prop::collection::vec((0..8_u8, any::<usize>(), 0..10_u64), 1..300),
+            steps in prop::collection::vec(
+                (0..8_u8, any::<usize>(), 0..10_u64, 0..5_u64),
+                1..300,
+            ),
         ) {
             let mut parking = Parking::default();
             let reader = || Reader {
@@ -168,7 +216,7 @@ mod tests {
                 woken: 0,
             };
             let mut readers: Vec<Reader> = std::iter::repeat_with(reader).take(readers).collect();
-            for (what, which, cursor) in steps {
+            for (what, which, cursor, more) in steps {
                 let chosen = which % readers.len();
                 let reader = &mut readers[chosen];
                 match what {
@@ -177,10 +225,13 @@ mod tests {
                         reader.parked = None;
                     }
                     1 => {
-                        pass(&mut parking, cursor);
+                        let pressed = if which % 3 == 0 { more } else { 0 };
+                        pass(&mut parking, Due { end: cursor, pressed });
                         for reader in &mut readers {
-                            let before = reader.parked.take_if(|at| *at < cursor);
-                            reader.woken += usize::from(before.is_some());
+                            let due = |&mut (at, until): &mut (u64, u64)| {
+                                until < cursor || at < pressed
+                            };
+                            reader.woken += usize::from(reader.parked.take_if(due).is_some());
                         }
                     }
                     _ => {
@@ -190,8 +241,9 @@ mod tests {
                             (reader.count, reader.woken) = (Arc::default(), 0);
                         }
                         let waker = Waker::from(Arc::clone(&reader.count));
-                        let _ = parking.arm(&mut reader.slot, waker, cursor);
-                        reader.parked = Some(cursor);
+                        let until = cursor + more;
+                        let _ = parking.arm(&mut reader.slot, waker, cursor, until);
+                        reader.parked = Some((cursor, until));
                     }
                 }
                 for reader in &readers {

@@ -3,7 +3,7 @@
 use std::{any::Any, fmt, marker::PhantomData, sync::Arc};
 
 use super::{
-    ended::Ended,
+    ended::{CloseCode, Ended},
     hooks::{Message, Session},
     lanes::{Command, Inbox, SocketId},
     verdict::Wish,
@@ -82,8 +82,14 @@ impl<S: Any + Send + Sync> Client<S> {
     /// Closes the connection, with a reason of at most 123 bytes that the client is
     /// told. Its [ticket](super::Accept::ticket) is worthless from then on. Never blocks.
     pub fn close(&self, reason: impl Into<String>) {
+        self.close_with(CloseCode::NORMAL, reason);
+    }
+
+    /// Closes the connection as [`close`](Self::close) does, with a code that says more than
+    /// 1000 to those who know the application.
+    pub fn close_with(&self, code: CloseCode, reason: impl Into<String>) {
         let id = self.handle.id;
-        let close = Command::Close(id, Ended::Application, reason.into());
+        let close = Command::Close(id, Ended::Application, Some(code), reason.into());
         self.handle.post(close);
     }
 
@@ -92,7 +98,7 @@ impl<S: Any + Send + Sync> Client<S> {
     /// in [`close`](Self::close). Its ticket stays good. Never blocks.
     pub fn turn_away(&self, reason: impl Into<String>) {
         let id = self.handle.id;
-        let close = Command::Close(id, Ended::Overloaded, reason.into());
+        let close = Command::Close(id, Ended::Overloaded, None, reason.into());
         self.handle.post(close);
     }
 }

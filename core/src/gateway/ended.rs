@@ -2,6 +2,26 @@
 
 use std::fmt;
 
+/// A code that an application may close a WebSocket with: 1000, or one of 3000 to 4999,
+/// which protocols leave to applications (from 4000 on without registration).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CloseCode(u16);
+
+impl CloseCode {
+    /// 1000: all is done.
+    pub const NORMAL: CloseCode = CloseCode(1000);
+
+    /// This code. `None` when it is not an application's to use.
+    pub fn new(code: u16) -> Option<Self> {
+        (code == 1000 || (3000..5000).contains(&code)).then_some(CloseCode(code))
+    }
+
+    /// The code as a number.
+    pub fn get(self) -> u16 {
+        self.0
+    }
+}
+
 /// Why a connection ended, as the gateway saw it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -84,7 +104,8 @@ impl Ended {
         }
     }
 
-    /// The code that a WebSocket is closed with for this reason.
+    /// The code that a WebSocket is closed with for this reason, unless the application has
+    /// said [another](super::Client::close_with).
     pub fn close_code(self) -> u16 {
         match self {
             Ended::Left | Ended::Application => 1000,
@@ -120,5 +141,20 @@ impl fmt::Display for Ended {
             Ended::Drained => "service restart",
             Ended::Closed => "going away",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn applications_have_codes_of_their_own() {
+        for code in [1000, 3000, 4000, 4999] {
+            assert_eq!(CloseCode::new(code).map(CloseCode::get), Some(code));
+        }
+        for code in [0, 999, 1001, 1006, 1015, 2999, 5000, u16::MAX] {
+            assert_eq!(CloseCode::new(code), None);
+        }
     }
 }

@@ -34,7 +34,7 @@ use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 pub use builder::{GatewayBuilder, StartError};
 pub use client::{Client, SubscriptionId};
-pub use ended::Ended;
+pub use ended::{CloseCode, Ended};
 pub use front::{AdoptError, Refused, UpgradeError};
 pub use hooks::Message;
 pub use limits::{LimitError, Limits};
@@ -152,9 +152,10 @@ impl Gateway {
     }
 
     /// Ends the gateway: no new connections, those that exist are closed with code 1001.
-    /// Returns when the threads have ended.
-    pub async fn close(self) {
+    /// Returns when the threads have ended and the addresses are free.
+    pub async fn close(mut self) {
         self.front.end();
+        self.front.ended().await;
         self.lanes.close().await;
     }
 }

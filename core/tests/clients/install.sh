@@ -36,6 +36,11 @@ unless() {
 }
 
 python_packages() {
+    # Debian has it in a package of its own.
+    if ! python3 -c 'import ensurepip' 2>/dev/null && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+        apt-get update -qq
+        apt-get install -y -qq --no-install-recommends python3-venv
+    fi
     if ! python3 -m venv --clear "$target/python"; then
         echo "Python's venv is needed for the tests of the gateway: install python3-venv" >&2
         exit 1

@@ -143,6 +143,15 @@ impl Front {
         self.inner.ending.begin();
         self.tasks.iter().for_each(JoinHandle::abort);
     }
+
+    /// Waits until it does not listen any more, once it was ended: whoever comes next can
+    /// have the address.
+    pub(super) async fn ended(&mut self) {
+        for task in self.tasks.drain(..) {
+            // Aborted, which is what it says.
+            let _ = task.await;
+        }
+    }
 }
 
 /// Listens on what the builder's method of this name was given, if anything. Says where

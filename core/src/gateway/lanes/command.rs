@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::{Stream, numbers};
 use crate::{
     gateway::{
-        ended::Ended,
+        ended::{CloseCode, Ended},
         hooks::{Granted, Message, Session},
         verdict::{Grant, Wish},
     },
@@ -108,8 +108,8 @@ pub(in crate::gateway) enum Command {
     Subscribe(SocketId, u32, Box<Wish>),
     /// The application ends a subscription that it made for one client.
     Unsubscribe(SocketId, u32),
-    /// The application closes one client, with this reason.
-    Close(SocketId, Ended, String),
+    /// The application closes one client, with this code, if not the usual one, and reason.
+    Close(SocketId, Ended, Option<CloseCode>, String),
     /// The application's answer to the wish of this serial number; none when it panicked.
     Granted(SocketId, u32, Box<Option<Granted>>),
     /// Everybody goes, spread over this time. Answered when nobody is left.

@@ -33,10 +33,15 @@ impl<T: Transport> Shard<T> {
             }
             _ => {
                 let reason = reason.unwrap_or_else(|| ended.to_string());
-                let last = frame::close(ended.close_code(), &reason);
-                self.begin_goodbye(place, ended, None, last, false);
+                self.end_with(place, ended, ended.close_code(), &reason);
             }
         }
+    }
+
+    /// Ends a connection from this side, with this code if it is a WebSocket.
+    pub(super) fn end_with(&mut self, place: u32, ended: Ended, code: u16, reason: &str) {
+        let last = frame::close(code, reason);
+        self.begin_goodbye(place, ended, None, last, false);
     }
 
     /// The client says goodbye: it is answered in kind.

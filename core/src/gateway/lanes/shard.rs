@@ -25,7 +25,7 @@ use crate::{
     gateway::{
         Shared,
         client::Handle,
-        ended::Ended,
+        ended::{CloseCode, Ended},
         wire::{
             encoder::{Encoder, Recent},
             frame::{self, Frame},
@@ -373,9 +373,10 @@ impl<T: Transport> Shard<T> {
             Command::Send(id, message) => self.send(id, message),
             Command::Subscribe(id, number, wish) => self.follow(id, number, *wish),
             Command::Unsubscribe(id, number) => self.unfollow(id, number),
-            Command::Close(id, ended, reason) => {
+            Command::Close(id, ended, code, reason) => {
                 if let Some(place) = self.place_of(id) {
-                    self.end(place, ended, Some(reason));
+                    let code = code.map_or(ended.close_code(), CloseCode::get);
+                    self.end_with(place, ended, code, &reason);
                 }
             }
             Command::Granted(id, serial, granted) => self.granted(id, serial, *granted),

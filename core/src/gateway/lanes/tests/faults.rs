@@ -151,8 +151,12 @@ fn nothing_comes_behind_a_close() {
     let id = f.shard.handle(place).id;
     let note = Message::Text("too late".to_owned());
     f.shard.command(Command::Send(id, note));
-    f.shard
-        .command(Command::Close(id, Ended::Application, "go".to_owned()));
+    f.shard.command(Command::Close(
+        id,
+        Ended::Application,
+        None,
+        "go".to_owned(),
+    ));
     f.room(place, None);
     f.settle();
     let sent = f.lines[place as usize].0.borrow().sent.clone();

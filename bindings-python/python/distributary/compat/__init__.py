@@ -1,0 +1,1 @@
+"""Import swaps for packages that an application already uses."""

@@ -1,0 +1,23 @@
+"""What goes wrong in a channel layer, besides Channels' own `ChannelFull`.
+
+Channels' layers assert where a message or a channel is wrong, so these are `AssertionError`s, too: code that was
+written for another layer goes on catching what it caught.
+"""
+
+from __future__ import annotations
+
+from ..errors import DistributaryError
+
+__all__ = ["ForeignChannel", "MessageError", "SlowWebsocket"]
+
+
+class MessageError(DistributaryError, TypeError, AssertionError):
+    """A message that is not a dict of plain data."""
+
+
+class ForeignChannel(DistributaryError, ValueError, AssertionError):
+    """A process-local channel of another layer: nothing would ever be received on it here."""
+
+
+class SlowWebsocket(DistributaryError, TimeoutError):
+    """A client that does not take what is sent to it. It ends the consumer as a disconnect with code 1013 does."""

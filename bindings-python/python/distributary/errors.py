@@ -1,0 +1,131 @@
+"""What goes wrong, by kind. Each says what was wrong and what to do.
+
+Errors about a value are `ValueError`s besides, so code that knows nothing of this package catches them. An argument of
+a wrong type is a plain `TypeError`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from ._native import Event
+
+__all__ = [
+    "Busy",
+    "Closed",
+    "DecodeError",
+    "DistributaryError",
+    "FilterError",
+    "ListenError",
+    "NotRunning",
+    "OptionError",
+    "PatternError",
+    "PayloadError",
+    "PositionError",
+    "Reason",
+    "SelectorError",
+    "TooLarge",
+    "TopicError",
+    "VariableError",
+    "WrongLoop",
+]
+
+#: Why a subscription or a hub is over.
+Reason = Literal["hub_closed", "slow_consumer", "unsubscribed", "forked", "failed"]
+
+_REASONS: dict[str, str] = {
+    "hub_closed": "the hub is closed: make a new one",
+    "slow_consumer": "the subscriber did not keep up with its budget: subscribe anew, read faster, or raise `capacity`",
+    "unsubscribed": "the subscription has ended: subscribe anew",
+    "forked": "this process was forked after the subscription was made: subscribe anew in the child",
+    "failed": "the subscription failed: subscribe anew",
+}
+
+
+class DistributaryError(Exception):
+    """The base of all errors of this package."""
+
+
+class TopicError(DistributaryError, ValueError):
+    """A text that is not a topic's name: one has 1 to 1,024 bytes of UTF-8."""
+
+
+class PatternError(DistributaryError, ValueError):
+    """A text that is not a pattern. The message names the text, the place in it and what to write instead."""
+
+
+class SelectorError(DistributaryError, ValueError):
+    """A subscription to nothing, or to too many names."""
+
+
+class FilterError(DistributaryError, ValueError):
+    """A filter that is malformed, or that the hub does not take.
+
+    The message names the place in the pattern, as in `at total[0].numeric[1]: found "9", expected a number`.
+    """
+
+
+class VariableError(DistributaryError, ValueError):
+    """A variable of a filter that has no value, or one that cannot stand in its place; the message names both."""
+
+
+class OptionError(DistributaryError, ValueError):
+    """An option that is out of its bounds, or a name that there is not; the message says which there are."""
+
+
+class PayloadError(DistributaryError, ValueError):
+    """A payload, a key or an attribute that cannot be published, or a payload that cannot be read as was asked for."""
+
+
+class DecodeError(PayloadError):
+    """A payload that the `into` of its subscription refuses; the cause is what it raised. The next read goes on."""
+
+    #: The event that it belongs to.
+    event: Event
+
+    def __init__(self, message: str, event: Event) -> None:
+        super().__init__(message)
+        self.event = event
+
+    def __reduce__(self) -> tuple[type[PayloadError], tuple[str]]:
+        # An event stays in its process.
+        return PayloadError, (str(self),)
+
+
+class PositionError(DistributaryError, ValueError):
+    """A position that is none, or from which nothing can be resumed: load the current state instead."""
+
+
+class TooLarge(DistributaryError):
+    """An event heavier than what the hub may hold in all."""
+
+
+class Busy(DistributaryError, RuntimeError):
+    """Another task reads the subscription, or none can."""
+
+
+class WrongLoop(DistributaryError, RuntimeError):
+    """The subscription is read by another event loop."""
+
+
+class ListenError(DistributaryError, OSError):
+    """An address that cannot be listened on."""
+
+
+class NotRunning(DistributaryError, RuntimeError):
+    """A gateway that was closed, or never started, or runs in another process."""
+
+
+class Closed(DistributaryError):
+    """The end of a subscription or a hub."""
+
+    #: Why: `hub_closed`, `slow_consumer`, `unsubscribed`, `forked` or `failed`.
+    reason: Reason
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(_REASONS[reason])
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[Closed], tuple[Reason]]:
+        return Closed, (self.reason,)

@@ -1,0 +1,134 @@
+//! Settings as Python states them: seconds are floats, `None` is "not said".
+//!
+//! Python has checked names and types; what is checked here is what only the engine knows,
+//! such as the bounds of a budget.
+
+use std::time::Duration;
+
+use distributary::{Budget, Hub, Overflow, Position, Resume, SubscribeOptions, Topic};
+use pyo3::prelude::*;
+
+use crate::errors::{Kind, budget_error, error, pattern_error};
+
+/// Events, bytes, and age in seconds.
+pub(crate) type BudgetParts = (Option<usize>, Option<usize>, Option<f64>);
+
+/// How much may wait; `None` when nothing is said.
+pub(crate) fn budget((events, bytes, age): BudgetParts) -> PyResult<Option<Budget>> {
+    if events.is_none() && bytes.is_none() && age.is_none() {
+        return Ok(None);
+    }
+    let mut budget = Budget::default();
+    if let Some(events) = events {
+        budget = budget.events(events).map_err(budget_error)?;
+    }
+    if let Some(bytes) = bytes {
+        budget = budget.bytes(bytes).map_err(budget_error)?;
+    }
+    if let Some(age) = age {
+        let age = Duration::try_from_secs_f64(age).map_err(|_| {
+            error(
+                Kind::Option,
+                format_args!("an age of {age} seconds is none"),
+            )
+        })?;
+        budget = budget.age(age).map_err(budget_error)?;
+    }
+    Ok(Some(budget))
+}
+
+/// What gives way when a subscription does not keep up, by its name in Python.
+pub(crate) fn overflow(name: &str) -> PyResult<Overflow> {
+    Ok(match name {
+        "drop_oldest" => Overflow::DropOldest,
+        "drop_newest" => Overflow::DropNewest,
+        "disconnect" => Overflow::Disconnect,
+        "keep_latest" => Overflow::KeepLatest,
+        _ => {
+            return Err(error(
+                Kind::Option,
+                format_args!(
+                    "there is no overflow policy {name:?}: take 'drop_oldest', 'drop_newest', 'disconnect' or 'keep_latest'"
+                ),
+            ));
+        }
+    })
+}
+
+/// Settings of a hub.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub(crate) struct HubSettings {
+    overflow: String,
+    budget: BudgetParts,
+    memory: Option<u64>,
+    history: Vec<(String, BudgetParts)>,
+    topic_counters: Option<usize>,
+    strict_filters: bool,
+}
+
+impl HubSettings {
+    pub(crate) fn build(&self) -> PyResult<Hub> {
+        let mut builder = Hub::builder().overflow(overflow(&self.overflow)?);
+        if let Some(budget) = budget(self.budget)? {
+            builder = builder.budget(budget);
+        }
+        if let Some(memory) = self.memory {
+            builder = builder.bytes(memory);
+        }
+        for (topics, keep) in &self.history {
+            let keep = budget(*keep)?.unwrap_or_default();
+            builder = builder
+                .history(topics, keep)
+                .map_err(|cause| pattern_error(topics, cause.into()))?;
+        }
+        if let Some(most) = self.topic_counters {
+            builder = builder.topic_counters(most);
+        }
+        if self.strict_filters {
+            builder = builder.strict_filters();
+        }
+        builder.build().map_err(|_| {
+            error(
+                Kind::Option,
+                "memory: a hub that may hold 0 bytes could hold no event",
+            )
+        })
+    }
+}
+
+/// Settings of a subscription.
+pub(crate) fn subscribe_options(
+    policy: Option<&str>,
+    parts: BudgetParts,
+    from: Option<Vec<(Option<String>, String)>>,
+) -> PyResult<SubscribeOptions> {
+    let mut options = SubscribeOptions::new();
+    if let Some(name) = policy {
+        options = options.overflow(overflow(name)?);
+    }
+    if let Some(budget) = budget(parts)? {
+        options = options.budget(budget);
+    }
+    if let Some(from) = from {
+        options = options.resume(resume(from)?);
+    }
+    Ok(options)
+}
+
+fn resume(from: Vec<(Option<String>, String)>) -> PyResult<Resume> {
+    let mut resume = Resume::new();
+    for (topic, position) in from {
+        let position: Position = position
+            .parse()
+            .map_err(|cause| error(Kind::Position, cause))?;
+        resume = match topic {
+            None => Resume::at(position),
+            Some(topic) => {
+                let topic = Topic::new(topic).map_err(|cause| error(Kind::Topic, cause))?;
+                resume.topic(topic, position)
+            }
+        };
+    }
+    Ok(resume)
+}
