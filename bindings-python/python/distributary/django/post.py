@@ -11,7 +11,6 @@ go to its mailbox; it looks there when it has handled what it has, and only then
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable, Coroutine
 from time import perf_counter
 from types import CoroutineType
@@ -29,9 +28,6 @@ if TYPE_CHECKING:
     from .consumers import FanoutMixin
 
 __all__ = ["Post"]
-
-# With the GIL nothing comes between "not called any more" and a look into the mailbox after it. Without, a lock must.
-_HAS_GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
 class Post:
@@ -82,7 +78,6 @@ class Post:
         letter = self.letter or self._exchange.next_for(self, self._box)
         if letter is None:
             return False
-        letters = self._box.letters
         desk.is_busy = True
         while self._is_open:
             self.letter = None
@@ -94,16 +89,16 @@ class Post:
                 coroutine = self._handle(message)
                 waits_for = self._run(coroutine.send, None)
             except StopIteration:
-                self.called = False
-                if letters or not _HAS_GIL:
-                    letter = self._exchange.next_for(self, self._box)
-                    if letter is not None:
-                        if perf_counter() <= bell.until:
-                            continue
-                        self.letter = letter
-                        desk.give_turn_back()
-                        return True
-                break
+                # Under the lock, even to find nothing: from the moment it is not called any more, a sender of another
+                # thread may put the next letter into its hand.
+                letter = self._exchange.next_for(self, self._box)
+                if letter is None:
+                    break
+                if perf_counter() <= bell.until:
+                    continue
+                self.letter = letter
+                desk.give_turn_back()
+                return True
             except BaseException as error:
                 self._is_open = False
                 desk.fail(error)
