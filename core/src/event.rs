@@ -104,6 +104,15 @@ pub(crate) struct Content {
 }
 
 impl Content {
+    /// A payload and nothing else.
+    pub(crate) fn plain(payload: Bytes) -> Self {
+        Content {
+            payload,
+            attributes: Attributes::new(),
+            key: None,
+        }
+    }
+
     /// What the event weighs in every budget, in bytes.
     pub(crate) fn weight(&self) -> usize {
         OVERHEAD
@@ -116,12 +125,23 @@ impl Content {
 impl<T: AsRef<str>> Publication<T> {
     /// A payload for a topic. The name is checked when it is published.
     pub fn new(topic: T, payload: impl Into<Bytes>) -> Self {
-        let content = Content {
-            payload: payload.into(),
-            attributes: Attributes::new(),
-            key: None,
-        };
+        let content = Content::plain(payload.into());
         Publication { topic, content }
+    }
+
+    /// The topic as it was given.
+    pub fn topic(&self) -> &T {
+        &self.topic
+    }
+
+    /// The payload.
+    pub fn payload(&self) -> &Bytes {
+        &self.content.payload
+    }
+
+    /// The attributes given so far, and the conflation key.
+    pub fn headers(&self) -> (&Attributes, Option<&str>) {
+        (&self.content.attributes, self.content.key.as_deref())
     }
 
     /// Adds a typed scalar for filters to look at. With any attribute given, filters

@@ -27,6 +27,8 @@ mod topic;
 mod wake;
 
 #[cfg(not(loom))]
+pub mod backplane;
+#[cfg(not(loom))]
 mod clock;
 #[cfg(all(feature = "gateway", not(loom)))]
 pub mod gateway;
@@ -42,6 +44,8 @@ mod matcher;
 mod pattern;
 #[cfg(not(loom))]
 mod predicate;
+#[cfg(all(feature = "redis", not(loom)))]
+pub mod redis;
 #[cfg(not(loom))]
 mod selector;
 #[cfg(not(loom))]

@@ -279,6 +279,15 @@ impl Log {
         shed.grown += held.room() - before;
     }
 
+    /// Counts events that were to come and are lost: every reader misses them.
+    pub(crate) fn lose(&mut self, missed: u64, limits: &Limits) {
+        self.end += missed;
+        if limits.overflow == Overflow::KeepLatest {
+            // Else the hole would pass for events that newer ones replaced.
+            self.held().floor = self.end;
+        }
+    }
+
     /// Takes out the unread event that has the same key.
     fn replace_older(&mut self, event: &Event, seq: u64, shed: &mut Shed) {
         let Some(key) = event.conflation_key() else {

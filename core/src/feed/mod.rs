@@ -169,6 +169,23 @@ impl<C: Borrow<Limits>> Feed<C> {
         }
     }
 
+    /// Tells every reader that so many events are lost which would have come now. As
+    /// [`Feed::append`] for the rest.
+    #[must_use]
+    pub(crate) fn lose(&self, missed: u64, calls: &mut Calls) -> bool {
+        let mut state = self.state.lock();
+        if self.live() == 0 {
+            return false;
+        }
+        state.log.lose(missed, self.limits());
+        let due = state.due(self.limits());
+        self.end.store(due.end, Ordering::Release);
+        match &mut state.audience {
+            None => false,
+            Some(audience) => audience.announce(due, calls),
+        }
+    }
+
     /// Whether an event of this weight would make somebody miss something.
     pub(crate) fn is_full(&self, weight: usize, now: u64, shed: &mut Shed) -> bool {
         let mut state = self.state.lock();

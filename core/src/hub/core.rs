@@ -14,6 +14,7 @@ use super::{
     table::Table,
 };
 use crate::{
+    backplane::{Backplane, Inlet, Interest},
     clock::Clock,
     event::Position,
     feed::{Ending, Limits, Losses, Shed},
@@ -51,6 +52,10 @@ pub(crate) struct Core {
     pub(crate) strict_filters: bool,
     /// Topics that are counted by themselves.
     pub(crate) counted: Mutex<HashMap<Topic, Arc<Node>, ahash::RandomState>>,
+    /// What joins it with other machines, if anything does.
+    pub(crate) backplane: Option<Box<dyn Backplane>>,
+    /// Names that may have come or gone; for the backplane.
+    pub(crate) interest: Interest,
     closed: AtomicBool,
 }
 
@@ -70,12 +75,13 @@ pub(crate) struct Settings {
     pub(crate) waking: super::Waking,
     pub(crate) max_topic_counters: usize,
     pub(crate) strict_filters: bool,
+    pub(crate) backplane: Option<Box<dyn Backplane>>,
 }
 
 impl Core {
     pub(crate) fn new(settings: Settings) -> StdArc<Self> {
         let clock = Clock::start();
-        StdArc::new(Core {
+        let core = StdArc::new(Core {
             clock,
             // Random, and never 0: two hubs do not take each other's positions.
             epoch: ahash::RandomState::new().hash_one(clock.now()) | 1,
@@ -96,8 +102,14 @@ impl Core {
             max_topic_counters: settings.max_topic_counters,
             strict_filters: settings.strict_filters,
             counted: Mutex::default(),
+            backplane: settings.backplane,
+            interest: Interest::default(),
             closed: AtomicBool::new(false),
-        })
+        });
+        if let Some(backplane) = &core.backplane {
+            backplane.attach(Inlet::new(&core));
+        }
+        core
     }
 
     /// Where a topic that keeps history stands.
@@ -168,6 +180,9 @@ impl Core {
     pub(crate) fn close(&self) {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
+        }
+        if let Some(backplane) = &self.backplane {
+            backplane.close();
         }
         let mut outlets = Vec::new();
         let mut collect = |node: &Arc<Node>| {

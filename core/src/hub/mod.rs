@@ -9,6 +9,7 @@
 
 pub(crate) mod core;
 mod counters;
+mod forward;
 mod herald;
 pub(crate) mod history;
 mod node;
@@ -37,6 +38,7 @@ pub use settings::{BuildError, HubBuilder};
 pub use subscribe::{SubscribeError, SubscribeOptions};
 
 use crate::{
+    backplane::{Health, Joined, Receipt},
     event::Publication,
     metrics::{Stats, TopicStats},
     selector::{Selector, SelectorError},
@@ -127,7 +129,37 @@ impl Hub {
         &self,
         publication: Publication<T>,
     ) -> Result<Delivery, PublishError> {
-        self.core().publish(publication)
+        self.core().publish_and_forward(publication, None)
+    }
+
+    /// Publishes an event, and says what becomes of it on other machines: the receipt
+    /// is a future. Without a [backplane](crate::backplane) it is ready at once.
+    ///
+    /// # Errors
+    /// As [`publish`](Hub::publish). What goes wrong behind this hub is in the receipt.
+    pub fn publish_acknowledged<T: AsRef<str>>(
+        &self,
+        publication: Publication<T>,
+    ) -> Result<Receipt, PublishError> {
+        let (acknowledge, receipt) = Receipt::pair();
+        let delivery = self
+            .core()
+            .publish_and_forward(publication, Some(acknowledge))?;
+        Ok(receipt(delivery))
+    }
+
+    /// How the [backplane](crate::backplane) is. Without one, all is well.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let backplane = self.core().backplane.as_ref();
+        backplane.map_or_else(Health::default, |backplane| backplane.health())
+    }
+
+    /// Waits until all that this hub listens to now is also heard from other machines; at
+    /// once without a [backplane](crate::backplane). A subscription is in force for this
+    /// hub's own events when `subscribe` returns; for those of others, when this does.
+    pub fn joined(&self) -> Joined {
+        Joined::ask(self.core())
     }
 
     /// Publishes once no feed that admits the event is full and the hub is within its

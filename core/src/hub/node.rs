@@ -16,6 +16,7 @@
 
 use super::{history::History, outlet::Outlet, projection::View};
 use crate::{
+    backplane::Name as Wanted,
     index::{EntryId, FilterIndex},
     metrics::TopicMeters,
     pattern::Pattern,
@@ -36,6 +37,16 @@ pub(crate) struct Node {
 pub(crate) enum Name {
     Topic(Topic),
     Pattern(Pattern),
+}
+
+impl Name {
+    /// As a backplane knows it.
+    pub(crate) fn wanted(&self) -> Wanted {
+        match self {
+            Name::Topic(topic) => Wanted::Topic(topic.clone()),
+            Name::Pattern(pattern) => Wanted::Pattern(pattern.clone()),
+        }
+    }
 }
 
 #[derive(Default)]

@@ -59,6 +59,13 @@ impl Patterns {
         self.changes.load(Ordering::Acquire) > 0
     }
 
+    /// The node of a pattern, if anybody asked for it.
+    pub(crate) fn find(&self, pattern: &Pattern) -> Option<Arc<Node>> {
+        let state = self.state.read();
+        let id = state.table.find(pattern)?;
+        state.table.get(id).cloned()
+    }
+
     /// The node of a pattern, made if it is new.
     pub(crate) fn find_or_insert(&self, pattern: &Pattern) -> Arc<Node> {
         let mut state = self.state.write();

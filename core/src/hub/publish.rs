@@ -12,6 +12,7 @@ use std::{fmt, time::Instant};
 
 use super::{core::Core, history::History, node::Node, outlet::Outlet, route::Hits};
 use crate::{
+    backplane::Forwarding,
     event::{Content, Event, Position, Publication},
     feed::Shed,
     sync::{Arc, Ordering},
@@ -33,6 +34,8 @@ pub struct Delivery {
     /// Its position in its topic; `None` when nobody asked for it and the topic keeps
     /// no history, for then there is no event.
     pub position: Option<Position>,
+    /// What became of it on its way to other machines.
+    pub forwarding: Forwarding,
 }
 
 /// Why an event was not published.
@@ -240,7 +243,7 @@ impl Core {
 
     /// A topic that nobody asked for by name: known from now on if it keeps history,
     /// and for a while if there are patterns that it may match.
-    fn first_seen(&self, name: &str) -> Option<Arc<Node>> {
+    pub(super) fn first_seen(&self, name: &str) -> Option<Arc<Node>> {
         let keep = self.rules.iter().find(|rule| rule.topics.matches(name));
         if keep.is_none() && (!self.patterns.were_any() || self.patterns.len() == 0) {
             return None;
@@ -385,6 +388,7 @@ impl Core {
             subscriptions,
             share: subscriptions as f64 / live as f64,
             position: Some(position),
+            forwarding: Forwarding::None,
         };
         self.meters
             .published(delivery.feeds as u64, subscriptions, delivery.share);

@@ -162,6 +162,7 @@ impl Core {
             drop(admissions);
             drop(dropped);
             if empty {
+                self.note_interest(&link.node);
                 self.forget(link.node, wait);
             }
         }

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use super::{
     core::Core,
-    node::{Feeds, Node},
+    node::{Admissions, Feeds, Node},
     outlet::Outlet,
     projection::{self, Indexes, View},
 };
@@ -39,6 +39,13 @@ impl Hits {
             .iter()
             .filter(|outlet| outlet.feed.live() > 0);
         self.outlets.extend(live.cloned());
+    }
+
+    fn add_all(&mut self, admissions: &Admissions) {
+        self.add(&admissions.open);
+        if let Some(index) = admissions.filtered() {
+            index.values().for_each(|feeds| self.add(feeds));
+        }
     }
 
     /// Removes feeds that two nodes led to.
@@ -102,6 +109,26 @@ impl Core {
             hits.add(&pattern.admissions().lock().open);
         }
         self.route_filtered(topic, indexes, view, payload, attributes, &mut hits);
+        hits.unite();
+        Some(hits)
+    }
+
+    /// The feeds that any event of this topic may be admitted to. The caller holds the
+    /// topic's order. `None` as for [`route`](Core::route).
+    pub(crate) fn route_any(&self, topic: &Arc<Node>) -> Option<Hits> {
+        let mut hits = Hits::default();
+        let patterns = {
+            let mut admissions = topic.admissions().lock();
+            if admissions.is_gone() {
+                return None;
+            }
+            self.patterns.sync(topic.as_str(), &mut admissions);
+            hits.add_all(&admissions);
+            admissions.more().map(|more| more.patterns.clone())
+        };
+        for pattern in patterns.iter().flatten() {
+            hits.add_all(&pattern.admissions().lock());
+        }
         hits.unite();
         Some(hits)
     }

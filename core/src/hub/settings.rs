@@ -8,6 +8,7 @@ use super::{
     history::Rule,
 };
 use crate::{
+    backplane::Backplane,
     feed::{Budget, Limits, Overflow},
     pattern::{Pattern, PatternError},
     sync::Arc,
@@ -49,6 +50,7 @@ impl HubBuilder {
                 waking: Waking::default(),
                 max_topic_counters: TOPIC_COUNTERS,
                 strict_filters: false,
+                backplane: None,
             },
         }
     }
@@ -102,6 +104,12 @@ impl HubBuilder {
     /// Refuses filters that cannot be indexed.
     pub fn strict_filters(mut self) -> Self {
         self.settings.strict_filters = true;
+        self
+    }
+
+    /// Joins the hub with those of other machines.
+    pub fn backplane(mut self, backplane: impl Backplane) -> Self {
+        self.settings.backplane = Some(Box::new(backplane));
         self
     }
 

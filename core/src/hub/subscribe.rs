@@ -88,6 +88,11 @@ pub enum SubscribeError {
         /// How the filter would be filed.
         explanation: String,
     },
+    /// The backplane cannot hear these names from other machines.
+    NotCarried {
+        /// What it says.
+        reason: String,
+    },
     /// The lane that was to take the member in is gone.
     LaneGone,
     /// The lane has no such member: it has left or was closed, or it is another lane's.
@@ -108,6 +113,7 @@ impl fmt::Display for SubscribeError {
                 f,
                 "the filter cannot be indexed and this hub takes no others: add an equality, range or prefix that every match must meet ({explanation})"
             ),
+            SubscribeError::NotCarried { reason } => f.write_str(reason),
             SubscribeError::LaneGone => {
                 f.write_str("the lane is gone: make a new one and subscribe there")
             }
@@ -180,6 +186,7 @@ impl Core {
                 explanation: filter.explain().to_string(),
             });
         }
+        self.check_carried(&selector)?;
         let context = self.context_of(&options);
         let Some(resume) = options.resume else {
             let outlet = self.hook(selector, &context);
@@ -187,6 +194,15 @@ impl Core {
             return Ok((self.entered(outlet, None), started));
         };
         self.enter_from(selector, resume, &context, start)
+    }
+
+    /// Refuses names that the backplane cannot hear.
+    fn check_carried(&self, selector: &Selector) -> Result<(), SubscribeError> {
+        let refused = self
+            .backplane
+            .as_ref()
+            .and_then(|backplane| backplane.refuses(selector));
+        refused.map_or(Ok(()), |reason| Err(SubscribeError::NotCarried { reason }))
     }
 
     fn context_of(self: &StdArc<Self>, options: &SubscribeOptions) -> Context {
@@ -321,6 +337,8 @@ impl Core {
             let outlet = Outlet::shared(context, &node);
             outlet.hooked(&node, entry);
             feeds.push(Arc::clone(&outlet));
+            drop(admissions);
+            self.note_interest(&node);
             return outlet;
         }
     }
@@ -405,6 +423,8 @@ impl Core {
             let (feeds, entry) = admissions.feeds_mut(filter);
             feeds.push(Arc::clone(outlet));
             outlet.hooked(&node, entry);
+            drop(admissions);
+            self.note_interest(&node);
             return;
         }
     }

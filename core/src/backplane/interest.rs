@@ -1,0 +1,72 @@
+//! Which names this hub wants to hear of from others.
+//!
+//! The engine notes a name whenever it may have got its first listener or lost its last;
+//! the backplane takes notes and looks at what is true now. A name that comes and goes a
+//! thousand times is a thousand notes and one truth.
+//!
+//! # Invariants
+//!
+//! - A note is pushed before the bell is looked at, and the bell is cleared before notes
+//!   are taken: none is left lying.
+
+use crate::{
+    pattern::Pattern,
+    sync::{AtomicBool, Ordering, Queue},
+    topic::Topic,
+};
+
+/// A topic or a pattern.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Name {
+    /// An exact name.
+    Topic(Topic),
+    /// A glob over names.
+    Pattern(Pattern),
+}
+
+impl Name {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Name::Topic(topic) => topic.as_str(),
+            Name::Pattern(pattern) => pattern.as_str(),
+        }
+    }
+}
+
+/// Whether a name is of interest, as of when it was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The name.
+    pub name: Name,
+    /// Whether anybody listens.
+    pub wanted: bool,
+}
+
+/// The notes, and whether the backplane has been told of them.
+#[derive(Default)]
+pub(crate) struct Interest {
+    notes: Queue<Name>,
+    rung: AtomicBool,
+}
+
+impl Interest {
+    /// Notes a name. True when the backplane has to be told.
+    #[must_use]
+    pub(crate) fn note(&self, name: Name) -> bool {
+        self.notes.push(name);
+        !self.rung.swap(true, Ordering::AcqRel)
+    }
+
+    /// The next name that may have changed.
+    pub(crate) fn next(&self) -> Option<Name> {
+        if let Some(name) = self.notes.pop() {
+            return Some(name);
+        }
+        self.rung.store(false, Ordering::Release);
+        // One that came between the look and the line above did not ring.
+        let late = self.notes.pop()?;
+        self.rung.store(true, Ordering::Release);
+        Some(late)
+    }
+}

@@ -1,0 +1,95 @@
+//! Waiting until other machines are heard.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+    time::Instant,
+};
+
+use crate::{
+    hub::core::Core,
+    sync::{Condvar, Mutex, StdArc},
+};
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    told: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    joined: bool,
+    waker: Option<Waker>,
+}
+
+/// Ready once all that a hub listened to is heard from other machines: a future, and
+/// something that a thread can [`wait`](Joined::wait) for. From
+/// [`Hub::joined`](crate::Hub::joined).
+#[must_use = "nothing is waited for until this is awaited"]
+pub struct Joined(StdArc<Shared>);
+
+impl Joined {
+    pub(crate) fn ask(core: &StdArc<Core>) -> Self {
+        let shared = StdArc::new(Shared::default());
+        match &core.backplane {
+            None => shared.state.lock().joined = true,
+            Some(backplane) => {
+                let shared = StdArc::clone(&shared);
+                backplane.when_joined(Box::new(move || shared.tell()));
+            }
+        }
+        Joined(shared)
+    }
+
+    /// Blocks the thread until it is so, at most until `deadline`; whether it is.
+    pub fn wait(&self, deadline: Instant) -> bool {
+        let mut state = self.0.state.lock();
+        while !state.joined {
+            if self.0.told.wait_until(&mut state, deadline).timed_out() {
+                break;
+            }
+        }
+        state.joined
+    }
+}
+
+impl Shared {
+    fn tell(&self) {
+        let waker = {
+            let mut state = self.state.lock();
+            state.joined = true;
+            state.waker.take()
+        };
+        self.told.notify_all();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl Future for Joined {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.0.state.lock();
+        if state.joined {
+            return Poll::Ready(());
+        }
+        let old = state.waker.replace(cx.waker().clone());
+        drop(state);
+        // A waker's destructor is foreign.
+        drop(old);
+        Poll::Pending
+    }
+}
+
+impl fmt::Debug for Joined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Joined")
+            .field("joined", &self.0.state.lock().joined)
+            .finish()
+    }
+}

@@ -1,0 +1,232 @@
+//! What becomes of an event that was to reach other machines.
+//!
+//! A [`Receipt`] is the publisher's half, a future and a thing that a thread can wait for;
+//! [`Acknowledge`] is the backplane's. Dropping the latter says that the event was given
+//! up with the backplane.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+    time::Instant,
+};
+
+use crate::{
+    hub::Delivery,
+    sync::{Condvar, Mutex, StdArc},
+};
+
+/// An event that reached the backplane, as safely as its mode asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Acknowledged {
+    /// Listeners that the backplane's server counted, where it counts them: connections
+    /// of other machines, of one node alone in a cluster.
+    pub heard: u64,
+    /// Its number in the log of its topic, in the modes that keep one.
+    pub number: Option<u64>,
+}
+
+/// Why an event did not reach the other machines, or may not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForwardError {
+    kind: ForwardErrorKind,
+    detail: Option<String>,
+}
+
+/// The kinds of [`ForwardError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ForwardErrorKind {
+    /// As many bytes wait to be sent as may wait.
+    Full,
+    /// It waited for its deadline and could not be sent.
+    Expired,
+    /// It was sent and the connection broke before the answer: it may have arrived.
+    Unconfirmed,
+    /// The server refused it.
+    Rejected,
+    /// It was sent live, but the log could not take it: who was cut off has missed it.
+    NotKept,
+    /// No replica confirmed it in time. The log has it.
+    NotReplicated,
+    /// The name or the content cannot be carried in the topic's mode.
+    Unsupported,
+    /// The hub was closed.
+    Closed,
+}
+
+impl ForwardError {
+    /// An error of this kind.
+    pub fn new(kind: ForwardErrorKind) -> Self {
+        ForwardError { kind, detail: None }
+    }
+
+    /// The same, with what the server or the check said.
+    #[must_use]
+    pub fn because(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// The kind.
+    pub fn kind(&self) -> ForwardErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for ForwardErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ForwardErrorKind::Full => {
+                "as many bytes wait for the backplane as may wait: publish less, or raise the queue's budget"
+            }
+            ForwardErrorKind::Expired => {
+                "the backplane could not be reached before the event's deadline: publish it again once Hub::health is well"
+            }
+            ForwardErrorKind::Unconfirmed => {
+                "the connection broke before the server answered: the event may have arrived; replay mode would have sent it again safely"
+            }
+            ForwardErrorKind::Rejected => "the server refused the event",
+            ForwardErrorKind::NotKept => {
+                "the event went out live, but the log could not keep it: whoever was cut off has missed it"
+            }
+            ForwardErrorKind::NotReplicated => {
+                "the event is in the log, but no replica confirmed it in time: it is lost if the master is lost now"
+            }
+            ForwardErrorKind::Unsupported => "the event cannot be carried in its topic's mode",
+            ForwardErrorKind::Closed => "the hub was closed before the event was sent",
+        })
+    }
+}
+
+impl fmt::Display for ForwardError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)?;
+        match &self.detail {
+            Some(detail) => write!(f, " ({detail})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for ForwardError {}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    settled: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    outcome: Option<Result<Acknowledged, ForwardError>>,
+    waker: Option<Waker>,
+}
+
+/// What becomes of a published event on its way to other machines: a future, and
+/// something that a thread can [`wait`](Receipt::wait) for. Dropping it changes nothing.
+#[must_use = "a receipt says whether the event arrived"]
+pub struct Receipt {
+    delivery: Delivery,
+    shared: StdArc<Shared>,
+}
+
+impl Receipt {
+    pub(crate) fn pair() -> (Acknowledge, impl FnOnce(Delivery) -> Receipt) {
+        let shared = StdArc::new(Shared::default());
+        let acknowledge = Acknowledge(Some(StdArc::clone(&shared)));
+        (acknowledge, |delivery| Receipt { delivery, shared })
+    }
+
+    /// What became of it in this hub.
+    pub fn delivery(&self) -> Delivery {
+        self.delivery
+    }
+
+    /// The outcome, if it is known.
+    pub fn outcome(&self) -> Option<Result<Acknowledged, ForwardError>> {
+        self.shared.state.lock().outcome.clone()
+    }
+
+    /// Blocks the thread until the outcome is known, at most until `deadline`; `None`
+    /// after it.
+    pub fn wait(&self, deadline: Instant) -> Option<Result<Acknowledged, ForwardError>> {
+        let mut state = self.shared.state.lock();
+        while state.outcome.is_none() {
+            if self
+                .shared
+                .settled
+                .wait_until(&mut state, deadline)
+                .timed_out()
+            {
+                break;
+            }
+        }
+        state.outcome.clone()
+    }
+}
+
+impl Future for Receipt {
+    type Output = Result<Acknowledged, ForwardError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.shared.state.lock();
+        if let Some(outcome) = &state.outcome {
+            return Poll::Ready(outcome.clone());
+        }
+        let old = state.waker.replace(cx.waker().clone());
+        drop(state);
+        // A waker's destructor is foreign.
+        drop(old);
+        Poll::Pending
+    }
+}
+
+impl fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receipt")
+            .field("delivery", &self.delivery)
+            .field("outcome", &self.outcome())
+            .finish()
+    }
+}
+
+/// The backplane's half of a [`Receipt`].
+#[must_use = "dropping it tells the publisher that the hub was closed"]
+pub struct Acknowledge(Option<StdArc<Shared>>);
+
+impl Acknowledge {
+    /// Tells the publisher what became of the event.
+    pub fn tell(mut self, outcome: Result<Acknowledged, ForwardError>) {
+        self.settle(outcome);
+    }
+
+    fn settle(&mut self, outcome: Result<Acknowledged, ForwardError>) {
+        let Some(shared) = self.0.take() else {
+            return;
+        };
+        let waker = {
+            let mut state = shared.state.lock();
+            state.outcome = Some(outcome);
+            state.waker.take()
+        };
+        shared.settled.notify_all();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl Drop for Acknowledge {
+    fn drop(&mut self) {
+        self.settle(Err(ForwardError::new(ForwardErrorKind::Closed)));
+    }
+}
+
+impl fmt::Debug for Acknowledge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Acknowledge")
+    }
+}

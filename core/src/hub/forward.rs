@@ -1,0 +1,109 @@
+//! What crosses between the hub and its backplane: events out, losses in, interest.
+//!
+//! Local first: an event is in the feeds of this hub before it is forwarded, and a
+//! backplane that cannot take it does not undo that.
+
+use super::{
+    core::Core,
+    node::Node,
+    publish::{Delivery, PublishError},
+};
+use crate::{
+    backplane::{Acknowledge, Acknowledged, Forwarding, Name},
+    event::Publication,
+    sync::Arc,
+    topic::Topic,
+    wake::Calls,
+};
+
+impl Core {
+    /// Publishes here, and to other machines if there are any.
+    pub(crate) fn publish_and_forward<T: AsRef<str>>(
+        &self,
+        publication: Publication<T>,
+        acknowledge: Option<Acknowledge>,
+    ) -> Result<Delivery, PublishError> {
+        let Some(backplane) = &self.backplane else {
+            let delivery = self.publish(publication)?;
+            if let Some(acknowledge) = acknowledge {
+                acknowledge.tell(Ok(Acknowledged::default()));
+            }
+            return Ok(delivery);
+        };
+        let outgoing = Publication {
+            topic: Topic::new(publication.topic.as_ref())?,
+            content: publication.content.clone(),
+        };
+        let mut delivery = self.publish(publication)?;
+        delivery.forwarding = match backplane.forward(outgoing, acknowledge) {
+            Ok(()) => Forwarding::Queued,
+            Err((error, acknowledge)) => {
+                let kind = error.kind();
+                if let Some(acknowledge) = acknowledge {
+                    acknowledge.tell(Err(error));
+                }
+                Forwarding::Refused(kind)
+            }
+        };
+        Ok(delivery)
+    }
+
+    /// Notes that a name may have got its first listener or lost its last. No lock may be
+    /// held: a backplane is called.
+    #[inline]
+    pub(crate) fn note_interest(&self, node: &Node) {
+        if let Some(backplane) = &self.backplane
+            && self.interest.note(node.name.wanted())
+        {
+            backplane.interest_changed();
+        }
+    }
+
+    /// Whether anybody listens to a name.
+    pub(crate) fn is_wanted(&self, name: &Name) -> bool {
+        let node = match name {
+            Name::Topic(topic) => self.table.find(topic.as_str()),
+            Name::Pattern(pattern) => self.patterns.find(pattern),
+        };
+        node.is_some_and(|node| !node.admissions().lock().has_no_feeds())
+    }
+
+    /// Tells everybody who asked for events of a topic that so many of them are lost. What
+    /// a filter would have made of them nobody knows: whoever has one is told as well.
+    pub(crate) fn lose(&self, topic: &Topic, missed: u64) {
+        let node = loop {
+            let Some(node) = self
+                .table
+                .find(topic.as_str())
+                .or_else(|| self.first_seen(topic.as_str()))
+            else {
+                return;
+            };
+            if self.lose_at(&node, missed) {
+                break node;
+            }
+        };
+        drop(node);
+        self.reap(true);
+    }
+
+    /// False when the topic is out of its table.
+    fn lose_at(&self, node: &Arc<Node>, missed: u64) -> bool {
+        let mut calls = Calls::default();
+        let mut crowded = Vec::new();
+        {
+            let _order = node.order.lock();
+            let Some(hits) = self.route_any(node) else {
+                return false;
+            };
+            for outlet in &hits.outlets {
+                if outlet.feed.lose(missed, &mut calls) {
+                    crowded.push(Arc::clone(outlet));
+                }
+            }
+        }
+        calls.make();
+        self.herald.tell(crowded);
+        true
+    }
+}
