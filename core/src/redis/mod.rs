@@ -1,11 +1,18 @@
 //! Redis and Valkey as the backplane (feature `redis`).
 
-#[allow(dead_code)]
 mod arrival;
+mod builder;
+mod conductor;
 mod error;
-#[allow(dead_code, unused_imports)]
-mod socket;
+mod figures;
 #[allow(dead_code)]
+mod interest;
+mod link;
+mod plane;
+mod socket;
 mod target;
+mod thread;
 
+pub use builder::RedisBuilder;
 pub use error::{RedisError, RedisErrorKind};
+pub use plane::Redis;
