@@ -59,6 +59,14 @@ impl Inlet {
         }
     }
 
+    /// Clears up what leavers left to whoever comes next, so that in a quiet hub, too, a
+    /// name without listeners is noted as such. Call it every second or so.
+    pub fn tidy(&self) {
+        if let Some(core) = self.0.upgrade() {
+            core.reap_all();
+        }
+    }
+
     /// Whether the hub is gone or closed.
     pub fn is_closed(&self) -> bool {
         self.0.upgrade().is_none_or(|core| core.is_closed())
