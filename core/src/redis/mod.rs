@@ -1,1 +1,4 @@
 //! Redis and Valkey as the backplane (feature `redis`).
+
+#[allow(dead_code)]
+mod wire;
