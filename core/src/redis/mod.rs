@@ -1,4 +1,13 @@
 //! Redis and Valkey as the backplane (feature `redis`).
 
 #[allow(dead_code)]
+mod arrival;
+mod error;
+#[allow(dead_code, unused_imports)]
+mod socket;
+#[allow(dead_code)]
+mod target;
+#[allow(dead_code)]
 mod wire;
+
+pub use error::{RedisError, RedisErrorKind};

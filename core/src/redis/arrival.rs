@@ -1,0 +1,22 @@
+//! What is common to everything that looks at arrivals: when, by which way, and where to.
+
+use std::time::Instant;
+
+use crate::event::Publication;
+
+/// A moment on both clocks, taken once per read of the socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    pub(crate) instant: Instant,
+    /// Microseconds since the Unix epoch, as envelopes count.
+    pub(crate) micros: u64,
+}
+
+/// Where arrivals go once it is decided what they are: a hub, or a list in tests.
+pub(crate) trait Deliver {
+    /// An event from another hub, once and in order.
+    fn event(&mut self, event: Publication<&str>);
+
+    /// Events of a topic that nobody will bring any more; how many, if that is known.
+    fn lost(&mut self, topic: &str, missed: Option<u64>);
+}

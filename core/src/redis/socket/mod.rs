@@ -1,0 +1,18 @@
+//! One connection to one server: bytes below, requests and pushes above.
+//!
+//! | file | its job |
+//! |---|---|
+//! | `frames` | RESP3: what a reply and a push are, and how they are read out of a buffer |
+//! | `session` | requests matched to replies, pushes called back, one order on the wire |
+//! | `dial` | TCP and TLS |
+//!
+//! Nothing here knows what a hub is, and nothing here tries again: a connection that
+//! broke is over.
+
+mod dial;
+mod frames;
+mod session;
+
+pub(crate) use dial::{Tls, dial};
+pub(crate) use frames::{Kind, Push, Reply};
+pub(crate) use session::{Broken, Commands, Listener, Session, Stream};
