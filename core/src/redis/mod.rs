@@ -2,5 +2,10 @@
 
 #[allow(dead_code)]
 mod arrival;
+mod error;
 #[allow(dead_code, unused_imports)]
 mod socket;
+#[allow(dead_code)]
+mod target;
+
+pub use error::{RedisError, RedisErrorKind};
