@@ -9,3 +9,8 @@ mod socket;
 mod target;
 
 pub use error::{RedisError, RedisErrorKind};
+
+#[allow(dead_code)]
+mod log;
+#[allow(dead_code)]
+mod modes;
