@@ -11,3 +11,8 @@ mod target;
 mod wire;
 
 pub use error::{RedisError, RedisErrorKind};
+
+#[allow(dead_code)]
+mod log;
+#[allow(dead_code)]
+mod modes;
