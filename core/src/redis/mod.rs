@@ -3,4 +3,6 @@
 #[allow(dead_code)]
 mod arrival;
 #[allow(dead_code, unused_imports)]
+mod interest;
+#[allow(dead_code, unused_imports)]
 mod socket;
