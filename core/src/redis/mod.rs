@@ -4,6 +4,8 @@
 mod arrival;
 mod error;
 #[allow(dead_code, unused_imports)]
+mod interest;
+#[allow(dead_code, unused_imports)]
 mod socket;
 #[allow(dead_code)]
 mod target;
