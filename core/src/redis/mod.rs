@@ -4,3 +4,5 @@
 mod arrival;
 #[allow(dead_code, unused_imports)]
 mod socket;
+#[allow(dead_code, unused_imports)]
+mod topology;
