@@ -3,7 +3,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test lint docs unit fuzz loom bench bench-gateway bench-node bench-python browser node python python-fresh python-versions python-free-threaded clean compiler clients autobahn
+.PHONY: demo test lint docs unit fuzz loom bench bench-gateway bench-node bench-python browser node python python-fresh python-versions python-free-threaded clean compiler clients servers autobahn
 
 ## The main job on real input, with a table and a picture at the end.
 demo:
@@ -20,23 +20,27 @@ compiler:
 lint: compiler
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy -p distributary --all-targets --locked -- -D warnings
-	$(CARGO) clippy --workspace --all-targets --features distributary/gateway --locked -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --features distributary/gateway,distributary/redis --locked -- -D warnings
 
 docs:
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc -p distributary --features gateway --no-deps --locked
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc -p distributary --features gateway,redis --no-deps --locked
 
 ## What the gateway and its clients are tested with: a browser, curl, and packages from
 ## npm and PyPI.
 clients:
 	./core/tests/clients/install.sh
 
+## The servers that the tests of the backplane start and hurt.
+servers:
+	./core/tests/backplane/install.sh
+
 ## A WebSocket conformance suite of others, where there is a Python 2.7 to run it.
 autobahn:
 	./core/tests/clients/autobahn.sh
 
 ## Unit tests, the integration tests, the examples, and the examples in the docs.
-unit: compiler clients
-	$(CARGO) test --locked -p distributary -p distributary-fuzz --features distributary/gateway
+unit: compiler clients servers
+	$(CARGO) test --locked -p distributary -p distributary-fuzz --features distributary/gateway,distributary/redis
 
 ## The client for browsers: its source, its build and its types.
 browser: clients

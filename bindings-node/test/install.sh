@@ -4,15 +4,7 @@
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 
-if ! command -v redis-server >/dev/null; then
-    if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
-        apt-get update -qq
-        apt-get install -y -qq --no-install-recommends redis-server
-    else
-        echo "a redis-server is needed for the tests of distributary/graphql: install redis-server" >&2
-        exit 1
-    fi
-fi
+"$here/../../core/tests/backplane/install.sh"
 
 published="$here/published"
 if ! cmp -s "$published/node_modules/.installed" "$published/package-lock.json"; then

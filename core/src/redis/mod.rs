@@ -2,7 +2,14 @@
 
 #[allow(dead_code)]
 mod arrival;
+mod error;
 #[allow(dead_code, unused_imports)]
 mod socket;
+#[allow(dead_code)]
+mod target;
 #[allow(dead_code, unused_imports)]
 mod topology;
+#[allow(dead_code)]
+mod wire;
+
+pub use error::{RedisError, RedisErrorKind};

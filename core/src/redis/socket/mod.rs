@@ -9,8 +9,10 @@
 //! Nothing here knows what a hub is, and nothing here tries again: a connection that
 //! broke is over.
 
+mod dial;
 mod frames;
 mod session;
 
+pub(crate) use dial::{Tls, dial};
 pub(crate) use frames::{Kind, Push, Reply};
-pub(crate) use session::{Broken, Commands, Listener, Session};
+pub(crate) use session::{Broken, Commands, Listener, Session, Stream};

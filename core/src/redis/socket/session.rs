@@ -3,24 +3,51 @@
 //! Requests go out in the order of the calls, whether or not their futures are awaited;
 //! replies come back in that order. A subscription is answered by pushes, one per name,
 //! or by one error: it counts as one reply here, `Nil` once all its names are confirmed.
+//!
+//! # Invariants
+//!
+//! - The socket is always read, whatever waits to be written: a server whose output is
+//!   not read holds it in its own memory, and cuts the reader off.
+//! - Once broken, always broken: every open request fails, and every later one.
 
-use std::{fmt, future::Future, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    fmt,
+    future::Future,
+    rc::Rc,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
 
-use bytes::BytesMut;
+use bytes::{Buf, BufMut, BytesMut};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    sync::{Notify, oneshot},
+};
 
-use super::frames::{Kind, Push, Reply};
+use super::frames::{self, Frame, Kind, Push, Reply};
 use crate::redis::arrival::Stamp;
+
+/// Room for one read.
+const READ: usize = 64 * 1024;
+
+/// A buffer that one huge frame has grown beyond this is given back.
+const KEPT: usize = 1024 * 1024;
+
+/// Reads in a row before other tasks of the thread have their turn.
+const TURN: usize = 8;
 
 /// Commands under construction, sent in one write.
 #[derive(Debug, Default)]
 pub(crate) struct Commands {
     bytes: BytesMut,
     wants: Vec<Want>,
+    replies: usize,
 }
 
 /// What answers a command, or several alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Want {
+enum Want {
     /// So many replies.
     Replies(usize),
     /// So many confirmations, or one error.
@@ -34,29 +61,86 @@ pub(crate) enum Want {
 impl Commands {
     /// Adds one command; it has one reply.
     pub(crate) fn command(&mut self, parts: &[&[u8]]) -> &mut Self {
-        let _ = parts;
+        self.write(parts);
+        self.replies += 1;
+        match self.wants.last_mut() {
+            Some(Want::Replies(count)) => *count += 1,
+            _ => self.wants.push(Want::Replies(1)),
+        }
         self
     }
 
-    /// Adds a subscription or its end; it has one reply: `Nil` or an error.
-    pub(crate) fn listen<'a>(
-        &mut self,
-        kind: Kind,
-        joined: bool,
-        names: impl IntoIterator<Item = &'a [u8]>,
-    ) -> &mut Self {
-        let _ = (kind, joined, names.into_iter().count());
+    /// Adds a subscription or its end; it has one reply: `Nil` or an error. Without names
+    /// nothing is added.
+    pub(crate) fn listen(&mut self, kind: Kind, joined: bool, names: &[&[u8]]) -> &mut Self {
+        if names.is_empty() {
+            return self;
+        }
+        let verb: &[u8] = match (kind, joined) {
+            (Kind::Channel, true) => b"SUBSCRIBE",
+            (Kind::Channel, false) => b"UNSUBSCRIBE",
+            (Kind::Pattern, true) => b"PSUBSCRIBE",
+            (Kind::Pattern, false) => b"PUNSUBSCRIBE",
+            (Kind::Shard, true) => b"SSUBSCRIBE",
+            (Kind::Shard, false) => b"SUNSUBSCRIBE",
+        };
+        self.head(names.len() + 1);
+        self.part(verb);
+        for name in names {
+            self.part(name);
+        }
+        self.replies += 1;
+        self.wants.push(Want::Confirmations {
+            kind,
+            joined,
+            names: names.len(),
+        });
         self
     }
 
     /// How many replies they will have.
     pub(crate) fn replies(&self) -> usize {
-        self.wants.len()
+        self.replies
     }
 
     /// Bytes on the wire.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
+    }
+
+    fn write(&mut self, parts: &[&[u8]]) {
+        self.head(parts.len());
+        for part in parts {
+            self.part(part);
+        }
+    }
+
+    fn head(&mut self, parts: usize) {
+        self.bytes.put_u8(b'*');
+        self.number(parts);
+    }
+
+    fn part(&mut self, part: &[u8]) {
+        self.bytes.reserve(part.len() + 16);
+        self.bytes.put_u8(b'$');
+        self.number(part.len());
+        self.bytes.put_slice(part);
+        self.bytes.put_slice(b"\r\n");
+    }
+
+    fn number(&mut self, mut number: usize) {
+        let mut digits = [0u8; 20];
+        let mut at = digits.len();
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (number % 10) as u8;
+            number /= 10;
+            if number == 0 {
+                break;
+            }
+        }
+        self.bytes.put_slice(&digits[at..]);
+        self.bytes.put_slice(b"\r\n");
     }
 }
 
@@ -64,6 +148,11 @@ impl Commands {
 /// taken once per read.
 pub(crate) trait Listener {
     fn push(&mut self, push: Push<'_>, now: Stamp);
+
+    /// Everything that was read at once has been pushed.
+    fn rest(&mut self, now: Stamp) {
+        let _ = now;
+    }
 }
 
 /// Why a connection is no more.
@@ -76,28 +165,262 @@ impl fmt::Display for Broken {
     }
 }
 
+/// Requests that were sent together, and what has come of them.
+struct Open {
+    wants: VecDeque<Want>,
+    replies: Vec<Reply>,
+    told: oneshot::Sender<Vec<Reply>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    outgoing: RefCell<BytesMut>,
+    unwritten: Cell<usize>,
+    open: RefCell<VecDeque<Open>>,
+    broken: RefCell<Option<Broken>>,
+    /// There is something to write.
+    write: Notify,
+    /// It is broken.
+    over: Notify,
+}
+
 /// One connection. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Session(Rc<()>);
+pub(crate) struct Session(Rc<Shared>);
+
+/// What a session stands on.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 
 impl Session {
+    /// Drives a stream by a task of this thread until it breaks or is closed.
+    pub(crate) fn start(stream: Box<dyn Stream>, listener: impl Listener + 'static) -> Session {
+        let shared = Rc::new(Shared::default());
+        let driven = Rc::clone(&shared);
+        tokio::task::spawn_local(async move {
+            let (read, write) = tokio::io::split(stream);
+            // Registered before anything runs, so that no end goes by unseen.
+            let over = driven.over.notified();
+            if driven.broken.borrow().is_some() {
+                return;
+            }
+            tokio::select! {
+                broken = read_all(read, &driven, listener) => driven.end(broken),
+                broken = write_all(write, &driven) => driven.end(broken),
+                () = over => {}
+            }
+        });
+        Session(shared)
+    }
+
     /// Sends the commands at once, before anything that is requested later; the future has
     /// one reply per command. Dropping it drops the replies alone.
     pub(crate) fn request(
         &self,
         commands: Commands,
     ) -> impl Future<Output = Result<Vec<Reply>, Broken>> + use<> {
-        let _ = commands;
-        std::future::pending()
+        let shared = Rc::clone(&self.0);
+        let (told, replies) = oneshot::channel();
+        if commands.wants.is_empty() {
+            let _ = told.send(Vec::new());
+        } else if shared.broken.borrow().is_none() {
+            shared.open.borrow_mut().push_back(Open {
+                wants: commands.wants.into(),
+                replies: Vec::with_capacity(commands.replies),
+                told,
+            });
+            shared
+                .unwritten
+                .set(shared.unwritten.get() + commands.bytes.len());
+            let mut outgoing = shared.outgoing.borrow_mut();
+            if outgoing.is_empty() {
+                *outgoing = commands.bytes;
+            } else {
+                outgoing.extend_from_slice(&commands.bytes);
+            }
+            drop(outgoing);
+            shared.write.notify_one();
+        }
+        async move { replies.await.map_err(|_| shared.reason()) }
     }
 
     /// Ready once the connection is no more.
     pub(crate) fn closed(&self) -> impl Future<Output = Broken> + use<> {
-        std::future::pending()
+        let shared = Rc::clone(&self.0);
+        async move {
+            loop {
+                let over = shared.over.notified();
+                if shared.broken.borrow().is_some() {
+                    return shared.reason();
+                }
+                over.await;
+            }
+        }
+    }
+
+    /// Bytes that the socket has not taken yet.
+    pub(crate) fn unwritten(&self) -> usize {
+        self.0.unwritten.get()
     }
 
     /// Ends it.
     pub(crate) fn close(&self, why: &str) {
-        let _ = (why, Rc::strong_count(&self.0));
+        self.0.end(Broken(why.to_owned()));
+    }
+}
+
+impl Shared {
+    fn reason(&self) -> Broken {
+        let broken = self.broken.borrow().clone();
+        broken.unwrap_or_else(|| Broken("the connection is gone".into()))
+    }
+
+    fn end(&self, why: Broken) {
+        if self.broken.borrow().is_some() {
+            return;
+        }
+        *self.broken.borrow_mut() = Some(why);
+        let open = std::mem::take(&mut *self.open.borrow_mut());
+        // Whoever waits for a reply sees its sender go.
+        drop(open);
+        self.over.notify_waiters();
+    }
+
+    /// Takes a reply for the oldest command that waits for one.
+    fn reply(&self, reply: Reply) -> Result<(), Broken> {
+        let mut open = self.open.borrow_mut();
+        let front = open
+            .front_mut()
+            .ok_or_else(|| Broken(format!("the server answered without a question: {reply:?}")))?;
+        match front.wants.front_mut() {
+            Some(Want::Replies(count)) => {
+                *count -= 1;
+                if *count == 0 {
+                    front.wants.pop_front();
+                }
+            }
+            Some(Want::Confirmations { .. }) if reply.error().is_some() => {
+                front.wants.pop_front();
+            }
+            _ => {
+                return Err(Broken(format!(
+                    "the server answered a subscription with {reply:?}"
+                )));
+            }
+        }
+        front.replies.push(reply);
+        Shared::settle(&mut open);
+        Ok(())
+    }
+
+    /// Counts a confirmation, if the oldest command waits for it.
+    fn confirmed(&self, kind: Kind, joined: bool) {
+        let mut open = self.open.borrow_mut();
+        let Some(front) = open.front_mut() else {
+            return;
+        };
+        let Some(Want::Confirmations {
+            kind: wanted,
+            joined: way,
+            names,
+        }) = front.wants.front_mut()
+        else {
+            return;
+        };
+        if *wanted != kind || *way != joined {
+            return;
+        }
+        *names -= 1;
+        if *names == 0 {
+            front.wants.pop_front();
+            front.replies.push(Reply::Nil);
+            Shared::settle(&mut open);
+        }
+    }
+
+    fn settle(open: &mut VecDeque<Open>) {
+        if open.front().is_some_and(|front| front.wants.is_empty())
+            && let Some(front) = open.pop_front()
+        {
+            let _ = front.told.send(front.replies);
+        }
+    }
+}
+
+async fn read_all(
+    mut read: impl AsyncRead + Unpin,
+    shared: &Shared,
+    mut listener: impl Listener,
+) -> Broken {
+    let mut buffer = BytesMut::with_capacity(READ);
+    let mut turns = 0;
+    loop {
+        if buffer.is_empty() && buffer.capacity() > KEPT {
+            buffer = BytesMut::with_capacity(READ);
+        }
+        buffer.reserve(READ / 4);
+        match read.read_buf(&mut buffer).await {
+            Ok(0) => return Broken("the server closed the connection".into()),
+            Ok(_) => {}
+            Err(error) => return Broken(format!("reading failed: {error}")),
+        }
+        let now = stamp();
+        let mut at = 0;
+        loop {
+            match frames::next(&buffer[at..]) {
+                Ok(None) => break,
+                Err(malformed) => return Broken(malformed.to_string()),
+                Ok(Some((frame, length))) => {
+                    at += length;
+                    match frame {
+                        Frame::Push(push) => {
+                            listener.push(push, now);
+                            if let Push::Confirmed { kind, joined, .. } = push {
+                                shared.confirmed(kind, joined);
+                            }
+                        }
+                        Frame::Reply(reply) => {
+                            if let Err(broken) = shared.reply(reply) {
+                                return broken;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        buffer.advance(at);
+        listener.rest(now);
+        turns += 1;
+        if turns % TURN == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+async fn write_all(mut write: impl AsyncWrite + Unpin, shared: &Shared) -> Broken {
+    loop {
+        let bytes = std::mem::take(&mut *shared.outgoing.borrow_mut());
+        if bytes.is_empty() {
+            shared.write.notified().await;
+            continue;
+        }
+        let written = async {
+            write.write_all(&bytes).await?;
+            write.flush().await
+        };
+        if let Err(error) = written.await {
+            return Broken(format!("writing failed: {error}"));
+        }
+        shared.unwritten.set(shared.unwritten.get() - bytes.len());
+    }
+}
+
+/// Now, on both clocks.
+fn stamp() -> Stamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    Stamp {
+        instant: Instant::now(),
+        micros: since.map_or(0, |since| since.as_micros() as u64),
     }
 }

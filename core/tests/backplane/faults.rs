@@ -1,0 +1,1 @@
+//! Servers and networks that fail, and what must be true of the hubs on them.

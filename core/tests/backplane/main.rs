@@ -1,0 +1,6 @@
+//! The backplane against real servers, which the tests start themselves, hurt and end.
+
+#![cfg(unix)]
+
+mod faults;
+mod rig;

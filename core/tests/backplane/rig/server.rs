@@ -1,0 +1,328 @@
+//! One redis-server: started, hurt, restarted on its port, ended.
+
+use std::{
+    io,
+    process::Command,
+    sync::{Mutex, MutexGuard},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{Answer, Authority, Console, Folder, PATIENCE, Process, another, until};
+
+/// How a server is started. What is not said is the default of a server that keeps
+/// nothing on disk.
+#[derive(Default, Clone)]
+pub(crate) struct Plan<'a> {
+    arguments: Vec<String>,
+    users: Vec<String>,
+    tls: Option<&'a Authority>,
+    sentinel: Option<String>,
+}
+
+impl<'a> Plan<'a> {
+    pub(crate) fn new() -> Self {
+        Plan::default()
+    }
+
+    /// A setting as in redis.conf: `set("maxmemory", "20mb")`.
+    pub(crate) fn set(mut self, name: &str, value: impl ToString) -> Self {
+        self.arguments
+            .extend([format!("--{name}"), value.to_string()]);
+        self
+    }
+
+    /// Follows another server.
+    pub(crate) fn replica_of(self, master: &Server) -> Self {
+        self.replica_of_port(master.port())
+    }
+
+    /// Follows whatever is behind a port, such as a proxy.
+    pub(crate) fn replica_of_port(self, port: u16) -> Self {
+        self.set("replicaof", format!("127.0.0.1 {port}"))
+            .set("repl-diskless-sync-delay", 0)
+    }
+
+    /// Takes in nobody but this user, in the words of an ACL file:
+    /// `app on >secret ~* &* +@all`.
+    pub(crate) fn user(mut self, rules: &str) -> Self {
+        self.users.push(rules.to_owned());
+        self
+    }
+
+    /// Speaks TLS on a port of its own, with a certificate of this authority for
+    /// `localhost` and `127.0.0.1`.
+    pub(crate) fn tls(mut self, authority: &'a Authority) -> Self {
+        self.tls = Some(authority);
+        self
+    }
+
+    /// Is a sentinel with these lines in its configuration.
+    pub(crate) fn sentinel(mut self, lines: &str) -> Self {
+        self.sentinel = Some(lines.to_owned());
+        self
+    }
+}
+
+/// A running server, or one that was killed and can be started again.
+pub(crate) struct Server {
+    port: u16,
+    tls_port: Option<u16>,
+    arguments: Vec<String>,
+    secured: bool,
+    process: Mutex<Option<Process>>,
+    console: Mutex<Option<Console>>,
+    folder: Folder,
+}
+
+/// The user of the rig's own connections, where there are users.
+const RIG: [&str; 2] = ["rig", "rig"];
+
+impl Server {
+    /// With the settings of [`Plan::new`].
+    pub(crate) fn start() -> Server {
+        Server::planned(&Plan::new())
+    }
+
+    /// As planned, once it answers.
+    pub(crate) fn planned(plan: &Plan<'_>) -> Server {
+        let mut log = String::new();
+        // Another process may take a port before the server does.
+        for _ in 0..5 {
+            let server = Server::prepared(plan);
+            match server.try_begin() {
+                Ok(()) => return server,
+                Err(told) => log = told,
+            }
+        }
+        panic!("redis-server does not start:\n{log}");
+    }
+
+    fn prepared(plan: &Plan<'_>) -> Server {
+        let folder = Folder::new();
+        let port = another();
+        let tls_port = plan.tls.map(|_| another());
+        let mut arguments = Vec::new();
+        if let Some(lines) = &plan.sentinel {
+            arguments.extend([
+                folder.write("sentinel.conf", lines),
+                "--sentinel".to_owned(),
+            ]);
+        } else {
+            for (name, value) in [("save", ""), ("appendonly", "no")] {
+                arguments.extend([format!("--{name}"), value.to_owned()]);
+            }
+        }
+        let here = folder.path().display().to_string();
+        for (name, value) in [
+            ("port", port.to_string()),
+            ("bind", "127.0.0.1".to_owned()),
+            ("dir", here),
+        ] {
+            arguments.extend([format!("--{name}"), value]);
+        }
+        if let (Some(authority), Some(tls_port)) = (plan.tls, tls_port) {
+            let issued = authority.issue(&folder);
+            for (name, value) in [
+                ("tls-port", tls_port.to_string()),
+                ("tls-cert-file", issued.certificate),
+                ("tls-key-file", issued.key),
+                ("tls-ca-cert-file", issued.authority),
+                ("tls-auth-clients", "no".to_owned()),
+            ] {
+                arguments.extend([format!("--{name}"), value]);
+            }
+        }
+        if !plan.users.is_empty() {
+            let [name, password] = RIG;
+            let mut text = format!("user default off\nuser {name} on >{password} ~* &* +@all\n");
+            for user in &plan.users {
+                text.push_str(&format!("user {user}\n"));
+            }
+            arguments.extend(["--aclfile".to_owned(), folder.write("users.acl", &text)]);
+        }
+        arguments.extend(plan.arguments.iter().cloned());
+        Server {
+            port,
+            tls_port,
+            arguments,
+            secured: !plan.users.is_empty(),
+            process: Mutex::new(None),
+            console: Mutex::new(None),
+            folder,
+        }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// With a user and a password.
+    pub(crate) fn url_of(&self, user: &str, password: &str) -> String {
+        format!("redis://{user}:{password}@127.0.0.1:{}", self.port)
+    }
+
+    #[track_caller]
+    pub(crate) fn tls_url(&self) -> String {
+        let port = self.tls_port.expect("a plan with tls");
+        format!("rediss://localhost:{port}")
+    }
+
+    /// Its process.
+    #[track_caller]
+    pub(crate) fn id(&self) -> u32 {
+        lock(&self.process).as_ref().expect("a running server").id()
+    }
+
+    /// Where it keeps its files.
+    pub(crate) fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// What it has printed since it was started last.
+    pub(crate) fn log(&self) -> String {
+        lock(&self.process)
+            .as_ref()
+            .map_or(String::new(), Process::log)
+    }
+
+    /// Asks a command, given as words, on a connection of the rig.
+    #[track_caller]
+    pub(crate) fn ask(&self, command: &[&str]) -> Answer {
+        match self.try_ask(command) {
+            Ok(Answer::Error(error)) => panic!("{command:?}: {error}"),
+            Ok(answer) => answer,
+            Err(error) => panic!("{command:?} to port {}: {error}", self.port),
+        }
+    }
+
+    /// The same, with what may go wrong.
+    pub(crate) fn try_ask(&self, command: &[&str]) -> io::Result<Answer> {
+        let mut console = lock(&self.console);
+        if console.is_none() {
+            *console = Some(self.console()?);
+        }
+        let Some(open) = console.as_mut() else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        let answer = open.ask(command);
+        if answer.is_err() {
+            *console = None;
+        }
+        answer
+    }
+
+    /// A connection for a test's own use.
+    pub(crate) fn console(&self) -> io::Result<Console> {
+        let mut console = Console::connect(self.port)?;
+        if self.secured {
+            console.ask(&["AUTH", RIG[0], RIG[1]])?;
+        }
+        Ok(console)
+    }
+
+    /// A value of INFO.
+    #[track_caller]
+    pub(crate) fn info(&self, section: &str, name: &str) -> String {
+        let text = self.ask(&["INFO", section]).text();
+        let found = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        found
+            .unwrap_or_else(|| panic!("INFO {section} has no {name}:\n{text}"))
+            .to_owned()
+    }
+
+    /// Connections it has taken since it was started.
+    pub(crate) fn connections(&self) -> u64 {
+        let text = self.info("stats", "total_connections_received");
+        text.parse().expect("a number")
+    }
+
+    /// Ends all connections but the rig's; how many.
+    pub(crate) fn kill_clients(&self) -> i64 {
+        ["normal", "pubsub"]
+            .map(|kind| self.ask(&["CLIENT", "KILL", "TYPE", kind]).int())
+            .iter()
+            .sum()
+    }
+
+    /// How many connections listen to a channel.
+    pub(crate) fn listeners(&self, channel: &str) -> i64 {
+        self.ask(&["PUBSUB", "NUMSUB", channel]).list()[1].int()
+    }
+
+    /// Stops it where it is: connections stay up, nothing is answered.
+    pub(crate) fn freeze(&self) {
+        if let Some(process) = &*lock(&self.process) {
+            process.freeze();
+        }
+    }
+
+    pub(crate) fn thaw(&self) {
+        if let Some(process) = &*lock(&self.process) {
+            process.thaw();
+        }
+    }
+
+    /// Ends it as a crash does. What it held is gone.
+    pub(crate) fn kill(&self) {
+        *lock(&self.console) = None;
+        *lock(&self.process) = None;
+    }
+
+    /// Starts it again on its port, once it answers.
+    #[track_caller]
+    pub(crate) fn restart(&self) {
+        self.kill();
+        if let Err(log) = self.try_begin() {
+            panic!("redis-server does not start again:\n{log}");
+        }
+    }
+
+    /// Starts the process. An error is what it printed.
+    fn try_begin(&self) -> Result<(), String> {
+        let started = Process::start(Command::new("redis-server").args(&self.arguments));
+        let mut process = started.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => panic!(
+                "the tests of the backplane start redis-server, and there is none: run core/tests/backplane/install.sh as root, or install it (apt-get install redis-server, brew install redis)"
+            ),
+            _ => error.to_string(),
+        })?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answered = self.console().and_then(|mut console| {
+                let answer = console.ask(&["PING"])?;
+                Ok((console, answer))
+            });
+            // LOADING and the like are not yet it; somebody else's server would be on the
+            // port only if ours has ended.
+            match answered {
+                Ok((console, Answer::Text(pong))) if pong == "PONG" && !process.has_ended() => {
+                    *lock(&self.console) = Some(console);
+                    *lock(&self.process) = Some(process);
+                    return Ok(());
+                }
+                _ if process.has_ended() || Instant::now() > deadline => return Err(process.log()),
+                _ => thread::sleep(Duration::from_millis(5)),
+            }
+        }
+    }
+
+    /// Waits until a replica has all of its master.
+    pub(crate) fn until_in_sync(&self) {
+        until("the replica is in sync", || {
+            self.info("replication", "master_link_status") == "up"
+        });
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+}
