@@ -1,20 +1,12 @@
-//! Where a node is, as nodes tell it of each other.
+//! Where a server is, as another one tells it.
 
-use std::fmt;
+use crate::redis::target::Server;
 
-use smol_str::SmolStr;
-
-/// A host, by name or number, and a port. IPv6 numbers are held without brackets.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Address {
-    pub(crate) host: SmolStr,
-    pub(crate) port: u16,
-}
-
-impl Address {
-    pub(crate) fn new(host: impl AsRef<str>, port: u16) -> Self {
-        Address {
-            host: SmolStr::new(host.as_ref()),
+impl Server {
+    /// IPv6 numbers are held without brackets.
+    pub(crate) fn new(host: impl Into<String>, port: u16) -> Self {
+        Server {
+            host: host.into(),
             port,
         }
     }
@@ -22,30 +14,20 @@ impl Address {
     /// Reads `host:port` as redirections write it: the last colon parts the two, so that
     /// `::1:6379` is IPv6, and a node that does not know its own name leaves the host out:
     /// then it is where `teller` is. `None` for what has no usable host (`?`) or port.
-    pub(crate) fn redirected(text: &str, teller: &Address) -> Option<Self> {
+    pub(super) fn redirected(text: &str, teller: &Server) -> Option<Self> {
         let (host, port) = text.rsplit_once(':')?;
-        Address::told(Some(host), port.parse().ok()?, teller)
+        Server::told(Some(host), port.parse().ok()?, teller)
     }
 
     /// The address that a node tells of another: no host, or an empty one, means the host
     /// that was asked; `?` means that it has none that clients could use.
-    pub(crate) fn told(host: Option<&str>, port: u16, teller: &Address) -> Option<Self> {
+    pub(super) fn told(host: Option<&str>, port: u16, teller: &Server) -> Option<Self> {
         let host = match host {
             Some("?") => return None,
             None | Some("") => teller.host.as_str(),
             Some(host) => host.trim_start_matches('[').trim_end_matches(']'),
         };
-        (port != 0 && !host.is_empty()).then(|| Address::new(host, port))
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
+        (port != 0 && !host.is_empty()).then(|| Server::new(host, port))
     }
 }
 
@@ -54,7 +36,7 @@ mod tests {
     use super::*;
 
     fn redirected(text: &str) -> Option<String> {
-        Address::redirected(text, &Address::new("seed.example", 7000)).map(|at| at.to_string())
+        Server::redirected(text, &Server::new("seed.example", 7000)).map(|at| at.to_string())
     }
 
     #[test]

@@ -16,8 +16,8 @@
 
 use smol_str::SmolStr;
 
-use super::{address::Address, slots::field};
-use crate::redis::socket::Reply;
+use super::slots::field;
+use crate::redis::{socket::Reply, target::Server};
 
 /// The channels of a sentinel that say that it is time to ask again; the first says the
 /// new master itself.
@@ -37,7 +37,7 @@ pub(crate) struct Council {
 
 #[derive(Debug)]
 struct Member {
-    at: Address,
+    at: Server,
     seed: bool,
     id: Option<SmolStr>,
     voice: Voice,
@@ -49,14 +49,14 @@ struct Member {
 enum Voice {
     Pending,
     Silent,
-    Says(Option<Address>),
+    Says(Option<Server>),
 }
 
 /// A sentinel, as another one tells of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Colleague {
     pub(crate) id: SmolStr,
-    pub(crate) at: Address,
+    pub(crate) at: Server,
 }
 
 /// What follows from what was said.
@@ -71,11 +71,11 @@ pub(crate) enum Verdict {
     /// They do not agree: one that is cut off, or a failover that has not gone round.
     Split,
     /// This is the master.
-    Master(Address),
+    Master(Server),
 }
 
 impl Council {
-    pub(crate) fn new(seeds: impl IntoIterator<Item = Address>) -> Self {
+    pub(crate) fn new(seeds: impl IntoIterator<Item = Server>) -> Self {
         let mut council = Council {
             members: Vec::new(),
         };
@@ -86,12 +86,12 @@ impl Council {
     }
 
     /// Everybody to be asked.
-    pub(crate) fn members(&self) -> impl Iterator<Item = &Address> {
+    pub(crate) fn members(&self) -> impl Iterator<Item = &Server> {
         self.members.iter().map(|member| &member.at)
     }
 
     /// A sentinel with this id answered: the master, or that it knows none of this name.
-    pub(crate) fn said(&mut self, sentinel: &Address, id: &str, master: Option<Address>) {
+    pub(crate) fn said(&mut self, sentinel: &Server, id: &str, master: Option<Server>) {
         if let Some(member) = self.member(sentinel) {
             member.id = Some(SmolStr::new(id));
             member.voice = Voice::Says(master);
@@ -99,7 +99,7 @@ impl Council {
     }
 
     /// A sentinel cannot be reached, or did not answer in time.
-    pub(crate) fn silent(&mut self, sentinel: &Address) {
+    pub(crate) fn silent(&mut self, sentinel: &Server) {
         if let Some(member) = self.member(sentinel) {
             member.voice = Voice::Silent;
         }
@@ -107,7 +107,7 @@ impl Council {
     }
 
     /// A sentinel told of the others.
-    pub(crate) fn introduced(&mut self, sentinel: &Address, others: Vec<Colleague>) {
+    pub(crate) fn introduced(&mut self, sentinel: &Server, others: Vec<Colleague>) {
         for Colleague { id, at } in &others {
             if !self.members.iter().any(|m| m.id.as_ref() == Some(id)) {
                 self.admit(at.clone(), false);
@@ -121,7 +121,7 @@ impl Council {
 
     /// Who the master is.
     pub(crate) fn verdict(&self) -> Verdict {
-        let mut heard: Vec<(&Option<SmolStr>, &Option<Address>)> = Vec::new();
+        let mut heard: Vec<(&Option<SmolStr>, &Option<Server>)> = Vec::new();
         let mut pending = 0;
         for member in &self.members {
             match &member.voice {
@@ -153,11 +153,11 @@ impl Council {
         }
     }
 
-    fn member(&mut self, at: &Address) -> Option<&mut Member> {
+    fn member(&mut self, at: &Server) -> Option<&mut Member> {
         self.members.iter_mut().find(|member| member.at == *at)
     }
 
-    fn admit(&mut self, at: Address, seed: bool) {
+    fn admit(&mut self, at: Server, seed: bool) {
         if self.member(&at).is_none() {
             self.members.push(Member {
                 at,
@@ -170,7 +170,7 @@ impl Council {
     }
 
     fn forget(&mut self) {
-        let named: Vec<Address> = self
+        let named: Vec<Server> = self
             .members
             .iter()
             .flat_map(|member| member.names.iter().map(|other| other.at.clone()))
@@ -186,7 +186,7 @@ impl Council {
 ///
 /// # Errors
 /// The server's words, or ours when the answer is not one.
-pub(crate) fn master(reply: &Reply) -> Result<Option<Address>, String> {
+pub(crate) fn master(reply: &Reply) -> Result<Option<Server>, String> {
     match reply {
         Reply::Nil => Ok(None),
         Reply::Error(words) => Err(words.clone()),
@@ -215,7 +215,7 @@ pub(crate) fn colleagues(reply: &Reply) -> Vec<Colleague> {
 }
 
 /// The new master in an event of `+switch-master`, if it is about this one.
-pub(crate) fn switched(payload: &[u8], name: &str) -> Option<Address> {
+pub(crate) fn switched(payload: &[u8], name: &str) -> Option<Server> {
     let text = std::str::from_utf8(payload).ok()?;
     // A name may have spaces nowhere: the configuration could not be read again.
     let mut words = text.split(' ');
@@ -224,18 +224,18 @@ pub(crate) fn switched(payload: &[u8], name: &str) -> Option<Address> {
     address(Some(host), port.parse().ok())
 }
 
-fn address(host: Option<&str>, port: Option<i64>) -> Option<Address> {
+fn address(host: Option<&str>, port: Option<i64>) -> Option<Server> {
     let host = host.filter(|host| !host.is_empty())?;
     let port = u16::try_from(port?).ok().filter(|port| *port != 0)?;
-    Some(Address::new(host, port))
+    Some(Server::new(host, port))
 }
 
 #[cfg(test)]
 mod tests {
     use super::{super::recorded::reply, *};
 
-    fn at(port: u16) -> Address {
-        Address::new("10.0.0.1", port)
+    fn at(port: u16) -> Server {
+        Server::new("10.0.0.1", port)
     }
 
     fn council() -> Council {
@@ -291,8 +291,8 @@ mod tests {
 
     #[test]
     fn one_vote_each_by_whatever_address() {
-        let mut council = Council::new([Address::new("localhost", 1)]);
-        let seed = Address::new("localhost", 1);
+        let mut council = Council::new([Server::new("localhost", 1)]);
+        let seed = Server::new("localhost", 1);
         council.said(&seed, "a", Some(at(6001)));
         council.introduced(&seed, vec![named("b", 2)]);
         assert_eq!(council.verdict(), Verdict::Pending);
@@ -328,9 +328,9 @@ mod tests {
     #[test]
     fn answers_as_sentinels_give_them() {
         let found = master(&reply("*2|$127.0.0.1|$6001"));
-        assert_eq!(found, Ok(Some(Address::new("127.0.0.1", 6001))));
+        assert_eq!(found, Ok(Some(Server::new("127.0.0.1", 6001))));
         let found = master(&reply("*2|$redis-1.example|$6001"));
-        assert_eq!(found, Ok(Some(Address::new("redis-1.example", 6001))));
+        assert_eq!(found, Ok(Some(Server::new("redis-1.example", 6001))));
         assert_eq!(master(&reply("_")), Ok(None));
         for text in [
             "-NOAUTH Authentication required.",
@@ -350,7 +350,7 @@ mod tests {
             let found = colleagues(&reply(&text));
             assert_eq!(found.len(), 2);
             assert_eq!(found[1].id, "cd");
-            assert_eq!(found[1].at, Address::new("fd00::1", 26_380));
+            assert_eq!(found[1].at, Server::new("fd00::1", 26_380));
         }
         assert_eq!(colleagues(&reply("-ERR No such master with that name")), []);
     }

@@ -3,9 +3,10 @@
 //!
 //! | file | its job |
 //! |---|---|
-//! | `address` | a host and a port, as nodes tell of each other |
+//! | `address` | where a server is, as another one tells it |
 //! | `council` | who the master is, by the word of the sentinels |
 //! | `slots` | which node of a cluster owns which slot |
+//! | `refresh` | when to ask for the slots again |
 //! | `redirect` | what a node says when a command was not for it |
 //! | `plan` | connections to be opened, names to be joined where, successions |
 //!
@@ -15,13 +16,14 @@ mod address;
 mod council;
 mod plan;
 mod redirect;
+mod refresh;
 mod slots;
 
 #[cfg(test)]
 mod recorded;
 
-pub(crate) use address::Address;
 pub(crate) use council::{Colleague, Council, EVENTS, Verdict, colleagues, master, switched};
 pub(crate) use plan::{LinkId, Plan, Shape, Step};
 pub(crate) use redirect::Redirect;
+pub(crate) use refresh::Refresh;
 pub(crate) use slots::{Slot, SlotMap};

@@ -23,11 +23,8 @@ use std::collections::BTreeMap;
 
 use ahash::{AHashMap as HashMap, AHashSet as HashSet};
 
-use super::{
-    address::Address,
-    slots::{Slot, SlotMap},
-};
-use crate::topic::Topic;
+use super::slots::{Slot, SlotMap};
+use crate::{redis::target::Server, topic::Topic};
 
 /// A connection to one address, through all its breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,7 +34,7 @@ pub(crate) struct LinkId(u32);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Connect there, and stay connected.
-    Open { link: LinkId, at: Address },
+    Open { link: LinkId, at: Server },
     /// Listen to a shard channel there.
     Join { link: LinkId, topic: Topic },
     /// No longer. The server may have ended it by itself.
@@ -65,7 +62,7 @@ pub(crate) enum Shape {
 #[derive(Debug)]
 pub(crate) struct Plan {
     shape: Shape,
-    links: BTreeMap<LinkId, Address>,
+    links: BTreeMap<LinkId, Server>,
     next: u32,
     /// Where listening is done that is not bound to a slot.
     ear: Option<LinkId>,
@@ -108,7 +105,7 @@ impl Plan {
     }
 
     /// Where a connection goes.
-    pub(crate) fn address(&self, link: LinkId) -> Option<&Address> {
+    pub(crate) fn address(&self, link: LinkId) -> Option<&Server> {
         self.links.get(&link)
     }
 
@@ -118,7 +115,7 @@ impl Plan {
     }
 
     /// The one server, or the new master.
-    pub(crate) fn master(&mut self, at: Address, steps: &mut Vec<Step>) {
+    pub(crate) fn master(&mut self, at: Server, steps: &mut Vec<Step>) {
         self.listen_at(at, steps);
     }
 
@@ -137,7 +134,7 @@ impl Plan {
     }
 
     /// One slot has moved, by the word of its owner of until now.
-    pub(crate) fn moved(&mut self, slot: Slot, to: Address, steps: &mut Vec<Step>) {
+    pub(crate) fn moved(&mut self, slot: Slot, to: Server, steps: &mut Vec<Step>) {
         let before = self.map.owner(slot).cloned();
         if !self.map.assign(slot, to.clone()) {
             return;
@@ -191,7 +188,7 @@ impl Plan {
         matches!(self.shape, Shape::Sharded | Shape::Classic { logs: true })
     }
 
-    fn needed(&self) -> Vec<Address> {
+    fn needed(&self) -> Vec<Server> {
         match self.keeps_masters() {
             true => self.map.masters().into_iter().cloned().collect(),
             false => Vec::new(),
@@ -203,7 +200,7 @@ impl Plan {
     }
 
     /// The newest: one that is left may be on its way out.
-    fn link_to(&self, at: &Address) -> Option<LinkId> {
+    fn link_to(&self, at: &Server) -> Option<LinkId> {
         let links = self.links.iter().rev();
         links
             .into_iter()
@@ -211,7 +208,7 @@ impl Plan {
             .map(|(link, _)| *link)
     }
 
-    fn open(&mut self, at: Address, steps: &mut Vec<Step>) -> LinkId {
+    fn open(&mut self, at: Server, steps: &mut Vec<Step>) -> LinkId {
         self.link_to(&at).unwrap_or_else(|| {
             let link = LinkId(self.next);
             self.next += 1;
@@ -227,7 +224,7 @@ impl Plan {
         }
     }
 
-    fn listen_at(&mut self, at: Address, steps: &mut Vec<Step>) {
+    fn listen_at(&mut self, at: Server, steps: &mut Vec<Step>) {
         let to = self.open(at, steps);
         self.leaving.retain(|leaving| *leaving != to);
         match self.ear.replace(to) {
@@ -239,7 +236,7 @@ impl Plan {
         }
     }
 
-    fn reseat(&self, slot: Slot, before: Option<&Address>, steps: &mut Vec<Step>) {
+    fn reseat(&self, slot: Slot, before: Option<&Server>, steps: &mut Vec<Step>) {
         let (from, to) = (before.and_then(|at| self.link_to(at)), self.seat(slot));
         for topic in self.wanted.get(&slot).into_iter().flatten() {
             let step = |link, join: bool| match join {
@@ -281,10 +278,10 @@ impl Plan {
     }
 
     /// A node to listen at: a master, for replicas may be full of old data's readers.
-    fn choose(&self, except: Option<&Address>) -> Option<Address> {
+    fn choose(&self, except: Option<&Server>) -> Option<Server> {
         let masters = self.map.masters();
         let others = masters.into_iter().filter(|at| Some(*at) != except);
-        let others: Vec<&Address> = others.collect();
+        let others: Vec<&Server> = others.collect();
         let lot = self.lot.checked_rem(others.len())?;
         Some(others[lot].clone())
     }

@@ -1,6 +1,7 @@
 //! What a node says when a command was not for it, or not now.
 
-use super::{address::Address, slots::Slot};
+use super::slots::Slot;
+use crate::redis::target::Server;
 
 /// An error that is about where and when, not about what was asked. The command was not
 /// carried out.
@@ -8,10 +9,10 @@ use super::{address::Address, slots::Slot};
 pub(crate) enum Redirect {
     /// The slot has another owner now, for this command and all later ones. Without an
     /// address the node does not know how clients reach it: the slot map may.
-    Moved { slot: Slot, to: Option<Address> },
+    Moved { slot: Slot, to: Option<Server> },
     /// The slot is on its way: this command, and only this one, is for the other node, with
     /// `ASKING` in front.
-    Ask { slot: Slot, to: Address },
+    Ask { slot: Slot, to: Server },
     /// The same place, a little later: keys of the slot are half here and half there, the
     /// cluster has a slot without an owner, the node loads its data.
     Later,
@@ -22,17 +23,17 @@ pub(crate) enum Redirect {
 impl Redirect {
     /// Reads an error. `None` if it is about something else. `teller` is the node that said
     /// it.
-    pub(crate) fn parse(error: &str, teller: &Address) -> Option<Self> {
+    pub(crate) fn parse(error: &str, teller: &Server) -> Option<Self> {
         let mut words = error.split_ascii_whitespace();
         match words.next()? {
             "MOVED" => {
                 let slot = Slot::parse(words.next()?)?;
-                let to = Address::redirected(words.next()?, teller);
+                let to = Server::redirected(words.next()?, teller);
                 Some(Redirect::Moved { slot, to })
             }
             "ASK" => {
                 let slot = Slot::parse(words.next()?)?;
-                Some(match Address::redirected(words.next()?, teller) {
+                Some(match Server::redirected(words.next()?, teller) {
                     Some(to) => Redirect::Ask { slot, to },
                     // Nobody can be asked; once the slot has moved there is an owner.
                     None => Redirect::Later,
@@ -50,13 +51,13 @@ mod tests {
     use super::*;
 
     fn parse(error: &str) -> Option<Redirect> {
-        Redirect::parse(error, &Address::new("10.0.0.1", 7001))
+        Redirect::parse(error, &Server::new("10.0.0.1", 7001))
     }
 
     #[test]
     fn redirections_as_servers_write_them() {
         let slot = Slot::parse("15495").unwrap();
-        let at = |host: &str| Some(Address::new(host, 17003));
+        let at = |host: &str| Some(Server::new(host, 17003));
         for (error, to) in [
             ("MOVED 15495 127.0.0.1:17003", at("127.0.0.1")),
             ("MOVED 15495 node1.example:17003", at("node1.example")),
@@ -70,7 +71,7 @@ mod tests {
             parse("ASK 15495 127.0.0.1:17003"),
             Some(Redirect::Ask {
                 slot,
-                to: Address::new("127.0.0.1", 17003)
+                to: Server::new("127.0.0.1", 17003)
             })
         );
         assert_eq!(parse("ASK 15495 ?:17003"), Some(Redirect::Later));

@@ -10,8 +10,7 @@ use std::fmt;
 
 use redis_protocol::redis_keyslot;
 
-use super::address::Address;
-use crate::redis::socket::Reply;
+use crate::redis::{socket::Reply, target::Server};
 
 /// How many slots there are.
 pub(crate) const SLOTS: u16 = 16_384;
@@ -56,11 +55,11 @@ impl fmt::Display for Slot {
 pub(crate) struct SlotMap {
     /// Every node that owns a slot or did so once. Few, and never removed from: `owners`
     /// points into it.
-    masters: Vec<Address>,
+    masters: Vec<Server>,
     /// Per slot the place of its owner in `masters`, or [`NOBODY`].
     owners: Box<[u16]>,
     /// Nodes that can be asked as well.
-    replicas: Vec<Address>,
+    replicas: Vec<Server>,
 }
 
 const NOBODY: u16 = u16::MAX;
@@ -81,7 +80,7 @@ impl SlotMap {
     ///
     /// # Errors
     /// The server's words when it refused, ours when its answer is not one.
-    pub(crate) fn parse(reply: &Reply, teller: &Address) -> Result<Self, String> {
+    pub(crate) fn parse(reply: &Reply, teller: &Server) -> Result<Self, String> {
         if let Some(words) = reply.error() {
             return Err(words.to_owned());
         }
@@ -97,7 +96,7 @@ impl SlotMap {
         Ok(map)
     }
 
-    fn read_range(&mut self, range: &Reply, teller: &Address) -> Option<()> {
+    fn read_range(&mut self, range: &Reply, teller: &Server) -> Option<()> {
         let Reply::List(range) = range else {
             return None;
         };
@@ -120,7 +119,7 @@ impl SlotMap {
         Some(())
     }
 
-    fn place(&mut self, master: Address) -> Option<u16> {
+    fn place(&mut self, master: Server) -> Option<u16> {
         let known = self.masters.iter().position(|at| *at == master);
         let place = known.unwrap_or_else(|| {
             self.masters.push(master);
@@ -130,12 +129,12 @@ impl SlotMap {
     }
 
     /// Who has the slot's data and hears its shard channels. `None` while nobody does.
-    pub(crate) fn owner(&self, slot: Slot) -> Option<&Address> {
+    pub(crate) fn owner(&self, slot: Slot) -> Option<&Server> {
         self.masters.get(usize::from(self.owners[slot.index()]))
     }
 
     /// One slot has a new owner. Whether that is news.
-    pub(crate) fn assign(&mut self, slot: Slot, owner: Address) -> bool {
+    pub(crate) fn assign(&mut self, slot: Slot, owner: Server) -> bool {
         if self.owner(slot) == Some(&owner) {
             return false;
         }
@@ -147,7 +146,7 @@ impl SlotMap {
     }
 
     /// The nodes that own at least one slot.
-    pub(crate) fn masters(&self) -> Vec<&Address> {
+    pub(crate) fn masters(&self) -> Vec<&Server> {
         let mut owns = vec![false; self.masters.len()];
         for place in &self.owners {
             if let Some(owns) = owns.get_mut(usize::from(*place)) {
@@ -159,7 +158,7 @@ impl SlotMap {
     }
 
     /// Everybody who may know the map: masters, then replicas.
-    pub(crate) fn nodes(&self) -> impl Iterator<Item = &Address> {
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &Server> {
         self.masters.iter().chain(&self.replicas)
     }
 
@@ -171,7 +170,7 @@ impl SlotMap {
 
 /// A node of a range: host, port, id, and since Redis 7 a section with other ways to name
 /// it. `Some(None)` for one that clients cannot reach.
-fn read_node(node: &Reply, teller: &Address) -> Option<Option<Address>> {
+fn read_node(node: &Reply, teller: &Server) -> Option<Option<Server>> {
     let Reply::List(node) = node else {
         return None;
     };
@@ -192,7 +191,7 @@ fn read_node(node: &Reply, teller: &Address) -> Option<Option<Address>> {
             .or(host),
         _ => host,
     };
-    Some(Address::told(host, port, teller))
+    Some(Server::told(host, port, teller))
 }
 
 /// A field of a map, which RESP2 writes as a flat list.
@@ -214,8 +213,8 @@ pub(super) fn field<'a>(section: &'a Reply, name: &str) -> Option<&'a str> {
 mod tests {
     use super::{super::recorded::reply, *};
 
-    fn seed() -> Address {
-        Address::new("seed.example", 7000)
+    fn seed() -> Server {
+        Server::new("seed.example", 7000)
     }
 
     fn map(text: &str) -> SlotMap {
@@ -223,7 +222,7 @@ mod tests {
     }
 
     fn owner(map: &SlotMap, slot: u16) -> Option<String> {
-        map.owner(Slot(slot)).map(Address::to_string)
+        map.owner(Slot(slot)).map(Server::to_string)
     }
 
     #[test]
@@ -300,15 +299,15 @@ mod tests {
     #[test]
     fn one_slot_changes_hands() {
         let mut map = map(NUMBERS);
-        let to = Address::new("127.0.0.1", 17_003);
+        let to = Server::new("127.0.0.1", 17_003);
         assert!(map.assign(Slot(7), to.clone()));
         assert!(!map.assign(Slot(7), to));
-        assert!(map.assign(Slot(8), Address::new("127.0.0.1", 17_009)));
+        assert!(map.assign(Slot(8), Server::new("127.0.0.1", 17_009)));
         assert_eq!(owner(&map, 6).unwrap(), "127.0.0.1:17001");
         assert_eq!(owner(&map, 7).unwrap(), "127.0.0.1:17003");
         assert_eq!(owner(&map, 8).unwrap(), "127.0.0.1:17009");
         for slot in Slot::all().skip(5_461).take(5_462) {
-            map.assign(slot, Address::new("127.0.0.1", 17_001));
+            map.assign(slot, Server::new("127.0.0.1", 17_001));
         }
         assert_eq!(map.masters().len(), 3, "17002 owns nothing any more");
     }

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn at(port: u16) -> Address {
-    Address::new("10.0.0.1", port)
+fn at(port: u16) -> Server {
+    Server::new("10.0.0.1", port)
 }
 
 /// A few names in slots of their own.
@@ -20,7 +20,7 @@ fn topic(index: usize) -> Topic {
 /// Connections, what is joined on each, and which one takes over from which.
 #[derive(Debug, Default)]
 struct Driver {
-    open: BTreeMap<LinkId, Address>,
+    open: BTreeMap<LinkId, Server>,
     seen: BTreeSet<LinkId>,
     joined: BTreeSet<(LinkId, String)>,
     leaving: Vec<LinkId>,
@@ -157,7 +157,7 @@ fn check(shape: Shape, plan: &Plan, driver: &Driver, wanted: &BTreeSet<String>) 
     }
 
     // There is an ear as soon as there can be, and nothing that serves no purpose.
-    let masters: BTreeSet<Address> = plan.map().masters().into_iter().cloned().collect();
+    let masters: BTreeSet<Server> = plan.map().masters().into_iter().cloned().collect();
     if let Shape::Classic { .. } = shape {
         assert!(plan.ear().is_some() || masters.is_empty());
     }
@@ -275,6 +275,6 @@ fn hubs_spread_over_the_masters() {
         plan.slots(map.clone(), &mut Vec::new());
         plan.address(plan.ear().unwrap()).unwrap().clone()
     };
-    let ears: BTreeSet<Address> = (0..32).map(|_| ear(fastrand::u64(..))).collect();
+    let ears: BTreeSet<Server> = (0..32).map(|_| ear(fastrand::u64(..))).collect();
     assert_eq!(ears.len(), 3);
 }
