@@ -9,6 +9,8 @@ mod interest;
 mod socket;
 #[allow(dead_code)]
 mod target;
+#[allow(dead_code, unused_imports)]
+mod topology;
 #[allow(dead_code)]
 mod wire;
 
