@@ -7,5 +7,7 @@ mod error;
 mod socket;
 #[allow(dead_code)]
 mod target;
+#[allow(dead_code)]
+mod wire;
 
 pub use error::{RedisError, RedisErrorKind};
