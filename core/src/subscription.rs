@@ -492,6 +492,7 @@ impl Subscription {
         let Some(selector) = core.changed_selector(&self.outlet, change)? else {
             return Ok(false);
         };
+        core.check_carried(&selector)?;
         let before = Arc::clone(&self.outlet);
         let backlog = self.backlog.as_deref_mut();
         core.rewire(

@@ -51,10 +51,19 @@ impl Inlet {
     }
 
     /// Tells everybody who asked for the topic that events of it are lost: as many as
-    /// `missed`, or an unknown number that is at least one when it is `None`.
+    /// `missed`, or an unknown number that is at least one when it is `None`. Those under
+    /// [`Overflow::Disconnect`](crate::Overflow::Disconnect) end, as with any loss.
     pub fn lost(&self, topic: &Topic, missed: Option<u64>) {
         if let Some(core) = self.0.upgrade() {
             core.lose(topic, missed.unwrap_or(1).max(1));
+        }
+    }
+
+    /// Clears up what leavers left to whoever comes next, so that in a quiet hub, too, a
+    /// name without listeners is noted as such. Call it every second or so.
+    pub fn tidy(&self) {
+        if let Some(core) = self.0.upgrade() {
+            core.reap_all();
         }
     }
 

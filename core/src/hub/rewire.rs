@@ -124,6 +124,7 @@ impl Core {
             drop(admissions);
             drop(dropped);
             if empty {
+                self.note_interest(&link.node);
                 self.forget_node(link.node);
             }
         }

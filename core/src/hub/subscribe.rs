@@ -197,7 +197,7 @@ impl Core {
     }
 
     /// Refuses names that the backplane cannot hear.
-    fn check_carried(&self, selector: &Selector) -> Result<(), SubscribeError> {
+    pub(crate) fn check_carried(&self, selector: &Selector) -> Result<(), SubscribeError> {
         let refused = self
             .backplane
             .as_ref()

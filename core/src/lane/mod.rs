@@ -247,6 +247,7 @@ impl Lane {
         let Some(selector) = core.changed_selector(&group.outlet, change)? else {
             return Ok(false);
         };
+        core.check_carried(&selector)?;
         let mut join = group.release(place).ok_or(SubscribeError::NoMember)?;
         group.pack_if_sparse(&mut self.locations);
         // A feed of its own has the member as its only reader from here on.

@@ -1,0 +1,3 @@
+//! What stands in the bytes of a message.
+
+pub(crate) mod envelope;

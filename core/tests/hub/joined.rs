@@ -1,0 +1,372 @@
+//! Hubs of several machines, joined in memory: what the engine promises around a
+//! backplane, whatever stands behind it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, Weak},
+    time::{Duration, Instant},
+};
+
+use distributary::{
+    CloseReason, Event, Flow, Hub, Lane, Overflow, Publication, Selector, Sink, SubscribeError,
+    SubscribeOptions, Token, Topic, TryRecvError,
+    backplane::{
+        Acknowledge, Acknowledged, Backplane, ForwardError, ForwardErrorKind, Forwarding, Health,
+        Inlet, Name,
+    },
+};
+use proptest::prelude::*;
+
+/// What joins the hubs of a test.
+#[derive(Default)]
+struct Wire {
+    nodes: Mutex<Vec<Weak<Node>>>,
+}
+
+#[derive(Default)]
+struct Node {
+    inlet: Mutex<Option<Inlet>>,
+    wanted: Mutex<HashMap<Name, bool>>,
+    refuse: Mutex<Option<ForwardErrorKind>>,
+    waiting: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
+    closed: Mutex<u32>,
+}
+
+struct Joint(Arc<Wire>, Arc<Node>);
+
+impl Wire {
+    fn hub(self: &Arc<Self>) -> (Hub, Arc<Node>) {
+        let node = Arc::new(Node::default());
+        self.nodes.lock().unwrap().push(Arc::downgrade(&node));
+        let joint = Joint(Arc::clone(self), Arc::clone(&node));
+        (Hub::builder().backplane(joint).build().unwrap(), node)
+    }
+}
+
+impl Node {
+    fn inlet(&self) -> Inlet {
+        self.inlet.lock().unwrap().clone().unwrap()
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        let wanted = self.wanted.lock().unwrap();
+        wanted
+            .iter()
+            .any(|(wanted, is)| wanted.as_str() == name && *is)
+    }
+}
+
+impl Backplane for Joint {
+    fn attach(&self, inlet: Inlet) {
+        *self.1.inlet.lock().unwrap() = Some(inlet);
+    }
+
+    fn interest_changed(&self) {
+        let inlet = self.1.inlet();
+        while let Some(change) = inlet.next_change() {
+            let mut wanted = self.1.wanted.lock().unwrap();
+            wanted.insert(change.name, change.wanted);
+        }
+    }
+
+    fn refuses(&self, selector: &Selector) -> Option<String> {
+        let mut topics = selector.named_topics();
+        topics
+            .any(|topic| topic.as_str() == "unheard")
+            .then(|| "unheard cannot be heard: ask for something else".into())
+    }
+
+    fn forward(
+        &self,
+        event: Publication,
+        acknowledge: Option<Acknowledge>,
+    ) -> Result<(), (ForwardError, Option<Acknowledge>)> {
+        if let Some(kind) = *self.1.refuse.lock().unwrap() {
+            return Err((ForwardError::new(kind), acknowledge));
+        }
+        let nodes: Vec<_> = self.0.nodes.lock().unwrap().clone();
+        let mut heard = 0;
+        for node in nodes.iter().filter_map(Weak::upgrade) {
+            if !Arc::ptr_eq(&node, &self.1) {
+                heard += node.inlet().deliver(event.clone());
+            }
+        }
+        if let Some(acknowledge) = acknowledge {
+            let mut outcome = Acknowledged::default();
+            outcome.heard = heard;
+            acknowledge.tell(Ok(outcome));
+        }
+        Ok(())
+    }
+
+    fn health(&self) -> Health {
+        Health::default()
+    }
+
+    fn prometheus(&self) -> String {
+        String::new()
+    }
+
+    fn when_joined(&self, told: Box<dyn FnOnce() + Send>) {
+        self.1.waiting.lock().unwrap().push(told);
+    }
+
+    fn close(&self) {
+        *self.1.closed.lock().unwrap() += 1;
+    }
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(10)
+}
+
+#[test]
+fn an_event_reaches_the_other_hub_once_and_its_own_once() {
+    let wire = Arc::new(Wire::default());
+    let ((here, _a), (there, _b)) = (wire.hub(), wire.hub());
+    let (mut mine, mut theirs) = (here.subscribe("t").unwrap(), there.subscribe("t").unwrap());
+    let delivery = here.publish("t", "1").unwrap();
+    assert_eq!(delivery.forwarding, Forwarding::Queued);
+    assert_eq!(delivery.subscriptions, 1, "those of this hub");
+    for sub in [&mut mine, &mut theirs] {
+        assert_eq!(&sub.try_recv().unwrap().payload()[..], b"1");
+        assert_eq!(sub.try_recv().unwrap_err(), TryRecvError::Empty);
+    }
+}
+
+#[test]
+fn attributes_and_keys_cross() {
+    let wire = Arc::new(Wire::default());
+    let ((here, _a), (there, _b)) = (wire.hub(), wire.hub());
+    let mut sub = there.subscribe("t").unwrap();
+    let publication = Publication::new("t", "p").key("k").attribute("n", 7);
+    here.publish_event(publication).unwrap();
+    let event: Event = sub.try_recv().unwrap();
+    assert_eq!(event.key(), Some("k"));
+    assert_eq!(event.attributes().len(), 1);
+}
+
+#[test]
+fn a_hub_serves_its_own_although_nothing_can_be_forwarded() {
+    let wire = Arc::new(Wire::default());
+    let (here, node) = wire.hub();
+    *node.refuse.lock().unwrap() = Some(ForwardErrorKind::Full);
+    let mut sub = here.subscribe("t").unwrap();
+    let receipt = here
+        .publish_acknowledged(Publication::new("t", "1"))
+        .unwrap();
+    let delivery = receipt.delivery();
+    assert_eq!(
+        delivery.forwarding,
+        Forwarding::Refused(ForwardErrorKind::Full)
+    );
+    let outcome = receipt.wait(soon()).unwrap();
+    assert_eq!(outcome.unwrap_err().kind(), ForwardErrorKind::Full);
+    assert_eq!(&sub.try_recv().unwrap().payload()[..], b"1");
+}
+
+#[test]
+fn a_receipt_says_what_became_of_it() {
+    let wire = Arc::new(Wire::default());
+    let ((here, _a), (there, _b)) = (wire.hub(), wire.hub());
+    let _theirs = there.subscribe("t").unwrap();
+    let receipt = here
+        .publish_acknowledged(Publication::new("t", "1"))
+        .unwrap();
+    assert_eq!(receipt.outcome().unwrap().unwrap().heard, 1);
+    // Alone, there is nobody to wait for.
+    let receipt = Hub::new().publish_acknowledged(Publication::new("t", "1"));
+    assert!(receipt.unwrap().outcome().unwrap().is_ok());
+}
+
+#[test]
+fn interest_follows_the_first_listener_and_the_last() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.hub();
+    assert!(!node.wants("t"));
+    let first = hub.subscribe("t").unwrap();
+    assert!(node.wants("t"));
+    let second = hub.subscribe("t").unwrap();
+    drop(first);
+    assert!(node.wants("t"));
+    drop(second);
+    assert!(!node.wants("t"));
+
+    let selector = Selector::topic("a")
+        .unwrap()
+        .and_topic("b")
+        .unwrap()
+        .and_pattern("c.*")
+        .unwrap();
+    let mut several = hub.subscribe(selector).unwrap();
+    assert!(node.wants("a") && node.wants("b") && node.wants("c.*"));
+    several.remove_topic("a").unwrap();
+    several.add_topic("d").unwrap();
+    hub.stats();
+    assert!(!node.wants("a") && node.wants("d"));
+    drop(several);
+    hub.stats();
+    assert!(["a", "b", "c.*", "d"].iter().all(|name| !node.wants(name)));
+}
+
+#[test]
+fn names_that_cannot_be_heard_are_refused_at_the_call() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.hub();
+    let refused = hub.subscribe("unheard").unwrap_err();
+    assert!(matches!(refused, SubscribeError::NotCarried { .. }));
+    assert!(refused.to_string().contains("ask for something else"));
+    let mut sub = hub.subscribe("heard").unwrap();
+    let refused = sub.add_topic("unheard").unwrap_err();
+    assert!(matches!(refused, SubscribeError::NotCarried { .. }));
+    assert!(!node.wants("unheard"));
+    assert_eq!(sub.selector().unwrap().named_topics().count(), 1);
+}
+
+#[test]
+fn joining_is_waited_for() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.hub();
+    let joined = hub.joined();
+    assert!(!joined.wait(Instant::now()));
+    let waiting: Vec<_> = node.waiting.lock().unwrap().drain(..).collect();
+    waiting.into_iter().for_each(|told| told());
+    assert!(joined.wait(soon()));
+    assert!(Hub::new().joined().wait(Instant::now()), "nobody to join");
+}
+
+#[test]
+fn the_backplane_is_closed_once_and_its_inlet_leads_nowhere() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.hub();
+    let inlet = node.inlet();
+    assert!(!inlet.is_closed());
+    hub.close();
+    hub.close();
+    drop(hub);
+    assert_eq!(*node.closed.lock().unwrap(), 1);
+    assert!(inlet.is_closed());
+    assert_eq!(inlet.deliver_payload("t", "1".into()), 0);
+    inlet.lost(&Topic::new("t").unwrap(), Some(3));
+}
+
+#[test]
+fn a_loss_is_told_between_the_events_where_it_happened() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.hub();
+    let topic = Topic::new("t").unwrap();
+    let mut plain = hub.subscribe("t").unwrap();
+    let mut pattern = hub.subscribe(Selector::pattern("*").unwrap()).unwrap();
+    let mut other = hub.subscribe("other").unwrap();
+    hub.publish("t", "1").unwrap();
+    node.inlet().lost(&topic, Some(5));
+    hub.publish("t", "2").unwrap();
+    node.inlet().lost(&topic, None);
+    for sub in [&mut plain, &mut pattern] {
+        assert_eq!(&sub.try_recv().unwrap().payload()[..], b"1");
+        assert!(matches!(
+            sub.try_recv(),
+            Err(TryRecvError::Lagged { missed: 5 })
+        ));
+        assert_eq!(&sub.try_recv().unwrap().payload()[..], b"2");
+        assert!(matches!(
+            sub.try_recv(),
+            Err(TryRecvError::Lagged { missed: 1 })
+        ));
+        assert_eq!(sub.try_recv().unwrap_err(), TryRecvError::Empty);
+    }
+    assert_eq!(other.try_recv().unwrap_err(), TryRecvError::Empty);
+}
+
+#[test]
+fn a_loss_wakes_who_waits_for_an_event() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.hub();
+    let mut sub = hub.subscribe("t").unwrap();
+    let waiting = std::thread::spawn(move || sub.recv_deadline(soon()));
+    node.inlet().lost(&Topic::new("t").unwrap(), Some(2));
+    let got = waiting.join().unwrap();
+    assert!(got.is_err(), "{got:?}");
+}
+
+#[test]
+fn a_lane_is_told_of_a_loss_under_every_policy() {
+    const ENDED: u64 = u64::MAX;
+    #[derive(Default)]
+    struct Told(Vec<(u64, u64)>);
+    impl Sink for Told {
+        fn deliver(&mut self, _: Token, _: &[Event]) -> Flow {
+            Flow::Taken
+        }
+        fn lagged(&mut self, to: Token, missed: u64) -> Flow {
+            self.0.push((to.0, missed));
+            Flow::Taken
+        }
+        fn closed(&mut self, to: Token, reason: CloseReason) {
+            assert_eq!(reason, CloseReason::SlowConsumer);
+            self.0.push((to.0, ENDED));
+        }
+    }
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.hub();
+    let mut lane = Lane::new(&hub);
+    let policies = [
+        Overflow::DropOldest,
+        Overflow::DropNewest,
+        Overflow::Disconnect,
+        Overflow::KeepLatest,
+    ];
+    let mut members = Vec::new();
+    for (token, overflow) in (0..).zip(policies) {
+        let options = SubscribeOptions::new().overflow(overflow);
+        members.push(lane.subscribe_with("t", Token(token), options).unwrap());
+    }
+    node.inlet().lost(&Topic::new("t").unwrap(), Some(4));
+    let mut told = Told::default();
+    while lane.turn(&mut told).more {}
+    told.0.sort_unstable();
+    assert_eq!(told.0, [(0, 4), (1, 4), (2, ENDED), (3, 4)]);
+    assert_eq!(lane.len(), members.len() - 1);
+}
+
+proptest! {
+    /// Events and losses in any order, read at any time: what a reader got and what it was
+    /// told of add up to what happened, in that order.
+    #[test]
+    fn what_is_read_and_what_is_lost_add_up(
+        steps in prop::collection::vec(0u8..6, 1..60),
+    ) {
+        let wire = Arc::new(Wire::default());
+        let (hub, node) = wire.hub();
+        let topic = Topic::new("t").unwrap();
+        let mut sub = hub.subscribe("t").unwrap();
+        let (mut happened, mut seen) = (Vec::new(), Vec::new());
+        let mut number = 0u64;
+        for step in steps.into_iter().chain([9]) {
+            match step {
+                0..=2 => {
+                    hub.publish("t", number.to_string()).unwrap();
+                    happened.push(Some(number));
+                    number += 1;
+                }
+                3 | 4 => {
+                    node.inlet().lost(&topic, Some(u64::from(step)));
+                    happened.extend((0..step).map(|_| None));
+                }
+                _ => loop {
+                    match sub.try_recv() {
+                        Ok(event) => {
+                            let text = std::str::from_utf8(event.payload()).unwrap();
+                            seen.push(Some(text.parse().unwrap()));
+                        }
+                        Err(TryRecvError::Lagged { missed }) => {
+                            seen.extend((0..missed).map(|_| None));
+                        }
+                        Err(_) => break,
+                    }
+                },
+            }
+        }
+        prop_assert_eq!(happened, seen);
+    }
+}
