@@ -8,6 +8,9 @@ mod socket;
 #[allow(dead_code)]
 mod target;
 #[allow(dead_code)]
+mod watch;
+#[allow(dead_code)]
 mod wire;
 
 pub use error::{RedisError, RedisErrorKind};
+pub use watch::{Demands, Finding, Verdict};
