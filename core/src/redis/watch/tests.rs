@@ -53,7 +53,7 @@ fn a_frozen_server_is_degraded_at_900_ms_and_well_again_after() {
 #[test]
 fn looks_are_short_and_long_in_turn_and_spread_over_a_fleet() {
     let start = Instant::now();
-    let mut looks = |hubs, seconds: u64| {
+    let looks = |hubs, seconds: u64| {
         let mut watch = Watch::new("a:1");
         watch.up("a:1", start);
         let times = (0..seconds * 20).map(|i| start + ms(i * 50));

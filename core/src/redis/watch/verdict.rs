@@ -242,14 +242,15 @@ mod tests {
             limit: Some(100),
             ..Memory::default()
         });
-        let mut health = Health::default();
-        health.lag = Lag {
-            p99: Duration::from_millis(3),
-            probes: 20,
-            ..Lag::default()
-        };
-        health.nodes = vec![node];
-        health
+        Health {
+            lag: Lag {
+                p99: Duration::from_millis(3),
+                probes: 20,
+                ..Lag::default()
+            },
+            nodes: vec![node],
+            ..Health::default()
+        }
     }
 
     fn refused(change: impl FnOnce(&mut Health)) -> Vec<&'static str> {
