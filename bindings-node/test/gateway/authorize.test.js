@@ -8,7 +8,7 @@ const { describe, it } = require('node:test');
 
 const { Gateway, deny, reject } = require('../../lib/gateway');
 const { Hub } = require('../../lib/hub');
-const { bare, becomes, connect, gone, heard, refused, serve, stream, until, within } = require('./rig');
+const { bare, becomes, connect, heard, refused, serve, stream, until, within } = require('./rig');
 
 describe('authorize', () => {
   it('is shown everything a client says of itself', async (t) => {

@@ -4,9 +4,13 @@
 mod arrival;
 mod error;
 #[allow(dead_code, unused_imports)]
+mod interest;
+#[allow(dead_code, unused_imports)]
 mod socket;
 #[allow(dead_code)]
 mod target;
+#[allow(dead_code, unused_imports)]
+mod topology;
 #[allow(dead_code)]
 mod watch;
 #[allow(dead_code)]
@@ -14,3 +18,8 @@ mod wire;
 
 pub use error::{RedisError, RedisErrorKind};
 pub use watch::{Demands, Finding, Verdict};
+
+#[allow(dead_code)]
+mod log;
+#[allow(dead_code)]
+mod modes;

@@ -167,3 +167,7 @@ impl Decimal {
         &self.digits[self.from..]
     }
 }
+
+#[cfg(test)]
+#[path = "script_tests.rs"]
+mod tests;
