@@ -54,28 +54,29 @@ pub struct NativeRedis {
 
 impl NativeRedis {
     pub(crate) fn build(&self) -> Result<Redis> {
+        // What the engine cannot do yet is refused, and not passed over.
+        let not_yet = [
+            ("sentinel", self.sentinel.is_some()),
+            ("cluster", self.cluster),
+            ("modes", !self.modes.is_empty()),
+            ("envelope", !self.envelope.is_empty()),
+            ("logLength", self.log_length.is_some()),
+        ];
+        if let Some((name, _)) = not_yet.into_iter().find(|(_, given)| *given) {
+            return Err(error(
+                Code::BadOption,
+                format_args!("new Hub(options): redis.{name} is not to be had in this version"),
+            ));
+        }
         self.builder()
             .and_then(RedisBuilder::build)
             .map_err(|cause| refused(&cause))
     }
 
     fn builder(&self) -> std::result::Result<RedisBuilder, RedisError> {
-        let mut builder = match &self.sentinel {
-            Some(master) => Redis::sentinel(&self.urls, master)?,
-            None if self.cluster => Redis::cluster(&self.urls)?,
-            None => Redis::at(self.urls.first().map_or("", String::as_str))?,
-        };
+        let mut builder = Redis::at(self.urls.first().map_or("", String::as_str))?;
         if self.sharded {
             builder = builder.sharded();
-        }
-        for NativeMode { topics, mode } in &self.modes {
-            builder = builder.mode(topics, mode)?;
-        }
-        for pattern in &self.envelope {
-            builder = builder.envelope(pattern)?;
-        }
-        if let Some(events) = self.log_length {
-            builder = builder.log_length(events as u64);
         }
         if self.queue_bytes.is_some() || self.deadline.is_some() {
             let bytes = self.queue_bytes.map_or(QUEUE_BYTES, |bytes| bytes as usize);

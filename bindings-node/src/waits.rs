@@ -9,9 +9,7 @@ use std::{
     collections::HashMap,
     future::Future,
     pin::Pin,
-    sync::{
-        Arc, Mutex, PoisonError,
-    },
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, Wake, Waker},
 };
 
@@ -85,10 +83,7 @@ impl NativeWaits {
     /// Those of a loop, which is called when some are settled.
     #[napi(constructor, catch_unwind)]
     pub fn new(ring: Function<'_, (), ()>) -> napi::Result<Self> {
-        let bell = ring
-            .build_threadsafe_function()
-            .weak::<true>()
-            .build()?;
+        let bell = ring.build_threadsafe_function().weak::<true>().build()?;
         let numbers = Mutex::default();
         Ok(NativeWaits {
             settled: Arc::new(Settled { numbers, bell }),

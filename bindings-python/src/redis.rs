@@ -33,28 +33,29 @@ pub(crate) struct RedisSettings {
 
 impl RedisSettings {
     pub(crate) fn build(&self) -> PyResult<Redis> {
+        // What the engine cannot do yet is refused, and not passed over.
+        let not_yet = [
+            ("sentinel", self.sentinel.is_some()),
+            ("cluster", self.cluster),
+            ("modes", !self.modes.is_empty()),
+            ("envelope", !self.envelope.is_empty()),
+            ("log_length", self.log_length.is_some()),
+        ];
+        if let Some((name, _)) = not_yet.into_iter().find(|(_, given)| *given) {
+            return Err(error(
+                Kind::Option,
+                format_args!("redis: {name} is not to be had in this version"),
+            ));
+        }
         self.builder()
             .and_then(RedisBuilder::build)
             .map_err(|cause| refused(&cause))
     }
 
     fn builder(&self) -> Result<RedisBuilder, RedisError> {
-        let mut builder = match &self.sentinel {
-            Some(master) => Redis::sentinel(&self.urls, master)?,
-            None if self.cluster => Redis::cluster(&self.urls)?,
-            None => Redis::at(self.urls.first().map_or("", String::as_str))?,
-        };
+        let mut builder = Redis::at(self.urls.first().map_or("", String::as_str))?;
         if self.sharded {
             builder = builder.sharded();
-        }
-        for (pattern, mode) in &self.modes {
-            builder = builder.mode(pattern, mode)?;
-        }
-        for pattern in &self.envelope {
-            builder = builder.envelope(pattern)?;
-        }
-        if let Some(events) = self.log_length {
-            builder = builder.log_length(events);
         }
         if self.queue_bytes.is_some() || self.deadline.is_some() {
             let deadline = self.deadline.map_or(DEADLINE, seconds);
