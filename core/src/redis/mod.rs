@@ -3,6 +3,10 @@
 #[allow(dead_code)]
 mod arrival;
 mod error;
+#[allow(dead_code)]
+mod inbox;
+#[allow(dead_code)]
+mod log;
 #[allow(dead_code, unused_imports)]
 mod socket;
 #[allow(dead_code)]

@@ -187,15 +187,16 @@ fn push<'a>(buffer: &'a [u8], data: &[RangeFrame]) -> Push<'a> {
     match (texts.as_deref(), data) {
         (Some([b"message", channel, payload]), _) => Push::Message { channel, payload },
         (Some([b"smessage", channel, payload]), _) => Push::SMessage { channel, payload },
-        (Some([b"pmessage", pattern, channel]), [_, _, _, payload]) => match text(buffer, payload)
-        {
-            Some(payload) => Push::PMessage {
-                pattern,
-                channel,
-                payload,
-            },
-            None => Push::Other,
-        },
+        (Some([b"pmessage", pattern, channel]), [_, _, _, payload]) => {
+            match text(buffer, payload) {
+                Some(payload) => Push::PMessage {
+                    pattern,
+                    channel,
+                    payload,
+                },
+                None => Push::Other,
+            }
+        }
         (None, [verb, name, RangeFrame::Number { .. }]) => {
             match (text(buffer, verb), text(buffer, name)) {
                 (Some(verb), Some(name)) => confirmed(verb, name),
