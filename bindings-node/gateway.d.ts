@@ -100,7 +100,7 @@ export interface GatewayOptions<Session = unknown> {
    * Who may come in, and what they see. Called for each client that shows no valid ticket.
    *
    * The answer may be a promise. It is waited for as long as {@link GatewayLimits.handshakeTimeout} says, then the
-   * client is dropped, `request.signal` aborted, and the answer ignored. When this throws, rejects or answers what is
+   * client gets a 503, `request.signal` is aborted, and the answer ignored; so it is when the client goes meanwhile. When this throws, rejects or answers what is
    * no answer, the client gets a plain 500 and `onError` is told why. A `reject(…)` may be thrown as well.
    */
   authorize(request: GatewayRequest): Accept<Session> | Rejection | Promise<Accept<Session> | Rejection>;
@@ -166,7 +166,10 @@ export interface GatewayLimits {
   perAddressPerSecond?: number;
   /** The most handshakes under way at a time, `authorize` included; more are refused with 503. Default: 1,024. */
   handshakes?: number;
-  /** How long a handshake may take, `authorize` included, before the connection is dropped. Default: 10,000. */
+  /**
+   * How long a handshake may take, `authorize` included, before the connection is dropped; a client whose request is
+   * there by then gets a 503. Default: 10,000.
+   */
   handshakeTimeout?: number;
   /**
    * How many proxies of your own stand before the gateway, each adding the address it sees to `X-Forwarded-For`.
@@ -238,7 +241,10 @@ export interface GatewayRequest {
   readonly protocols: string[];
   /** Where a returning client of server-sent events stopped. The gateway resumes from there by itself. */
   readonly lastEventId: string | undefined;
-  /** Aborted when nobody waits for the answer any more: the handshake took too long, or the gateway was closed. */
+  /**
+   * Aborted when nobody waits for the answer any more: the client left, its handshake took too long, or the gateway was
+   * closed.
+   */
   readonly signal: AbortSignal;
 }
 

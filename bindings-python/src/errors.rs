@@ -6,6 +6,7 @@
 use distributary::{
     BudgetError, CloseReason, PublishError, ResumeError, ResumeErrorKind, SelectorError,
     SubscribeError, TooManyTopics,
+    backplane::{ForwardError, ForwardErrorKind},
 };
 use pyo3::{intern, prelude::*, sync::PyOnceLock, types::PyModule};
 
@@ -115,9 +116,36 @@ pub(crate) fn subscribe_error(cause: SubscribeError) -> PyErr {
         SubscribeError::Budget(cause) => budget_error(cause),
         SubscribeError::Resume(cause) => resume_error(&cause),
         SubscribeError::Unindexed { .. } => error(Kind::Filter, cause),
+        SubscribeError::NotCarried { reason } => error(Kind::Selector, reason),
         SubscribeError::Ended(why) => closed(reason(why)),
         _ => closed("hub_closed"),
     }
+}
+
+/// Why an event did not reach other machines, or may not have, by its name in Python.
+pub(crate) fn forward_kind(kind: ForwardErrorKind) -> &'static str {
+    match kind {
+        ForwardErrorKind::Full => "full",
+        ForwardErrorKind::Expired => "expired",
+        ForwardErrorKind::Unconfirmed => "unconfirmed",
+        ForwardErrorKind::Rejected => "rejected",
+        ForwardErrorKind::NotKept => "not_kept",
+        ForwardErrorKind::NotReplicated => "not_replicated",
+        ForwardErrorKind::Unsupported => "unsupported",
+        ForwardErrorKind::Closed => "closed",
+        _ => "unknown",
+    }
+}
+
+/// The same, as an exception: `ForwardError(message, kind)`.
+pub(crate) fn forward_error(cause: &ForwardError) -> PyErr {
+    let (message, kind) = (cause.to_string(), forward_kind(cause.kind()));
+    Python::attach(|py| {
+        let made = module(py)
+            .and_then(|module| module.getattr(intern!(py, "ForwardError")))
+            .and_then(|class| class.call1((message, kind)));
+        made.map_or_else(|cause| cause, PyErr::from_value)
+    })
 }
 
 /// What is wrong with names, patterns or a filter.

@@ -1,7 +1,7 @@
 //! The engine behind a Python object.
 
 use distributary as engine;
-use engine::{Attributes, Publication, Topic, Value};
+use engine::{Attributes, Publication, Topic, Value, backplane::Forwarding};
 use pyo3::{
     exceptions::PyTypeError,
     prelude::*,
@@ -9,13 +9,14 @@ use pyo3::{
 };
 
 use crate::{
-    errors::{Kind, closed, count_error, error, publish_error},
+    errors::{Kind, closed, count_error, error, forward_kind, publish_error},
     fork::Native,
     options::HubSettings,
     payload,
     ready::quietly,
     stats,
     values::{Refused, is_several, scalar, text, wrong_type},
+    waiting::Wait,
 };
 
 /// What became of a published event.
@@ -42,6 +43,16 @@ impl Delivery {
     #[getter]
     fn position(&self) -> Option<String> {
         self.0.position.map(|position| position.to_string())
+    }
+
+    #[getter]
+    fn forwarding(&self) -> &'static str {
+        match self.0.forwarding {
+            Forwarding::None => "none",
+            Forwarding::Queued => "queued",
+            Forwarding::Refused(kind) => forward_kind(kind),
+            _ => "unknown",
+        }
     }
 
     fn __repr__(&self) -> String {
@@ -82,14 +93,7 @@ impl Hub {
         attributes: Option<&Bound<'_, PyAny>>,
         come: &Bound<'_, PyAny>,
     ) -> PyResult<Delivery> {
-        let topic = text(topic, "topic", Kind::Topic)?;
-        let mut publication = Publication::new(topic, payload::share(data));
-        if let Some(key) = key {
-            publication = publication.key(text(key, "key", Kind::Payload)?);
-        }
-        if let Some(given) = attributes {
-            publication = publication.attributes(read_attributes(given)?);
-        }
+        let publication = publication(topic, data, key, attributes)?;
         let hub = self.hub()?;
         let (published, promise) = quietly(|| hub.publish_event(publication));
         let delivery = published.map_err(publish_error)?;
@@ -97,6 +101,35 @@ impl Hub {
             come.call1((promise.lane(),))?;
         }
         Ok(Delivery(delivery))
+    }
+
+    /// The same, and what becomes of it on other machines.
+    fn publish_acknowledged(
+        &self,
+        topic: &Bound<'_, PyAny>,
+        data: &Bound<'_, PyBytes>,
+        key: Option<&Bound<'_, PyAny>>,
+        attributes: Option<&Bound<'_, PyAny>>,
+        come: &Bound<'_, PyAny>,
+    ) -> PyResult<(Delivery, Wait)> {
+        let publication = publication(topic, data, key, attributes)?;
+        let hub = self.hub()?;
+        let (published, promise) = quietly(|| hub.publish_acknowledged(publication));
+        let receipt = published.map_err(publish_error)?;
+        if let Some(promise) = promise {
+            come.call1((promise.lane(),))?;
+        }
+        Ok((Delivery(receipt.delivery()), Wait::receipt(receipt)))
+    }
+
+    /// Waits until other machines are heard.
+    fn joined(&self) -> PyResult<Wait> {
+        Ok(Wait::joined(self.hub()?.joined()))
+    }
+
+    /// How the backplane is.
+    fn health<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        stats::health(py, &self.hub()?.health())
     }
 
     /// Where a topic stands.
@@ -138,6 +171,23 @@ impl Hub {
     fn is_closed(&self) -> bool {
         self.hub.get().is_none_or(engine::Hub::is_closed)
     }
+}
+
+fn publication<'a>(
+    topic: &'a Bound<'_, PyAny>,
+    data: &Bound<'_, PyBytes>,
+    key: Option<&Bound<'_, PyAny>>,
+    attributes: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Publication<&'a str>> {
+    let topic = text(topic, "topic", Kind::Topic)?;
+    let mut publication = Publication::new(topic, payload::share(data));
+    if let Some(key) = key {
+        publication = publication.key(text(key, "key", Kind::Payload)?);
+    }
+    if let Some(given) = attributes {
+        publication = publication.attributes(read_attributes(given)?);
+    }
+    Ok(publication)
 }
 
 fn named(topic: &Bound<'_, PyAny>) -> PyResult<Topic> {

@@ -13,6 +13,7 @@
 //! | [`slice`], [`cache`] | how long a loop's readers may keep it, and the events they share |
 //! | [`event`], [`payload`] | what readers see, made once for all of them |
 //! | [`filters`], [`options`], [`values`], [`errors`], [`stats`] | what comes in, and what goes out |
+//! | [`waiting`] | what is waited for and is no event |
 //! | [`gateway`] | the sockets, and what Python is asked about them |
 //! | [`recent`] | where to stand for a look back |
 //! | [`fork`] | what a child process may still touch |
@@ -41,6 +42,7 @@ mod slice;
 mod stats;
 mod subscription;
 mod values;
+mod waiting;
 
 /// The module `distributary._native`.
 #[pymodule(gil_used = false)]
@@ -55,6 +57,7 @@ mod _native {
         lane::Lane,
         recent::before_latest,
         subscription::Subscription,
+        waiting::Wait,
     };
 
     use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,6 +1,9 @@
 //! Counters as Python reads them: a dict of the engine's names, durations in seconds.
 
-use distributary::{DurationHistogram, ShareHistogram, Stats, TopicStats};
+use distributary::{
+    DurationHistogram, ShareHistogram, Stats, TopicStats,
+    backplane::{Counts, Health, Lag},
+};
 use pyo3::{
     prelude::*,
     types::{PyDict, PyTuple},
@@ -54,6 +57,46 @@ pub(crate) fn topic<'py>(py: Python<'py>, stats: &TopicStats) -> PyResult<Bound<
     let dict = PyDict::new(py);
     dict.set_item("topic", stats.topic.as_str())?;
     counters!(dict, stats, published, matched, reached, bytes);
+    Ok(dict)
+}
+
+/// How a backplane is.
+pub(crate) fn health<'py>(py: Python<'py>, health: &Health) -> PyResult<Bound<'py, PyDict>> {
+    let reasons = health.reasons.iter();
+    let reasons = reasons.map(|it| (it.code, it.condition.as_str(), it.text.as_str()));
+    let dict = PyDict::new(py);
+    dict.set_item("condition", health.condition.as_str())?;
+    dict.set_item("reasons", PyTuple::new(py, reasons.collect::<Vec<_>>())?)?;
+    dict.set_item("lag", lag(py, &health.lag)?)?;
+    dict.set_item("counts", counts(py, &health.counts)?)?;
+    counters!(dict, health, queued_bytes, joining);
+    Ok(dict)
+}
+
+fn lag<'py>(py: Python<'py>, lag: &Lag) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    for (name, time) in [("p50", lag.p50), ("p99", lag.p99), ("max", lag.max)] {
+        dict.set_item(name, time.as_secs_f64())?;
+    }
+    dict.set_item("late", lag.late)?;
+    Ok(dict)
+}
+
+fn counts<'py>(py: Python<'py>, counts: &Counts) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    counters!(
+        dict,
+        counts,
+        arrived,
+        sent,
+        failed,
+        gaps,
+        lost,
+        repaired,
+        duplicates,
+        attempts,
+        connections,
+    );
     Ok(dict)
 }
 

@@ -325,39 +325,15 @@ impl Subscription {
             let timeout = Duration::try_from_secs_f64(seconds.max(0.0)).ok()?;
             Instant::now().checked_add(timeout)
         });
-        let waker = Waker::from(Arc::new(Unpark(thread::current())));
-        let mut cx = Context::from_waker(&waker);
         let Some(blocked) = Blocked::new(self) else {
             return Err(busy());
         };
-        loop {
-            {
-                let mut state = blocked.0.state.lock();
-                let ready = match state.open() {
-                    Err(_) => true,
-                    Ok(open) => open.poll_ready(&mut cx).is_ready(),
-                };
-                if ready {
-                    return Ok(true);
-                }
+        park(py, deadline, signals, |waker| {
+            match blocked.0.state.lock().open() {
+                Err(_) => true,
+                Ok(open) => open.poll_ready(&mut Context::from_waker(waker)).is_ready(),
             }
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if left == Some(Duration::ZERO) {
-                return Ok(false);
-            }
-            let nap = match (left, signals) {
-                (Some(left), true) => Some(left.min(SIGNALS)),
-                (None, true) => Some(SIGNALS),
-                (left, false) => left,
-            };
-            py.detach(|| match nap {
-                Some(nap) => thread::park_timeout(nap),
-                None => thread::park(),
-            });
-            if signals {
-                py.check_signals()?;
-            }
-        }
+        })
     }
 
     /// Ends it. Never waits, and wakes whoever reads.
@@ -614,6 +590,36 @@ pub(crate) fn selector(topics: &[String], patterns: &[String]) -> PyResult<Selec
             .map_err(|cause| pattern_error(pattern, cause))?;
     }
     Ok(selector)
+}
+
+/// Blocks the thread until `is_ready`, which is given what wakes it; at most until the deadline. Whether it
+/// is. `signals`: it is the thread that gets them.
+pub(crate) fn park(
+    py: Python<'_>,
+    deadline: Option<Instant>,
+    signals: bool,
+    mut is_ready: impl FnMut(&Waker) -> bool,
+) -> PyResult<bool> {
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    while !is_ready(&waker) {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        if left == Some(Duration::ZERO) {
+            return Ok(false);
+        }
+        let nap = match (left, signals) {
+            (Some(left), true) => Some(left.min(SIGNALS)),
+            (None, true) => Some(SIGNALS),
+            (left, false) => left,
+        };
+        py.detach(|| match nap {
+            Some(nap) => thread::park_timeout(nap),
+            None => thread::park(),
+        });
+        if signals {
+            py.check_signals()?;
+        }
+    }
+    Ok(true)
 }
 
 /// Wakes a blocked thread.

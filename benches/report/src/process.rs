@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::machine::{kibibytes, of_file};
 
-/// A process whose memory is looked at.
+/// A process that is looked at.
 #[derive(Debug, Clone)]
 pub struct Process(String);
 
@@ -36,6 +36,19 @@ impl Process {
         self.status("VmHWM")
     }
 
+    /// How long it has been on a processor, in nanoseconds: all its threads that live.
+    pub fn processor_time(&self) -> Option<u64> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.0)).ok()?;
+        let mut sum = 0;
+        for task in tasks {
+            // A thread that ends meanwhile is none that lives.
+            if let Ok(text) = fs::read_to_string(task.ok()?.path().join("schedstat")) {
+                sum += first_number(&text)?;
+            }
+        }
+        Some(sum)
+    }
+
     fn status(&self, name: &str) -> Option<u64> {
         let value = of_file(&format!("/proc/{}/status", self.0), name)?;
         kibibytes(&value).map(|kib| kib * 1_024)
@@ -62,5 +75,9 @@ const PAGE: u64 = 4_096;
 /// How long the calling thread has been on a processor, in nanoseconds.
 pub fn processor_time() -> Option<u64> {
     let text = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    first_number(&text)
+}
+
+fn first_number(text: &str) -> Option<u64> {
     text.split_whitespace().next()?.parse().ok()
 }

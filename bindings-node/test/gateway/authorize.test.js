@@ -8,7 +8,7 @@ const { describe, it } = require('node:test');
 
 const { Gateway, deny, reject } = require('../../lib/gateway');
 const { Hub } = require('../../lib/hub');
-const { bare, becomes, connect, gone, heard, refused, serve, stream, until, within } = require('./rig');
+const { bare, becomes, connect, heard, refused, serve, stream, until, within } = require('./rig');
 
 describe('authorize', () => {
   it('is shown everything a client says of itself', async (t) => {
@@ -207,6 +207,27 @@ describe('authorize', () => {
     assert.equal(server.gateway.stats().opened, 0);
   });
 
+  it('is told by its signal when the client leaves', async (t) => {
+    const asked = heard();
+    const server = await serve(t, {
+      // Longer than the test may take.
+      limits: { handshakeTimeout: 600_000 },
+      authorize: (request) => new Promise((resolve) => asked(request, () => resolve({ session: {} }))),
+    });
+    for (const leave of ['destroy', 'end', 'resetAndDestroy']) {
+      const socket = await bare(t, server.port);
+      socket.write('GET / HTTP/1.1\r\nhost: a\r\naccept: text/event-stream\r\n\r\n');
+      const [request, settle] = await asked.next();
+      assert.equal(request.signal.aborted, false);
+      socket[leave]();
+      await until(`abort after ${leave}`, () => request.signal.aborted);
+      settle();
+    }
+    await becomes(() => server.gateway.stats().refused.broken, 3);
+    await until('no handshake', () => server.gateway.stats().handshaking === 0);
+    assert.deepEqual(server.errors, []);
+  });
+
   it('is bounded by the handshake timeout, and what it answers later is ignored', async (t) => {
     const asked = heard();
     const server = await serve(t, {
@@ -223,8 +244,8 @@ describe('authorize', () => {
           'sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
       );
       const [request, settle] = await asked.next();
-      socket.resume();
-      await gone(socket);
+      const answer = (await socket.setEncoding('utf8').toArray()).join('');
+      assert.match(answer, /^HTTP\/1\.1 503 /);
       await until('abort', () => request.signal.aborted);
       settle();
     }

@@ -155,7 +155,14 @@ class Subscription(_native.Subscription, Generic[T]):
             batch = self._take_many(n)
             if batch:
                 return batch if self._into is None else self._many_decoded(batch, n)  # type: ignore[return-value]
-            await lane.sleep(self)
+            # Not by a coroutine of its own: what sleepers hold is what the interpreter's collector walks, in one go.
+            bed = lane.lay(self)
+            if bed is not None:
+                try:
+                    await bed
+                finally:
+                    if self._bed is bed:
+                        self._bed = None
 
     # Reading without waiting.
 

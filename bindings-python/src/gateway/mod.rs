@@ -257,6 +257,12 @@ impl Gateway {
         Ok(inner.switchboard.admissions.answer(question, Ok(accept)))
     }
 
+    /// Whether a client still waits for this answer.
+    fn is_asked(&self, question: u64) -> PyResult<bool> {
+        let admissions = &self.inner()?.switchboard.admissions;
+        Ok(admissions.look(question, |_| ()).is_some())
+    }
+
     /// Turns a client away. False when it is not there any more.
     fn reject(&self, question: u64, refusal: Refusal) -> PyResult<bool> {
         let reject = refusal.reject()?;

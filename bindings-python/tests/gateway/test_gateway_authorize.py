@@ -19,6 +19,9 @@ from distributary.gateway import Accept, Limits, Reject, Request
 
 LOGGER = "distributary.gateway"
 
+#: Handshakes may take longer than a test.
+PATIENT = Limits(handshake_timeout=600.0)
+
 
 def plain(request: Request) -> Accept[None] | Reject:
     user = request.query.get("user")
@@ -254,7 +257,7 @@ async def test_a_coroutine_is_cancelled_when_its_client_goes(serving: Any, event
             raise
         return Accept()
 
-    async with serving(Hub(), authorize) as clients:
+    async with serving(Hub(), authorize, limits=PATIENT) as clients:
         with socket.create_connection(clients.gateway.address) as connection:
             connection.sendall(b"GET / HTTP/1.1\r\nhost: a\r\naccept: text/event-stream\r\n\r\n")
             await eventually(lambda: seen, "it is asked")
@@ -276,7 +279,7 @@ async def test_a_plain_one_can_see_that_its_client_has_gone(serving: Any, eventu
         done.set()
         return Accept()
 
-    async with serving(Hub(), authorize) as clients:
+    async with serving(Hub(), authorize, limits=PATIENT) as clients:
         with socket.create_connection(clients.gateway.address) as connection:
             connection.sendall(b"GET / HTTP/1.1\r\nhost: a\r\naccept: text/event-stream\r\n\r\n")
             await eventually(lambda: seen, "it is asked")
@@ -295,9 +298,10 @@ async def test_a_handshake_takes_its_time_at_most(serving: Any, eventually: Any)
         return Accept()
 
     async with serving(Hub(), authorize, limits=Limits(handshake_timeout=0.2)) as clients:
-        with pytest.raises((websockets.InvalidHandshake, OSError, EOFError)):
+        with pytest.raises(websockets.InvalidStatus) as caught:
             async with clients.websocket():
                 pass
+        assert caught.value.response.status_code == 503
         with anyio.fail_after(20):
             await cancelled.wait()
         await eventually(lambda: clients.gateway.stats().refused["timeout"] == 1, "it is counted")

@@ -98,10 +98,38 @@ async def test_a_question_without_an_answer_is_logged(
             over.set()
 
 
+async def test_a_question_that_finds_no_thread_is_answered_and_logged(
+    serving: Any, eventually: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    over = threading.Event()
+    asked: list[Request] = []
+
+    def blocked(request: Request) -> Accept[None]:
+        asked.append(request)
+        over.wait(20)
+        return Accept("a")
+
+    async with serving(Hub(), blocked, limits=Limits(handshake_timeout=0.5), threads=1) as clients:
+        try:
+            async with anyio.create_task_group() as group:
+                for _ in range(3):
+                    group.start_soon(left_alone, clients)
+            assert len(asked) == 1
+            over.set()
+            await eventually(lambda: caplog.text.count("had not answered") == 3, "all are logged")
+            # Nobody waits for the others: they are not asked.
+            async with clients.websocket():
+                assert len(asked) == 2
+            await eventually(lambda: clients.gateway.stats().refused["timeout"] == 3, "they are counted")
+        finally:
+            over.set()
+
+
 async def left_alone(clients: Any) -> None:
-    with pytest.raises((websockets.InvalidHandshake, OSError, EOFError)):
+    with pytest.raises(websockets.InvalidStatus) as caught:
         async with clients.websocket():
             pass
+    assert caught.value.response.status_code == 503
 
 
 @pytest.mark.parametrize("names", ["", [""], ["a", ""], "a" * 1025])

@@ -192,6 +192,31 @@ def test_mistakes_are_told_before_the_response(hub: Hub) -> None:
             sse(hub, request, topics, **options)
 
 
+@pytest.mark.parametrize(
+    ("headers", "error"),
+    [
+        ({"x-a": "b\r\nset-cookie: c=d"}, OptionError),
+        ({"x-a": "b\n"}, OptionError),
+        ({"x-a": "b\r"}, OptionError),
+        ({"x-a": "b\0"}, OptionError),
+        ({"x-a\r\nb": "c"}, OptionError),
+        ({"": "c"}, OptionError),
+        ({"x a": "c"}, OptionError),
+        ({"x-a": "\u20ac"}, OptionError),
+        ({"x-\xe4": "c"}, OptionError),
+        ({"x-a": 1}, TypeError),
+        ({b"x-a": "c"}, TypeError),
+    ],
+)
+def test_headers_that_http_cannot_have_are_refused_at_the_call(
+    hub: Hub, headers: Any, error: type[Exception]
+) -> None:
+    request = Request({"type": "http", "query_string": b"", "headers": []})
+    with pytest.raises(error, match="^headers: "):
+        sse(hub, request, "a", headers=headers)
+    assert hub.stats().subscriptions == 0
+
+
 @pytest.mark.parametrize("option", ["keep_alive", "retry", "send_timeout"])
 @pytest.mark.parametrize("time", [-1, 0, float("nan"), "1"])
 def test_times_are_checked_before_anything_is_subscribed(hub: Hub, option: str, time: Any) -> None:

@@ -112,7 +112,7 @@ impl Limits {
     }
 
     /// How long a handshake may take, `authorize` included, before the connection is
-    /// dropped. Default: 10 s.
+    /// dropped; a client whose request is there by then gets a 503. Default: 10 s.
     pub fn handshake_timeout(mut self, most: Duration) -> Self {
         self.handshake_timeout = most.min(LONGEST);
         self

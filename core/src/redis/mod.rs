@@ -5,13 +5,20 @@ mod arrival;
 mod error;
 #[allow(dead_code)]
 mod inbox;
-#[allow(dead_code)]
-mod log;
+#[allow(dead_code, unused_imports)]
+mod interest;
 #[allow(dead_code, unused_imports)]
 mod socket;
 #[allow(dead_code)]
 mod target;
+#[allow(dead_code, unused_imports)]
+mod topology;
 #[allow(dead_code)]
 mod wire;
 
 pub use error::{RedisError, RedisErrorKind};
+
+#[allow(dead_code)]
+mod log;
+#[allow(dead_code)]
+mod modes;

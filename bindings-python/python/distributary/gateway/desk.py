@@ -123,17 +123,21 @@ class Desk:
                 request._asked = now
                 fetched.jobs.append((ADMIT, call[1], request))
             elif kind == WITHDRAWN:
-                request_gone = self._requests.pop(call[1], None)
-                if request_gone is not None:
-                    request_gone._gone = True
-                    # Asked and taken back between two batches: it waited for its turn all the while.
-                    self._complain(request_gone, now - (last if request_gone._asked == now else request_gone._asked))
+                # Asked and taken back between two batches: it waited for its turn all the while.
+                self._withdrawn(call[1], now, last)
                 fetched.withdrawn.append(call[1])
             elif kind == DONE:
                 fetched.done.append(call[1:])
             else:
                 fetched.jobs.append(call)
         return fetched
+
+    def _withdrawn(self, question: int, now: float, last: float | None = None) -> None:
+        """Nobody waits for the answer any more. `last` is when a batch was fetched before the one of now."""
+        request = self._requests.pop(question, None)
+        if request is not None:
+            request._gone = True
+            self._complain(request, now - (last if last is not None and request._asked == now else request._asked))
 
     def _complain(self, request: Request, waited: float) -> None:
         """Tells the log of a question that went unanswered as long as a handshake may take, or nearly."""
@@ -197,7 +201,9 @@ class Desk:
         kind = job[0]
         hooks = self._hooks
         if kind == ADMIT:
-            # It left while it waited for its turn.
+            # It may have left while it waited for its turn, whether that has been fetched or not.
+            if not job[2].gone and not self.native.is_asked(job[1]):
+                self._withdrawn(job[1], time.monotonic())
             return (None if job[2].gone else hooks.authorize), (job[2],)
         if kind == GRANT:
             return hooks.on_subscribe, (job[2], Wish(tuple(job[3]), tuple(job[4])))

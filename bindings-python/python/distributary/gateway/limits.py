@@ -53,7 +53,8 @@ class Limits:
     per_address_per_second: int | None = None
     #: The most handshakes under way at a time, `authorize` included; more are refused with 503. Default: 1,024.
     handshakes: int | None = None
-    #: How long a handshake may take, `authorize` included, before the connection is dropped. Default: 10.
+    #: How long a handshake may take, `authorize` included, before the connection is dropped; a client whose
+    #: request is there by then gets a 503. Default: 10.
     handshake_timeout: float | None = None
     #: How many proxies of your own stand before the gateway, each adding the address it sees to `X-Forwarded-For`.
     #: Default: 0, the header is not looked at.

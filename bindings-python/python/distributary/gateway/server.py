@@ -73,8 +73,9 @@ class Gateway(Generic[S]):
             system choose; :attr:`address` then says which.
         authorize: Who may come in, and what they see. Called for each client that shows no valid ticket, with its
             :class:`Request`; returns :class:`Accept` or :class:`Reject`. It is waited for as long as
-            `Limits.handshake_timeout` says. When the client goes meanwhile a coroutine is cancelled, and `request.gone`
-            is true. When it raises, the client gets a plain 500, and the log `distributary.gateway` is told why.
+            `Limits.handshake_timeout` says, then the client gets a 503. Then, and when the client goes meanwhile, a
+            coroutine is cancelled, and `request.gone` is true. When it raises, the client gets a plain 500, and the log
+            `distributary.gateway` is told why.
         admin: Where `/metrics` (for Prometheus) and `/healthz` are answered: a loopback address, unless you know
             better. None: nowhere.
         paths: The paths that are served, percent-encoded as clients send them; others get 404 without a question.

@@ -7,6 +7,7 @@ that wait together go out in one piece of some tens of kilobytes, so a burst cos
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,9 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-from ..errors import Closed
+from ..errors import Closed, OptionError
 from ..names import Names
-from ..options import seconds
+from ..options import seconds, shown
 from ..subscription import Subscription
 from . import lines
 from .begin import Begun, From, begin
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
     from ..options import Overflow
 
 __all__ = ["EventStream", "sse"]
+
+#: What HTTP takes for a header's name, and for its value: no line end, which would begin another header, or the body.
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[^\r\n\0\u0100-\U0010ffff]*")
 
 #: Bytes from which a piece goes out: as much as uvicorn takes before it has one wait.
 PIECE = 64 * 1024
@@ -94,8 +99,11 @@ def sse(
     `on_lost` says what happens when the client did not keep up and events were dropped: "tell" sends a `lagged` event
     with ``{"missed": 12}``, "close" ends the stream so that the client comes back, "ignore" goes on, and a callable
     gets the number (None: nobody knows) and returns the data of the `lagged` event, or None.
+
+    `headers` are added to the response's own, or take their place. A line end in one is an :class:`OptionError`.
     """
     checked(on_lost)
+    own = _headers(headers)
     for name, time in (("keep_alive", keep_alive), ("retry", retry), ("send_timeout", send_timeout)):
         if time is not None:
             seconds(name, time)
@@ -111,7 +119,26 @@ def sse(
         "max_age": max_age,
     }
     begun = begin(hub, topics, from_, options)
-    return EventStream(begun, frames[begun.single], keep_alive, retry, send_timeout, headers, on_lost)
+    return EventStream(begun, frames[begun.single], keep_alive, retry, send_timeout, own, on_lost)
+
+
+def _headers(given: Mapping[str, str] | None) -> MutableHeaders:
+    """The headers of the response. Wrong ones are refused before there is a subscription."""
+    own = MutableHeaders(
+        {"content-type": EventStream.media_type, "cache-control": "no-store", "x-accel-buffering": "no"}
+    )
+    for name, value in (given or {}).items():
+        for text in (name, value):
+            if not isinstance(text, str):
+                raise TypeError(f"headers: names and values are str, not {type(text).__qualname__}")
+        if not _NAME.fullmatch(name):
+            raise OptionError(f"headers: {shown(name)} is no name of a header")
+        if not _VALUE.fullmatch(value):
+            raise OptionError(
+                f"headers: the value of {shown(name)} has a line end, a NUL or what is not Latin-1 in it: {shown(value)}"
+            )
+        own[name] = value
+    return own
 
 
 class EventStream(Response):
@@ -126,14 +153,12 @@ class EventStream(Response):
         keep_alive: float | None,
         retry: float | None,
         send_timeout: float | None,
-        headers: Mapping[str, str] | None,
+        headers: MutableHeaders,
         on_lost: OnLost,
     ) -> None:
         self.status_code = 200
         self.background: BackgroundTask | None = None
-        own = MutableHeaders({"content-type": self.media_type, "cache-control": "no-store", "x-accel-buffering": "no"})
-        own.update(headers or {})
-        self.init_headers(own)
+        self.init_headers(headers)
         self._sub = begun.sub
         self._frames = frames
         self._marks = None if begun.single else Marks(begun.at)

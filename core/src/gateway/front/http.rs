@@ -59,7 +59,7 @@ pub(super) fn settings() -> http1::Builder {
     http.max_buf_size(HEAD)
         .keep_alive(false)
         // Nothing is read behind the head: that is the lane's, and would cost a system
-        // call. That a client has gone is seen when it is answered.
+        // call. Where a client is waited with, its socket is watched from outside.
         .half_close(true)
         // The whole handshake is bounded, which is stricter and needs one timer.
         .header_read_timeout(None);
@@ -74,12 +74,12 @@ pub(super) async fn serve(
     mut seat: Seat,
 ) {
     let exchange = Arc::new(Exchange::default());
-    let io = TokioIo::new(Socket::Fresh(stream));
+    let socket = Socket::fresh(stream);
+    let io = TokioIo::new(socket.clone());
     let mut connection = front.http.serve_connection(io, Ask(Arc::clone(&exchange)));
     let handshake = async {
         let request = next_request(&mut connection, &exchange).await?;
-        let admitted = admit(&front, request, peer, &mut seat).await;
-        admitted.map_err(Away::Refused)
+        admit(&front, request, peer, &mut seat, &socket).await
     };
     let away = match bounded(&front, handshake).await {
         Ok(admitted) => match hand_over(&front, connection, admitted, seat) {
@@ -87,6 +87,10 @@ pub(super) async fn serve(
             // The runtime does not let go of the socket, which is then closed.
             Err(_) => return front.shared.meters.front.refused(Refused::Broken),
         },
+        // The client was in time and waits: it was the application that was not.
+        Err(Away::Gone(why @ Refused::Timeout)) if exchange.has_request_been_read() => {
+            Away::Refused((why, front.door.answer(why)))
+        }
         Err(away) => away,
     };
     let meters = &front.shared.meters.front;
@@ -195,29 +199,34 @@ struct Admitted {
     resume: Option<String>,
 }
 
+impl From<Unfit> for Away {
+    fn from(unfit: Unfit) -> Self {
+        Away::Refused(unfit)
+    }
+}
+
 async fn admit(
     front: &Inner,
     request: http::Request<Incoming>,
     peer: IpAddr,
     seat: &mut Seat,
-) -> Result<Admitted, Unfit> {
+    socket: &Socket,
+) -> Result<Admitted, Away> {
     let (head, body) = request.into_parts();
     check_host(head.version, &head.headers)?;
     let shared = &front.shared;
     let path = head.uri.path();
     if !shared.paths.is_empty() && shared.paths.iter().all(|served| served != path) {
         let reject = Reject::with(StatusCode::NOT_FOUND);
-        return Err((
-            Refused::NotFound,
-            reject.body(Refused::NotFound.to_string()),
-        ));
+        let text = Refused::NotFound.to_string();
+        return Err((Refused::NotFound, reject.body(text)).into());
     }
     let asked = Asked::read(&head.method, head.version, &head.headers)?;
     if !body.is_end_stream() {
         let reject = Reject::with(StatusCode::BAD_REQUEST).body("send no body");
-        return Err((Refused::BadRequest, reject));
+        return Err((Refused::BadRequest, reject).into());
     }
-    let turned_away = |why| (why, front.door.answer(why));
+    let turned_away = |why| Away::Refused((why, front.door.answer(why)));
     let proxies = shared.limits.trusted_proxies;
     let address = forwarded::client(peer, &head.headers, proxies);
     if proxies > 0 {
@@ -232,7 +241,7 @@ async fn admit(
     let resume = resume(&request);
     let entry = match front.returning(&request) {
         Some(entry) => entry,
-        None => authorize(front, request).await?,
+        None => while_there(socket, authorize(front, request)).await??,
     };
     // The drain may have begun while the application thought.
     match front.door.is_draining() {
@@ -243,6 +252,20 @@ async fn admit(
             resume,
         }),
     }
+}
+
+/// Gives up as soon as the client has gone. An answer that is there at once costs no look.
+async fn while_there<T>(socket: &Socket, asked: impl Future<Output = T>) -> Result<T, Away> {
+    let mut asked = pin!(asked);
+    let mut closed = pin!(socket.closed());
+    poll_fn(|cx| match asked.as_mut().poll(cx) {
+        Poll::Ready(answer) => Poll::Ready(Ok(answer)),
+        Poll::Pending => closed
+            .as_mut()
+            .poll(cx)
+            .map(|()| Err(Away::Gone(Refused::Broken))),
+    })
+    .await
 }
 
 /// Where a client that comes back wants to go on.
@@ -309,12 +332,17 @@ struct Exchange(Mutex<State>);
 #[derive(Default)]
 struct State {
     request: Option<http::Request<Incoming>>,
+    is_read: bool,
     answer: Option<Response<Text>>,
 }
 
 impl Exchange {
     fn take_request(&self) -> Option<http::Request<Incoming>> {
         self.0.lock().request.take()
+    }
+
+    fn has_request_been_read(&self) -> bool {
+        self.0.lock().is_read
     }
 
     /// hyper finds it when the connection is polled next.
@@ -331,7 +359,10 @@ impl Service<http::Request<Incoming>> for Ask {
     type Future = Answer;
 
     fn call(&self, request: http::Request<Incoming>) -> Answer {
-        self.0.0.lock().request = Some(request);
+        let mut state = self.0.0.lock();
+        state.request = Some(request);
+        state.is_read = true;
+        drop(state);
         Answer(Arc::clone(&self.0))
     }
 }

@@ -6,18 +6,22 @@
 
 #![allow(dead_code, unused_imports, reason = "each test takes what it needs")]
 
+mod cluster;
 mod console;
 mod ports;
 mod process;
 mod proxy;
+mod sentinel;
 mod server;
 mod tests;
 mod tls;
 
+pub(crate) use cluster::Cluster;
 pub(crate) use console::{Answer, Console};
 pub(crate) use ports::another;
 pub(crate) use process::{Folder, Process};
 pub(crate) use proxy::{Flow, Proxy};
+pub(crate) use sentinel::{NAME, Watched};
 pub(crate) use server::{Plan, Server};
 pub(crate) use tls::Authority;
 

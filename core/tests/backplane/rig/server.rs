@@ -190,6 +190,17 @@ impl Server {
             .map_or(String::new(), Process::log)
     }
 
+    /// A setting, as CONFIG GET has it.
+    #[track_caller]
+    pub(crate) fn setting(&self, name: &str) -> String {
+        self.ask(&["CONFIG", "GET", name]).list()[1].text()
+    }
+
+    /// Whether it was not killed.
+    pub(crate) fn is_running(&self) -> bool {
+        lock(&self.process).is_some()
+    }
+
     /// Asks a command, given as words, on a connection of the rig.
     #[track_caller]
     pub(crate) fn ask(&self, command: &[&str]) -> Answer {

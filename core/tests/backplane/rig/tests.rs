@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Authority, Console, Flow, Plan, Proxy, Server, until};
+use super::{Authority, Cluster, Console, Flow, Plan, Proxy, Server, Watched, until};
 
 #[test]
 fn it_hurts_what_it_says() {
@@ -68,4 +68,41 @@ fn it_starts_replicas_users_and_tls() {
     )));
     let told = sentinel.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main"]);
     assert_eq!(told.list()[1].int(), i64::from(master.port()));
+}
+
+#[test]
+fn its_sentinels_replace_a_master() {
+    let watched = Watched::start();
+    let first = watched.master();
+    first.kill();
+    watched.until_moved(first.port());
+    let second = watched.master_port();
+    first.restart();
+    watched.until_follows(first);
+    watched.until_acquainted(3);
+    watched.fail_over();
+    watched.until_moved(second);
+}
+
+#[test]
+fn its_cluster_moves_slots_and_replaces_masters() {
+    let cluster = Cluster::start();
+    let slot = cluster.slot("{a}");
+    let owner = cluster.owner(slot);
+    let text = ["SET", "{a}", "1"];
+    cluster.nodes[owner].ask(&text);
+    let other = (owner + 1) % 3;
+    cluster.migrate(slot, other);
+    assert_eq!(cluster.owner(slot), other);
+    assert_eq!(cluster.nodes[other].ask(&["GET", "{a}"]).text(), "1");
+
+    let replica = cluster.replica_of(other).expect("a replica");
+    cluster.fail_over(replica);
+    cluster.until_moved(slot, other);
+    assert_eq!(cluster.owner(slot), replica);
+
+    cluster.nodes[replica].kill();
+    cluster.until_moved(slot, replica);
+    cluster.until_served();
+    assert_eq!(cluster.owner(slot), other);
 }

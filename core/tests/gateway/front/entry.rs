@@ -208,6 +208,109 @@ fn a_panic_of_the_application_is_its_clients_alone() {
     });
 }
 
+/// Tells when it is dropped.
+struct Dropped(Arc<AtomicUsize>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// A gateway whose application never answers, how often it was asked, and how often the
+/// question was given up.
+async fn never_answering(limits: Limits) -> (Gateway, Arc<AtomicUsize>, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let given_up = Arc::new(AtomicUsize::new(0));
+    let counts = (Arc::clone(&asked), Arc::clone(&given_up));
+    let builder = Gateway::builder(&Hub::new()).authorize(move |_| {
+        counts.0.fetch_add(1, Ordering::SeqCst);
+        let question = Dropped(Arc::clone(&counts.1));
+        async move {
+            let _question = question;
+            std::future::pending::<()>().await;
+            Ok(news(()))
+        }
+    });
+    (listening(builder.limits(limits)).await, asked, given_up)
+}
+
+#[test]
+fn an_application_is_not_asked_any_longer_for_a_client_that_has_gone() {
+    run(async {
+        // Longer than the test may take.
+        let limits = Limits::default().handshake_timeout(Duration::from_secs(600));
+        let (gateway, asked, given_up) = never_answering(limits).await;
+        let websocket = handshake("/", "");
+        let sse = "GET / HTTP/1.1\r\nhost: a\r\naccept: text/event-stream\r\n\r\n".to_owned();
+        let ahead = format!("{websocket}\x01");
+        let leaves: [(&str, fn(TcpStream)); 3] = [
+            ("closes", drop),
+            ("closes its half", |stream| {
+                stream
+                    .shutdown(std::net::Shutdown::Write)
+                    .expect("it is open");
+                // Kept open until the other side closes.
+                let closed = (&stream).read_to_end(&mut Vec::new());
+                assert!(closed.is_ok(), "{closed:?}");
+            }),
+            ("resets", |stream| {
+                socket2::SockRef::from(&stream)
+                    .set_linger(Some(Duration::ZERO))
+                    .expect("a socket");
+            }),
+        ];
+        let mut clients = 0;
+        for request in [&websocket, &sse, &ahead] {
+            for (how, leave) in leaves {
+                clients += 1;
+                let mut peer = Peer::at(&gateway);
+                peer.say(request);
+                until("it is asked", || asked.load(Ordering::SeqCst) == clients);
+                assert_eq!(given_up.load(Ordering::SeqCst), clients - 1);
+                leave(peer.0);
+                until(how, || given_up.load(Ordering::SeqCst) == clients);
+            }
+        }
+        until("all are counted", || {
+            refused(&gateway.stats(), Refused::Broken) == clients as u64
+        });
+        assert_eq!(gateway.stats().handshaking, 0);
+        gateway.close().await;
+    });
+}
+
+#[test]
+fn what_a_client_sends_ahead_is_no_end() {
+    run(async {
+        let hub = Hub::new();
+        let (answer, answers) = tokio::sync::watch::channel(false);
+        let builder = Gateway::builder(&hub).authorize(move |_| {
+            let mut answers = answers.clone();
+            async move {
+                let _ = answers.wait_for(|answer| *answer).await;
+                Ok(news(()))
+            }
+        });
+        // The client answers no goodbye.
+        let limits = Limits::default().close_timeout(Duration::from_millis(200));
+        let gateway = listening(builder.limits(limits)).await;
+        let mut peer = Peer::at(&gateway);
+        peer.say(handshake("/", ""));
+        until("it is asked", || gateway.stats().handshaking == 1);
+        for piece in b"\x89\x82\0\0\0\0hi".chunks(2) {
+            peer.say(piece);
+            tokio::task::yield_now().await;
+        }
+        answer.send(true).expect("it waits");
+        assert_eq!(peer.answer().status, 101);
+        let mut pong = [0; 4];
+        peer.0.read_exact(&mut pong).expect("a frame in time");
+        assert_eq!(&pong, b"\x8a\x02hi");
+        gateway.close().await;
+    });
+}
+
 #[test]
 fn the_end_of_a_gateway_breaks_off_handshakes() {
     run(async {

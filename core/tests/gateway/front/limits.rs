@@ -146,8 +146,9 @@ fn an_application_that_does_not_answer_holds_a_client_no_longer_than_the_handsha
         let limits = Limits::default().handshake_timeout(Duration::from_millis(100));
         let gateway = listening(builder.limits(limits)).await;
         let mut peer = Peer::at(&gateway);
-        peer.say(handshake("/", ""));
-        assert_eq!(peer.rest(), "");
+        // The client did what it had to: it is told to come back.
+        turned_away(&peer.upgrade("/", ""), 503, 1..=10);
+        assert_eq!(peer.rest(), Refused::Timeout.to_string());
         until("it is counted out", || gateway.stats().handshaking == 0);
         assert_eq!(refused(&gateway.stats(), Refused::Timeout), 1);
         gateway.close().await;

@@ -1,0 +1,146 @@
+//! What does a fleet do that loses its server?
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use distributary_bench_report::{
+    Outcome,
+    report::{Line, Target},
+    rounds::{Samples, Unit},
+};
+
+use super::Row;
+use crate::{
+    child::Child,
+    console::Console,
+    hub::COMMON,
+    publisher::{Publisher, publish},
+    server::Server,
+};
+
+pub(crate) const ROW: Row = Row {
+    name: "storm",
+    question: "1,000 processes with a hub each, 21 channels a hub, lose their server for 5 s.",
+    measure,
+};
+
+const FLEET: usize = 1_000;
+const AWAY: Duration = Duration::from_secs(5);
+/// How long the fleet may take to come, and to come back.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Processes that start at the same time.
+const AT_ONCE: usize = 25;
+/// How often connections are counted.
+const LOOK: Duration = Duration::from_millis(50);
+
+fn measure() -> Outcome<Vec<Line>> {
+    let mut server = Server::start()?;
+    let mut fleet = gather(&server)?;
+    // Each has counted the others by now, or does so within this.
+    thread::sleep(Duration::from_secs(5));
+    let before = attempts(&mut fleet)?;
+    server.kill();
+    let killed = Instant::now();
+    let sleep = AWAY.saturating_sub(Duration::from_millis(200));
+    thread::sleep(sleep);
+    let after = attempts(&mut fleet)?;
+    thread::sleep(AWAY.saturating_sub(killed.elapsed()));
+    let tries: Vec<u64> = before.iter().zip(&after).map(|(b, a)| a - b).collect();
+    server.restart()?;
+    let back = watch(&server)?;
+    heard_by_all(&server, &fleet)?;
+    let total = attempts(&mut fleet)?.iter().sum::<u64>() - before.iter().sum::<u64>();
+    let most = tries.iter().max().copied().unwrap_or(0);
+    let one = |unit, value: f64| Samples::new("distributary", unit, vec![value]);
+    Ok(vec![
+        Line::new("connects of a process while the server was away, at most", &one(Unit::Count, most as f64))
+            .target(Target::AtMost(3.0))
+            .note(format!("{} in all", tries.iter().sum::<u64>())),
+        Line::new("connections taken in the busiest second", &one(Unit::Count, back.peak as f64))
+            .target(Target::AtMost(400.0))
+            .note(format!("{total} attempts in all")),
+        Line::new("the longest wait of a bystander's PING", &one(Unit::Nanos, nanos(back.worst)))
+            .target(Target::AtMost(30e6)),
+        Line::new("until all were back", &one(Unit::Nanos, nanos(back.took)))
+            .target(Target::AtMost(15e9)),
+    ])
+}
+
+fn nanos(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e9
+}
+
+/// Starts them, a few at a time.
+fn gather(server: &Server) -> Outcome<Vec<Child>> {
+    let url = server.url();
+    let mut fleet = Vec::with_capacity(FLEET);
+    while fleet.len() < FLEET {
+        let first = fleet.len();
+        for number in first..(first + AT_ONCE).min(FLEET) {
+            fleet.push(Child::own(&["--member", &url, &number.to_string()], None)?);
+        }
+        for member in &fleet[first..] {
+            member.hear("ready")?;
+        }
+    }
+    Ok(fleet)
+}
+
+/// Attempts to connect that each has made so far.
+fn attempts(fleet: &mut [Child]) -> Outcome<Vec<u64>> {
+    for member in fleet.iter_mut() {
+        member.say("attempts")?;
+    }
+    fleet.iter().map(|member| member.hear("attempts")).collect()
+}
+
+/// What was seen while they came back.
+struct Back {
+    took: Duration,
+    /// Connections within one second, at most.
+    peak: u64,
+    worst: Duration,
+}
+
+/// Looks on until all listen again.
+fn watch(server: &Server) -> Outcome<Back> {
+    let begun = Instant::now();
+    let mut bystander = Console::connect(server.port())?;
+    let mut counter = Console::connect(server.port())?;
+    // When, and how many until then.
+    let mut taken: Vec<(Instant, u64)> = Vec::new();
+    let (mut worst, mut peak) = (Duration::ZERO, 0);
+    loop {
+        let asked = Instant::now();
+        bystander.ask(&["PING"])?;
+        worst = worst.max(asked.elapsed());
+        let now = Instant::now();
+        if taken.last().is_none_or(|(last, _)| now - *last >= LOOK) {
+            let count = counter.info("total_connections_received")?;
+            taken.push((now, count));
+            let second = taken.iter().find(|(when, _)| now - *when <= Duration::from_secs(1));
+            peak = peak.max(count - second.map_or(count, |(_, count)| *count));
+            if counter.listeners(COMMON)? == FLEET as u64 {
+                let took = begun.elapsed();
+                return Ok(Back { took, peak, worst });
+            }
+        }
+        if begun.elapsed() > PATIENCE {
+            return Err(format!("not all are back after {PATIENCE:?}").into());
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Who is counted by the server must also hear.
+fn heard_by_all(server: &Server, fleet: &[Child]) -> Outcome<()> {
+    Publisher::connect(server)?.send(&publish("PUBLISH", COMMON, "7"))?;
+    for member in fleet {
+        if member.hear("heard")? != 7 {
+            return Err("something else was heard".into());
+        }
+    }
+    Ok(())
+}

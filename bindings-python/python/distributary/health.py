@@ -1,0 +1,133 @@
+"""How a hub's backplane is."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from .options import seconds
+
+if TYPE_CHECKING:
+    from .hub import Hub
+
+__all__ = ["Condition", "Health", "HealthChanges", "HealthCounts", "HealthLag", "HealthReason"]
+
+#: In a word: as it should be, or there is no backplane; it works, and something is not as it should be; nothing comes
+#: and nothing goes, and this hub's own events reach its own subscribers.
+Condition = Literal["ok", "degraded", "away"]
+
+
+@dataclass(frozen=True, slots=True)
+class HealthReason:
+    """Something that is not as it should be."""
+
+    #: A stable word for programs, such as `resync_loop`.
+    code: str
+    #: What it does to the whole.
+    condition: Condition
+    #: What was seen and what to do, for people.
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class HealthLag:
+    """How late probes were, from publish over the whole path and back to this hub; in seconds."""
+
+    #: Half of them were at most this late.
+    p50: float
+    #: All but one in a hundred were.
+    p99: float
+    #: The latest of all.
+    max: float
+    #: Probes and numbered events that came later than 0.9 s.
+    late: int
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCounts:
+    """What has been counted since the hub was made."""
+
+    #: Events that came from other hubs and were handed on.
+    arrived: int
+    #: Events that the server confirmed.
+    sent: int
+    #: Events that were refused, expired or stayed unconfirmed.
+    failed: int
+    #: Stretches that were found missing, and could not be repaired.
+    gaps: int
+    #: Events in them, where they could be counted.
+    lost: int
+    #: Events that were missing and were read from a log.
+    repaired: int
+    #: Events that came a second time and were let go.
+    duplicates: int
+    #: Attempts to connect.
+    attempts: int
+    #: Those that succeeded.
+    connections: int
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a backplane is, as of when it was asked."""
+
+    #: The worst of what the reasons say.
+    condition: Condition
+    #: Everything that is not as it should be. Empty when all is well.
+    reasons: tuple[HealthReason, ...]
+    #: How late probes were lately.
+    lag: HealthLag
+    #: Since the hub was made.
+    counts: HealthCounts
+    #: Bytes that wait to be sent.
+    queued_bytes: int
+    #: Names that are wanted, and not yet heard.
+    joining: int
+
+
+def health(found: dict[str, Any]) -> Health:
+    """What the native half says, typed."""
+    found["reasons"] = tuple(HealthReason(*reason) for reason in found["reasons"])
+    found["lag"] = HealthLag(**found["lag"])
+    found["counts"] = HealthCounts(**found["counts"])
+    return Health(**found)
+
+
+class HealthChanges:
+    """The health now, and again whenever its condition or its reasons change; ends with the hub.
+
+    A read that is cancelled or timed out loses nothing: the next one gives what has changed since.
+    """
+
+    __slots__ = ("_every", "_hub", "_seen")
+
+    def __init__(self, hub: Hub, every: float) -> None:
+        self._hub = hub
+        self._every = seconds("every", every)
+        self._seen: tuple[str, ...] | None = None
+
+    def __aiter__(self) -> HealthChanges:
+        return self
+
+    async def __anext__(self) -> Health:
+        while not self._hub.closed:
+            found = self._hub.health()
+            seen = (found.condition, *(reason.code for reason in found.reasons))
+            if seen != self._seen:
+                self._seen = seen
+                return found
+            await _sleep(self._every)
+        raise StopAsyncIteration
+
+
+async def _sleep(seconds: float) -> None:
+    trio = sys.modules.get("trio")
+    if trio is not None and hasattr(trio, "lowlevel") and trio.lowlevel.in_trio_task():
+        await trio.sleep(seconds)
+    else:
+        await asyncio.sleep(seconds)

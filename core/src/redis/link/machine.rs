@@ -1,0 +1,336 @@
+//! The states of one link to one server.
+//!
+//! ```text
+//!        ┌───────────────────────────── Backoff ◀──────────────┐ whatever fails
+//!        ▼                                                     │
+//!    Resolving ─▶ Connecting ─▶ Handshaking ─▶ Joining ─▶ Auditing ─▶ CatchingUp ─▶ Live ⇄ Degraded
+//!        ▲                                        ▲                                  │
+//!        └── Draining ◀── a planned switch        └────── names were missing ────────┘
+//! ```
+//!
+//! An input says what has happened, the answer is the one thing to do now. Whoever does it
+//! gives what came of it as the next input; [`Machine::due`] says how long it may take.
+//!
+//! # Invariants
+//!
+//! - Every state ends: by its deadline, or, while the server is being heard, by silence.
+//! - `Connect` is never answered while a connection stands: `Drop` comes first.
+//! - Attempts go through the pace and the budget, but for the first of all.
+
+use std::time::{Duration, Instant};
+
+use super::pace::{Budget, Pace};
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timing {
+    pub(crate) resolve: Duration,
+    pub(crate) connect: Duration,
+    pub(crate) handshake: Duration,
+    pub(crate) audit: Duration,
+    pub(crate) drain: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Timing {
+            resolve: Duration::from_secs(2),
+            connect: Duration::from_secs(2),
+            handshake: Duration::from_secs(2),
+            audit: Duration::from_secs(2),
+            drain: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Where a link is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum State {
+    Idle,
+    /// Asks which server it is.
+    Resolving,
+    Connecting,
+    /// Who we are, what the server is.
+    Handshaking,
+    /// Subscribes.
+    Joining,
+    /// Compares what the server has with what was asked for.
+    Auditing,
+    /// Reads what was missed.
+    CatchingUp,
+    Live,
+    /// Live, and late.
+    Degraded,
+    /// Lets go of a server that is to be replaced.
+    Draining,
+    Backoff,
+    Closed,
+}
+
+impl State {
+    /// Whether a connection stands.
+    pub(crate) fn is_connected(self) -> bool {
+        matches!(
+            self,
+            State::Handshaking
+                | State::Joining
+                | State::Auditing
+                | State::CatchingUp
+                | State::Live
+                | State::Degraded
+                | State::Draining
+        )
+    }
+}
+
+/// What has happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Input {
+    /// The link is wanted.
+    Start,
+    /// What was to be done is done.
+    Done,
+    /// What was to be done has failed.
+    Failed,
+    /// The server has refused us, and will until somebody changes that.
+    Refused,
+    /// The audit has found names missing.
+    Missing,
+    /// Probes are late.
+    Late,
+    /// Probes come in time again.
+    Prompt,
+    /// Nothing is heard any more.
+    Silent,
+    /// The connection is gone.
+    Broken,
+    /// Another server is to be used from now on.
+    Switch,
+    /// The time of [`Machine::due`] has come.
+    Due,
+    /// The link is no longer wanted.
+    Close,
+}
+
+/// What to do now. Each ends with an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Find out where to connect to.
+    Resolve,
+    /// Connect. No connection stands.
+    Connect,
+    /// Greet the server.
+    Greet,
+    /// Wait until all names are confirmed.
+    Join,
+    /// Compare names.
+    Audit,
+    /// Read what was missed.
+    CatchUp,
+    /// Go on as it is; nothing is to be done but what always is.
+    Carry,
+    /// Finish what is in flight.
+    Drain,
+    /// Let go of the connection; `Done` once it is gone.
+    Drop,
+    /// Wait for the next input.
+    Wait,
+    /// It is over.
+    Stop,
+}
+
+/// One link.
+#[derive(Debug, Clone)]
+pub(crate) struct Machine {
+    state: State,
+    pace: Pace,
+    timing: Timing,
+    due: Option<Instant>,
+    /// A connection was let go of, and its end has not been reported yet.
+    dropping: bool,
+    /// No attempt has been made yet.
+    fresh: bool,
+}
+
+impl Machine {
+    pub(crate) fn new(seed: u64, timing: Timing) -> Self {
+        Machine {
+            state: State::Idle,
+            pace: Pace::new(seed),
+            timing,
+            due: None,
+            dropping: false,
+            fresh: true,
+        }
+    }
+
+    /// Where it is.
+    pub(crate) fn state(&self) -> State {
+        self.state
+    }
+
+    /// When `Due` is to be put in, if nothing else comes before.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// How many hubs share the server.
+    pub(crate) fn fleet(&mut self, hubs: u32) {
+        self.pace.fleet(hubs);
+    }
+
+    /// What to do, now that this has happened.
+    pub(crate) fn on(&mut self, input: Input, now: Instant, budget: &mut Budget) -> Action {
+        use State::*;
+
+        if self.state == Closed {
+            return Action::Stop;
+        }
+        if input == Input::Close {
+            self.go(Closed, None);
+            return Action::Stop;
+        }
+        if self.dropping {
+            // The one thing that matters first.
+            if input == Input::Done {
+                self.dropping = false;
+                return match self.state {
+                    Resolving => self.attempt(now, budget),
+                    _ => Action::Wait,
+                };
+            }
+            return Action::Drop;
+        }
+        match (self.state, input) {
+            (Idle, Input::Start) => self.attempt(now, budget),
+            (Idle, _) => Action::Wait,
+            (Backoff, Input::Due) => self.attempt(now, budget),
+            // What was said of a connection that is gone.
+            (Backoff, _) => Action::Wait,
+
+            (Resolving, Input::Done) => {
+                self.go(Connecting, Some(now + self.timing.connect));
+                Action::Connect
+            }
+            (Connecting, Input::Done) => {
+                self.go(Handshaking, Some(now + self.timing.handshake));
+                Action::Greet
+            }
+            (Handshaking, Input::Done) | (Auditing, Input::Missing) => {
+                self.go(Joining, None);
+                Action::Join
+            }
+            (Joining, Input::Done) => {
+                self.go(Auditing, Some(now + self.timing.audit));
+                Action::Audit
+            }
+            (Auditing, Input::Done) => {
+                self.go(CatchingUp, None);
+                Action::CatchUp
+            }
+            (CatchingUp, Input::Done) => {
+                self.pace.succeeded();
+                self.go(Live, None);
+                Action::Carry
+            }
+            (Live | Degraded, Input::Missing) => {
+                self.go(Joining, None);
+                Action::Join
+            }
+            (Live, Input::Late) => {
+                self.go(Degraded, None);
+                Action::Carry
+            }
+            (Degraded, Input::Prompt) => {
+                self.go(Live, None);
+                Action::Carry
+            }
+            (Live | Degraded, Input::Switch) => {
+                self.go(Draining, Some(now + self.timing.drain));
+                Action::Drain
+            }
+            // A server that is on its way out while it is being joined is left at once.
+            (Joining | Auditing | CatchingUp | Handshaking, Input::Switch) => {
+                self.let_go(Resolving, None)
+            }
+            (Draining, Input::Switch | Input::Late | Input::Prompt | Input::Missing) => {
+                Action::Drain
+            }
+            (Draining, _) => self.let_go(Resolving, None),
+
+            (_, Input::Refused) => {
+                let until = self.pace.refused(now);
+                self.fall(until)
+            }
+            (Live | Degraded, Input::Broken | Input::Silent | Input::Failed) => {
+                let until = self.pace.broken(now);
+                self.fall(until)
+            }
+            (
+                _,
+                Input::Failed | Input::Broken | Input::Silent | Input::Due | Input::Missing,
+            ) if self.ends(input) => {
+                let until = self.pace.failed(now);
+                self.fall(until)
+            }
+            _ => self.again(),
+        }
+    }
+
+    /// Whether this input ends the state that is being passed through.
+    fn ends(&self, input: Input) -> bool {
+        match input {
+            Input::Due => self.due.is_some(),
+            Input::Missing => false,
+            _ => true,
+        }
+    }
+
+    /// What is being done goes on.
+    fn again(&self) -> Action {
+        match self.state {
+            State::Resolving => Action::Resolve,
+            State::Connecting => Action::Connect,
+            State::Handshaking => Action::Greet,
+            State::Joining => Action::Join,
+            State::Auditing => Action::Audit,
+            State::CatchingUp => Action::CatchUp,
+            State::Live | State::Degraded => Action::Carry,
+            State::Draining => Action::Drain,
+            State::Idle | State::Backoff => Action::Wait,
+            State::Closed => Action::Stop,
+        }
+    }
+
+    fn go(&mut self, state: State, due: Option<Instant>) {
+        self.state = state;
+        self.due = due;
+    }
+
+    /// Begins an attempt, if the process may make one now.
+    fn attempt(&mut self, now: Instant, budget: &mut Budget) -> Action {
+        if !self.fresh
+            && let Err(until) = budget.take(now)
+        {
+            self.go(State::Backoff, Some(until));
+            return Action::Wait;
+        }
+        self.fresh = false;
+        self.go(State::Resolving, Some(now + self.timing.resolve));
+        Action::Resolve
+    }
+
+    fn fall(&mut self, until: Instant) -> Action {
+        if self.state.is_connected() {
+            return self.let_go(State::Backoff, Some(until));
+        }
+        self.go(State::Backoff, Some(until));
+        Action::Wait
+    }
+
+    fn let_go(&mut self, state: State, due: Option<Instant>) -> Action {
+        self.go(state, due);
+        self.dropping = true;
+        Action::Drop
+    }
+}
