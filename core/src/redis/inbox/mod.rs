@@ -516,3 +516,8 @@ impl Inbox {
         });
     }
 }
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
