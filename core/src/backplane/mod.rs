@@ -22,6 +22,7 @@ mod health;
 mod inlet;
 mod interest;
 mod joined;
+mod node;
 mod receipt;
 
 use std::fmt;
@@ -31,6 +32,7 @@ pub use inlet::Inlet;
 pub(crate) use interest::Interest;
 pub use interest::{Change, Name};
 pub use joined::Joined;
+pub use node::{Memory, Node, Output, Replica, Replication, Role};
 pub use receipt::{Acknowledge, Acknowledged, ForwardError, ForwardErrorKind, Receipt};
 
 use crate::{event::Publication, selector::Selector};

@@ -2,23 +2,35 @@
 
 #[allow(dead_code)]
 mod arrival;
+mod builder;
+mod conductor;
 mod error;
+mod figures;
 #[allow(dead_code)]
 mod inbox;
 #[allow(dead_code, unused_imports)]
 mod interest;
-#[allow(dead_code, unused_imports)]
-mod socket;
 #[allow(dead_code)]
-mod target;
-#[allow(dead_code, unused_imports)]
-mod topology;
-#[allow(dead_code)]
-mod wire;
-
-pub use error::{RedisError, RedisErrorKind};
-
+mod link;
 #[allow(dead_code)]
 mod log;
 #[allow(dead_code)]
 mod modes;
+mod plane;
+#[allow(dead_code, unused_imports)]
+mod socket;
+#[allow(dead_code)]
+mod target;
+mod thread;
+#[allow(dead_code, unused_imports)]
+mod topology;
+#[allow(dead_code)]
+mod watch;
+#[allow(dead_code)]
+mod wire;
+
+pub use builder::RedisBuilder;
+pub use error::{RedisError, RedisErrorKind};
+pub use modes::{Mode, ModeError};
+pub use plane::Redis;
+pub use watch::{Demands, Finding, Verdict};

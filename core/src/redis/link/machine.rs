@@ -112,7 +112,7 @@ pub(crate) enum Input {
     Close,
 }
 
-/// What to do now. Each ends with an input.
+/// What to do now. Each but the last three ends with an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Find out where to connect to.
@@ -127,7 +127,7 @@ pub(crate) enum Action {
     Audit,
     /// Read what was missed.
     CatchUp,
-    /// Go on as it is; nothing is to be done but what always is.
+    /// Nothing new: what is being done goes on.
     Carry,
     /// Finish what is in flight.
     Drain,
@@ -199,14 +199,13 @@ impl Machine {
                     _ => Action::Wait,
                 };
             }
-            return Action::Drop;
+            return Action::Carry;
         }
         match (self.state, input) {
             (Idle, Input::Start) => self.attempt(now, budget),
-            (Idle, _) => Action::Wait,
             (Backoff, Input::Due) => self.attempt(now, budget),
             // What was said of a connection that is gone.
-            (Backoff, _) => Action::Wait,
+            (Idle | Backoff, _) => Action::Carry,
 
             (Resolving, Input::Done) => {
                 self.go(Connecting, Some(now + self.timing.connect));
@@ -254,7 +253,7 @@ impl Machine {
                 self.let_go(Resolving, None)
             }
             (Draining, Input::Switch | Input::Late | Input::Prompt | Input::Missing) => {
-                Action::Drain
+                Action::Carry
             }
             (Draining, _) => self.let_go(Resolving, None),
 
@@ -266,39 +265,13 @@ impl Machine {
                 let until = self.pace.broken(now);
                 self.fall(until)
             }
-            (
-                _,
-                Input::Failed | Input::Broken | Input::Silent | Input::Due | Input::Missing,
-            ) if self.ends(input) => {
+            (_, Input::Due) if self.due.is_none() => Action::Carry,
+            (_, Input::Failed | Input::Broken | Input::Silent | Input::Due) => {
                 let until = self.pace.failed(now);
                 self.fall(until)
             }
-            _ => self.again(),
-        }
-    }
-
-    /// Whether this input ends the state that is being passed through.
-    fn ends(&self, input: Input) -> bool {
-        match input {
-            Input::Due => self.due.is_some(),
-            Input::Missing => false,
-            _ => true,
-        }
-    }
-
-    /// What is being done goes on.
-    fn again(&self) -> Action {
-        match self.state {
-            State::Resolving => Action::Resolve,
-            State::Connecting => Action::Connect,
-            State::Handshaking => Action::Greet,
-            State::Joining => Action::Join,
-            State::Auditing => Action::Audit,
-            State::CatchingUp => Action::CatchUp,
-            State::Live | State::Degraded => Action::Carry,
-            State::Draining => Action::Drain,
-            State::Idle | State::Backoff => Action::Wait,
-            State::Closed => Action::Stop,
+            // Late or prompt while there is no word for it, or said of what is over.
+            _ => Action::Carry,
         }
     }
 

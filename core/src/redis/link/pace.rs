@@ -146,7 +146,11 @@ mod tests {
             seconds[wait.as_secs() as usize] += 1;
         }
         assert_eq!(seconds[10..], [0; 5]);
-        assert!(seconds[..10].iter().all(|&count| (140..260).contains(&count)));
+        assert!(
+            seconds[..10]
+                .iter()
+                .all(|&count| (140..260).contains(&count))
+        );
         let mut pace = Pace::new(1);
         pace.fleet(u32::MAX);
         assert!(pace.broken(now) <= now + SPREAD_MOST);
