@@ -194,6 +194,7 @@ impl Backplane for Redis {
             .unwrap_or_default();
         health.reasons = reasons;
         health.counts = self.common.figures.counts();
+        health.lag.late = self.common.figures.late.get();
         health.queued_bytes = self.common.queue.bytes() as u64;
         health.joining = self.common.figures.joining.get();
         health
