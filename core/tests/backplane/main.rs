@@ -5,4 +5,5 @@
 mod faults;
 mod hubs;
 mod live;
+mod replay;
 mod rig;
