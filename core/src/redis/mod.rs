@@ -6,6 +6,8 @@ mod builder;
 mod conductor;
 mod error;
 mod figures;
+#[allow(dead_code)]
+mod inbox;
 #[allow(dead_code, unused_imports)]
 mod interest;
 #[allow(dead_code)]
@@ -23,9 +25,12 @@ mod thread;
 #[allow(dead_code, unused_imports)]
 mod topology;
 #[allow(dead_code)]
+mod watch;
+#[allow(dead_code)]
 mod wire;
 
 pub use builder::RedisBuilder;
 pub use error::{RedisError, RedisErrorKind};
 pub use modes::{Mode, ModeError};
 pub use plane::Redis;
+pub use watch::{Demands, Finding, Verdict};

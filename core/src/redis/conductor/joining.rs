@@ -4,7 +4,7 @@ use std::{rc::Rc, time::Instant};
 
 use tokio::time::sleep_until;
 
-use super::Conductor;
+use super::{Conductor, line::Line};
 use crate::redis::{
     interest::{Held, Step, Verdict},
     link::Input,
@@ -20,6 +20,7 @@ pub(super) struct Beside(pub(super) u64);
 /// `tell`.
 pub(super) async fn join(
     conductor: Rc<Conductor>,
+    line: Rc<Line>,
     session: Session,
     beside: Beside,
     tell: impl Fn(Input),
@@ -27,7 +28,7 @@ pub(super) async fn join(
     loop {
         let now = Instant::now();
         let request = {
-            let mut ledger = conductor.ledger.borrow_mut();
+            let mut ledger = line.ledger.borrow_mut();
             if ledger.is_overdue(now) {
                 tell(Input::Failed);
                 return;
@@ -37,9 +38,9 @@ pub(super) async fn join(
                 .map(|step| (commands(step), *step == Step::Audit))
         };
         let Some((commands, audit)) = request else {
-            let due = conductor.ledger.borrow().next_due();
+            let due = line.ledger.borrow().next_due();
             tokio::select! {
-                () = conductor.stirred.notified() => {}
+                () = line.stirred.notified() => {}
                 () = sleep_until(due.unwrap_or(now).into()), if due.is_some() => {}
             }
             continue;
@@ -48,9 +49,9 @@ pub(super) async fn join(
             return;
         };
         if audit {
-            audited(&conductor, replies, beside, &tell);
+            audited(&conductor, &line, replies, beside, &tell);
         } else {
-            settled(&conductor, &replies);
+            settled(&conductor, &line, &replies);
         }
     }
 }
@@ -72,20 +73,22 @@ fn commands(step: &Step) -> Commands {
 }
 
 /// Confirmations have come as pushes; what is left are errors.
-fn settled(conductor: &Conductor, replies: &[Reply]) {
+fn settled(conductor: &Conductor, line: &Line, replies: &[Reply]) {
     let now = Instant::now();
-    let mut ledger = conductor.ledger.borrow_mut();
+    let mut ledger = line.ledger.borrow_mut();
     for (command, reply) in replies.iter().enumerate() {
         if let Some(words) = reply.error() {
             ledger.refused(command, words, now);
         }
     }
     drop(ledger);
+    line.learned.notify_waiters();
     conductor.tell_joined();
 }
 
 fn audited(
     conductor: &Conductor,
+    line: &Line,
     replies: Vec<Reply>,
     Beside(channels): Beside,
     tell: &impl Fn(Input),
@@ -95,15 +98,16 @@ fn audited(
         channels,
         ..Held::default()
     };
-    let verdict = conductor
+    let verdict = line
         .ledger
         .borrow_mut()
         .audited(info, beside, Instant::now());
     match verdict {
-        Verdict::Equal | Verdict::Unknown => conductor.audited.set(true),
+        Verdict::Equal | Verdict::Unknown => line.audited.set(true),
         Verdict::Unclear => {}
         Verdict::Missing { .. } => tell(Input::Missing),
         Verdict::Beyond => tell(Input::Failed),
     }
+    line.learned.notify_waiters();
     conductor.tell_joined();
 }

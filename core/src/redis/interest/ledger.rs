@@ -510,9 +510,25 @@ impl Ledger {
         }
     }
 
+    /// Every name that is wanted.
+    pub(crate) fn wanted(&self) -> impl Iterator<Item = &Name> {
+        self.table.wanted()
+    }
+
     /// How many names the server has for us, as far as it told.
     pub(crate) fn held(&self) -> Held {
         self.table.held
+    }
+
+    /// Whether every name has been asked for: what is still missing is to be asked again
+    /// later.
+    pub(crate) fn is_through(&self) -> bool {
+        let waits = |names: &VecDeque<Name>| !names.is_empty();
+        self.missing() == 0
+            || self.under_way.is_none()
+                && self.halves.is_empty()
+                && !waits(&self.joins.exact)
+                && !waits(&self.joins.patterns)
     }
 
     /// Names that are wanted and not yet heard, without those that are refused.
