@@ -5,6 +5,8 @@ mod builder;
 mod conductor;
 mod error;
 mod figures;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod inbox;
 #[allow(dead_code, unused_imports)]
 mod interest;
