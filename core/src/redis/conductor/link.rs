@@ -92,10 +92,7 @@ impl Link {
                 let deadline = due.unwrap_or_else(Instant::now);
                 let input = tokio::select! {
                     biased;
-                    () = self.line.parting.notified() => {
-                        self.part().await;
-                        Input::Close
-                    }
+                    () = self.line.parting.notified() => Input::Close,
                     Some((connection, tiding)) = tidings.recv() => {
                         if connection != self.connection.get() {
                             continue;
