@@ -2,6 +2,7 @@
 
 #![cfg(unix)]
 
+mod adapter;
 mod faults;
 mod hubs;
 mod live;
