@@ -6,4 +6,5 @@ mod adapter;
 mod faults;
 mod hubs;
 mod live;
+mod replay;
 mod rig;
