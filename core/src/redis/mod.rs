@@ -15,8 +15,11 @@ mod topology;
 mod wire;
 
 pub use error::{RedisError, RedisErrorKind};
+pub use modes::{Mode, ModeError};
 
 #[allow(dead_code)]
 mod log;
 #[allow(dead_code)]
 mod modes;
+#[allow(dead_code, unused_imports)]
+mod outbox;
