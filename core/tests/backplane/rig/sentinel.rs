@@ -84,12 +84,14 @@ impl Watched {
 
     /// Waits until a former master is a replica. Sentinels end all its connections then.
     pub(crate) fn until_follows(&self, server: &Server) {
-        until_within(FAILOVER, "the former master is a replica", || {
-            match server.try_ask(&["ROLE"]) {
+        until_within(
+            FAILOVER,
+            "the former master is a replica",
+            || match server.try_ask(&["ROLE"]) {
                 Ok(role) => role.list()[0].text() == "slave",
                 Err(_) => false,
-            }
-        });
+            },
+        );
     }
 
     /// A planned failover; returns once a sentinel has agreed to it.
