@@ -95,6 +95,7 @@ pub(crate) fn subscribe_error(cause: SubscribeError) -> napi::Error<Code> {
         SubscribeError::Resume(cause) => resume_error(&cause),
         SubscribeError::Unindexed { .. } => error(Code::BadFilter, cause),
         SubscribeError::Closed | SubscribeError::LaneGone => closed(),
+        SubscribeError::NotCarried { reason } => error(Code::BadSelector, reason),
         SubscribeError::NoMember => {
             error(Code::Closed, "the subscription has ended: subscribe anew")
         }

@@ -12,7 +12,10 @@ use std::{
     },
 };
 
-use distributary::{Attributes, Bytes, Delivery, Hub, Publication, PublishError, Topic, Value};
+use distributary::{
+    Attributes, Bytes, Delivery, Hub, Publication, PublishError, Topic, Value,
+    backplane::Forwarding,
+};
 use napi::bindgen_prelude::{
     ArrayBuffer, BigInt, Either, Either5, Env, Float64Array, Float64ArraySlice, Null, Object,
 };
@@ -21,10 +24,12 @@ use napi_derive::napi;
 use crate::{
     bell::{LaneId, quietly},
     error::{Code, Result, closed, error, publish_error},
+    health::NativeHealth,
     memory,
     options::NativeHubOptions,
     publisher::publisher,
     stats::{NativeStats, NativeTopicStats},
+    waits::{NativeSettled, NativeWaits, kind_place},
 };
 
 /// One engine of this process, or a share in it.
@@ -103,12 +108,46 @@ impl NativeHub {
         values: Vec<NativeScalar>,
         out: Float64ArraySlice<'_>,
     ) -> Result<()> {
-        let payload = match payload {
-            Either::A(bytes) => Bytes::copy_from_slice(bytes),
-            Either::B(text) => Bytes::from(text),
-        };
         let extras = Extras::new(key, names, values)?;
-        self.publish(extras.with(topic, payload), out)
+        self.publish(extras.with(topic, bytes(payload)), out)
+    }
+
+    /// The same, and waits under this number for what becomes of it on other machines; that
+    /// is given where it is known already.
+    #[napi(catch_unwind)]
+    #[allow(clippy::too_many_arguments, reason = "they are those of a publish")]
+    pub fn publish_acknowledged(
+        &self,
+        waits: &mut NativeWaits,
+        number: u32,
+        topic: String,
+        payload: Either<&[u8], String>,
+        key: Option<String>,
+        names: Vec<String>,
+        values: Vec<NativeScalar>,
+        mut out: Float64ArraySlice<'_>,
+    ) -> Result<Option<NativeSettled>> {
+        let extras = Extras::new(key, names, values)?;
+        let publication = extras.with(topic, bytes(payload));
+        let (published, rung) = quietly(|| self.hub().publish_acknowledged(publication));
+        let receipt = published.map_err(refused)?;
+        let delivery = receipt.delivery();
+        // SAFETY: as of `publish` below.
+        Outcome { delivery, rung }.write(unsafe { out.as_mut() });
+        Ok(waits.receipt(number, receipt))
+    }
+
+    /// Waits under this number until other machines are heard; what is given says that they
+    /// are already.
+    #[napi(catch_unwind)]
+    pub fn joined(&self, waits: &mut NativeWaits, number: u32) -> Option<NativeSettled> {
+        waits.joined(number, self.hub().joined())
+    }
+
+    /// How the backplane is.
+    #[napi(catch_unwind)]
+    pub fn health(&self) -> NativeHealth {
+        self.hub().health().into()
     }
 
     /// Publishes a stretch of what [`allocate`](Self::allocate) gave, without a copy, and
@@ -248,11 +287,23 @@ impl NativeHub {
 impl Shared {
     pub(crate) fn publish<T: AsRef<str>>(&self, publication: Publication<T>) -> Result<Outcome> {
         let (published, rung) = quietly(|| self.hub.publish_event(publication));
-        match published {
-            Ok(delivery) => Ok(Outcome { delivery, rung }),
-            Err(PublishError::Closed) => Err(closed()),
-            Err(cause) => Err(publish_error(cause)),
-        }
+        let delivery = published.map_err(refused)?;
+        Ok(Outcome { delivery, rung })
+    }
+}
+
+fn refused(cause: PublishError) -> napi::Error<Code> {
+    match cause {
+        PublishError::Closed => closed(),
+        cause => publish_error(cause),
+    }
+}
+
+/// A payload, copied.
+fn bytes(payload: Either<&[u8], String>) -> Bytes {
+    match payload {
+        Either::A(bytes) => Bytes::copy_from_slice(bytes),
+        Either::B(text) => Bytes::from(text),
     }
 }
 
@@ -265,11 +316,14 @@ pub(crate) struct Outcome {
 impl Outcome {
     /// Nobody wanted it, and there is no position of it.
     pub(crate) fn is_nothing(&self) -> bool {
-        self.delivery.feeds == 0 && self.delivery.position.is_none() && self.rung == 0
+        self.delivery.feeds == 0
+            && self.delivery.position.is_none()
+            && self.rung == 0
+            && self.delivery.forwarding == Forwarding::None
     }
 
     /// Writes down: subscriptions reached, feeds, share, which lane rang, whether there is a
-    /// position, and the halves of its epoch and offset.
+    /// position, the halves of its epoch and offset, and how it is forwarded.
     pub(crate) fn write(&self, out: &mut [f64]) {
         let Outcome { delivery, rung } = self;
         let (offset, epoch) = delivery
@@ -287,6 +341,11 @@ impl Outcome {
             low(epoch),
             high(offset),
             low(offset),
+            match delivery.forwarding {
+                Forwarding::None => 0.0,
+                Forwarding::Refused(kind) => kind_place(kind) as f64,
+                _ => 1.0,
+            },
         ];
         for (place, number) in out.iter_mut().zip(written) {
             *place = number;

@@ -10,7 +10,10 @@ use distributary::{
 };
 use napi_derive::napi;
 
-use crate::error::{Code, Result, budget_error, error, pattern_error};
+use crate::{
+    error::{Code, Result, budget_error, error, pattern_error},
+    redis::NativeRedis,
+};
 
 /// How much may wait.
 #[napi(object, object_to_js = false)]
@@ -66,6 +69,8 @@ pub struct NativeHubOptions {
     pub topic_counters: Option<f64>,
     /// Whether filters that cannot be indexed are refused.
     pub strict_filters: Option<bool>,
+    /// What joins it with hubs elsewhere.
+    pub redis: Option<NativeRedis>,
 }
 
 impl NativeHubOptions {
@@ -90,6 +95,9 @@ impl NativeHubOptions {
         }
         if self.strict_filters == Some(true) {
             builder = builder.strict_filters();
+        }
+        if let Some(redis) = &self.redis {
+            builder = builder.backplane(redis.build()?);
         }
         builder.build().map_err(|_| {
             error(

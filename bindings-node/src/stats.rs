@@ -132,7 +132,7 @@ impl From<&ShareHistogram> for NativeShares {
     }
 }
 
-fn millis(duration: Duration) -> f64 {
+pub(crate) fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 

@@ -161,9 +161,10 @@ impl Hub {
         all.iter().map(|one| stats::topic(py, one)).collect()
     }
 
-    fn close(&self) {
+    /// A backplane may take a moment to send what waits, so others run meanwhile.
+    fn close(&self, py: Python<'_>) {
         if let Some(hub) = self.hub.get() {
-            hub.close();
+            py.detach(|| hub.close());
         }
     }
 

@@ -12,7 +12,7 @@
 //! | [`ready`], [`doorbell`] | what publishers see of a lane: who can go on, and what wakes the loop |
 //! | [`slice`], [`cache`] | how long a loop's readers may keep it, and the events they share |
 //! | [`event`], [`payload`] | what readers see, made once for all of them |
-//! | [`filters`], [`options`], [`values`], [`errors`], [`stats`] | what comes in, and what goes out |
+//! | [`filters`], [`options`], [`redis`], [`values`], [`errors`], [`stats`] | what comes in, and what goes out |
 //! | [`waiting`] | what is waited for and is no event |
 //! | [`gateway`] | the sockets, and what Python is asked about them |
 //! | [`recent`] | where to stand for a look back |
@@ -38,6 +38,7 @@ mod options;
 mod payload;
 mod ready;
 mod recent;
+mod redis;
 mod slice;
 mod stats;
 mod subscription;

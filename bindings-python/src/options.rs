@@ -8,7 +8,10 @@ use std::time::Duration;
 use distributary::{Budget, Hub, Overflow, Position, Resume, SubscribeOptions, Topic};
 use pyo3::prelude::*;
 
-use crate::errors::{Kind, budget_error, error, pattern_error};
+use crate::{
+    errors::{Kind, budget_error, error, pattern_error},
+    redis::RedisSettings,
+};
 
 /// Events, bytes, and age in seconds.
 pub(crate) type BudgetParts = (Option<usize>, Option<usize>, Option<f64>);
@@ -65,6 +68,7 @@ pub(crate) struct HubSettings {
     history: Vec<(String, BudgetParts)>,
     topic_counters: Option<usize>,
     strict_filters: bool,
+    redis: Option<RedisSettings>,
 }
 
 impl HubSettings {
@@ -87,6 +91,9 @@ impl HubSettings {
         }
         if self.strict_filters {
             builder = builder.strict_filters();
+        }
+        if let Some(redis) = &self.redis {
+            builder = builder.backplane(redis.build()?);
         }
         builder.build().map_err(|_| {
             error(

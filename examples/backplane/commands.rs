@@ -64,7 +64,9 @@ impl Channels {
                 prefix,
                 from,
                 count,
-            } => Box::new((*from..from.saturating_add(*count)).map(move |n| format!("{prefix}{n}"))),
+            } => {
+                Box::new((*from..from.saturating_add(*count)).map(move |n| format!("{prefix}{n}")))
+            }
         }
     }
 }
@@ -115,8 +117,7 @@ impl Desk {
     pub(crate) fn open(settings: Settings, printer: Printer) -> Result<Self, Failure> {
         let hub = settings.hub()?;
         let own = (!settings.echo).then(Arc::<Own>::default);
-        let listening =
-            Listening::new(&hub, settings.capacity(), printer.clone(), own.clone())?;
+        let listening = Listening::new(&hub, settings.capacity(), printer.clone(), own.clone())?;
         let publisher = Arc::new(Publisher {
             hub: hub.clone(),
             own,

@@ -38,11 +38,6 @@ impl Own {
         true
     }
 
-    /// When it is not known which of them were dropped on their way.
-    pub(crate) fn forget(&self) {
-        self.lock().clear();
-    }
-
     fn lock(&self) -> MutexGuard<'_, HashMap<usize, (Bytes, u64)>> {
         self.0
             .lock()

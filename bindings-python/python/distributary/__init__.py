@@ -7,6 +7,7 @@ from .errors import (
     DecodeError,
     DistributaryError,
     FilterError,
+    ForwardError,
     ListenError,
     NotRunning,
     OptionError,
@@ -20,13 +21,17 @@ from .errors import (
     WrongLoop,
 )
 from .filter import Expression, F, Field, Filter, Template, Var
+from .health import Health, HealthChanges, HealthCounts, HealthLag, HealthReason
 from .hub import Hub
 from .names import Pattern, Topic
 from .options import History, Overflow
+from .redis import Redis
 from .stats import Stats, TopicStats
 from .subscription import Subscription
+from .waiting import Acknowledged, Joined, Receipt
 
 __all__ = [
+    "Acknowledged",
     "Busy",
     "Closed",
     "DecodeError",
@@ -38,8 +43,15 @@ __all__ = [
     "Field",
     "Filter",
     "FilterError",
+    "ForwardError",
+    "Health",
+    "HealthChanges",
+    "HealthCounts",
+    "HealthLag",
+    "HealthReason",
     "History",
     "Hub",
+    "Joined",
     "ListenError",
     "NotRunning",
     "OptionError",
@@ -48,6 +60,8 @@ __all__ = [
     "PatternError",
     "PayloadError",
     "PositionError",
+    "Receipt",
+    "Redis",
     "SelectorError",
     "Stats",
     "Subscription",

@@ -11,6 +11,7 @@ from typing_extensions import Self, disjoint_base
 from .errors import Reason
 from .filter import Scalar, Variables, Where
 from .options import Budget, Settings
+from .waiting import Forwarding
 
 __all__ = [
     "Bell",
@@ -24,6 +25,7 @@ __all__ = [
     "Subscription",
     "Template",
     "Var",
+    "Wait",
     "before_latest",
     "check_pattern",
     "check_value",
@@ -82,6 +84,10 @@ class Delivery:
     @property
     def position(self) -> str | None:
         """Its position in its topic; None when nobody asked for it and the topic keeps no history."""
+
+    @property
+    def forwarding(self) -> Forwarding:
+        """What became of the part that concerns other machines."""
 
 @final
 class Filter:
@@ -191,6 +197,16 @@ class Hub:
         attributes: Mapping[str, Any] | None,
         come: Callable[[int], None],
     ) -> Delivery: ...
+    def publish_acknowledged(
+        self,
+        topic: str,
+        data: bytes,
+        key: str | None,
+        attributes: Mapping[str, Any] | None,
+        come: Callable[[int], None],
+    ) -> tuple[Delivery, Wait]: ...
+    def joined(self) -> Wait: ...
+    def health(self) -> dict[str, Any]: ...
     def position(self, topic: str) -> str | None: ...
     def stats(self) -> dict[str, Any]: ...
     def prometheus(self) -> str: ...
@@ -200,6 +216,20 @@ class Hub:
     def close(self) -> None: ...
     @property
     def is_closed(self) -> bool: ...
+
+@final
+class Wait:
+    """What is waited for and is no event."""
+
+    def sleep(self, lane: Lane, sleeper: object) -> bool:
+        """Lays a task to sleep in the lane of its loop. False: there is nothing to sleep for."""
+    def leave(self) -> None:
+        """Nobody sleeps any more: the seat is given back."""
+    def block(self, seconds: float | None, signals: bool) -> bool:
+        """Blocks the thread until there is an outcome, at most so many seconds; whether there is one. `signals`: it is
+        the thread that gets them."""
+    def outcome(self) -> tuple[int, int | None] | None:
+        """Of a publication: how many heard it, and its number. None: they are joined, or it is not known yet."""
 
 @final
 class Lane:

@@ -17,6 +17,8 @@ __all__ = [
     "DecodeError",
     "DistributaryError",
     "FilterError",
+    "ForwardError",
+    "ForwardKind",
     "ListenError",
     "NotRunning",
     "OptionError",
@@ -33,6 +35,11 @@ __all__ = [
 
 #: Why a subscription or a hub is over.
 Reason = Literal["hub_closed", "slow_consumer", "unsubscribed", "forked", "failed"]
+
+#: Why an event did not reach other machines, or may not have.
+ForwardKind = Literal[
+    "full", "expired", "unconfirmed", "rejected", "not_kept", "not_replicated", "unsupported", "closed"
+]
 
 _REASONS: dict[str, str] = {
     "hub_closed": "the hub is closed: make a new one",
@@ -99,6 +106,27 @@ class PositionError(DistributaryError, ValueError):
 
 class TooLarge(DistributaryError):
     """An event heavier than what the hub may hold in all."""
+
+
+class ForwardError(DistributaryError):
+    """An event that reached this hub's subscribers, and did not reach other machines, or may not have."""
+
+    #: Why:
+    #:
+    #: - `full`: as many bytes wait to be sent as may wait; `expired`: it waited for its deadline;
+    #: - `unconfirmed`: the connection broke before the server answered: it may have arrived;
+    #: - `rejected`: the server refused it; `unsupported`: it cannot be carried in its topic's mode;
+    #: - `not_kept`: it went out, but the log could not keep it;
+    #: - `not_replicated`: the log has it, but no replica said so in time;
+    #: - `closed`: the hub was closed before it was sent.
+    kind: ForwardKind
+
+    def __init__(self, message: str, kind: ForwardKind) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+    def __reduce__(self) -> tuple[type[ForwardError], tuple[str, ForwardKind]]:
+        return ForwardError, (str(self), self.kind)
 
 
 class Busy(DistributaryError, RuntimeError):

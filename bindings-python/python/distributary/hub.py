@@ -13,12 +13,15 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 from . import _native, options, payload
+from . import redis as backplane
 from . import stats as counters
 from .errors import VariableError
+from .health import HealthChanges, health
 from .into import decoder
 from .loops import Lanes
 from .names import Names, split
 from .subscription import Subscription
+from .waiting import Joined, Receipt
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -27,7 +30,9 @@ if TYPE_CHECKING:
 
     from ._native import Delivery, Event
     from .filter import Scalar, Variables, Where
+    from .health import Health
     from .options import History, Overflow
+    from .redis import Redis
     from .stats import Stats, TopicStats
 
 __all__ = ["Hub"]
@@ -48,6 +53,8 @@ class Hub:
                 print(event.json())
 
     Args:
+        redis: A server that joins this hub with those of other processes and machines: its URL, or a :class:`Redis`
+            with options. None: the hub is by itself.
         capacity: Events that may wait for a subscription that does not say itself.
         capacity_bytes: Bytes that may wait for it, payloads and what events cost beside. None: 64 MiB.
         max_age: Seconds after which an unread event is dropped. None: never.
@@ -69,6 +76,7 @@ class Hub:
 
     def __init__(
         self,
+        redis: str | Redis | None = None,
         *,
         capacity: int = 1024,
         capacity_bytes: int | None = None,
@@ -91,6 +99,7 @@ class Hub:
             "history": options.history(history),
             "topic_counters": None if counted is None else options.whole("topic_counters", counted, least=0),
             "strict_filters": options.flag("strict_filters", strict_filters),
+            "redis": backplane.settings(redis),
         }
         self._slice = options.seconds("slice", slice, most=options.LONGEST_SLICE)
         if encode is not None and not callable(encode):
@@ -111,6 +120,9 @@ class Hub:
     ) -> Delivery:
         """Publishes to everybody who asked for the topic. Never waits, and calls nobody. From any thread.
 
+        With a backplane, subscribers in this process are served first, and whatever its state; `forwarding` of what
+        this returns says whether the event is on its way to the others.
+
         Args:
             topic: Its name, of 1 to 1,024 bytes of UTF-8.
             data: Bytes are published as they are, text as UTF-8, anything else by the hub's `encode`. `bytes` of 16
@@ -129,6 +141,48 @@ class Hub:
         if type(data) is not bytes:
             data = self._encode(data)
         return self._native.publish(topic, data, key, attributes, self._lanes.come)
+
+    def publish_acknowledged(
+        self,
+        topic: str,
+        data: object,
+        *,
+        key: str | None = None,
+        attributes: Mapping[str, Scalar | list[Any] | tuple[Any, ...] | set[Any] | frozenset[Any]] | None = None,
+    ) -> Receipt:
+        """As :meth:`publish`, and says what becomes of the event on other machines: what it returns is awaited, or
+        waited for with ``wait()``. The event is under way when this returns. Without a backplane it is settled at once.
+
+        Raises:
+            TopicError, PayloadError, TooLarge, Closed: As :meth:`publish`, at the call.
+            ForwardError: From the receipt: the event did not reach the other machines, or may not have.
+        """
+        if type(data) is not bytes:
+            data = self._encode(data)
+        return Receipt(*self._native.publish_acknowledged(topic, data, key, attributes, self._lanes.come), self._lanes)
+
+    def joined(self) -> Joined:
+        """Waits until all that this hub listens to now is also heard from other machines; without a backplane, not at
+        all. A subscription is in force for this process when `subscribe` returns, for others when this has been waited
+        for::
+
+            sub = hub.subscribe("orders.*")
+            await hub.joined()  # or hub.joined().wait(5) in a thread
+        """
+        return Joined(self, self._native.joined(), self._lanes)
+
+    def health(self) -> Health:
+        """How the backplane is. Without one, all is well."""
+        return health(self._native.health())
+
+    def health_changes(self, every: float = 0.5) -> HealthChanges:
+        """The health now, and again whenever its condition or its reasons change, as an async iterator that looks
+        `every` so many seconds and ends when the hub is closed.
+
+        Raises:
+            OptionError: `every` is no time.
+        """
+        return HealthChanges(self, every)
 
     @overload
     def subscribe(
@@ -260,8 +314,10 @@ class Hub:
         return [counters.TopicStats(**one) for one in self._native.topic_stats()]
 
     def close(self) -> None:
-        """Ends the hub for all threads. Never waits. Subscriptions get what waits for them and then their end;
-        publishing and subscribing raise :class:`Closed`. Counters can still be read."""
+        """Ends the hub for all threads. Subscriptions get what waits for them and then their end;
+        publishing and subscribing raise :class:`Closed`. Counters can still be read.
+
+        With a backplane, what waits to be sent is sent; this takes as long as that does, at most two seconds."""
         self._closed = True
         self._native.close()
         self._lanes.retire()

@@ -11,10 +11,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import index
-from typing import Literal, TypeAlias, TypedDict, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict, get_args
 
 from .errors import OptionError, PatternError, PositionError
 from .names import Topic, encodable
+
+if TYPE_CHECKING:
+    from . import redis
 
 __all__ = ["History", "Overflow"]
 
@@ -37,6 +40,7 @@ class Settings(TypedDict):
     history: list[tuple[str, Budget]]
     topic_counters: int | None
     strict_filters: bool
+    redis: redis.Settings | None
 
 
 #: The most events that may wait for a subscription, or that a topic keeps.

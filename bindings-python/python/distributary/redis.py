@@ -125,8 +125,8 @@ class Redis:
             if not isinstance(mode, str):
                 raise TypeError(f"redis: the mode of {shown(pattern)} is a str, not {_type(mode)}")
             if mode not in _MODES:
-                names = ", ".join(map(repr, _MODES[:-1]))
-                raise OptionError(f"redis: the mode of {shown(pattern)} is {names} or {_MODES[-1]!r}, not {shown(mode)}")
+                names = f"{', '.join(map(repr, _MODES[:-1]))} or {_MODES[-1]!r}"
+                raise OptionError(f"redis: the mode of {shown(pattern)} is {names}, not {shown(mode)}")
         if isinstance(self.envelope, (str, bytes)) or not isinstance(self.envelope, Iterable):
             raise TypeError(f"redis: envelope is a list of patterns, not {_type(self.envelope)}")
         self._set("envelope", tuple(self.envelope))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -34,10 +35,10 @@ async def test_what_is_there_is_read_before_the_task_is_made(eager: None, hub: H
         assert (await task).data == b"1"
 
 
-async def test_a_reader_sleeps_and_is_woken(eager: None, hub: Hub) -> None:
+async def test_a_reader_sleeps_and_is_woken(eager: None, hub: Hub, eventually: Any) -> None:
     async def read(sub: Subscription[Event], into: list[bytes]) -> None:
-        async for event in sub:
-            into.append(event.data)
+        while True:
+            into.append((await anext(sub)).data)
 
     async def read_many(sub: Subscription[Event], into: list[bytes]) -> None:
         while True:
@@ -51,9 +52,7 @@ async def test_a_reader_sleeps_and_is_woken(eager: None, hub: Hub) -> None:
             hub.publish("a", b"%d" % number)
             if number % 3 == 0:
                 await asyncio.sleep(0)
-        async with asyncio.timeout(20):  # type: ignore[attr-defined, unused-ignore]
-            while not all(len(one) == 20 for one in found):
-                await asyncio.sleep(0.001)
+        await eventually(lambda found=found: all(len(one) == 20 for one in found), "all have read all")
         assert all(one == [b"%d" % number for number in range(20)] for one in found)
         for task in tasks:
             task.cancel()

@@ -208,11 +208,9 @@ def test_mistakes_are_told_before_the_response(hub: Hub) -> None:
         ({b"x-a": "c"}, TypeError),
     ],
 )
-def test_headers_that_http_cannot_have_are_refused_at_the_call(
-    hub: Hub, headers: Any, error: type[Exception]
-) -> None:
+def test_headers_that_http_cannot_have_are_refused_at_the_call(hub: Hub, headers: Any, error: type[Exception]) -> None:
     request = Request({"type": "http", "query_string": b"", "headers": []})
-    with pytest.raises(error, match="^headers: "):
+    with pytest.raises(error, match=r"^headers: "):
         sse(hub, request, "a", headers=headers)
     assert hub.stats().subscriptions == 0
 

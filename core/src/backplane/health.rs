@@ -2,13 +2,15 @@
 
 use std::{fmt, time::Duration};
 
+use super::node::Node;
+
 /// How a backplane is, as of when it was asked: by [`Hub::health`](crate::Hub::health).
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct Health {
     /// The worst of what the reasons say.
     pub condition: Condition,
-    /// Everything that is not as it should be. Empty when all is well.
+    /// Everything that is not as it should be, the worst first. Empty when all is well.
     pub reasons: Vec<Reason>,
     /// From publish to arrival over the whole path and back to this hub, as its probes saw
     /// it lately.
@@ -19,6 +21,18 @@ pub struct Health {
     pub queued_bytes: u64,
     /// Names that are wanted, and not yet heard.
     pub joining: u64,
+    /// The servers behind it, one by one, as far as they tell.
+    pub nodes: Vec<Node>,
+    /// Counts changes of the condition and of the codes of its reasons.
+    pub revision: u64,
+}
+
+impl Health {
+    /// Whether there is a reason of this code.
+    #[must_use]
+    pub fn has(&self, code: &str) -> bool {
+        self.reasons.iter().any(|reason| reason.code == code)
+    }
 }
 
 /// In a word.
@@ -56,7 +70,7 @@ impl fmt::Display for Condition {
 pub struct Reason {
     /// A stable word for programs, such as `resync_loop`.
     pub code: &'static str,
-    /// What it does to the whole.
+    /// What it does to the whole. [`Condition::Ok`] when it only limits what can be known.
     pub condition: Condition,
     /// What was seen and what to do, for people.
     pub text: String,
@@ -76,10 +90,12 @@ pub struct Lag {
     pub p50: Duration,
     /// All but one in a hundred were.
     pub p99: Duration,
-    /// The latest of all.
+    /// The latest of them.
     pub max: Duration,
-    /// Probes and numbered events that came later than 900 ms.
+    /// Probes and numbered events that came later than 900 ms, since the hub was made.
     pub late: u64,
+    /// How many probes these figures are made of.
+    pub probes: u64,
 }
 
 /// What has been counted since the hub was made.

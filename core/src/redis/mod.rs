@@ -1,25 +1,34 @@
 //! Redis and Valkey as the backplane (feature `redis`).
 
-#[allow(dead_code)]
 mod arrival;
+mod builder;
+mod conductor;
 mod error;
+mod figures;
+mod inbox;
 #[allow(dead_code, unused_imports)]
 mod interest;
+#[allow(dead_code)]
+mod link;
+#[allow(dead_code)]
+mod log;
+mod modes;
+mod outbox;
+mod plane;
 #[allow(dead_code, unused_imports)]
 mod socket;
 #[allow(dead_code)]
 mod target;
+mod thread;
 #[allow(dead_code, unused_imports)]
 mod topology;
 #[allow(dead_code)]
+mod watch;
+#[allow(dead_code)]
 mod wire;
 
+pub use builder::RedisBuilder;
 pub use error::{RedisError, RedisErrorKind};
 pub use modes::{Mode, ModeError};
-
-#[allow(dead_code)]
-mod log;
-#[allow(dead_code)]
-mod modes;
-#[allow(dead_code, unused_imports)]
-mod outbox;
+pub use plane::Redis;
+pub use watch::{Demands, Finding, Verdict};

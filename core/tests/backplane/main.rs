@@ -2,5 +2,8 @@
 
 #![cfg(unix)]
 
+mod adapter;
 mod faults;
+mod hubs;
+mod live;
 mod rig;

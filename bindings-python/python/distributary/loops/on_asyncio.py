@@ -8,14 +8,10 @@ from __future__ import annotations
 import asyncio
 from asyncio import _get_running_loop
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any
 
 from .. import _native
-from .lane import SWEEP
+from .lane import SWEEP, Sleeper
 from .watch import Watch
-
-if TYPE_CHECKING:
-    from ..subscription import Subscription
 
 __all__ = ["AsyncioLane"]
 
@@ -56,7 +52,7 @@ class AsyncioLane:
         self._scheduled = True
         self.native.is_coming()
 
-    def lay(self, sub: Subscription[Any], count: int = 1) -> Awaitable[object] | None:
+    def lay(self, sub: Sleeper, count: int = 1) -> Awaitable[object] | None:
         if _get_running_loop() is not self._loop:
             # It is read in another loop: an error, unless this one is closed.
             return sub._reader().lay(sub, count)
@@ -69,7 +65,7 @@ class AsyncioLane:
             self.come()
         return future
 
-    async def sleep(self, sub: Subscription[Any]) -> None:
+    async def sleep(self, sub: Sleeper) -> None:
         bed = self.lay(sub)
         if bed is not None:
             try:
@@ -78,7 +74,7 @@ class AsyncioLane:
                 if sub._bed is bed:
                     sub._bed = None
 
-    async def linger(self, sub: Subscription[Any], count: int, seconds: float) -> None:
+    async def linger(self, sub: Sleeper, count: int, seconds: float) -> None:
         if _get_running_loop() is not self._loop:
             return await sub._reader().linger(sub, count, seconds)
         end = self._loop.time() + seconds

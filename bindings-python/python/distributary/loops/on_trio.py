@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import trio
 from trio.lowlevel import Abort, RaiseCancelT, Task, TrioToken
 
 from .. import _native
-from .lane import SWEEP
-
-if TYPE_CHECKING:
-    from ..subscription import Subscription
+from .lane import SWEEP, Sleeper
 
 __all__ = ["TrioLane"]
 
@@ -56,7 +53,7 @@ class TrioLane:
             self._call()
             self.native.is_coming()
 
-    def lay(self, sub: Subscription[Any], count: int = 1) -> Awaitable[object] | None:
+    def lay(self, sub: Sleeper, count: int = 1) -> Awaitable[object] | None:
         if not self.is_current():
             return sub._reader().lay(sub, count)
         how = sub._sleep(trio.lowlevel.current_task(), count)
@@ -74,7 +71,7 @@ class TrioLane:
         sub._bed = bed
         return bed
 
-    async def sleep(self, sub: Subscription[Any]) -> None:
+    async def sleep(self, sub: Sleeper) -> None:
         bed = self.lay(sub)
         if bed is not None:
             try:
@@ -83,7 +80,7 @@ class TrioLane:
                 if sub._bed is bed:
                     sub._bed = None
 
-    async def linger(self, sub: Subscription[Any], count: int, seconds: float) -> None:
+    async def linger(self, sub: Sleeper, count: int, seconds: float) -> None:
         with trio.move_on_after(seconds):
             while (bed := self.lay(sub, count)) is not None:
                 try:

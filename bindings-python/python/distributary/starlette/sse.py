@@ -134,9 +134,8 @@ def _headers(given: Mapping[str, str] | None) -> MutableHeaders:
         if not _NAME.fullmatch(name):
             raise OptionError(f"headers: {shown(name)} is no name of a header")
         if not _VALUE.fullmatch(value):
-            raise OptionError(
-                f"headers: the value of {shown(name)} has a line end, a NUL or what is not Latin-1 in it: {shown(value)}"
-            )
+            what = "a line end, a NUL or what is not Latin-1"
+            raise OptionError(f"headers: the value of {shown(name)} has {what} in it: {shown(value)}")
         own[name] = value
     return own
 

@@ -289,6 +289,12 @@ impl Table {
         self.entries.iter().map(|entry| &entry.name)
     }
 
+    /// Those that are wanted.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = &Name> {
+        let wanted = self.entries.iter().filter(|entry| entry.wanted);
+        wanted.map(|entry| &entry.name)
+    }
+
     /// Whether all that was wanted at the mark is heard by now, or refused.
     pub(super) fn is_heard(&mut self, Mark(round): Mark) -> bool {
         let older = |round: u64| self.missing[usize::from(round.is_multiple_of(2))];
@@ -305,6 +311,20 @@ impl Table {
             text: topic.as_bytes(),
         })
         .is_some_and(Entry::is_held)
+    }
+
+    /// Whether the server was asked for a topic by its name, and not to let go of it.
+    pub(super) fn asks(&self, topic: &str) -> bool {
+        self.find_key(Key {
+            pattern: false,
+            text: topic.as_bytes(),
+        })
+        .is_some_and(|entry| {
+            matches!(
+                entry.state,
+                State::Joining | State::Heard | State::Rejoining
+            )
+        })
     }
 
     pub(super) fn find(&self, name: &Name) -> Option<&Entry> {

@@ -15,11 +15,16 @@
 //!
 //! - Every state ends: by its deadline, or, while the server is being heard, by silence.
 //! - `Connect` is never answered while a connection stands: `Drop` comes first.
-//! - Attempts go through the pace and the budget, but for the first of all.
+//! - Attempts go through the pace and the budget, but for the first of all; one that led
+//!   to a live connection is given back to the budget. In any case a link makes no two
+//!   within [`SPACING`].
 
 use std::time::{Duration, Instant};
 
 use super::pace::{Budget, Pace};
+
+/// From one attempt of a link to its next, even if each succeeds and breaks at once.
+pub(crate) const SPACING: Duration = Duration::from_millis(100);
 
 /// How long things may take.
 #[derive(Debug, Clone, Copy)]
@@ -112,7 +117,7 @@ pub(crate) enum Input {
     Close,
 }
 
-/// What to do now. Each ends with an input.
+/// What to do now. Each but the last three ends with an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Find out where to connect to.
@@ -127,7 +132,7 @@ pub(crate) enum Action {
     Audit,
     /// Read what was missed.
     CatchUp,
-    /// Go on as it is; nothing is to be done but what always is.
+    /// Nothing new: what is being done goes on.
     Carry,
     /// Finish what is in flight.
     Drain,
@@ -148,8 +153,8 @@ pub(crate) struct Machine {
     due: Option<Instant>,
     /// A connection was let go of, and its end has not been reported yet.
     dropping: bool,
-    /// No attempt has been made yet.
-    fresh: bool,
+    /// When the last attempt was made.
+    attempted: Option<Instant>,
 }
 
 impl Machine {
@@ -160,7 +165,7 @@ impl Machine {
             timing,
             due: None,
             dropping: false,
-            fresh: true,
+            attempted: None,
         }
     }
 
@@ -171,7 +176,8 @@ impl Machine {
 
     /// When `Due` is to be put in, if nothing else comes before.
     pub(crate) fn due(&self) -> Option<Instant> {
-        self.due
+        // Nothing is timed while a connection is let go of: that ends by itself.
+        self.due.filter(|_| !self.dropping)
     }
 
     /// How many hubs share the server.
@@ -192,21 +198,20 @@ impl Machine {
         }
         if self.dropping {
             // The one thing that matters first.
-            if input == Input::Done {
-                self.dropping = false;
-                return match self.state {
-                    Resolving => self.attempt(now, budget),
-                    _ => Action::Wait,
-                };
+            if input != Input::Done {
+                return Action::Carry;
             }
-            return Action::Drop;
+            self.dropping = false;
+            return match self.state {
+                Resolving => self.attempt(now, budget),
+                _ => Action::Wait,
+            };
         }
         match (self.state, input) {
             (Idle, Input::Start) => self.attempt(now, budget),
-            (Idle, _) => Action::Wait,
             (Backoff, Input::Due) => self.attempt(now, budget),
             // What was said of a connection that is gone.
-            (Backoff, _) => Action::Wait,
+            (Idle | Backoff, _) => Action::Carry,
 
             (Resolving, Input::Done) => {
                 self.go(Connecting, Some(now + self.timing.connect));
@@ -230,6 +235,7 @@ impl Machine {
             }
             (CatchingUp, Input::Done) => {
                 self.pace.succeeded();
+                budget.give_back();
                 self.go(Live, None);
                 Action::Carry
             }
@@ -254,7 +260,7 @@ impl Machine {
                 self.let_go(Resolving, None)
             }
             (Draining, Input::Switch | Input::Late | Input::Prompt | Input::Missing) => {
-                Action::Drain
+                Action::Carry
             }
             (Draining, _) => self.let_go(Resolving, None),
 
@@ -266,39 +272,13 @@ impl Machine {
                 let until = self.pace.broken(now);
                 self.fall(until)
             }
-            (
-                _,
-                Input::Failed | Input::Broken | Input::Silent | Input::Due | Input::Missing,
-            ) if self.ends(input) => {
+            (_, Input::Due) if self.due.is_none() => Action::Carry,
+            (_, Input::Failed | Input::Broken | Input::Silent | Input::Due) => {
                 let until = self.pace.failed(now);
                 self.fall(until)
             }
-            _ => self.again(),
-        }
-    }
-
-    /// Whether this input ends the state that is being passed through.
-    fn ends(&self, input: Input) -> bool {
-        match input {
-            Input::Due => self.due.is_some(),
-            Input::Missing => false,
-            _ => true,
-        }
-    }
-
-    /// What is being done goes on.
-    fn again(&self) -> Action {
-        match self.state {
-            State::Resolving => Action::Resolve,
-            State::Connecting => Action::Connect,
-            State::Handshaking => Action::Greet,
-            State::Joining => Action::Join,
-            State::Auditing => Action::Audit,
-            State::CatchingUp => Action::CatchUp,
-            State::Live | State::Degraded => Action::Carry,
-            State::Draining => Action::Drain,
-            State::Idle | State::Backoff => Action::Wait,
-            State::Closed => Action::Stop,
+            // Late or prompt while there is no word for it, or said of what is over.
+            _ => Action::Carry,
         }
     }
 
@@ -309,13 +289,18 @@ impl Machine {
 
     /// Begins an attempt, if the process may make one now.
     fn attempt(&mut self, now: Instant, budget: &mut Budget) -> Action {
-        if !self.fresh
-            && let Err(until) = budget.take(now)
-        {
-            self.go(State::Backoff, Some(until));
-            return Action::Wait;
+        if let Some(last) = self.attempted {
+            let spaced = last + SPACING;
+            let allowed = match now < spaced {
+                true => Err(spaced),
+                false => budget.take(now),
+            };
+            if let Err(until) = allowed {
+                self.go(State::Backoff, Some(until));
+                return Action::Wait;
+            }
         }
-        self.fresh = false;
+        self.attempted = Some(now);
         self.go(State::Resolving, Some(now + self.timing.resolve));
         Action::Resolve
     }
@@ -332,5 +317,204 @@ impl Machine {
         self.go(state, due);
         self.dropping = true;
         Action::Drop
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a shell would have: the one thing that is being done, and a connection.
+    struct Shell {
+        machine: Machine,
+        budget: Budget,
+        now: Instant,
+        doing: Option<Action>,
+        connected: bool,
+        attempts: Vec<Instant>,
+    }
+
+    impl Shell {
+        fn new(seed: u64) -> Self {
+            let mut shell = Shell {
+                machine: Machine::new(seed, Timing::default()),
+                budget: Budget::new(),
+                now: Instant::now() + Duration::from_secs(1_000),
+                doing: None,
+                connected: false,
+                attempts: Vec::new(),
+            };
+            shell.put(Input::Start);
+            shell
+        }
+
+        fn put(&mut self, input: Input) {
+            if input == Input::Done && self.doing == Some(Action::Drop) {
+                self.connected = false;
+            }
+            if input == Input::Done && self.doing == Some(Action::Connect) {
+                self.connected = true;
+            }
+            if matches!(input, Input::Done | Input::Failed | Input::Refused) {
+                self.doing = None;
+            }
+            match self.machine.on(input, self.now, &mut self.budget) {
+                Action::Carry => {}
+                Action::Wait => self.doing = None,
+                action => {
+                    if action == Action::Connect {
+                        assert!(!self.connected, "a second connection");
+                        self.attempts.push(self.now);
+                    }
+                    if action == Action::Drop {
+                        assert!(self.connected, "let go of nothing");
+                    }
+                    self.doing = Some(action);
+                }
+            }
+            let stands = self.machine.state().is_connected() || self.machine.dropping;
+            assert_eq!(stands, self.connected, "{:?}", self.machine);
+        }
+
+        fn wait(&mut self, time: Duration) {
+            self.now += time;
+            if self.machine.due().is_some_and(|due| due <= self.now) {
+                self.put(Input::Due);
+            }
+        }
+
+        /// Everything works from here on.
+        fn work(&mut self) {
+            for _ in 0..40 {
+                if self.doing.is_some() {
+                    self.put(Input::Done);
+                } else if let Some(due) = self.machine.due() {
+                    self.now = self.now.max(due);
+                    self.put(Input::Due);
+                } else {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn any_input() -> impl Strategy<Value = Input> {
+        prop_oneof![
+            6 => Just(Input::Done),
+            1 => Just(Input::Failed),
+            1 => Just(Input::Refused),
+            1 => Just(Input::Missing),
+            1 => Just(Input::Late),
+            1 => Just(Input::Prompt),
+            1 => Just(Input::Silent),
+            1 => Just(Input::Broken),
+            1 => Just(Input::Switch),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn never_stuck_never_twice_and_bounded(
+            seed: u64,
+            steps in proptest::collection::vec((any_input(), 0u64..700), 0..200),
+        ) {
+            let mut shell = Shell::new(seed);
+            for (input, wait) in steps {
+                let ends = matches!(input, Input::Done | Input::Failed | Input::Refused);
+                // What ends can only be what is being done; letting go cannot fail.
+                if (!ends || shell.doing.is_some())
+                    && (input == Input::Done || shell.doing != Some(Action::Drop))
+                {
+                    shell.put(input);
+                }
+                shell.wait(Duration::from_millis(wait));
+            }
+            for (first, at) in shell.attempts.iter().enumerate() {
+                let within = shell.attempts[first..]
+                    .iter()
+                    .filter(|attempt| **attempt < *at + Duration::from_secs(1))
+                    .count();
+                prop_assert!(within <= 11, "{within} attempts in a second");
+            }
+            shell.work();
+            prop_assert!(
+                matches!(shell.machine.state(), State::Live | State::Degraded),
+                "{:?}", shell.machine
+            );
+        }
+
+        #[test]
+        fn whatever_fails_is_tried_again_within_the_pace(seed: u64, at in 0usize..6) {
+            let mut shell = Shell::new(seed);
+            for _ in 0..at {
+                shell.put(Input::Done);
+            }
+            let before = shell.now;
+            shell.put(Input::Broken);
+            if shell.doing == Some(Action::Drop) {
+                shell.put(Input::Done);
+            }
+            prop_assert_eq!(shell.machine.state(), State::Backoff);
+            let due = shell.machine.due().unwrap();
+            prop_assert!(due <= before + Duration::from_millis(100));
+            shell.wait(due - before);
+            if shell.machine.state() == State::Backoff {
+                shell.wait(SPACING);
+            }
+            prop_assert_eq!(shell.machine.state(), State::Resolving);
+        }
+    }
+
+    #[test]
+    fn a_switch_drains_first_and_a_refusal_waits_long() {
+        let mut shell = Shell::new(1);
+        shell.work();
+        assert_eq!(shell.machine.state(), State::Live);
+        shell.put(Input::Late);
+        assert_eq!(shell.machine.state(), State::Degraded);
+        shell.put(Input::Switch);
+        assert_eq!(shell.doing, Some(Action::Drain));
+        shell.put(Input::Done);
+        assert_eq!(shell.doing, Some(Action::Drop));
+        shell.put(Input::Done);
+        assert_eq!(shell.doing, Some(Action::Resolve));
+        shell.put(Input::Done);
+        shell.put(Input::Done);
+        assert_eq!(shell.doing, Some(Action::Greet));
+        shell.put(Input::Refused);
+        shell.put(Input::Done);
+        assert!(shell.machine.due().unwrap() >= shell.now + Duration::from_secs(4));
+        shell.put(Input::Close);
+        assert_eq!(shell.machine.state(), State::Closed);
+    }
+
+    #[test]
+    fn deadlines_end_what_hangs() {
+        let mut shell = Shell::new(1);
+        for state in [State::Resolving, State::Connecting, State::Handshaking] {
+            assert_eq!(shell.machine.state(), state);
+            let due = shell.machine.due().unwrap();
+            shell.wait(due - shell.now);
+            if shell.doing == Some(Action::Drop) {
+                shell.put(Input::Done);
+            }
+            assert_eq!(shell.machine.state(), State::Backoff);
+            shell.work();
+            shell.put(Input::Broken);
+            shell.put(Input::Done);
+            while shell.machine.state() == State::Backoff {
+                let due = shell.machine.due().unwrap();
+                shell.wait(due - shell.now);
+            }
+            for _ in 0..match state {
+                State::Resolving => 1,
+                State::Connecting => 2,
+                _ => 0,
+            } {
+                shell.put(Input::Done);
+            }
+        }
     }
 }

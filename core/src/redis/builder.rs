@@ -1,0 +1,171 @@
+//! How a Redis backplane is described before there is one.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    error::{RedisError, RedisErrorKind},
+    modes::{Mode, ModeError, Modes, Way},
+    plane::Redis,
+    socket::Tls,
+    target::{Credentials, Target, Topology},
+};
+
+/// Everything that was asked for, checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) target: Target,
+    pub(crate) tls: Option<Tls>,
+    /// Subscriptions by slot.
+    pub(crate) sharded: bool,
+    pub(crate) queue_bytes: usize,
+    pub(crate) queue_deadline: Duration,
+    pub(crate) linger: Duration,
+    pub(crate) fleet: Option<u32>,
+    pub(crate) client_name: Option<String>,
+    pub(crate) modes: Modes,
+}
+
+/// Describes a [`Redis`] backplane; from [`Redis::at`] and its kin.
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing until build is called"]
+pub struct RedisBuilder {
+    settings: Settings,
+    roots: Option<Vec<u8>>,
+}
+
+impl RedisBuilder {
+    pub(crate) fn new(target: Target) -> Self {
+        RedisBuilder {
+            settings: Settings {
+                target,
+                tls: None,
+                sharded: false,
+                queue_bytes: 16 * 1024 * 1024,
+                queue_deadline: Duration::from_secs(10),
+                linger: Duration::from_secs(2),
+                fleet: None,
+                client_name: None,
+                modes: Modes::default(),
+            },
+            roots: None,
+        }
+    }
+
+    /// Uses sharded pub/sub: an event goes to the one shard of its topic's slot, not to
+    /// every node of the cluster. Patterns cannot be heard then, and Redis 7 is needed.
+    pub fn sharded(mut self) -> Self {
+        self.settings.sharded = true;
+        self
+    }
+
+    /// How many bytes of events may wait to be sent, and how long each may: 16 MiB and
+    /// ten seconds unless set.
+    pub fn queue(mut self, bytes: usize, deadline: Duration) -> Self {
+        self.settings.queue_bytes = bytes;
+        self.settings.queue_deadline = deadline;
+        self
+    }
+
+    /// How long a topic that nobody here listens to any more is still heard, so that whoever
+    /// comes back costs nothing: two seconds unless set.
+    pub fn linger(mut self, linger: Duration) -> Self {
+        self.settings.linger = linger;
+        self
+    }
+
+    /// What is promised to events of topics that match the pattern; the first rule that
+    /// matches a topic decides, and what no rule names travels live. The same rules belong
+    /// in every hub.
+    ///
+    /// # Errors
+    /// The pattern cannot be read, or an earlier rule decides for all that it names.
+    pub fn mode(self, pattern: impl AsRef<str>, mode: Mode) -> Result<Self, ModeError> {
+        self.way(pattern.as_ref(), Way::of(mode))
+    }
+
+    /// Live, and in an envelope: gaps and duplicates are seen, attributes and keys travel
+    /// too. Readers that know nothing of envelopes cannot read such topics.
+    ///
+    /// # Errors
+    /// As with [`mode`](RedisBuilder::mode).
+    pub fn envelope(self, pattern: impl AsRef<str>) -> Result<Self, ModeError> {
+        self.way(pattern.as_ref(), Way::Enveloped)
+    }
+
+    fn way(mut self, pattern: &str, way: Way) -> Result<Self, ModeError> {
+        self.settings.modes.rule(pattern, way)?;
+        Ok(self)
+    }
+
+    /// How many hubs share the server. They come back from an outage at 200 a second;
+    /// unless set, they are counted on the server.
+    pub fn fleet(mut self, hubs: u32) -> Self {
+        self.settings.fleet = Some(hubs);
+        self
+    }
+
+    /// What connections are called in `CLIENT LIST`: `distributary-` and the hub's number
+    /// unless set.
+    pub fn client_name(mut self, name: impl Into<String>) -> Self {
+        self.settings.client_name = Some(name.into());
+        self
+    }
+
+    /// Trusts these certificates, in PEM, and no others; the system's unless set.
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.roots = Some(pem.into());
+        self
+    }
+
+    /// The user and password for the sentinels themselves: those of the URLs unless set.
+    pub fn sentinel_credentials(
+        mut self,
+        user: impl Into<String>,
+        password: impl Into<String>,
+    ) -> Self {
+        self.settings.target.sentinel_credentials = Some(Credentials {
+            user: user.into(),
+            password: password.into(),
+        });
+        self
+    }
+
+    /// Checks it all. Nothing is connected to before a hub is made with it.
+    ///
+    /// # Errors
+    /// [`RedisError`] says which option cannot be and what it can be.
+    pub fn build(mut self) -> Result<Redis, RedisError> {
+        let refused = |detail: &str| Err(RedisError::new(RedisErrorKind::Option, detail));
+        let settings = &mut self.settings;
+        let cluster = settings.target.topology == Topology::Cluster;
+        if settings.sharded && !cluster {
+            return refused("sharded pub/sub belongs to a cluster: use Redis::cluster");
+        }
+        if settings.target.sentinel_credentials.is_some()
+            && !matches!(settings.target.topology, Topology::Sentinel { .. })
+        {
+            return refused("sentinel_credentials has no effect without Redis::sentinel");
+        }
+        if settings.queue_bytes == 0 || settings.queue_deadline.is_zero() {
+            return refused("a queue of no bytes or no time can send nothing: give it more");
+        }
+        if settings.fleet == Some(0) {
+            return refused("a fleet has one hub at least");
+        }
+        if let Some(name) = &settings.client_name
+            && (name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic()))
+        {
+            return refused(
+                "a client name is of printable ASCII without spaces, as the server demands",
+            );
+        }
+        settings.tls = match (settings.target.tls, &self.roots) {
+            (true, roots) => Some(Tls::new(roots.as_deref())?),
+            (false, None) => None,
+            (false, Some(_)) => {
+                return refused("root_certificates has no effect without TLS: use rediss://");
+            }
+        };
+        Ok(Redis::new(Arc::new(self.settings)))
+    }
+}

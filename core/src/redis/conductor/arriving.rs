@@ -1,0 +1,106 @@
+//! What a connection pushes, brought to where it belongs.
+
+use std::{cell::Cell, rc::Rc};
+
+use super::{Conductor, line::Line, probing::Probes};
+use crate::{
+    backplane::Inlet,
+    event::Publication,
+    redis::{
+        arrival::{Deliver, Stamp},
+        inbox::Via,
+        socket::{Kind, Listener, Push},
+    },
+    topic::Topic,
+};
+
+/// Where every hub listens and nobody publishes: how many listen is how many there are.
+pub(super) const HUBS: &str = "distributary:hubs";
+
+/// Where this hub publishes what it alone listens to.
+pub(super) fn canary(id: u64) -> String {
+    format!("distributary:canary:{id:016x}")
+}
+
+/// The hub.
+pub(super) struct Shore<'a>(pub(super) &'a Inlet);
+
+impl Deliver for Shore<'_> {
+    fn event(&mut self, event: Publication<&str>) {
+        self.0.deliver(event);
+    }
+
+    fn lost(&mut self, topic: &str, missed: Option<u64>) {
+        if let Ok(topic) = Topic::new(topic) {
+            self.0.lost(&topic, missed);
+        }
+    }
+}
+
+/// Hears one connection.
+pub(super) struct Ears {
+    pub(super) conductor: Rc<Conductor>,
+    pub(super) line: Rc<Line>,
+    pub(super) probes: Rc<Probes>,
+    pub(super) canary: String,
+    pub(super) learned: Cell<bool>,
+}
+
+impl Ears {
+    fn message(&self, pattern: Option<&[u8]>, channel: &[u8], payload: &[u8], now: Stamp) {
+        // Names of the hub are UTF-8; whatever is not was never asked for.
+        let Ok(channel) = std::str::from_utf8(channel) else {
+            return;
+        };
+        if channel == self.canary {
+            self.probes.heard(payload, now.instant);
+            return;
+        }
+        let (via, pattern) = match pattern {
+            None => (Via::Topic, None),
+            Some(text) => (Via::Pattern, Some(std::str::from_utf8(text).unwrap_or(""))),
+        };
+        if self.line.ledger.borrow().carries(pattern, channel) {
+            self.conductor
+                .inbox(|inbox, shore| inbox.message(via, channel, payload, now, shore));
+        }
+    }
+
+    fn confirmed(&self, kind: Kind, joined: bool, name: &[u8], now: Stamp) {
+        let confirmation = {
+            let mut ledger = self.line.ledger.borrow_mut();
+            ledger.confirmed(kind, joined, name, now.instant)
+        };
+        self.learned.set(true);
+        if let Ok(name) = std::str::from_utf8(name) {
+            self.conductor.heeded(confirmation, kind, joined, name, now);
+        }
+    }
+}
+
+impl Listener for Ears {
+    fn push(&mut self, push: Push<'_>, now: Stamp) {
+        match push {
+            Push::Message { channel, payload } | Push::SMessage { channel, payload } => {
+                self.message(None, channel, payload, now);
+            }
+            Push::PMessage {
+                pattern,
+                channel,
+                payload,
+            } => self.message(Some(pattern), channel, payload, now),
+            Push::Confirmed { kind, joined, name } => self.confirmed(kind, joined, name, now),
+            Push::Other => {}
+        }
+    }
+
+    fn rest(&mut self, now: Stamp) {
+        self.probes.alive(now.instant);
+        self.conductor.count();
+        if self.learned.replace(false) {
+            self.line.stirred.notify_one();
+            self.line.learned.notify_waiters();
+            self.conductor.tell_joined();
+        }
+    }
+}

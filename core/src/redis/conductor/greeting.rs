@@ -1,0 +1,151 @@
+//! The first words on a connection: who we are, what the server is, the canary.
+//!
+//! A user whose rights are narrow is let in: what the server refuses to tell is missing
+//! from what is known, and said so; only what the backplane cannot do without fails.
+
+use crate::redis::{
+    builder::Settings,
+    socket::{Broken, Commands, Kind, Reply, Session},
+    target::Credentials,
+};
+
+/// What the server is, as far as it tells.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Greeted {
+    /// `master_replid`: which history this server continues.
+    pub(crate) lineage: Option<String>,
+    pub(crate) version: Option<String>,
+    /// How many hubs listen, this one included.
+    pub(crate) hubs: Option<u32>,
+    /// Whether the canary's channel is heard.
+    pub(crate) canary: bool,
+    /// Channels that are heard beside those of the ledger.
+    pub(crate) beside: u64,
+    /// What this user may not do, in the server's words.
+    pub(crate) denied: Vec<String>,
+}
+
+/// Why a server is of no use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    /// It does not let us in: a person has to change something.
+    Refused(String),
+    /// Now; another time, or another server, may do.
+    Failed(String),
+}
+
+impl From<Broken> for Unfit {
+    fn from(broken: Broken) -> Self {
+        Unfit::Failed(broken.0)
+    }
+}
+
+/// Greets the server, and begins to listen to the canary and to the roll of hubs.
+pub(crate) async fn greet(
+    session: &Session,
+    settings: &Settings,
+    credentials: Option<&Credentials>,
+    id: u64,
+    canary: &str,
+) -> Result<Greeted, Unfit> {
+    let name = match &settings.client_name {
+        Some(name) => name.clone(),
+        None => format!("distributary-{id:016x}"),
+    };
+    hello(session, credentials, &name).await?;
+
+    let db = settings.target.db.to_string();
+    let mut commands = Commands::default();
+    commands
+        .command(&[b"SELECT", db.as_bytes()])
+        .command(&[b"ROLE"])
+        .command(&[b"INFO", b"replication"])
+        .command(&[b"INFO", b"server"])
+        .command(&[b"CLIENT", b"SETINFO", b"LIB-NAME", b"distributary"])
+        .listen(Kind::Channel, true, &[canary.as_bytes()])
+        .listen(Kind::Channel, true, &[super::arriving::HUBS.as_bytes()])
+        .command(&[b"PUBSUB", b"NUMSUB", super::arriving::HUBS.as_bytes()]);
+    let replies = session.request(commands).await?;
+    let [select, role, replication, server, _, canary, hubs, count] = &replies[..] else {
+        return Err(Unfit::Failed("the server's greeting is incomplete".into()));
+    };
+
+    let mut greeted = Greeted::default();
+    if let Some(words) = select.error()
+        && settings.target.db != 0
+    {
+        return Err(Unfit::Refused(format!("SELECT {db} was refused: {words}")));
+    }
+    for reply in [role, replication, server, canary, hubs, count] {
+        match reply.error() {
+            Some(words) if words.starts_with("NOPERM") => greeted.denied.push(words.to_owned()),
+            Some(words) => return Err(Unfit::Failed(words.to_owned())),
+            None => {}
+        }
+    }
+    let said = |field: &str| {
+        [replication, server].into_iter().find_map(|info| {
+            let mut lines = info.as_str()?.lines();
+            lines.find_map(|line| Some(line.strip_prefix(field)?.trim().to_owned()))
+        })
+    };
+    let role = match role {
+        Reply::List(parts) => parts.first().and_then(Reply::as_str).map(str::to_owned),
+        _ => said("role:"),
+    };
+    if let Some(role) = role
+        && role != "master"
+    {
+        return Err(Unfit::Failed(format!(
+            "the server is no master but a {role}: what is published there reaches nobody else"
+        )));
+    }
+    greeted.lineage = said("master_replid:");
+    greeted.version = said("redis_version:");
+    greeted.canary = canary.error().is_none();
+    greeted.beside = [canary, hubs]
+        .iter()
+        .filter(|reply| reply.error().is_none())
+        .count() as u64;
+    greeted.hubs = match count {
+        Reply::Map(pairs) => pairs.first().and_then(|(_, count)| count.as_int()),
+        Reply::List(parts) => parts.get(1).and_then(Reply::as_int),
+        _ => None,
+    }
+    .and_then(|count| u32::try_from(count).ok());
+    Ok(greeted)
+}
+
+async fn hello(
+    session: &Session,
+    credentials: Option<&Credentials>,
+    name: &str,
+) -> Result<(), Unfit> {
+    let mut hello: Vec<&[u8]> = vec![b"HELLO", b"3"];
+    if let Some(Credentials { user, password }) = credentials {
+        hello.extend([b"AUTH", user.as_bytes(), password.as_bytes()]);
+    }
+    hello.extend([b"SETNAME".as_slice(), name.as_bytes()]);
+    let mut commands = Commands::default();
+    commands.command(&hello);
+    let replies = session.request(commands).await?;
+    let Some(words) = replies.first().and_then(Reply::error) else {
+        return Ok(());
+    };
+    let code = words.split(' ').next().unwrap_or_default();
+    Err(match code {
+        "WRONGPASS" | "NOAUTH" | "NOPERM" | "DENIED" => {
+            Unfit::Refused(format!("the server does not let this hub in: {words}"))
+        }
+        "NOPROTO" => Unfit::Refused(format!(
+            "the server does not speak RESP3, version 6.2 or later is needed: {words}"
+        )),
+        "ERR" if words.contains("unknown command") => Unfit::Refused(format!(
+            "the server is too old, version 6.2 or later is needed: {words}"
+        )),
+        "ERR" if words.contains("AUTH") => Unfit::Refused(format!(
+            "the URL has a password and the server has none: {words}"
+        )),
+        _ => Unfit::Failed(words.to_owned()),
+    })
+}

@@ -1,0 +1,119 @@
+//! The ledger's steps, sent one at a time and settled.
+
+use std::{rc::Rc, time::Instant};
+
+use tokio::time::sleep_until;
+
+use super::{Conductor, line::Line};
+use crate::redis::{
+    interest::{Held, Step, Verdict},
+    link::Input,
+    socket::{Commands, Reply, Session},
+};
+
+/// Names that a connection hears and the ledger does not know of: the canary, and the
+/// roll of hubs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Beside(pub(super) u64);
+
+/// Sends steps for as long as the connection stands; what a link is to know goes to
+/// `tell`.
+pub(super) async fn join(
+    conductor: Rc<Conductor>,
+    line: Rc<Line>,
+    session: Session,
+    beside: Beside,
+    tell: impl Fn(Input),
+) {
+    loop {
+        let now = Instant::now();
+        let request = {
+            let mut ledger = line.ledger.borrow_mut();
+            if ledger.is_overdue(now) {
+                tell(Input::Failed);
+                return;
+            }
+            ledger.next(now).map(|step| {
+                (
+                    conductor.unplaced(step),
+                    commands(step),
+                    *step == Step::Audit,
+                )
+            })
+        };
+        let Some((unplaced, commands, audit)) = request else {
+            let due = line.ledger.borrow().next_due();
+            tokio::select! {
+                () = line.stirred.notified() => {}
+                () = sleep_until(due.unwrap_or(now).into()), if due.is_some() => {}
+            }
+            continue;
+        };
+        // How far a log goes is asked first, so that all is heard or read from there on.
+        conductor.place(unplaced).await;
+        let Ok(replies) = session.request(commands).await else {
+            return;
+        };
+        if audit {
+            audited(&conductor, &line, replies, beside, &tell);
+        } else {
+            settled(&conductor, &line, &replies);
+        }
+    }
+}
+
+fn commands(step: &Step) -> Commands {
+    let mut commands = Commands::default();
+    match step {
+        Step::Audit => {
+            commands.command(&[b"CLIENT", b"INFO"]);
+        }
+        Step::Names(batch) => {
+            for names in batch.commands() {
+                let names: Vec<&[u8]> = names.iter().map(|name| name.as_str().as_bytes()).collect();
+                commands.listen(batch.kind, batch.joined, &names);
+            }
+        }
+    }
+    commands
+}
+
+/// Confirmations have come as pushes; what is left are errors.
+fn settled(conductor: &Conductor, line: &Line, replies: &[Reply]) {
+    let now = Instant::now();
+    let mut ledger = line.ledger.borrow_mut();
+    for (command, reply) in replies.iter().enumerate() {
+        if let Some(words) = reply.error() {
+            ledger.refused(command, words, now);
+        }
+    }
+    drop(ledger);
+    line.learned.notify_waiters();
+    conductor.tell_joined();
+}
+
+fn audited(
+    conductor: &Conductor,
+    line: &Line,
+    replies: Vec<Reply>,
+    Beside(channels): Beside,
+    tell: &impl Fn(Input),
+) {
+    let info = replies.first().and_then(Reply::as_str);
+    let beside = Held {
+        channels,
+        ..Held::default()
+    };
+    let verdict = line
+        .ledger
+        .borrow_mut()
+        .audited(info, beside, Instant::now());
+    match verdict {
+        Verdict::Equal | Verdict::Unknown => line.audited.set(true),
+        Verdict::Unclear => {}
+        Verdict::Missing { .. } => tell(Input::Missing),
+        Verdict::Beyond => tell(Input::Failed),
+    }
+    line.learned.notify_waiters();
+    conductor.tell_joined();
+}

@@ -1,0 +1,379 @@
+//! One connection after another, as the machine says.
+//!
+//! The machine decides, this does: each action is a future, and whatever ends first, it,
+//! its deadline, or something that the connection's duties have to tell, is the next
+//! input. Duties are the tasks that run as long as a connection stands.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::pending,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use tokio::{sync::mpsc, task::JoinHandle, time::sleep_until};
+
+use super::{
+    Conductor,
+    arriving::{Ears, canary},
+    greeting::{self, Unfit},
+    joining::{self, Beside},
+    line::Line,
+    probing::{self, Probes},
+    publishing,
+};
+use crate::{
+    backplane::Condition,
+    redis::{
+        link::{Action, Budget, Input, Machine, State, Timing},
+        socket::{Session, Stream, dial},
+    },
+    sync::Mutex,
+};
+
+/// Attempts of all hubs of the process.
+pub(super) static BUDGET: Mutex<Budget> = Mutex::new(Budget::new());
+
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// A link to one server.
+pub(super) struct Link {
+    conductor: Rc<Conductor>,
+    line: Rc<Line>,
+    /// What duties tell, with the number of their connection.
+    told: mpsc::UnboundedSender<(u64, Input)>,
+    tidings: RefCell<Option<mpsc::UnboundedReceiver<(u64, Input)>>>,
+    connection: Cell<u64>,
+    stream: RefCell<Option<Box<dyn Stream>>>,
+    probes: RefCell<Option<Rc<Probes>>>,
+    canary: Cell<bool>,
+    beside: Cell<u64>,
+    duties: RefCell<Vec<JoinHandle<()>>>,
+    publishing: RefCell<Option<JoinHandle<()>>>,
+    /// Why the last attempt or connection ended.
+    why: RefCell<String>,
+    hubs: Cell<Option<u32>>,
+}
+
+impl Link {
+    pub(super) fn new(conductor: Rc<Conductor>, line: Rc<Line>) -> Self {
+        let (told, tidings) = mpsc::unbounded_channel();
+        Link {
+            conductor,
+            line,
+            told,
+            tidings: RefCell::new(Some(tidings)),
+            connection: Cell::new(0),
+            stream: RefCell::default(),
+            probes: RefCell::default(),
+            canary: Cell::new(false),
+            beside: Cell::new(0),
+            duties: RefCell::default(),
+            publishing: RefCell::default(),
+            why: RefCell::default(),
+            hubs: Cell::new(None),
+        }
+    }
+
+    /// Runs until the hub closes.
+    pub(super) async fn run(self) {
+        let Some(mut tidings) = self.tidings.take() else {
+            return;
+        };
+        let mut machine = Machine::new(fastrand::u64(..), Timing::default());
+        let mut action = self.put(&mut machine, Input::Start);
+        while action != Action::Stop {
+            let doing = self.perform(action);
+            tokio::pin!(doing);
+            let mut done = false;
+            action = loop {
+                let due = machine.due();
+                let deadline = due.unwrap_or_else(Instant::now);
+                let input = tokio::select! {
+                    biased;
+                    () = self.line.parting.notified() => {
+                        self.part().await;
+                        Input::Close
+                    }
+                    Some((connection, tiding)) = tidings.recv() => {
+                        if connection != self.connection.get() {
+                            continue;
+                        }
+                        tiding
+                    }
+                    input = &mut doing, if !done => {
+                        done = true;
+                        input
+                    }
+                    () = sleep_until(deadline.into()), if due.is_some() => Input::Due,
+                };
+                match self.put(&mut machine, input) {
+                    Action::Carry => {}
+                    next => break next,
+                }
+            };
+        }
+        self.let_go("the hub was closed").await;
+    }
+
+    /// Tells the machine, and everybody else what has become of the link.
+    fn put(&self, machine: &mut Machine, input: Input) -> Action {
+        let fleet = self.conductor.common.settings.fleet;
+        if let Some(hubs) = fleet.or(self.hubs.get()) {
+            machine.fleet(hubs);
+        }
+        let before = machine.state();
+        if input == Input::Due {
+            self.because(format!("{} took too long", doing(before)));
+        }
+        let action = machine.on(input, Instant::now(), &mut BUDGET.lock());
+        let after = machine.state();
+        self.line.state.set(after);
+        if after != before {
+            self.report(before, after);
+        }
+        action
+    }
+
+    fn report(&self, before: State, after: State) {
+        let conductor = &self.conductor;
+        match after {
+            State::Live | State::Degraded => {
+                conductor.unsay("connecting");
+                conductor.unsay("disconnected");
+            }
+            State::Backoff => conductor.say(
+                "disconnected",
+                Condition::Away,
+                format!("{}: {}", self.line.server, self.why.borrow()),
+            ),
+            _ => {}
+        }
+        match (before, after) {
+            (State::Live, State::Degraded) => conductor.say(
+                "late",
+                Condition::Degraded,
+                format!(
+                    "{} takes more than 900 ms to bring an event back",
+                    self.line.server
+                ),
+            ),
+            (State::Degraded, _) => conductor.unsay("late"),
+            _ => {}
+        }
+    }
+
+    fn because(&self, why: String) {
+        *self.why.borrow_mut() = why;
+    }
+
+    async fn perform(&self, action: Action) -> Input {
+        match action {
+            Action::Resolve => Input::Done,
+            Action::Connect => self.connect().await,
+            Action::Greet => self.greet().await,
+            Action::Join => self.join().await,
+            Action::Audit => self.audit().await,
+            Action::CatchUp => {
+                self.conductor.whole(&self.line);
+                Input::Done
+            }
+            Action::Drain => {
+                self.part().await;
+                Input::Done
+            }
+            Action::Drop => {
+                let why = self.why.borrow().clone();
+                self.let_go(&why).await;
+                Input::Done
+            }
+            Action::Carry | Action::Wait | Action::Stop => pending().await,
+        }
+    }
+
+    async fn connect(&self) -> Input {
+        let settings = &self.conductor.common.settings;
+        self.conductor.common.figures.attempts.add(1);
+        match dial(&self.line.server, settings.tls.as_ref(), CONNECT).await {
+            Ok(stream) => {
+                *self.stream.borrow_mut() = Some(stream);
+                Input::Done
+            }
+            Err(why) => {
+                self.because(why);
+                Input::Failed
+            }
+        }
+    }
+
+    async fn greet(&self) -> Input {
+        let Some(stream) = self.stream.take() else {
+            return Input::Failed;
+        };
+        let conductor = &self.conductor;
+        let settings = &conductor.common.settings;
+        let canary = canary(conductor.common.id);
+        self.connection.set(self.connection.get() + 1);
+        let probes = Rc::new(Probes::new(Instant::now()));
+        let ears = Ears {
+            conductor: Rc::clone(conductor),
+            line: Rc::clone(&self.line),
+            probes: Rc::clone(&probes),
+            canary: canary.clone(),
+            learned: Cell::new(false),
+        };
+        let session = Session::start(stream, ears);
+        *self.line.session.borrow_mut() = Some(session.clone());
+        *self.probes.borrow_mut() = Some(probes);
+        self.watch_end(&session);
+        let credentials = settings.target.credentials.as_ref();
+        let id = conductor.common.id;
+        match greeting::greet(&session, settings, credentials, id, &canary).await {
+            Ok(greeted) => {
+                if greeted.denied.is_empty() {
+                    conductor.unsay("denied");
+                } else {
+                    let text = format!(
+                        "the user may not do all that the backplane would: {}",
+                        greeted.denied.join("; ")
+                    );
+                    conductor.say("denied", Condition::Degraded, text);
+                }
+                self.hubs.set(greeted.hubs.or(self.hubs.get()));
+                self.canary.set(greeted.canary);
+                self.beside.set(greeted.beside);
+                conductor.common.figures.connections.add(1);
+                Input::Done
+            }
+            Err(Unfit::Refused(why)) => {
+                self.because(why);
+                Input::Refused
+            }
+            Err(Unfit::Failed(why)) => {
+                self.because(why);
+                Input::Failed
+            }
+        }
+    }
+
+    /// Tells when the connection is no more, and why.
+    fn watch_end(&self, session: &Session) {
+        let closed = session.closed();
+        let tell = self.teller();
+        let (conductor, server) = (Rc::clone(&self.conductor), self.line.server.clone());
+        self.duty(async move {
+            let broken = closed.await;
+            conductor.say(
+                "disconnected",
+                Condition::Away,
+                format!("{server}: {broken}"),
+            );
+            tell(Input::Broken);
+        });
+    }
+
+    async fn join(&self) -> Input {
+        let Some(session) = self.line.session.borrow().clone() else {
+            return Input::Failed;
+        };
+        if self.publishing.borrow().is_none() {
+            self.line.audited.set(false);
+            self.line.ledger.borrow_mut().opened(Instant::now());
+            self.begin(&session);
+        }
+        loop {
+            let learned = self.line.learned.notified();
+            if self.line.ledger.borrow().is_through() {
+                return Input::Done;
+            }
+            learned.await;
+        }
+    }
+
+    /// What runs from here on for as long as the connection stands.
+    fn begin(&self, session: &Session) {
+        let conductor = || Rc::clone(&self.conductor);
+        let beside = Beside(self.beside.get());
+        self.duty(joining::join(
+            conductor(),
+            Rc::clone(&self.line),
+            session.clone(),
+            beside,
+            self.teller(),
+        ));
+        if let Some(probes) = self.probes.borrow().clone() {
+            let canary = self.canary.get().then(|| canary(self.conductor.common.id));
+            self.duty(probing::probe(
+                session.clone(),
+                probes,
+                canary,
+                self.teller(),
+            ));
+        }
+        let publishing = publishing::publish(conductor(), Rc::clone(&self.line), session.clone());
+        *self.publishing.borrow_mut() = Some(tokio::task::spawn_local(publishing));
+    }
+
+    async fn audit(&self) -> Input {
+        loop {
+            let learned = self.line.learned.notified();
+            if self.line.audited.get() {
+                return Input::Done;
+            }
+            learned.await;
+        }
+    }
+
+    fn duty(&self, duty: impl Future<Output = ()> + 'static) {
+        let duty = tokio::task::spawn_local(duty);
+        self.duties.borrow_mut().push(duty);
+    }
+
+    /// For duties of the connection that stands.
+    fn teller(&self) -> impl Fn(Input) + 'static {
+        let told = self.told.clone();
+        let connection = self.connection.get();
+        move |input| {
+            let _ = told.send((connection, input));
+        }
+    }
+
+    /// Lets what is queued go out, while that is possible.
+    async fn part(&self) {
+        self.line.closing.set(true);
+        self.line.filled.notify_one();
+        let publishing = self.publishing.take();
+        if let Some(publishing) = publishing {
+            let _ = publishing.await;
+        }
+    }
+
+    /// Ends the connection and all that belongs to it.
+    async fn let_go(&self, why: &str) {
+        self.connection.set(self.connection.get() + 1);
+        for duty in self.duties.take() {
+            duty.abort();
+        }
+        if let Some(session) = self.line.session.take() {
+            session.close(why);
+        }
+        self.probes.take();
+        let publishing = self.publishing.take();
+        if let Some(publishing) = publishing {
+            let _ = publishing.await;
+        }
+        self.conductor.disconnected(&self.line);
+    }
+}
+
+fn doing(state: State) -> &'static str {
+    match state {
+        State::Resolving => "finding the server",
+        State::Connecting => "connecting",
+        State::Handshaking => "the server's greeting",
+        State::Auditing => "comparing subscriptions",
+        State::Draining => "letting go of the server",
+        _ => "waiting",
+    }
+}

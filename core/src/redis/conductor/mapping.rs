@@ -1,0 +1,122 @@
+//! The slot map of a cluster, kept as new as it has to be.
+//!
+//! Whoever is connected already is asked, at random; only while nobody is, a node is
+//! dialled for the question alone: those that are known, then those of the URLs, in turn.
+
+use std::{rc::Rc, time::Duration};
+
+use tokio::time::{sleep_until, timeout};
+
+use super::{Conductor, greeting, link::BUDGET};
+use crate::{
+    backplane::Condition,
+    redis::{
+        arrival::Stamp,
+        socket::{Commands, Listener, Push, Reply, Session, dial},
+        target::Server,
+        topology::{Refresh, SlotMap},
+    },
+};
+
+/// How long an answer may take.
+const ANSWER: Duration = Duration::from_secs(1);
+
+/// How long connecting and greeting may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Keeps the map until it is dropped.
+pub(super) async fn follow(conductor: Rc<Conductor>) {
+    let mut refresh = Refresh::new(std::time::Instant::now(), fastrand::u64(..));
+    let mut turn = fastrand::usize(..1 << 16);
+    loop {
+        tokio::select! {
+            () = sleep_until(refresh.due().into()) => {}
+            () = conductor.doubted.notified() => {
+                refresh.doubt(std::time::Instant::now());
+                continue;
+            }
+        }
+        refresh.asking(std::time::Instant::now());
+        turn = turn.wrapping_add(1);
+        let told = tell(&conductor, turn).await;
+        let settled = match told {
+            Ok(map) => {
+                conductor.unsay("cluster");
+                conductor.slots(map)
+            }
+            Err(why) => {
+                conductor.say("cluster", Condition::Degraded, why);
+                false
+            }
+        };
+        refresh.answered(settled, std::time::Instant::now());
+    }
+}
+
+/// Asks somebody.
+async fn tell(conductor: &Conductor, turn: usize) -> Result<SlotMap, String> {
+    let reached = conductor.reached();
+    let known = !reached.is_empty();
+    if known {
+        let (at, session) = &reached[turn % reached.len()];
+        return timeout(ANSWER, ask(session, at, conductor.is_mapped()))
+            .await
+            .map_err(|_| format!("{at} does not say who owns which slot"))?;
+    }
+    let candidates = conductor.candidates();
+    let Some(at) = candidates.get(turn % candidates.len().max(1)) else {
+        return Err("no node of the cluster is known".to_owned());
+    };
+    loop {
+        let taken = BUDGET.lock().take(std::time::Instant::now());
+        match taken {
+            Ok(()) => break,
+            Err(until) => sleep_until(until.into()).await,
+        }
+    }
+    let settings = &conductor.common.settings;
+    conductor.common.figures.attempts.add(1);
+    let asked = async {
+        let stream = dial(at, settings.tls.as_ref(), PATIENCE).await?;
+        let session = Session::start(stream, Deaf);
+        let credentials = settings.target.credentials.as_ref();
+        let greeted = greeting::hello(&session, credentials, &conductor.client_name()).await;
+        let told = match greeted {
+            Ok(()) => ask(&session, at, conductor.is_mapped()).await,
+            Err(unfit) => Err(unfit.to_string()),
+        };
+        session.close("the question is answered");
+        told
+    };
+    let told = timeout(PATIENCE, asked).await;
+    told.unwrap_or_else(|_| Err("it took too long".to_owned()))
+        .map_err(|why| format!("{at} does not say who owns which slot: {why}"))
+}
+
+/// The map, by the word of one node. One that finds its cluster in pieces is believed only
+/// by who knows nothing yet: it may be in the smaller piece.
+async fn ask(session: &Session, at: &Server, mapped: bool) -> Result<SlotMap, String> {
+    let mut commands = Commands::default();
+    commands
+        .command(&[b"CLUSTER", b"SLOTS"])
+        .command(&[b"CLUSTER", b"INFO"]);
+    let replies = session.request(commands).await.map_err(|broken| broken.0)?;
+    let [slots, info] = &replies[..] else {
+        return Err("the answer is incomplete".to_owned());
+    };
+    let map = SlotMap::parse(slots, at)?;
+    let broken = info
+        .as_str()
+        .is_some_and(|info| info.contains("cluster_state:fail"));
+    if broken && mapped {
+        return Err(format!("{at} finds the cluster down"));
+    }
+    Ok(map)
+}
+
+/// For connections that listen to nothing.
+struct Deaf;
+
+impl Listener for Deaf {
+    fn push(&mut self, _push: Push<'_>, _now: Stamp) {}
+}

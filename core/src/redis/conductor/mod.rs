@@ -1,0 +1,239 @@
+//! What drives the backplane on its thread: the shell around the pure parts.
+//!
+//! | file | its job |
+//! |---|---|
+//! | `layout` | follows the plan: which links there are, and who listens to what |
+//! | `line` | what the tasks around one link share |
+//! | `link` | one connection after another, as the machine says |
+//! | `greeting` | who we are and what the server is |
+//! | `joining` | the ledger's steps, sent and settled |
+//! | `publishing` | batches of the queue, sent and settled |
+//! | `probing` | whether the server still hears us, and we it |
+//! | `arriving` | what a connection pushes, brought to where it belongs |
+//! | `hearing` | what the inbox is told, and where logs stand before topics are heard |
+//! | `repairing` | logs that are read after breaks |
+//! | `searching` | logs that began while patterns were cut off |
+//!
+//! Everything here runs on one thread; what several tasks share stands in `RefCell`s that
+//! are never borrowed across an `await`.
+
+mod arriving;
+mod greeting;
+mod hearing;
+mod joining;
+mod layout;
+mod line;
+mod link;
+mod probing;
+pub(crate) mod publishing;
+mod repairing;
+mod searching;
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinHandle,
+    time::timeout,
+};
+
+use self::{line::Line, repairing::Repairs};
+use super::{
+    arrival::Stamp,
+    inbox::Inbox,
+    interest::Mark,
+    plane::{Common, Order},
+    topology::{LinkId, Plan},
+};
+use crate::backplane::{Condition, Inlet, Reason};
+
+/// How long what is queued may take to go out when the hub closes.
+const PARTING: Duration = Duration::from_millis(1_500);
+
+/// Everything that the tasks of one backplane share.
+pub(crate) struct Conductor {
+    common: Arc<Common>,
+    inlet: Inlet,
+    plan: RefCell<Plan>,
+    lines: RefCell<BTreeMap<LinkId, Rc<Line>>>,
+    /// The tasks of the links.
+    links: RefCell<Vec<JoinHandle<()>>>,
+    inbox: RefCell<Inbox>,
+    repairs: Repairs,
+    /// Logs may have to be looked for.
+    searches: Notify,
+    waiters: RefCell<Vec<Waiter>>,
+    /// What is not as it should be.
+    reasons: RefCell<Vec<Reason>>,
+    /// The hub closes.
+    closing: Cell<bool>,
+}
+
+/// Somebody who is to be told once all is heard that was wanted at the marks.
+struct Waiter {
+    marks: Vec<(Rc<Line>, Mark)>,
+    told: Box<dyn FnOnce() + Send>,
+}
+
+impl Conductor {
+    pub(crate) fn new(common: Arc<Common>, inlet: Inlet) -> Rc<Self> {
+        Rc::new(Conductor {
+            plan: RefCell::new(layout::plan(&common)),
+            lines: RefCell::default(),
+            links: RefCell::default(),
+            inbox: RefCell::new(Inbox::new(common.id, Stamp::now())),
+            repairs: Repairs::default(),
+            searches: Notify::new(),
+            common,
+            inlet,
+            waiters: RefCell::default(),
+            reasons: RefCell::default(),
+            closing: Cell::new(false),
+        })
+    }
+
+    /// Runs until the hub closes.
+    pub(crate) async fn run(self: Rc<Self>, mut orders: mpsc::UnboundedReceiver<Order>) {
+        self.say(
+            "connecting",
+            Condition::Away,
+            "no connection has been made yet".into(),
+        );
+        self.find();
+        self.take_changes();
+        let sorting = tokio::task::spawn_local(Rc::clone(&self).sort());
+        let repairing = tokio::task::spawn_local(Rc::clone(&self).repair());
+        let searching = tokio::task::spawn_local(Rc::clone(&self).search());
+        while let Some(order) = orders.recv().await {
+            match order {
+                Order::Interest => self.take_changes(),
+                Order::WhenJoined(told) => self.when_joined(told),
+                Order::Close => break,
+            }
+        }
+        self.closing.set(true);
+        let _ = timeout(PARTING, self.part()).await;
+        sorting.abort();
+        repairing.abort();
+        searching.abort();
+        self.common.queue.close();
+        self.waiters.borrow_mut().clear();
+    }
+
+    /// Lets every link end, once what is queued has gone out.
+    async fn part(&self) {
+        for line in self.lines.borrow().values() {
+            line.part();
+        }
+        let links = self.links.take();
+        for link in links {
+            let _ = link.await;
+        }
+    }
+
+    /// Brings published events to the lines they go out by.
+    async fn sort(self: Rc<Self>) {
+        loop {
+            self.common.filled.notified().await;
+            for line in self.lines.borrow().values() {
+                line.filled.notify_one();
+            }
+        }
+    }
+
+    /// Brings the ledgers up to what is wanted.
+    fn take_changes(self: &Rc<Self>) {
+        let now = Instant::now();
+        while let Some(change) = self.inlet.next_change() {
+            self.change(&change.name, change.wanted, now);
+        }
+        for line in self.lines.borrow().values() {
+            line.stirred.notify_one();
+        }
+        self.tell_joined();
+    }
+
+    fn when_joined(self: &Rc<Self>, told: Box<dyn FnOnce() + Send>) {
+        self.take_changes();
+        let lines = self.lines.borrow();
+        let marks = lines
+            .values()
+            .map(|line| (Rc::clone(line), line.ledger.borrow().mark()))
+            .collect();
+        drop(lines);
+        self.waiters.borrow_mut().push(Waiter { marks, told });
+        self.tell_joined();
+    }
+
+    /// A ledger has changed: whoever waited for it is told.
+    fn tell_joined(&self) {
+        let mut missing = 0;
+        for line in self.lines.borrow().values() {
+            missing += line.ledger.borrow().missing();
+        }
+        self.common.figures.joining.set(missing as u64);
+        let mut waiters = self.waiters.take();
+        let mut kept = Vec::new();
+        for mut waiter in waiters.drain(..) {
+            waiter
+                .marks
+                .retain(|(line, mark)| !line.ledger.borrow_mut().is_heard(*mark));
+            if waiter.marks.is_empty() && !self.lines.borrow().is_empty() {
+                self.contained(waiter.told);
+            } else {
+                kept.push(waiter);
+            }
+        }
+        self.waiters.borrow_mut().append(&mut kept);
+    }
+
+    /// Calls out. What panics there is counted and goes no further.
+    fn contained<T>(&self, call: impl FnOnce() -> T) -> Option<T> {
+        let called = catch_unwind(AssertUnwindSafe(call));
+        if called.is_err() {
+            self.common.figures.panics.add(1);
+        }
+        called.ok()
+    }
+
+    /// What a link had is gone: nothing that was heard there is heard any more.
+    fn disconnected(&self, line: &Line) {
+        line.session.take();
+        self.cut_off(line);
+        line.ledger.borrow_mut().broken();
+        self.tell_joined();
+    }
+
+    /// Puts a reason in place of one of the same code.
+    fn say(&self, code: &'static str, condition: Condition, text: String) {
+        let mut reasons = self.reasons.borrow_mut();
+        reasons.retain(|reason| reason.code != code);
+        reasons.push(Reason {
+            code,
+            condition,
+            text,
+        });
+        drop(reasons);
+        self.post();
+    }
+
+    /// Takes a reason back.
+    fn unsay(&self, code: &'static str) {
+        self.reasons
+            .borrow_mut()
+            .retain(|reason| reason.code != code);
+        self.post();
+    }
+
+    fn post(&self) {
+        let reasons = self.reasons.borrow().clone();
+        self.contained(|| self.common.post(reasons));
+    }
+}

@@ -1,0 +1,60 @@
+//! What the backplane counts: written by its thread, read by any.
+
+use crate::{
+    backplane::Counts,
+    sync::counters::{AtomicU64, Ordering},
+};
+
+/// One number with one writer.
+#[derive(Debug, Default)]
+pub(crate) struct Figure(AtomicU64);
+
+impl Figure {
+    pub(crate) fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// All of them; what each counts says [`Counts`].
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    pub(crate) arrived: Figure,
+    pub(crate) sent: Figure,
+    pub(crate) failed: Figure,
+    pub(crate) gaps: Figure,
+    pub(crate) lost: Figure,
+    pub(crate) repaired: Figure,
+    pub(crate) duplicates: Figure,
+    /// Live events later than 900 ms.
+    pub(crate) late: Figure,
+    pub(crate) attempts: Figure,
+    pub(crate) connections: Figure,
+    /// Names that are wanted, and not yet heard.
+    pub(crate) joining: Figure,
+    /// Panics of what is called out to, and of our own.
+    pub(crate) panics: Figure,
+}
+
+impl Figures {
+    pub(crate) fn counts(&self) -> Counts {
+        Counts {
+            arrived: self.arrived.get(),
+            sent: self.sent.get(),
+            failed: self.failed.get(),
+            gaps: self.gaps.get(),
+            lost: self.lost.get(),
+            repaired: self.repaired.get(),
+            duplicates: self.duplicates.get(),
+            attempts: self.attempts.get(),
+            connections: self.connections.get(),
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The backplane as a hub sees it: a handle on a thread.
+//!
+//! Calls come from any thread and never wait for the network: events go into the queue,
+//! everything else is an order. [`close`](Backplane::close) alone waits, for a bounded
+//! time, so that what was published before the hub was closed goes out; never on the
+//! backplane's own thread.
+
+use std::{
+    fmt,
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{Notify, mpsc};
+
+use super::{
+    builder::{RedisBuilder, Settings},
+    conductor::publishing::Queue,
+    error::RedisError,
+    figures::Figures,
+    target::{Target, Topology},
+    thread,
+};
+use crate::{
+    backplane::{
+        Acknowledge, Backplane, Board, Condition, ForwardError, ForwardErrorKind, Health, Inlet,
+        Reason,
+    },
+    event::Publication,
+    selector::Selector,
+    sync::{Condvar, Mutex},
+};
+
+/// How long a hub that closes waits for its events to be sent.
+const PARTING: Duration = Duration::from_secs(2);
+
+/// What the thread is told beside events.
+pub(crate) enum Order {
+    /// Names have come or gone.
+    Interest,
+    /// To be called once all that is wanted now is heard.
+    WhenJoined(Box<dyn FnOnce() + Send>),
+    Close,
+}
+
+/// What the handle and its thread share.
+pub(crate) struct Common {
+    pub(crate) settings: Arc<Settings>,
+    /// Names this hub among all.
+    pub(crate) id: u64,
+    pub(crate) queue: Queue,
+    /// Something was put into the queue.
+    pub(crate) filled: Notify,
+    pub(crate) figures: Figures,
+    /// How it is.
+    pub(crate) board: Board,
+    over: Mutex<bool>,
+    ended: Condvar,
+}
+
+impl Common {
+    /// Says how it is.
+    pub(crate) fn post(&self, reasons: Vec<Reason>) {
+        let mut health = Health::default();
+        let conditions = reasons.iter().map(|reason| reason.condition);
+        health.condition = conditions.max().unwrap_or_default();
+        health.reasons = reasons;
+        self.board.post(health);
+    }
+
+    /// The thread has done all it will do.
+    pub(crate) fn end(&self) {
+        self.board.end();
+        *self.over.lock() = true;
+        self.ended.notify_all();
+    }
+}
+
+/// Redis or Valkey as a hub's backplane.
+///
+/// ```no_run
+/// use distributary::{Hub, redis::Redis};
+///
+/// let hub = Hub::builder()
+///     .backplane(Redis::at("redis://127.0.0.1")?.build()?)
+///     .build()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Redis {
+    common: Arc<Common>,
+    orders: mpsc::UnboundedSender<Order>,
+    /// What the thread starts with.
+    start: Mutex<Option<mpsc::UnboundedReceiver<Order>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Redis {
+    /// One server, by its URL: `redis://[user[:password]@]host[:port][/database]`, or
+    /// `rediss://` for TLS.
+    ///
+    /// # Errors
+    /// [`RedisError`] says what of the URL cannot be.
+    pub fn at(url: impl AsRef<str>) -> Result<RedisBuilder, RedisError> {
+        Target::parse(Topology::Single, [url]).map(RedisBuilder::new)
+    }
+
+    pub(crate) fn new(settings: Arc<Settings>) -> Self {
+        let (orders, start) = mpsc::unbounded_channel();
+        Redis {
+            common: Arc::new(Common {
+                queue: Queue::new(settings.queue_bytes),
+                settings,
+                id: fastrand::u64(1..),
+                filled: Notify::new(),
+                figures: Figures::default(),
+                board: Board::default(),
+                over: Mutex::new(false),
+                ended: Condvar::new(),
+            }),
+            orders,
+            start: Mutex::new(Some(start)),
+            thread: Mutex::new(None),
+        }
+    }
+
+    fn end(&self) {
+        let _ = self.orders.send(Order::Close);
+        let Some(thread) = self.thread.lock().take() else {
+            return;
+        };
+        if thread.thread().id() == std::thread::current().id() {
+            return;
+        }
+        let deadline = Instant::now() + PARTING;
+        let mut over = self.common.over.lock();
+        while !*over {
+            if self
+                .common
+                .ended
+                .wait_until(&mut over, deadline)
+                .timed_out()
+            {
+                // It ends by itself, and holds nothing of the hub.
+                return;
+            }
+        }
+        drop(over);
+        let _ = thread.join();
+    }
+}
+
+impl Backplane for Redis {
+    fn attach(&self, inlet: Inlet) {
+        let Some(orders) = self.start.lock().take() else {
+            return;
+        };
+        match thread::start(Arc::clone(&self.common), inlet, orders) {
+            Ok(thread) => *self.thread.lock() = Some(thread),
+            Err(error) => self.common.post(vec![Reason {
+                code: "no_thread",
+                condition: Condition::Away,
+                text: format!("the thread of the backplane cannot be started: {error}"),
+            }]),
+        }
+    }
+
+    fn interest_changed(&self) {
+        let _ = self.orders.send(Order::Interest);
+    }
+
+    fn refuses(&self, selector: &Selector) -> Option<String> {
+        let pattern = selector.named_patterns().next()?;
+        self.common.settings.sharded.then(|| {
+            format!(
+                "the pattern {:?} cannot be heard from other machines in sharded mode: name the topics, or leave sharded() out",
+                pattern.as_str()
+            )
+        })
+    }
+
+    fn forward(
+        &self,
+        event: Publication,
+        acknowledge: Option<Acknowledge>,
+    ) -> Result<(), (ForwardError, Option<Acknowledge>)> {
+        let (attributes, key) = event.headers();
+        if key.is_some() || !attributes.is_empty() {
+            let error = ForwardError::new(ForwardErrorKind::Unsupported)
+                .because("attributes and keys need an envelope around the payload");
+            return Err((error, acknowledge));
+        }
+        self.common.queue.push(event, acknowledge)?;
+        self.common.filled.notify_one();
+        Ok(())
+    }
+
+    fn health(&self) -> Health {
+        let mut health = self.common.board.latest();
+        health.counts = self.common.figures.counts();
+        health.lag.late = self.common.figures.late.get();
+        health.queued_bytes = self.common.queue.bytes() as u64;
+        health.joining = self.common.figures.joining.get();
+        health
+    }
+
+    fn when_health_changes(&self, seen: u64, told: Box<dyn FnOnce() + Send>) {
+        self.common.board.when_changed(seen, told);
+    }
+
+    fn prometheus(&self) -> String {
+        String::new()
+    }
+
+    fn when_joined(&self, told: Box<dyn FnOnce() + Send>) {
+        let _ = self.orders.send(Order::WhenJoined(told));
+    }
+
+    fn close(&self) {
+        self.end();
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redis")
+            .field("target", &self.common.settings.target)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,192 @@
+//! How late probes are: what is on its way, and what came lately.
+//!
+//! A probe goes the whole way that an event goes, out to the server and back on the same
+//! connection. One that never came back counts with the age it had when the connection
+//! broke, so that an outage is not forgotten for want of a measurement.
+//!
+//! The window is a minute, and never more than [`MOST`] probes. Percentiles are exact
+//! within it.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use crate::backplane::Lag;
+
+/// From here on an event is late.
+pub(crate) const LATE: Duration = Duration::from_millis(900);
+
+/// How far back the window reaches.
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// As many probes as the window holds: twice what a minute sends.
+const MOST: usize = 512;
+
+/// For how long after a late probe the way is called slow.
+const REMEMBERED: Duration = Duration::from_secs(5);
+
+/// The probes of one connection, and of those before it.
+#[derive(Debug, Default)]
+pub(crate) struct Probes {
+    /// Number and departure of those under way, in order.
+    out: VecDeque<(u64, Instant)>,
+    /// When it came, and how late it was.
+    came: VecDeque<(Instant, Duration)>,
+    last: u64,
+    late: u64,
+    late_at: Option<Instant>,
+}
+
+impl Probes {
+    /// A probe leaves; the number that it carries.
+    pub(crate) fn sent(&mut self, now: Instant) -> u64 {
+        self.last += 1;
+        if self.out.len() == MOST {
+            self.out.pop_front();
+        }
+        self.out.push_back((self.last, now));
+        self.last
+    }
+
+    /// A probe came. One that was not under way, or was passed by a later one, says
+    /// nothing.
+    pub(crate) fn heard(&mut self, number: u64, now: Instant) {
+        let Some(at) = self.out.iter().position(|(out, _)| *out == number) else {
+            return;
+        };
+        let (_, sent) = self.out[at];
+        self.out.drain(..=at);
+        self.count(now.saturating_duration_since(sent), now);
+    }
+
+    /// The connection is gone, and with it what was under way.
+    pub(crate) fn broken(&mut self, now: Instant) {
+        if let Some(age) = self.waiting(now)
+            && age >= LATE
+        {
+            self.count(age, now);
+        }
+        self.out.clear();
+    }
+
+    fn count(&mut self, lag: Duration, now: Instant) {
+        if lag >= LATE {
+            self.late += 1;
+            self.late_at = Some(now);
+        }
+        let old = |(came, _): &(Instant, _)| now.saturating_duration_since(*came) > WINDOW;
+        while self.came.len() == MOST || self.came.front().is_some_and(old) {
+            self.came.pop_front();
+        }
+        self.came.push_back((now, lag));
+    }
+
+    /// How long the oldest probe under way has been waited for.
+    pub(crate) fn waiting(&self, now: Instant) -> Option<Duration> {
+        let (_, sent) = self.out.front()?;
+        Some(now.saturating_duration_since(*sent))
+    }
+
+    /// Whether a late one came a moment ago.
+    pub(crate) fn late_lately(&self, now: Instant) -> bool {
+        let passed = |at: Instant| now.saturating_duration_since(at);
+        self.late_at.is_some_and(|at| passed(at) < REMEMBERED)
+    }
+}
+
+/// The figures over the probes of several connections.
+pub(crate) fn figures<'a>(all: impl IntoIterator<Item = &'a Probes>, now: Instant) -> Lag {
+    let mut lags = Vec::new();
+    let mut lag = Lag::default();
+    for probes in all {
+        let recent = probes.came.iter();
+        lags.extend(
+            recent
+                .filter(|(came, _)| now.saturating_duration_since(*came) <= WINDOW)
+                .map(|(_, lag)| *lag),
+        );
+        // One that should long be here is as late as it is already.
+        lags.extend(probes.waiting(now).filter(|age| *age >= LATE));
+        lag.late += probes.late;
+    }
+    lags.sort_unstable();
+    let of_hundred = |share: usize| {
+        let rank = (lags.len() * share).div_ceil(100).max(1);
+        lags.get(rank - 1).copied().unwrap_or_default()
+    };
+    lag.p50 = of_hundred(50);
+    lag.p99 = of_hundred(99);
+    lag.max = lags.last().copied().unwrap_or_default();
+    lag.probes = lags.len() as u64;
+    lag
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn percentiles_are_those_of_the_window() {
+        let start = Instant::now();
+        let mut probes = Probes::default();
+        for i in 1..=200 {
+            let sent = start + ms(i * 100);
+            let number = probes.sent(sent);
+            probes.heard(number, sent + ms(i));
+        }
+        let now = start + ms(20_300);
+        let lag = figures([&probes], now);
+        assert_eq!((lag.p50, lag.p99, lag.max), (ms(100), ms(198), ms(200)));
+        assert_eq!((lag.late, lag.probes), (0, 200));
+        let later = figures([&probes], start + WINDOW + ms(20_000));
+        assert!(later.probes <= 3 && later.max == ms(200), "{later:?}");
+        assert_eq!(figures([&probes], now + WINDOW).probes, 0);
+    }
+
+    #[test]
+    fn a_probe_that_does_not_come_is_as_late_as_it_is_old() {
+        let start = Instant::now();
+        let mut probes = Probes::default();
+        probes.sent(start);
+        assert_eq!(figures([&probes], start + ms(899)).max, Duration::ZERO);
+        assert_eq!(figures([&probes], start + ms(2_000)).max, ms(2_000));
+        assert!(!probes.late_lately(start + ms(2_000)));
+        probes.broken(start + ms(2_500));
+        assert_eq!(probes.waiting(start + ms(2_500)), None);
+        let lag = figures([&probes], start + ms(3_000));
+        assert_eq!((lag.max, lag.late), (ms(2_500), 1));
+        assert!(probes.late_lately(start + ms(7_000)));
+        assert!(!probes.late_lately(start + ms(8_000)));
+    }
+
+    #[test]
+    fn foreign_and_repeated_numbers_say_nothing() {
+        let start = Instant::now();
+        let mut probes = Probes::default();
+        let first = probes.sent(start);
+        let second = probes.sent(start + ms(250));
+        probes.heard(second, start + ms(251));
+        probes.heard(first, start + ms(5_000));
+        probes.heard(second, start + ms(5_000));
+        probes.heard(99, start + ms(5_000));
+        let lag = figures([&probes], start + ms(5_000));
+        assert_eq!((lag.probes, lag.max), (1, ms(1)));
+    }
+
+    #[test]
+    fn the_window_is_bounded() {
+        let start = Instant::now();
+        let mut probes = Probes::default();
+        for _ in 0..10 * MOST {
+            let number = probes.sent(start);
+            probes.sent(start);
+            probes.heard(number, start);
+        }
+        assert!(probes.came.len() <= MOST && probes.out.len() <= MOST);
+    }
+}

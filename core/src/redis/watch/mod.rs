@@ -1,0 +1,441 @@
+//! How a server is, seen from a hub that is connected to it: pure, over answers and time.
+//!
+//! | file | its job |
+//! |---|---|
+//! | `info` | what `INFO` and `CLIENT INFO` say, in types |
+//! | `lag` | how late probes are |
+//! | `replication` | who follows, how closely, and the resync loop |
+//! | `memory` | what is left, what was refused and thrown away |
+//! | `buffers` | what waits to be sent to us |
+//! | `verdict` | is it safe to switch to this one now? |
+//!
+//! A [`Watch`] puts them together for one server, and says when it wants to look again;
+//! [`health`] puts servers together for a hub. Looking costs the server little and is
+//! spread over the fleet: a short look (`INFO replication`, `INFO stats`: some 50 µs)
+//! every second, or less often where hubs are many, a long one every fifth.
+//!
+//! # The codes of reasons
+//!
+//! Stable words: programs may match them.
+//!
+//! | code | condition | what it says |
+//! |---|---|---|
+//! | `away` | away | no server can be reached |
+//! | `partly_away` | degraded | some of several servers cannot be reached |
+//! | `silent` | degraded | a probe has been under way for more than 900 ms |
+//! | `late` | degraded | a probe of the last 5 s was later than 900 ms |
+//! | `joining` | degraded | names that are wanted are not heard yet, for more than 2 s |
+//! | `losing` | degraded | in the last 10 s something was lost and could not be repaired |
+//! | `not_master` | degraded | the server is a replica |
+//! | `failover` | degraded | the server is handing over to a replica |
+//! | `resync_loop` | degraded | a replica falls behind, is cut off and begins anew |
+//! | `replica_behind` | degraded | a replica lacks 1 MiB or more that it has had time for |
+//! | `replica_mute` | degraded | a replica has confirmed nothing for 5 s |
+//! | `replica_syncing` | ok | a replica has no copy yet |
+//! | `replica_lost` | ok | a replica has gone, within the last minute |
+//! | `memory_high` | degraded | 80 % of what it may use, and nothing will be evicted |
+//! | `memory_full` | degraded | writes are refused |
+//! | `evicting` | degraded | keys are thrown away, within the last 15 s |
+//! | `output_buffer` | degraded | 8 MiB or more wait in the server to be sent here |
+//! | `info_denied` | ok | the user may not ask `INFO`: replication and memory are unknown |
+
+mod buffers;
+pub(crate) mod info;
+pub(crate) mod lag;
+mod memory;
+mod replication;
+mod verdict;
+
+use std::time::{Duration, Instant};
+
+pub use verdict::{Demands, Finding, Verdict};
+
+use self::{
+    info::{Info, Server},
+    lag::Probes,
+    memory::Room,
+    replication::Followers,
+};
+use crate::backplane::{Condition, Counts, Health, Node, Output, Reason};
+
+/// The stable words, as the table above explains them.
+pub(crate) mod code {
+    pub(crate) const AWAY: &str = "away";
+    pub(crate) const PARTLY_AWAY: &str = "partly_away";
+    pub(crate) const SILENT: &str = "silent";
+    pub(crate) const LATE: &str = "late";
+    pub(crate) const JOINING: &str = "joining";
+    pub(crate) const LOSING: &str = "losing";
+    pub(crate) const NOT_MASTER: &str = "not_master";
+    pub(crate) const FAILOVER: &str = "failover";
+    pub(crate) const RESYNC_LOOP: &str = "resync_loop";
+    pub(crate) const REPLICA_BEHIND: &str = "replica_behind";
+    pub(crate) const REPLICA_MUTE: &str = "replica_mute";
+    pub(crate) const REPLICA_SYNCING: &str = "replica_syncing";
+    pub(crate) const REPLICA_LOST: &str = "replica_lost";
+    pub(crate) const MEMORY_HIGH: &str = "memory_high";
+    pub(crate) const MEMORY_FULL: &str = "memory_full";
+    pub(crate) const EVICTING: &str = "evicting";
+    pub(crate) const OUTPUT_BUFFER: &str = "output_buffer";
+    pub(crate) const INFO_DENIED: &str = "info_denied";
+}
+
+/// Between two short looks, where hubs are few.
+const SHORT: Duration = Duration::from_secs(1);
+
+/// Between two, while something is odd.
+const ODD: Duration = Duration::from_millis(500);
+
+/// Between two, however many hubs there are.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// Looks that a fleet takes at one server, in a second.
+const FLEET_RATE: u64 = 200;
+
+/// Every so many looks is a long one.
+const LONG_EVERY: u64 = 5;
+
+/// One in so many long looks asks for the ages of the replicas' connections.
+const AGES_EVERY: u64 = 12;
+
+/// Joining for so long is said.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// For how long a loss is said.
+const REMEMBERED: Duration = Duration::from_secs(10);
+
+/// What is wrong, as it is gathered.
+#[derive(Debug, Default)]
+pub(crate) struct Reasons(Vec<Reason>);
+
+impl Reasons {
+    pub(crate) fn away(&mut self, code: &'static str, text: String) {
+        self.push(code, Condition::Away, text);
+    }
+
+    pub(crate) fn degraded(&mut self, code: &'static str, text: String) {
+        self.push(code, Condition::Degraded, text);
+    }
+
+    /// What does no harm yet, or only limits what can be known.
+    pub(crate) fn note(&mut self, code: &'static str, text: String) {
+        self.push(code, Condition::Ok, text);
+    }
+
+    fn push(&mut self, code: &'static str, condition: Condition, text: String) {
+        self.0.push(Reason {
+            code,
+            condition,
+            text,
+        });
+    }
+
+    /// The worst first; otherwise as they were found.
+    fn into_sorted(mut self) -> Vec<Reason> {
+        self.0
+            .sort_by_key(|reason| std::cmp::Reverse(reason.condition));
+        self.0
+    }
+
+    #[cfg(test)]
+    fn codes(&self) -> Vec<&'static str> {
+        self.0.iter().map(|reason| reason.code).collect()
+    }
+}
+
+/// Bytes for people.
+fn megabytes(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}
+
+/// What a look asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// `INFO replication`, `INFO stats`.
+    Short,
+    /// The same, and `INFO memory`, `INFO errorstats`, `INFO server`, `CLIENT INFO`.
+    Long {
+        /// And `CLIENT LIST TYPE replica`.
+        ages: bool,
+    },
+}
+
+/// One server, as this hub sees it.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    address: String,
+    /// The way there and back.
+    pub(crate) probes: Probes,
+    state: State,
+    server: Option<(Instant, Server)>,
+    followers: Followers,
+    room: Room,
+    output: Option<Output>,
+    denied: bool,
+    looks: u64,
+    next: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum State {
+    Up { since: Instant },
+    Down { why: String },
+}
+
+impl Watch {
+    /// A server that is not connected to yet.
+    pub(crate) fn new(address: impl Into<String>) -> Self {
+        Watch {
+            address: address.into(),
+            probes: Probes::default(),
+            state: State::Down {
+                why: "no connection yet".into(),
+            },
+            server: None,
+            followers: Followers::default(),
+            room: Room::default(),
+            output: None,
+            denied: false,
+            looks: 0,
+            next: None,
+        }
+    }
+
+    /// There is a connection, to this address.
+    pub(crate) fn up(&mut self, address: impl Into<String>, now: Instant) {
+        let address = address.into();
+        if address != self.address {
+            // Another server: nothing of the old one holds.
+            let probes = std::mem::take(&mut self.probes);
+            *self = Watch::new(address);
+            self.probes = probes;
+        }
+        self.state = State::Up { since: now };
+        self.looks = 0;
+        self.next = Some(now);
+    }
+
+    /// There is none any more, or an attempt failed.
+    pub(crate) fn down(&mut self, why: impl Into<String>, now: Instant) {
+        if matches!(self.state, State::Up { .. }) {
+            self.probes.broken(now);
+            self.followers.broken();
+            self.output = None;
+            self.next = None;
+        }
+        self.state = State::Down { why: why.into() };
+    }
+
+    /// When to look next; `None` without a connection.
+    pub(crate) fn next_look(&self) -> Option<Instant> {
+        self.next
+    }
+
+    /// Takes the look that is due, if one is. `hubs` is how many share the server, `jitter`
+    /// a random number from 0 to 1 that keeps them apart.
+    pub(crate) fn look(&mut self, hubs: u64, jitter: f64, now: Instant) -> Option<Look> {
+        self.next.take_if(|next| *next <= now)?;
+        let shared = Duration::from_millis(hubs.saturating_mul(1_000) / FLEET_RATE);
+        let odd = self.is_odd(now);
+        let pace = if odd { ODD } else { SHORT };
+        let pause = pace.max(shared).min(LONGEST);
+        self.next = Some(now + pause.mul_f64(0.8 + 0.4 * jitter.clamp(0.0, 1.0)));
+        // Not in the first look: a fleet that comes back takes that all at once.
+        let ages = self.looks % (LONG_EVERY * AGES_EVERY) == 2;
+        let look = if odd || ages || self.looks.is_multiple_of(LONG_EVERY) {
+            Look::Long { ages }
+        } else {
+            Look::Short
+        };
+        self.looks += 1;
+        Some(look)
+    }
+
+    fn is_odd(&self, now: Instant) -> bool {
+        let mut reasons = Reasons::default();
+        self.room.reasons("", now, &mut reasons);
+        self.followers.is_odd() || !reasons.0.is_empty()
+    }
+
+    /// What `INFO` answered, all sections of one look together.
+    pub(crate) fn told<'a>(&mut self, answers: impl IntoIterator<Item = &'a str>, now: Instant) {
+        let mut news = Info::default();
+        for answer in answers {
+            news.read(answer);
+        }
+        self.denied = false;
+        if let Some(seen) = &news.replication {
+            self.followers.look(seen, news.stats.as_ref(), now);
+        }
+        let evicted = news.stats.as_ref().map(|stats| stats.evicted);
+        self.room
+            .look(news.memory.as_ref(), evicted, news.rejected, now);
+        if let Some(server) = news.server {
+            self.server = Some((now, server));
+        }
+    }
+
+    /// The user may not ask.
+    pub(crate) fn denied(&mut self) {
+        self.denied = true;
+    }
+
+    /// What `CLIENT INFO` answered.
+    pub(crate) fn own_connection(&mut self, answer: &str) {
+        if let Some((waiting, total)) = info::own_output(answer) {
+            self.output = Some(Output { waiting, total });
+        }
+    }
+
+    /// What `CLIENT LIST TYPE replica` answered.
+    pub(crate) fn ages(&mut self, answer: &str, now: Instant) {
+        if let Some(age) = info::youngest(answer) {
+            self.followers.youngest(age, now);
+        }
+    }
+
+    /// It refused a write of ours for want of memory.
+    pub(crate) fn refused(&mut self, now: Instant) {
+        self.room.refused(now);
+    }
+
+    fn is_up(&self) -> bool {
+        matches!(self.state, State::Up { .. })
+    }
+
+    fn reasons(&self, now: Instant, reasons: &mut Reasons) {
+        if !self.is_up() {
+            return;
+        }
+        let address = &*self.address;
+        match self.probes.waiting(now) {
+            Some(age) if age >= lag::LATE => reasons.degraded(
+                code::SILENT,
+                format!(
+                    "a probe to {address} has been under way for {} ms",
+                    age.as_millis()
+                ),
+            ),
+            _ if self.probes.late_lately(now) => reasons.degraded(
+                code::LATE,
+                format!("a probe to {address} came later than 900 ms"),
+            ),
+            _ => {}
+        }
+        self.followers.reasons(address, now, reasons);
+        self.room.reasons(address, now, reasons);
+        buffers::reasons(self.output, address, reasons);
+        if self.denied {
+            reasons.note(
+                code::INFO_DENIED,
+                format!("the user may not ask {address} for INFO: its replication and memory are not known. Allow +info, and +client|info"),
+            );
+        }
+    }
+
+    fn view(&self, now: Instant) -> Node {
+        let server = self.server.as_ref();
+        let uptime = server.map(|(at, server)| server.uptime + now.saturating_duration_since(*at));
+        let observed = match self.state {
+            State::Up { since } => now.saturating_duration_since(since),
+            State::Down { .. } => Duration::ZERO,
+        };
+        Node {
+            address: self.address.clone(),
+            connected: self.is_up(),
+            version: server.map(|(_, server)| server.version.clone()),
+            uptime,
+            replication: self.followers.view(uptime, now),
+            memory: self.room.view(),
+            output: self.output,
+            observed,
+        }
+    }
+}
+
+/// What is counted and held for all servers together.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tallies {
+    pub(crate) counts: Counts,
+    /// Numbered events that came later than 900 ms.
+    pub(crate) late_events: u64,
+    pub(crate) queued_bytes: u64,
+    pub(crate) joining: u64,
+    /// Since when names have been waited for.
+    pub(crate) joining_since: Option<Instant>,
+    /// When something was last lost.
+    pub(crate) lost_at: Option<Instant>,
+}
+
+/// How the whole is.
+pub(crate) fn health<'a>(
+    servers: impl IntoIterator<Item = &'a Watch>,
+    tallies: &Tallies,
+    now: Instant,
+) -> Health {
+    let servers: Vec<&Watch> = servers.into_iter().collect();
+    let mut reasons = Reasons::default();
+    let down = servers.iter().filter(|server| !server.is_up());
+    let gone: Vec<String> = down
+        .map(|server| match &server.state {
+            State::Down { why } => format!("{}: {why}", server.address),
+            State::Up { .. } => String::new(),
+        })
+        .collect();
+    let passed = |at: Instant| now.saturating_duration_since(at);
+    if gone.len() == servers.len() {
+        let why = if gone.is_empty() {
+            "no server is known yet".to_owned()
+        } else {
+            gone.join("; ")
+        };
+        reasons.away(
+            code::AWAY,
+            format!("{why}. Subscribers here are served by publishers here alone"),
+        );
+    } else {
+        if !gone.is_empty() {
+            reasons.degraded(code::PARTLY_AWAY, gone.join("; "));
+        }
+        if tallies.joining > 0
+            && let Some(since) = tallies.joining_since
+            && passed(since) >= PATIENCE
+        {
+            let (names, seconds) = (tallies.joining, passed(since).as_secs());
+            reasons.degraded(
+                code::JOINING,
+                format!("{names} names that are wanted are not heard yet, after {seconds} s"),
+            );
+        }
+    }
+    if tallies.lost_at.is_some_and(|at| passed(at) < REMEMBERED) {
+        reasons.degraded(
+            code::LOSING,
+            format!(
+                "events were lost that cannot be repaired: {} stretches so far. Replay mode would have repaired them",
+                tallies.counts.gaps
+            ),
+        );
+    }
+    for server in &servers {
+        server.reasons(now, &mut reasons);
+    }
+    let reasons = reasons.into_sorted();
+    let mut lag = lag::figures(servers.iter().map(|server| &server.probes), now);
+    lag.late += tallies.late_events;
+    Health {
+        condition: reasons
+            .first()
+            .map_or(Condition::Ok, |reason| reason.condition),
+        reasons,
+        lag,
+        counts: tallies.counts,
+        queued_bytes: tallies.queued_bytes,
+        joining: tallies.joining,
+        nodes: servers.iter().map(|server| server.view(now)).collect(),
+        revision: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests;

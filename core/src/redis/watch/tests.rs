@@ -1,0 +1,141 @@
+//! One server from connection to loss, and a hub with several.
+
+use super::*;
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn codes(servers: &[&Watch], now: Instant) -> (Condition, Vec<&'static str>) {
+    let health = health(servers.iter().copied(), &Tallies::default(), now);
+    let codes = health.reasons.iter().map(|reason| reason.code);
+    (health.condition, codes.collect())
+}
+
+#[test]
+fn away_until_there_is_a_connection_and_again_after_it() {
+    let start = Instant::now();
+    let mut watch = Watch::new("a:1");
+    assert_eq!(codes(&[&watch], start), (Condition::Away, vec![code::AWAY]));
+    assert_eq!(codes(&[], start), (Condition::Away, vec![code::AWAY]));
+    watch.up("a:1", start);
+    assert_eq!(codes(&[&watch], start), (Condition::Ok, vec![]));
+    watch.down("connection reset", start);
+    let health = health([&watch], &Tallies::default(), start);
+    assert_eq!(health.condition, Condition::Away);
+    assert!(health.reasons[0].text.contains("connection reset"));
+}
+
+#[test]
+fn one_of_several_away_is_not_away() {
+    let start = Instant::now();
+    let (mut one, two) = (Watch::new("a:1"), Watch::new("b:1"));
+    one.up("a:1", start);
+    let (condition, codes) = codes(&[&one, &two], start);
+    assert_eq!(condition, Condition::Degraded);
+    assert_eq!(codes, [code::PARTLY_AWAY]);
+}
+
+#[test]
+fn a_frozen_server_is_degraded_at_900_ms_and_well_again_after() {
+    let start = Instant::now();
+    let mut watch = Watch::new("a:1");
+    watch.up("a:1", start);
+    let number = watch.probes.sent(start);
+    assert_eq!(codes(&[&watch], start + ms(899)).0, Condition::Ok);
+    let frozen = codes(&[&watch], start + ms(900));
+    assert_eq!(frozen, (Condition::Degraded, vec![code::SILENT]));
+    watch.probes.heard(number, start + ms(1_500));
+    assert_eq!(codes(&[&watch], start + ms(1_500)).1, [code::LATE]);
+    assert_eq!(codes(&[&watch], start + ms(6_500)).0, Condition::Ok);
+}
+
+#[test]
+fn looks_are_short_and_long_in_turn_and_spread_over_a_fleet() {
+    let start = Instant::now();
+    let looks = |hubs, seconds: u64| {
+        let mut watch = Watch::new("a:1");
+        watch.up("a:1", start);
+        let times = (0..seconds * 20).map(|i| start + ms(i * 50));
+        times
+            .filter_map(|now| watch.look(hubs, 0.5, now))
+            .collect::<Vec<_>>()
+    };
+    let few = looks(3, 60);
+    assert_eq!(few.len(), 60);
+    assert_eq!(few[0], Look::Long { ages: false });
+    assert_eq!(few[1], Look::Short);
+    assert_eq!(few[2], Look::Long { ages: true });
+    let ages = few
+        .iter()
+        .filter(|look| **look == Look::Long { ages: true });
+    assert_eq!(ages.count(), 1);
+    assert_eq!(looks(1_000, 60).len(), 12);
+    assert_eq!(looks(1_000_000, 60).len(), 6);
+    assert!(Watch::new("a:1").look(1, 0.0, start).is_none());
+}
+
+#[test]
+fn who_may_not_ask_is_told_what_is_not_known_and_works() {
+    let start = Instant::now();
+    let mut watch = Watch::new("a:1");
+    watch.up("a:1", start);
+    watch.denied();
+    assert_eq!(
+        codes(&[&watch], start),
+        (Condition::Ok, vec![code::INFO_DENIED])
+    );
+    watch.told(["# Stats\r\nsync_full:0\r\n"], start);
+    assert_eq!(codes(&[&watch], start).1, [""; 0]);
+}
+
+#[test]
+fn another_server_at_the_end_of_the_connection_is_another_server() {
+    let start = Instant::now();
+    let mut watch = Watch::new("a:1");
+    watch.up("a:1", start);
+    watch.told(
+        ["used_memory:90\r\nmaxmemory:100\r\nmaxmemory_policy:noeviction\r\n"],
+        start,
+    );
+    assert_eq!(codes(&[&watch], start).1, [code::MEMORY_HIGH]);
+    watch.down("failover", start);
+    watch.up("b:1", start);
+    assert_eq!(codes(&[&watch], start).1, [""; 0]);
+    let health = health([&watch], &Tallies::default(), start);
+    assert_eq!(health.nodes[0].address, "b:1");
+    assert_eq!(health.nodes[0].memory, None);
+}
+
+#[test]
+fn the_worst_stands_first() {
+    let start = Instant::now();
+    let mut watch = Watch::new("a:1");
+    watch.up("a:1", start);
+    watch.denied();
+    watch.refused(start);
+    let (condition, codes) = codes(&[&watch], start);
+    assert_eq!(condition, Condition::Degraded);
+    assert_eq!(codes, [code::MEMORY_FULL, code::INFO_DENIED]);
+}
+
+#[test]
+fn joining_and_losing_are_said_for_a_while() {
+    let start = Instant::now();
+    let mut watch = Watch::new("a:1");
+    watch.up("a:1", start);
+    let tallies = Tallies {
+        joining: 5,
+        joining_since: Some(start),
+        lost_at: Some(start),
+        ..Tallies::default()
+    };
+    let at = |now| {
+        let health = health([&watch], &tallies, now);
+        let codes = health.reasons.iter().map(|reason| reason.code);
+        codes.collect::<Vec<_>>()
+    };
+    assert_eq!(at(start + ms(1_999)), [code::LOSING]);
+    assert_eq!(at(start + ms(2_000)), [code::JOINING, code::LOSING]);
+    assert_eq!(at(start + ms(10_000)), [code::JOINING]);
+}
