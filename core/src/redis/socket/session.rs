@@ -103,6 +103,12 @@ impl Commands {
         self.replies
     }
 
+    /// What goes out on the wire.
+    #[cfg(test)]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Bytes on the wire.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
