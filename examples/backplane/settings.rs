@@ -1,7 +1,5 @@
 //! The environment, read once.
 
-#![allow(dead_code)]
-
 use std::{fs, time::Duration};
 
 use distributary::{Hub, redis::Redis};
@@ -166,12 +164,16 @@ impl Settings {
 
     fn backplane(&self) -> Result<Redis, Failure> {
         let options = &self.options;
+        let urls = |addresses: &[Address]| addresses.iter().map(Address::url).collect::<Vec<_>>();
         let mut redis = match &self.target {
             Target::Single { url } => Redis::at(url.url())?,
-            Target::Sentinel { .. } | Target::Cluster { .. } => {
-                return Err("this target is not there yet".into());
-            }
+            Target::Sentinel { sentinels, name } => Redis::sentinel(urls(sentinels), name)?,
+            Target::Cluster { nodes } => Redis::cluster(urls(nodes))?,
         };
+        if options.sharded || self.mode == Speech::Sharded {
+            redis = redis.sharded();
+        }
+        redis = self.modes(redis)?;
         let bytes = options.queue_bytes.unwrap_or(QUEUE.0);
         redis = redis.queue(bytes, self.deadline());
         if let Some(hubs) = options.fleet {
@@ -180,6 +182,9 @@ impl Settings {
         if let Some(linger) = options.linger_ms {
             redis = redis.linger(Duration::from_millis(linger));
         }
+        if let Some(length) = options.log_length {
+            redis = redis.log_length(length);
+        }
         if let Some(name) = &options.client_name {
             redis = redis.client_name(name);
         }
@@ -187,6 +192,37 @@ impl Settings {
             redis = redis.root_certificates(fs::read(path)?);
         }
         Ok(redis.build()?)
+    }
+
+    /// The options' rules come first, and `FAULT_MODE` decides for the rest.
+    fn modes(&self, mut redis: RedisBuilder) -> Result<RedisBuilder, Failure> {
+        let Options {
+            envelope,
+            replay,
+            durable,
+            ..
+        } = &self.options;
+        for pattern in envelope.patterns() {
+            redis = redis.envelope(pattern)?;
+        }
+        for pattern in replay.patterns() {
+            redis = redis.mode(pattern, Mode::Replay)?;
+        }
+        for pattern in durable.patterns() {
+            redis = redis.mode(pattern, Mode::Durable)?;
+        }
+        let all = [envelope, replay, durable].map(Names::patterns);
+        let decided = all.iter().flatten().any(|pattern| *pattern == "*");
+        let rest = match self.mode {
+            Speech::Replay => Mode::Replay,
+            Speech::Durable => Mode::Durable,
+            Speech::Classic | Speech::Sharded => return Ok(redis),
+        };
+        Ok(if decided {
+            redis
+        } else {
+            redis.mode("*", rest)?
+        })
     }
 }
 
