@@ -10,18 +10,24 @@
 //! | `publishing` | batches of the queue, sent and settled |
 //! | `probing` | whether the server still hears us, and we it |
 //! | `arriving` | what a connection pushes, brought to where it belongs |
+//! | `hearing` | what the inbox is told, and where logs stand before topics are heard |
+//! | `repairing` | logs that are read after breaks |
+//! | `searching` | logs that began while patterns were cut off |
 //!
 //! Everything here runs on one thread; what several tasks share stands in `RefCell`s that
 //! are never borrowed across an `await`.
 
 mod arriving;
 mod greeting;
+mod hearing;
 mod joining;
 mod layout;
 mod line;
 mod link;
 mod probing;
 pub(crate) mod publishing;
+mod repairing;
+mod searching;
 
 use std::{
     cell::{Cell, RefCell},
@@ -32,10 +38,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinHandle,
+    time::timeout,
+};
 
-use self::{arriving::Echoes, line::Line};
+use self::{line::Line, repairing::Repairs};
 use super::{
+    arrival::Stamp,
+    inbox::Inbox,
     interest::Mark,
     plane::{Common, Order},
     topology::{LinkId, Plan},
@@ -53,7 +65,10 @@ pub(crate) struct Conductor {
     lines: RefCell<BTreeMap<LinkId, Rc<Line>>>,
     /// The tasks of the links.
     links: RefCell<Vec<JoinHandle<()>>>,
-    echoes: RefCell<Echoes>,
+    inbox: RefCell<Inbox>,
+    repairs: Repairs,
+    /// Logs may have to be looked for.
+    searches: Notify,
     waiters: RefCell<Vec<Waiter>>,
     /// What is not as it should be.
     reasons: RefCell<Vec<Reason>>,
@@ -73,7 +88,9 @@ impl Conductor {
             plan: RefCell::new(layout::plan(&common)),
             lines: RefCell::default(),
             links: RefCell::default(),
-            echoes: RefCell::default(),
+            inbox: RefCell::new(Inbox::new(common.id, Stamp::now())),
+            repairs: Repairs::default(),
+            searches: Notify::new(),
             common,
             inlet,
             waiters: RefCell::default(),
@@ -92,6 +109,8 @@ impl Conductor {
         self.find();
         self.take_changes();
         let sorting = tokio::task::spawn_local(Rc::clone(&self).sort());
+        let repairing = tokio::task::spawn_local(Rc::clone(&self).repair());
+        let searching = tokio::task::spawn_local(Rc::clone(&self).search());
         while let Some(order) = orders.recv().await {
             match order {
                 Order::Interest => self.take_changes(),
@@ -102,6 +121,8 @@ impl Conductor {
         self.closing.set(true);
         let _ = timeout(PARTING, self.part()).await;
         sorting.abort();
+        repairing.abort();
+        searching.abort();
         self.common.queue.close();
         self.waiters.borrow_mut().clear();
     }
@@ -185,8 +206,8 @@ impl Conductor {
     /// What a link had is gone: nothing that was heard there is heard any more.
     fn disconnected(&self, line: &Line) {
         line.session.take();
+        self.cut_off(line);
         line.ledger.borrow_mut().broken();
-        self.echoes.borrow_mut().broken();
         self.tell_joined();
     }
 
