@@ -3,5 +3,6 @@
 #![cfg(unix)]
 
 mod faults;
+mod interest;
 mod live;
 mod rig;

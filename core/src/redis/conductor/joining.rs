@@ -5,11 +5,17 @@ use std::{rc::Rc, time::Instant};
 use tokio::time::sleep_until;
 
 use super::Conductor;
-use crate::redis::{
-    interest::{Held, Step, Verdict},
-    link::Input,
-    socket::{Commands, Reply, Session},
+use crate::{
+    backplane::Condition,
+    redis::{
+        interest::{Held, Refusal, Step, Verdict},
+        link::Input,
+        socket::{Commands, Reply, Session},
+    },
 };
+
+/// The word for names that the server does not let us hear.
+const REFUSED: &str = "refused_names";
 
 /// Names that a connection hears and the ledger does not know of: the canary, and the
 /// roll of hubs.
@@ -36,15 +42,20 @@ pub(super) async fn join(
                 .next(now)
                 .map(|step| (commands(step), *step == Step::Audit))
         };
+        let due = conductor.ledger.borrow().next_due();
         let Some((commands, audit)) = request else {
-            let due = conductor.ledger.borrow().next_due();
             tokio::select! {
                 () = conductor.stirred.notified() => {}
                 () = sleep_until(due.unwrap_or(now).into()), if due.is_some() => {}
             }
             continue;
         };
-        let Ok(replies) = session.request(commands).await else {
+        let replies = tokio::select! {
+            replies = session.request(commands) => replies,
+            // The next look finds it overdue.
+            () = sleep_until(due.unwrap_or(now).into()), if due.is_some() => continue,
+        };
+        let Ok(replies) = replies else {
             return;
         };
         if audit {
@@ -75,12 +86,29 @@ fn commands(step: &Step) -> Commands {
 fn settled(conductor: &Conductor, replies: &[Reply]) {
     let now = Instant::now();
     let mut ledger = conductor.ledger.borrow_mut();
+    let mut example = None;
     for (command, reply) in replies.iter().enumerate() {
-        if let Some(words) = reply.error() {
-            ledger.refused(command, words, now);
+        if let Some(words) = reply.error()
+            && let Refusal::Names(names) = ledger.refused(command, words, now)
+            && let Some(name) = names.into_iter().next()
+        {
+            example = Some((name, words));
         }
     }
+    let refused = ledger.refusals();
     drop(ledger);
+    match example {
+        None if refused == 0 => conductor.unsay(REFUSED),
+        None => {}
+        Some((name, words)) => conductor.say(
+            REFUSED,
+            Condition::Degraded,
+            format!(
+                "the server lets this user not hear {refused} of the names that are wanted, such as {:?} ({words}): grant them by ACL SETUSER",
+                name.as_str()
+            ),
+        ),
+    }
     conductor.tell_joined();
 }
 
