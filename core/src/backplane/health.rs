@@ -23,6 +23,8 @@ pub struct Health {
     pub joining: u64,
     /// The servers behind it, one by one, as far as they tell.
     pub nodes: Vec<Node>,
+    /// Counts changes of the condition and of the codes of its reasons.
+    pub revision: u64,
 }
 
 impl Health {

@@ -18,15 +18,22 @@
 //!   so that it does not matter how often it changed in between.
 //! - No call into a backplane is made under a lock of the engine, and none waits.
 
+#[cfg(feature = "redis")]
+mod board;
+mod changes;
 mod health;
 mod inlet;
 mod interest;
 mod joined;
+mod metrics;
 mod node;
 mod receipt;
 
 use std::fmt;
 
+#[cfg(feature = "redis")]
+pub(crate) use board::Board;
+pub use changes::HealthChanges;
 pub use health::{Condition, Counts, Health, Lag, Reason};
 pub use inlet::Inlet;
 pub(crate) use interest::Interest;
@@ -68,6 +75,10 @@ pub trait Backplane: Send + Sync + 'static {
 
     /// How it is.
     fn health(&self) -> Health;
+
+    /// Whether [`Health::revision`] is another one than this. `told` is called once, as soon
+    /// as that is so, or there is nothing to come any more.
+    fn when_health_changes(&self, seen: u64, told: Box<dyn FnOnce() + Send>);
 
     /// What it has counted, in Prometheus' text format; empty if nothing.
     fn prometheus(&self) -> String;

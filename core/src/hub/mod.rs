@@ -38,7 +38,7 @@ pub use settings::{BuildError, HubBuilder};
 pub use subscribe::{SubscribeError, SubscribeOptions};
 
 use crate::{
-    backplane::{Health, Joined, Receipt},
+    backplane::{Health, HealthChanges, Joined, Receipt},
     event::Publication,
     metrics::{Stats, TopicStats},
     selector::{Selector, SelectorError},
@@ -153,6 +153,22 @@ impl Hub {
     pub fn health(&self) -> Health {
         let backplane = self.core().backplane.as_ref();
         backplane.map_or_else(Health::default, |backplane| backplane.health())
+    }
+
+    /// The changes of that from now on: a stream, and something to wait for.
+    pub fn health_changes(&self) -> HealthChanges {
+        HealthChanges::of(self.core())
+    }
+
+    /// What this hub and its [backplane](crate::backplane) have counted, as Prometheus reads
+    /// it (text format 0.0.4).
+    #[must_use]
+    pub fn prometheus(&self) -> String {
+        let mut text = self.stats().prometheus();
+        if let Some(backplane) = &self.core().backplane {
+            text.push_str(&backplane.prometheus());
+        }
+        text
     }
 
     /// Waits until all that this hub listens to now is also heard from other machines; at

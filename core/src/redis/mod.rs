@@ -6,6 +6,8 @@ mod builder;
 mod conductor;
 mod error;
 mod figures;
+#[allow(dead_code)]
+mod inbox;
 #[allow(dead_code, unused_imports)]
 mod interest;
 #[allow(dead_code)]

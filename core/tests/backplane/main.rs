@@ -3,6 +3,7 @@
 #![cfg(unix)]
 
 mod faults;
+mod hubs;
 mod interest;
 mod live;
 mod rig;

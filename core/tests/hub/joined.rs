@@ -103,6 +103,10 @@ impl Backplane for Joint {
         Health::default()
     }
 
+    fn when_health_changes(&self, _seen: u64, told: Box<dyn FnOnce() + Send>) {
+        self.1.waiting.lock().unwrap().push(told);
+    }
+
     fn prometheus(&self) -> String {
         String::new()
     }

@@ -96,7 +96,7 @@ fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Text> {
 }
 
 fn page(front: &Inner) -> String {
-    let mut text = front.shared.hub.stats().prometheus();
+    let mut text = front.shared.hub.prometheus();
     text.push_str(&front.shared.meters.snapshot().prometheus());
     let mut page = Page::default();
     let draining = u64::from(front.door.is_draining());
@@ -118,7 +118,7 @@ fn page(front: &Inner) -> String {
 
 impl GatewayStats {
     /// These counters as Prometheus reads them (text format 0.0.4). The admin address
-    /// answers `/metrics` with this behind [`Stats::prometheus`](crate::Stats::prometheus).
+    /// answers `/metrics` with this behind [`Hub::prometheus`](crate::Hub::prometheus).
     pub fn prometheus(&self) -> String {
         let mut page = Page::default();
         let served = self.open.saturating_sub(self.stalled + self.closing);

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Conductor, probing::Probes};
+use super::{Conductor, line::Line, probing::Probes};
 use crate::{
     backplane::Inlet,
     event::{Content, Publication},
@@ -52,6 +52,7 @@ impl Deliver for Shore<'_> {
 /// Hears one connection.
 pub(super) struct Ears {
     pub(super) conductor: Rc<Conductor>,
+    pub(super) line: Rc<Line>,
     pub(super) probes: Rc<Probes>,
     pub(super) canary: String,
     pub(super) learned: Cell<bool>,
@@ -69,7 +70,7 @@ impl Ears {
         }
         let conductor = &self.conductor;
         let pattern = pattern.map(|pattern| std::str::from_utf8(pattern).unwrap_or_default());
-        if !conductor.ledger.borrow().carries(pattern, channel)
+        if !self.line.ledger.borrow().carries(pattern, channel)
             || conductor.echoes.borrow_mut().take(channel, payload)
         {
             return;
@@ -100,7 +101,7 @@ impl Listener for Ears {
                 payload,
             } => self.message(Some(pattern), channel, payload, now),
             Push::Confirmed { kind, joined, name } => {
-                let mut ledger = self.conductor.ledger.borrow_mut();
+                let mut ledger = self.line.ledger.borrow_mut();
                 ledger.confirmed(kind, joined, name, now.instant);
                 self.learned.set(true);
             }
@@ -111,7 +112,8 @@ impl Listener for Ears {
     fn rest(&mut self, now: Stamp) {
         self.probes.alive(now.instant);
         if self.learned.replace(false) {
-            self.conductor.stirred.notify_one();
+            self.line.stirred.notify_one();
+            self.line.learned.notify_waiters();
             self.conductor.tell_joined();
         }
     }

@@ -4,7 +4,7 @@ use std::{rc::Rc, time::Instant};
 
 use tokio::time::sleep_until;
 
-use super::Conductor;
+use super::{Conductor, line::Line};
 use crate::{
     backplane::Condition,
     redis::{
@@ -26,6 +26,7 @@ pub(super) struct Beside(pub(super) u64);
 /// `tell`.
 pub(super) async fn join(
     conductor: Rc<Conductor>,
+    line: Rc<Line>,
     session: Session,
     beside: Beside,
     tell: impl Fn(Input),
@@ -33,7 +34,7 @@ pub(super) async fn join(
     loop {
         let now = Instant::now();
         let request = {
-            let mut ledger = conductor.ledger.borrow_mut();
+            let mut ledger = line.ledger.borrow_mut();
             if ledger.is_overdue(now) {
                 tell(Input::Failed);
                 return;
@@ -42,10 +43,10 @@ pub(super) async fn join(
                 .next(now)
                 .map(|step| (commands(step), *step == Step::Audit))
         };
-        let due = conductor.ledger.borrow().next_due();
+        let due = line.ledger.borrow().next_due();
         let Some((commands, audit)) = request else {
             tokio::select! {
-                () = conductor.stirred.notified() => {}
+                () = line.stirred.notified() => {}
                 () = sleep_until(due.unwrap_or(now).into()), if due.is_some() => {}
             }
             continue;
@@ -59,9 +60,9 @@ pub(super) async fn join(
             return;
         };
         if audit {
-            audited(&conductor, replies, beside, &tell);
+            audited(&conductor, &line, replies, beside, &tell);
         } else {
-            settled(&conductor, &replies);
+            settled(&conductor, &line, &replies);
         }
     }
 }
@@ -83,9 +84,9 @@ fn commands(step: &Step) -> Commands {
 }
 
 /// Confirmations have come as pushes; what is left are errors.
-fn settled(conductor: &Conductor, replies: &[Reply]) {
+fn settled(conductor: &Conductor, line: &Line, replies: &[Reply]) {
     let now = Instant::now();
-    let mut ledger = conductor.ledger.borrow_mut();
+    let mut ledger = line.ledger.borrow_mut();
     let mut example = None;
     for (command, reply) in replies.iter().enumerate() {
         if let Some(words) = reply.error()
@@ -95,8 +96,13 @@ fn settled(conductor: &Conductor, replies: &[Reply]) {
             example = Some((name, words));
         }
     }
-    let refused = ledger.refusals();
     drop(ledger);
+    let lines = conductor.lines.borrow();
+    let refused: usize = lines
+        .values()
+        .map(|line| line.ledger.borrow().refusals())
+        .sum();
+    drop(lines);
     match example {
         None if refused == 0 => conductor.unsay(REFUSED),
         None => {}
@@ -109,11 +115,13 @@ fn settled(conductor: &Conductor, replies: &[Reply]) {
             ),
         ),
     }
+    line.learned.notify_waiters();
     conductor.tell_joined();
 }
 
 fn audited(
     conductor: &Conductor,
+    line: &Line,
     replies: Vec<Reply>,
     Beside(channels): Beside,
     tell: &impl Fn(Input),
@@ -123,15 +131,16 @@ fn audited(
         channels,
         ..Held::default()
     };
-    let verdict = conductor
+    let verdict = line
         .ledger
         .borrow_mut()
         .audited(info, beside, Instant::now());
     match verdict {
-        Verdict::Equal | Verdict::Unknown => conductor.audited.set(true),
+        Verdict::Equal | Verdict::Unknown => line.audited.set(true),
         Verdict::Unclear => {}
         Verdict::Missing { .. } => tell(Input::Missing),
         Verdict::Beyond => tell(Input::Failed),
     }
+    line.learned.notify_waiters();
     conductor.tell_joined();
 }

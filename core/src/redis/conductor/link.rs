@@ -18,6 +18,7 @@ use super::{
     arriving::{Ears, canary},
     greeting::{self, Unfit},
     joining::{self, Beside},
+    line::Line,
     probing::{self, Probes},
     publishing,
 };
@@ -26,13 +27,12 @@ use crate::{
     redis::{
         link::{Action, Budget, Input, Machine, State, Timing},
         socket::{Session, Stream, dial},
-        target::Server,
     },
     sync::Mutex,
 };
 
 /// Attempts of all hubs of the process.
-static BUDGET: Mutex<Budget> = Mutex::new(Budget::new());
+pub(super) static BUDGET: Mutex<Budget> = Mutex::new(Budget::new());
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -40,13 +40,12 @@ const CONNECT: Duration = Duration::from_secs(2);
 /// A link to one server.
 pub(super) struct Link {
     conductor: Rc<Conductor>,
-    server: Server,
+    line: Rc<Line>,
     /// What duties tell, with the number of their connection.
     told: mpsc::UnboundedSender<(u64, Input)>,
     tidings: RefCell<Option<mpsc::UnboundedReceiver<(u64, Input)>>>,
     connection: Cell<u64>,
     stream: RefCell<Option<Box<dyn Stream>>>,
-    session: RefCell<Option<Session>>,
     probes: RefCell<Option<Rc<Probes>>>,
     canary: Cell<bool>,
     beside: Cell<u64>,
@@ -58,16 +57,15 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(conductor: Rc<Conductor>) -> Self {
+    pub(super) fn new(conductor: Rc<Conductor>, line: Rc<Line>) -> Self {
         let (told, tidings) = mpsc::unbounded_channel();
         Link {
-            server: conductor.common.settings.target.servers[0].clone(),
             conductor,
+            line,
             told,
             tidings: RefCell::new(Some(tidings)),
             connection: Cell::new(0),
             stream: RefCell::default(),
-            session: RefCell::default(),
             probes: RefCell::default(),
             canary: Cell::new(false),
             beside: Cell::new(0),
@@ -94,7 +92,7 @@ impl Link {
                 let deadline = due.unwrap_or_else(Instant::now);
                 let input = tokio::select! {
                     biased;
-                    () = self.conductor.parting.notified() => {
+                    () = self.line.parting.notified() => {
                         self.part().await;
                         Input::Close
                     }
@@ -131,6 +129,7 @@ impl Link {
         }
         let action = machine.on(input, Instant::now(), &mut BUDGET.lock());
         let after = machine.state();
+        self.line.state.set(after);
         if after != before {
             self.report(before, after);
         }
@@ -147,7 +146,7 @@ impl Link {
             State::Backoff => conductor.say(
                 "disconnected",
                 Condition::Away,
-                format!("{}: {}", self.server, self.why.borrow()),
+                format!("{}: {}", self.line.server, self.why.borrow()),
             ),
             _ => {}
         }
@@ -157,7 +156,7 @@ impl Link {
                 Condition::Degraded,
                 format!(
                     "{} takes more than 900 ms to bring an event back",
-                    self.server
+                    self.line.server
                 ),
             ),
             (State::Degraded, _) => conductor.unsay("late"),
@@ -193,7 +192,7 @@ impl Link {
     async fn connect(&self) -> Input {
         let settings = &self.conductor.common.settings;
         self.conductor.common.figures.attempts.add(1);
-        match dial(&self.server, settings.tls.as_ref(), CONNECT).await {
+        match dial(&self.line.server, settings.tls.as_ref(), CONNECT).await {
             Ok(stream) => {
                 *self.stream.borrow_mut() = Some(stream);
                 Input::Done
@@ -216,12 +215,13 @@ impl Link {
         let probes = Rc::new(Probes::new(Instant::now()));
         let ears = Ears {
             conductor: Rc::clone(conductor),
+            line: Rc::clone(&self.line),
             probes: Rc::clone(&probes),
             canary: canary.clone(),
             learned: Cell::new(false),
         };
         let session = Session::start(stream, ears);
-        *self.session.borrow_mut() = Some(session.clone());
+        *self.line.session.borrow_mut() = Some(session.clone());
         *self.probes.borrow_mut() = Some(probes);
         self.watch_end(&session);
         let credentials = settings.target.credentials.as_ref();
@@ -258,7 +258,7 @@ impl Link {
     fn watch_end(&self, session: &Session) {
         let closed = session.closed();
         let tell = self.teller();
-        let (conductor, server) = (Rc::clone(&self.conductor), self.server.clone());
+        let (conductor, server) = (Rc::clone(&self.conductor), self.line.server.clone());
         self.duty(async move {
             let broken = closed.await;
             conductor.say(
@@ -271,18 +271,17 @@ impl Link {
     }
 
     async fn join(&self) -> Input {
-        let conductor = &self.conductor;
-        let Some(session) = self.session.borrow().clone() else {
+        let Some(session) = self.line.session.borrow().clone() else {
             return Input::Failed;
         };
         if self.publishing.borrow().is_none() {
-            conductor.audited.set(false);
-            conductor.ledger.borrow_mut().opened(Instant::now());
+            self.line.audited.set(false);
+            self.line.ledger.borrow_mut().opened(Instant::now());
             self.begin(&session);
         }
         loop {
-            let learned = conductor.learned.notified();
-            if conductor.ledger.borrow().missing() == 0 {
+            let learned = self.line.learned.notified();
+            if self.line.ledger.borrow().missing() == 0 {
                 return Input::Done;
             }
             learned.await;
@@ -295,6 +294,7 @@ impl Link {
         let beside = Beside(self.beside.get());
         self.duty(joining::join(
             conductor(),
+            Rc::clone(&self.line),
             session.clone(),
             beside,
             self.teller(),
@@ -308,14 +308,14 @@ impl Link {
                 self.teller(),
             ));
         }
-        let publishing = publishing::publish(conductor(), session.clone());
+        let publishing = publishing::publish(conductor(), Rc::clone(&self.line), session.clone());
         *self.publishing.borrow_mut() = Some(tokio::task::spawn_local(publishing));
     }
 
     async fn audit(&self) -> Input {
         loop {
-            let learned = self.conductor.learned.notified();
-            if self.conductor.audited.get() {
+            let learned = self.line.learned.notified();
+            if self.line.audited.get() {
                 return Input::Done;
             }
             learned.await;
@@ -338,8 +338,8 @@ impl Link {
 
     /// Lets what is queued go out, while that is possible.
     async fn part(&self) {
-        self.conductor.closing.set(true);
-        self.conductor.common.filled.notify_one();
+        self.line.closing.set(true);
+        self.line.filled.notify_one();
         let publishing = self.publishing.take();
         if let Some(publishing) = publishing {
             let _ = publishing.await;
@@ -352,7 +352,7 @@ impl Link {
         for duty in self.duties.take() {
             duty.abort();
         }
-        if let Some(session) = self.session.take() {
+        if let Some(session) = self.line.session.take() {
             session.close(why);
         }
         self.probes.take();
@@ -360,7 +360,7 @@ impl Link {
         if let Some(publishing) = publishing {
             let _ = publishing.await;
         }
-        self.conductor.disconnected();
+        self.conductor.disconnected(&self.line);
     }
 }
 

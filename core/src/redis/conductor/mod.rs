@@ -2,6 +2,8 @@
 //!
 //! | file | its job |
 //! |---|---|
+//! | `layout` | follows the plan: which links there are, and who listens to what |
+//! | `line` | what the tasks around one link share |
 //! | `link` | one connection after another, as the machine says |
 //! | `greeting` | who we are and what the server is |
 //! | `joining` | the ledger's steps, sent and settled |
@@ -15,72 +17,65 @@
 mod arriving;
 mod greeting;
 mod joining;
+mod layout;
+mod line;
 mod link;
 mod probing;
 pub(crate) mod publishing;
 
 use std::{
     cell::{Cell, RefCell},
+    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use tokio::{
-    sync::{Notify, mpsc},
-    time::{sleep, timeout},
-};
+use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 
-use self::{arriving::Echoes, link::Link};
+use self::{arriving::Echoes, line::Line};
 use super::{
-    interest::{Ledger, Mark},
+    interest::Mark,
     plane::{Common, Order},
-    socket::Kind,
+    topology::{LinkId, Plan},
 };
 use crate::backplane::{Condition, Inlet, Reason};
 
 /// How long what is queued may take to go out when the hub closes.
 const PARTING: Duration = Duration::from_millis(1_500);
 
-/// After a fault of ours a link starts anew, not at once.
-const AFTER_FAULT: Duration = Duration::from_secs(1);
-
 /// Everything that the tasks of one backplane share.
 pub(crate) struct Conductor {
     common: Arc<Common>,
     inlet: Inlet,
-    ledger: RefCell<Ledger>,
+    plan: RefCell<Plan>,
+    lines: RefCell<BTreeMap<LinkId, Rc<Line>>>,
+    /// The tasks of the links.
+    links: RefCell<Vec<JoinHandle<()>>>,
     echoes: RefCell<Echoes>,
-    /// The ledger may have something to send.
-    stirred: Notify,
-    /// The ledger has learned something.
-    learned: Notify,
-    waiters: RefCell<Vec<(Mark, Box<dyn FnOnce() + Send>)>>,
-    /// The server's count of our names was ours, on this connection.
-    audited: Cell<bool>,
+    waiters: RefCell<Vec<Waiter>>,
     /// The hub closes.
     closing: Cell<bool>,
-    parting: Notify,
+}
+
+/// Somebody who is to be told once all is heard that was wanted at the marks.
+struct Waiter {
+    marks: Vec<(Rc<Line>, Mark)>,
+    told: Box<dyn FnOnce() + Send>,
 }
 
 impl Conductor {
     pub(crate) fn new(common: Arc<Common>, inlet: Inlet) -> Rc<Self> {
-        let exact = match common.settings.sharded {
-            true => Kind::Shard,
-            false => Kind::Channel,
-        };
         Rc::new(Conductor {
-            ledger: RefCell::new(Ledger::new(exact, common.settings.linger)),
+            plan: RefCell::new(layout::plan(&common)),
+            lines: RefCell::default(),
+            links: RefCell::default(),
             echoes: RefCell::default(),
             common,
             inlet,
-            stirred: Notify::new(),
-            learned: Notify::new(),
             waiters: RefCell::default(),
-            audited: Cell::new(false),
             closing: Cell::new(false),
-            parting: Notify::new(),
         })
     }
 
@@ -91,8 +86,9 @@ impl Conductor {
             Condition::Away,
             "no connection has been made yet".into(),
         );
+        self.find();
         self.take_changes();
-        let link = tokio::task::spawn_local(Rc::clone(&self).keep_link());
+        let sorting = tokio::task::spawn_local(Rc::clone(&self).sort());
         while let Some(order) = orders.recv().await {
             match order {
                 Order::Interest => self.take_changes(),
@@ -101,70 +97,77 @@ impl Conductor {
             }
         }
         self.closing.set(true);
-        self.parting.notify_one();
-        let _ = timeout(PARTING, link).await;
+        let _ = timeout(PARTING, self.part()).await;
+        sorting.abort();
         self.common.queue.close();
         self.waiters.borrow_mut().clear();
     }
 
-    /// A link for as long as the hub lives, whatever becomes of its task.
-    async fn keep_link(self: Rc<Self>) {
+    /// Lets every link end, once what is queued has gone out.
+    async fn part(&self) {
+        for line in self.lines.borrow().values() {
+            line.part();
+        }
+        let links = self.links.take();
+        for link in links {
+            let _ = link.await;
+        }
+    }
+
+    /// Brings published events to the lines they go out by.
+    async fn sort(self: Rc<Self>) {
         loop {
-            let link = Link::new(Rc::clone(&self));
-            match tokio::task::spawn_local(link.run()).await {
-                Ok(()) => return,
-                Err(_) => {
-                    self.common.figures.panics.add(1);
-                    self.disconnected();
-                    sleep(AFTER_FAULT).await;
-                }
+            self.common.filled.notified().await;
+            for line in self.lines.borrow().values() {
+                line.filled.notify_one();
             }
         }
     }
 
-    /// Brings the ledger up to what is wanted.
-    fn take_changes(&self) {
+    /// Brings the ledgers up to what is wanted.
+    fn take_changes(self: &Rc<Self>) {
         let now = Instant::now();
-        let mut ledger = self.ledger.borrow_mut();
         while let Some(change) = self.inlet.next_change() {
-            ledger.change(&change.name, change.wanted, now);
+            self.change(&change.name, change.wanted, now);
         }
-        drop(ledger);
-        self.stirred.notify_one();
+        for line in self.lines.borrow().values() {
+            line.stirred.notify_one();
+        }
         self.tell_joined();
     }
 
-    fn when_joined(&self, told: Box<dyn FnOnce() + Send>) {
+    fn when_joined(self: &Rc<Self>, told: Box<dyn FnOnce() + Send>) {
         self.take_changes();
-        let mark = self.ledger.borrow().mark();
-        self.waiters.borrow_mut().push((mark, told));
+        let lines = self.lines.borrow();
+        let marks = lines
+            .values()
+            .map(|line| (Rc::clone(line), line.ledger.borrow().mark()))
+            .collect();
+        drop(lines);
+        self.waiters.borrow_mut().push(Waiter { marks, told });
         self.tell_joined();
     }
 
-    /// The ledger has changed: whoever waited for it is told.
+    /// A ledger has changed: whoever waited for it is told.
     fn tell_joined(&self) {
-        self.common
-            .figures
-            .joining
-            .set(self.ledger.borrow().missing() as u64);
-        self.learned.notify_waiters();
-        let mut heard = Vec::new();
-        {
-            let mut ledger = self.ledger.borrow_mut();
-            let mut waiters = self.waiters.borrow_mut();
-            let mut kept = Vec::new();
-            for (mark, told) in waiters.drain(..) {
-                if ledger.is_heard(mark) {
-                    heard.push(told);
-                } else {
-                    kept.push((mark, told));
-                }
+        let mut missing = 0;
+        for line in self.lines.borrow().values() {
+            missing += line.ledger.borrow().missing();
+        }
+        self.common.figures.joining.set(missing as u64);
+        let mut waiters = self.waiters.take();
+        let mut kept = Vec::new();
+        for mut waiter in waiters.drain(..) {
+            waiter
+                .marks
+                .retain(|(line, mark)| !line.ledger.borrow_mut().is_heard(*mark));
+            if waiter.marks.is_empty() && !self.lines.borrow().is_empty() {
+                self.contained(waiter.told);
+            } else {
+                kept.push(waiter);
             }
-            *waiters = kept;
         }
-        for told in heard {
-            self.contained(told);
-        }
+        self.waiters.borrow_mut().append(&mut kept);
     }
 
     /// Calls out. What panics there is counted and goes no further.
@@ -176,9 +179,10 @@ impl Conductor {
         called.ok()
     }
 
-    /// Nothing that was heard is heard any more.
-    fn disconnected(&self) {
-        self.ledger.borrow_mut().broken();
+    /// What a link had is gone: nothing that was heard there is heard any more.
+    fn disconnected(&self, line: &Line) {
+        line.session.take();
+        line.ledger.borrow_mut().broken();
         self.echoes.borrow_mut().broken();
         self.tell_joined();
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, rc::Rc};
 
-use super::Conductor;
+use super::{Conductor, line::Line};
 use crate::{
     backplane::{Acknowledge, Acknowledged, ForwardError, ForwardErrorKind, Name},
     event::Publication,
@@ -79,15 +79,15 @@ impl Queue {
 }
 
 /// Sends what is queued for as long as the connection stands.
-pub(super) async fn publish(conductor: Rc<Conductor>, session: Session) {
+pub(super) async fn publish(conductor: Rc<Conductor>, line: Rc<Line>, session: Session) {
     loop {
         let batch = conductor.common.queue.take();
         if batch.is_empty() {
-            if conductor.closing.get() {
+            if line.closing.get() {
                 return;
             }
             tokio::select! {
-                () = conductor.common.filled.notified() => continue,
+                () = line.filled.notified() => continue,
                 _ = session.closed() => return,
             }
         }
@@ -95,7 +95,7 @@ pub(super) async fn publish(conductor: Rc<Conductor>, session: Session) {
         for Waiting { event, .. } in &batch {
             let topic = event.topic.as_str();
             commands.command(&[b"PUBLISH", topic.as_bytes(), event.payload()]);
-            let ledger = conductor.ledger.borrow();
+            let ledger = line.ledger.borrow();
             if ledger.hears(&Name::Topic(event.topic.clone())) {
                 conductor.echoes.borrow_mut().sent(topic, event.payload());
             }

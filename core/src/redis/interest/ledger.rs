@@ -511,6 +511,11 @@ impl Ledger {
         }
     }
 
+    /// Every name that is wanted.
+    pub(crate) fn wanted(&self) -> impl Iterator<Item = &Name> {
+        self.table.wanted()
+    }
+
     /// How many names the server has for us, as far as it told.
     pub(crate) fn held(&self) -> Held {
         self.table.held

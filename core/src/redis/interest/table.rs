@@ -289,6 +289,12 @@ impl Table {
         self.entries.iter().map(|entry| &entry.name)
     }
 
+    /// Those that are wanted.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = &Name> {
+        let wanted = self.entries.iter().filter(|entry| entry.wanted);
+        wanted.map(|entry| &entry.name)
+    }
+
     /// Whether all that was wanted at the mark is heard by now, or refused.
     pub(super) fn is_heard(&mut self, Mark(round): Mark) -> bool {
         let older = |round: u64| self.missing[usize::from(round.is_multiple_of(2))];

@@ -20,4 +20,5 @@
 //! reads a second time it knows by publisher and serial.
 
 pub(crate) mod keys;
+pub(crate) mod repair;
 pub(crate) mod script;

@@ -433,6 +433,7 @@ pub(crate) fn health<'a>(
         queued_bytes: tallies.queued_bytes,
         joining: tallies.joining,
         nodes: servers.iter().map(|server| server.view(now)).collect(),
+        revision: 0,
     }
 }
 

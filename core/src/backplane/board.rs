@@ -1,0 +1,146 @@
+//! Where a backplane posts how it is, and who waits for the next change.
+//!
+//! A change is another condition, or another set of reasons; figures alone are none. Each
+//! has a number, so that whoever asks "since" misses none that is still true.
+//!
+//! # Invariants
+//!
+//! - Nobody is called under the lock, and everybody who waits is called once: by a change,
+//!   or by the end.
+
+use super::health::Health;
+use crate::sync::Mutex;
+
+/// To be called on the next change.
+type Told = Box<dyn FnOnce() + Send>;
+
+/// The latest state, for any thread to read.
+#[derive(Default)]
+pub(crate) struct Board(Mutex<Posted>);
+
+#[derive(Default)]
+struct Posted {
+    health: Health,
+    waiting: Vec<Told>,
+    ended: bool,
+}
+
+impl Board {
+    /// Posts how it is now.
+    pub(crate) fn post(&self, mut health: Health) {
+        let waiting = {
+            let mut posted = self.0.lock();
+            let news = differs(&posted.health, &health);
+            health.revision = posted.health.revision + u64::from(news);
+            posted.health = health;
+            if !news {
+                return;
+            }
+            std::mem::take(&mut posted.waiting)
+        };
+        for told in waiting {
+            told();
+        }
+    }
+
+    /// What was posted last.
+    pub(crate) fn latest(&self) -> Health {
+        self.0.lock().health.clone()
+    }
+
+    /// Calls once the latest is not the one of this revision: at once if so already, or if
+    /// there will be no change any more.
+    pub(crate) fn when_changed(&self, seen: u64, told: Told) {
+        {
+            let mut posted = self.0.lock();
+            if !posted.ended && posted.health.revision == seen {
+                posted.waiting.push(told);
+                return;
+            }
+        }
+        told();
+    }
+
+    /// Nothing will be posted any more.
+    pub(crate) fn end(&self) {
+        let waiting = {
+            let mut posted = self.0.lock();
+            posted.ended = true;
+            std::mem::take(&mut posted.waiting)
+        };
+        for told in waiting {
+            told();
+        }
+    }
+}
+
+fn differs(old: &Health, new: &Health) -> bool {
+    let codes = |health: &Health| {
+        let mut codes: Vec<_> = health.reasons.iter().map(|reason| reason.code).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        codes
+    };
+    old.condition != new.condition || codes(old) != codes(new)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    };
+
+    use super::*;
+    use crate::backplane::{Condition, Reason};
+
+    fn with(code: &'static str, text: &str) -> Health {
+        Health {
+            condition: Condition::Degraded,
+            reasons: vec![Reason {
+                code,
+                condition: Condition::Degraded,
+                text: text.into(),
+            }],
+            ..Health::default()
+        }
+    }
+
+    #[test]
+    fn words_and_figures_are_no_change_and_codes_are() {
+        let board = Board::default();
+        let calls = Arc::new(AtomicU64::new(0));
+        let wait = |seen| {
+            let calls = Arc::clone(&calls);
+            board.when_changed(
+                seen,
+                Box::new(move || {
+                    calls.fetch_add(1, Ordering::Relaxed);
+                }),
+            );
+            calls_of(&calls)
+        };
+        fn calls_of(calls: &AtomicU64) -> u64 {
+            calls.load(Ordering::Relaxed)
+        }
+        assert_eq!(wait(0), 0);
+        board.post(Health {
+            queued_bytes: 7,
+            ..Health::default()
+        });
+        assert_eq!((calls_of(&calls), board.latest().revision), (0, 0));
+        board.post(with("late", "950 ms"));
+        assert_eq!((calls_of(&calls), board.latest().revision), (1, 1));
+        // Whoever has not seen that one is called at once; whoever has, waits.
+        assert_eq!(wait(0), 2);
+        assert_eq!(wait(1), 2);
+        board.post(with("late", "990 ms"));
+        assert_eq!((calls_of(&calls), board.latest().revision), (2, 1));
+        board.post(with("silent", ""));
+        assert_eq!((calls_of(&calls), board.latest().revision), (3, 2));
+        assert_eq!(wait(2), 3);
+        board.end();
+        assert_eq!(calls_of(&calls), 4);
+        assert_eq!(wait(2), 5);
+    }
+}

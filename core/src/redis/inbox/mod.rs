@@ -1,0 +1,523 @@
+//! What an arriving message means: an event, an echo, a duplicate, a hole.
+//!
+//! The conductor hands in what comes, in the order it comes, and says when names are
+//! heard, cut off and given up; the inbox says what to deliver and what is lost, and which
+//! logs to read. It owns no socket and no clock.
+//!
+//! | file | its job |
+//! |---|---|
+//! | `track` | one topic: its place in the log, what waits until holes are read |
+//! | `publishers` | how far each publisher of a topic was heard |
+//! | `echo` | plain payloads of our own that come back |
+//!
+//! | arrives | means |
+//! |---|---|
+//! | plain, and a note of it was made when we sent it | our echo |
+//! | plain otherwise | an event, as it is |
+//! | an envelope of ours | our echo; its number counts |
+//! | the log's next number | an event, unless its publisher's serial was heard |
+//! | a later number, another lineage | a hole: held, and the log is read |
+//! | no number | an event; a jump of the serial is a loss of known size |
+//!
+//! # Invariants
+//!
+//! - Of each publisher and topic, every event is delivered at most once and in order;
+//!   what is passed over is told with its exact number, where there is a number.
+//! - Memory is bounded: topics heard through patterns and publishers that fell silent are
+//!   forgotten, what is held while logs are read has one budget for all.
+
+mod echo;
+mod publishers;
+mod track;
+
+use std::{collections::VecDeque, time::Instant};
+
+use smol_str::SmolStr;
+
+use super::{
+    arrival::{Deliver, Stamp},
+    log::repair::{Ask, Entry, Head, Place},
+    wire::envelope::{self, Arrival, Envelope, Stamps},
+};
+use crate::topic::MAX_TOPIC_BYTES;
+use track::Track;
+
+/// What may be held while logs are read, in bytes, for all topics.
+const HELD_BYTES: usize = 16 << 20;
+/// Topics that are followed because a pattern brought them.
+const MOST_ROAMING: usize = 65_536;
+/// Seconds after which what is silent is forgotten.
+const SILENT: u32 = 600;
+/// Seconds within which a topic must have been heard for a break to count as its loss.
+const LATELY: u32 = 60;
+/// An event later than this is counted as late, in µs.
+const LATE_MICROS: u64 = 900_000;
+/// How long before a break the first event of a log may have been published that nobody
+/// had heard of, in µs: what clocks of machines differ by.
+const SKEW_MICROS: u64 = 30_000_000;
+
+/// What was counted, since the hub was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Tally {
+    /// Handed on.
+    pub(crate) arrived: u64,
+    /// Of these, read from a log.
+    pub(crate) repaired: u64,
+    /// Let go because they were handed on before.
+    pub(crate) duplicates: u64,
+    /// Stretches that are missing and will stay so.
+    pub(crate) gaps: u64,
+    /// Events in them, where they could be counted.
+    pub(crate) lost: u64,
+    /// Live events later than 900 ms.
+    pub(crate) late: u64,
+    /// Events that could not be read.
+    pub(crate) unreadable: u64,
+}
+
+/// By which subscription a message came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Via<'a> {
+    /// By its name.
+    Topic,
+    /// By a pattern.
+    Pattern(&'a str),
+}
+
+/// A log to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Read {
+    pub(crate) topic: SmolStr,
+    /// Names the read in the answer.
+    pub(crate) ticket: u64,
+    pub(crate) ask: Ask,
+}
+
+/// All topics of a hub that are heard, as far as there is something to know of them.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    tracks: hashbrown::HashMap<SmolStr, Track, ahash::RandomState>,
+    roaming: usize,
+    /// Patterns, and since when they are heard, in µs since the epoch.
+    patterns: hashbrown::HashMap<SmolStr, u64, ahash::RandomState>,
+    /// Logs that nobody had heard of may have begun since then, while patterns were cut
+    /// off.
+    unseen: Option<u64>,
+    next_ticket: u64,
+    shared: Shared,
+}
+
+/// What all tracks have in common.
+#[derive(Debug)]
+struct Shared {
+    us: u64,
+    tally: Tally,
+    now: Stamp,
+    /// Of `now`, since `started`.
+    second: u32,
+    started: Instant,
+    /// When the newest break was.
+    cut_second: u32,
+    held: usize,
+    most_held: usize,
+    wanted: VecDeque<SmolStr>,
+    hasher: ahash::RandomState,
+}
+
+impl Shared {
+    fn tick(&mut self, now: Stamp) {
+        self.now = now;
+        let passed = now.instant.saturating_duration_since(self.started);
+        self.second = u32::try_from(passed.as_secs()).unwrap_or(u32::MAX);
+    }
+
+    fn hash(&self, payload: &[u8]) -> u64 {
+        self.hasher.hash_one(payload)
+    }
+
+    fn want(&mut self, topic: &str) {
+        self.wanted.push_back(topic.into());
+    }
+
+    fn seen(&mut self, stamps: &Stamps) {
+        if stamps.publisher != self.us {
+            self.tally.duplicates += 1;
+        }
+    }
+
+    fn lost(&mut self, topic: &str, missed: u64, out: &mut impl Deliver) {
+        self.tally.gaps += 1;
+        self.tally.lost = self.tally.lost.saturating_add(missed);
+        out.lost(topic, Some(missed));
+    }
+
+    fn deliver(
+        &mut self,
+        topic: &str,
+        envelope: Envelope<'_>,
+        from_log: bool,
+        out: &mut impl Deliver,
+    ) {
+        match envelope.publication(topic) {
+            Ok(event) => {
+                self.tally.arrived += 1;
+                self.tally.repaired += u64::from(from_log);
+                out.event(event);
+            }
+            Err(_) => {
+                self.tally.unreadable += 1;
+                self.lost(topic, 1, out);
+            }
+        }
+    }
+}
+
+impl Inbox {
+    /// The inbox of the hub that publishes as `us`.
+    pub(crate) fn new(us: u64, now: Stamp) -> Self {
+        Inbox {
+            tracks: hashbrown::HashMap::default(),
+            roaming: 0,
+            patterns: hashbrown::HashMap::default(),
+            unseen: None,
+            next_ticket: 0,
+            shared: Shared {
+                us,
+                tally: Tally::default(),
+                now,
+                second: 0,
+                started: now.instant,
+                cut_second: 0,
+                held: 0,
+                most_held: HELD_BYTES,
+                wanted: VecDeque::new(),
+                hasher: ahash::RandomState::new(),
+            },
+        }
+    }
+
+    /// What was counted.
+    pub(crate) fn tally(&self) -> Tally {
+        self.shared.tally
+    }
+
+    // What comes.
+
+    /// A message; of several copies that one which carries its topic.
+    pub(crate) fn message(
+        &mut self,
+        via: Via<'_>,
+        topic: &str,
+        bytes: &[u8],
+        now: Stamp,
+        out: &mut impl Deliver,
+    ) {
+        if topic.is_empty() || topic.len() > MAX_TOPIC_BYTES {
+            // Nobody can listen to it.
+            return;
+        }
+        self.shared.tick(now);
+        let arrival = envelope::decode(bytes);
+        if let Arrival::Enveloped(envelope) = arrival {
+            let lag = now.micros.saturating_sub(envelope.stamps.micros);
+            self.shared.tally.late += u64::from(lag > LATE_MICROS);
+        }
+        let unseen = match arrival {
+            Arrival::Enveloped(envelope) if envelope.stamps.number != 0 => self.unseen_by(via),
+            _ => None,
+        };
+        let (track, shared) = self.track(topic, unseen);
+        track.heard = shared.second;
+        let became_exact = via == Via::Topic && !std::mem::replace(&mut track.is_exact, true);
+        track.resume(topic, shared, out);
+        match arrival {
+            Arrival::Enveloped(envelope) => track.message(topic, envelope, bytes, shared, out),
+            Arrival::Plain => {
+                if !track.is_echo(bytes, shared) {
+                    track.plain_heard(shared);
+                    shared.tally.arrived += 1;
+                    let payload = bytes::Bytes::copy_from_slice(bytes);
+                    out.event(crate::Publication::new(topic, payload));
+                }
+            }
+            Arrival::Unreadable => {
+                shared.tally.unreadable += 1;
+                shared.lost(topic, 1, out);
+            }
+        }
+        self.roaming -= usize::from(became_exact);
+    }
+
+    /// From when on the log of a topic is news to us that comes by a pattern.
+    fn unseen_by(&self, via: Via<'_>) -> Option<u64> {
+        let Via::Pattern(pattern) = via else {
+            return None;
+        };
+        let heard_since = self.patterns.get(pattern)?;
+        self.unseen.map(|unseen| unseen.max(*heard_since))
+    }
+
+    /// The track of a topic; a new one reads the log since `unseen`.
+    fn track(&mut self, topic: &str, unseen: Option<u64>) -> (&mut Track, &mut Shared) {
+        if self.roaming > MOST_ROAMING {
+            self.forget_silent_half();
+        }
+        let Inbox {
+            tracks,
+            shared,
+            roaming,
+            ..
+        } = self;
+        let track = match tracks.entry_ref(topic) {
+            hashbrown::hash_map::EntryRef::Occupied(entry) => entry.into_mut(),
+            hashbrown::hash_map::EntryRef::Vacant(entry) => {
+                *roaming += 1;
+                let track = match unseen {
+                    Some(micros) => Track::since(micros, topic, shared),
+                    None => Track::new(shared),
+                };
+                entry.insert_with_key(topic.into(), track)
+            }
+        };
+        (track, shared)
+    }
+
+    // Which names are heard.
+
+    /// Whether a topic's log has to be looked at before it is listened to: nothing is
+    /// known of it.
+    pub(crate) fn is_unplaced(&self, topic: &str) -> bool {
+        self.tracks
+            .get(topic)
+            .is_none_or(|track| !track.is_placed())
+    }
+
+    /// How far a topic's log went before it was listened to.
+    pub(crate) fn placed(&mut self, topic: &str, head: Option<Head>, now: Stamp) {
+        self.shared.tick(now);
+        let (track, _) = self.track(topic, None);
+        track.placed(head.map_or(Place::Start, |head| Place::At(head.newest)));
+    }
+
+    /// A topic is heard from here on, by its name.
+    pub(crate) fn joined(&mut self, topic: &str, now: Stamp, out: &mut impl Deliver) {
+        self.shared.tick(now);
+        if let Some(track) = self.tracks.get_mut(topic) {
+            self.roaming -= usize::from(!track.is_exact);
+            track.is_exact = true;
+            track.resume(topic, &mut self.shared, out);
+        }
+    }
+
+    /// A pattern is heard from here on.
+    pub(crate) fn pattern_joined(&mut self, pattern: &str, now: Stamp) {
+        if !self.patterns.contains_key(pattern) {
+            self.patterns.insert(pattern.into(), now.micros);
+        }
+    }
+
+    /// A topic is not listened to by its name any more; whether it is by a pattern.
+    pub(crate) fn parted(&mut self, topic: &str, still_heard: bool) {
+        let Some(track) = self.tracks.get_mut(topic) else {
+            return;
+        };
+        self.roaming += usize::from(track.is_exact);
+        track.is_exact = false;
+        if !still_heard {
+            self.remove(topic);
+        }
+    }
+
+    /// A pattern was given up. `is_heard` tells of a topic whether anything else brings it.
+    pub(crate) fn pattern_parted(&mut self, pattern: &str, is_heard: impl Fn(&str) -> bool) {
+        if self.patterns.remove(pattern).is_some() {
+            self.retain(|topic, track| track.is_exact || is_heard(topic));
+        }
+    }
+
+    /// A connection is gone, and with it the topics that it brought.
+    pub(crate) fn broken(&mut self, now: Stamp, was_heard: impl Fn(&str) -> bool) {
+        self.shared.tick(now);
+        self.shared.cut_second = self.shared.second;
+        if !self.patterns.is_empty() {
+            let unseen = now.micros.saturating_sub(SKEW_MICROS);
+            self.unseen.get_or_insert(unseen);
+        }
+        for (topic, track) in &mut self.tracks {
+            if was_heard(topic) && !track.is_cut() {
+                track.cut(&mut self.shared);
+            }
+        }
+    }
+
+    /// Everything that was wanted is heard again: topics too that have been silent since.
+    pub(crate) fn whole(
+        &mut self,
+        now: Stamp,
+        is_heard: impl Fn(&str) -> bool,
+        out: &mut impl Deliver,
+    ) {
+        self.shared.tick(now);
+        for (topic, track) in &mut self.tracks {
+            if track.is_cut() && is_heard(topic) {
+                track.resume(topic, &mut self.shared, out);
+            }
+        }
+    }
+
+    // Logs that appeared meanwhile.
+
+    /// Patterns whose logs have to be looked for: some may have begun while nobody
+    /// listened. Until [`searched`](Inbox::searched) is called.
+    pub(crate) fn to_search(&self) -> Vec<SmolStr> {
+        match self.unseen {
+            Some(_) => self.patterns.keys().cloned().collect(),
+            None => Vec::new(),
+        }
+    }
+
+    /// A log was found that a pattern matches.
+    pub(crate) fn found(&mut self, pattern: &str, topic: &str, now: Stamp) {
+        self.shared.tick(now);
+        let unseen = self.unseen_by(Via::Pattern(pattern));
+        if unseen.is_some() && !self.tracks.contains_key(topic) {
+            self.track(topic, unseen);
+        }
+    }
+
+    /// All were found.
+    pub(crate) fn searched(&mut self) {
+        self.unseen = None;
+    }
+
+    // What we send.
+
+    /// A plain payload goes out on a topic that we have asked to hear.
+    pub(crate) fn sent(&mut self, topic: &str, payload: &[u8], now: Stamp) {
+        self.shared.tick(now);
+        let (track, shared) = self.track(topic, None);
+        track.heard = shared.second;
+        track.sent(payload, shared);
+    }
+
+    /// The server refused it: it will not come back.
+    pub(crate) fn refused(&mut self, topic: &str, payload: &[u8]) {
+        if let Some(track) = self.tracks.get_mut(topic) {
+            track.refused(payload, &self.shared);
+        }
+    }
+
+    // Repairs.
+
+    /// The next log to read.
+    pub(crate) fn next_read(&mut self) -> Option<Read> {
+        while let Some(topic) = self.shared.wanted.pop_front() {
+            let ticket = self.next_ticket + 1;
+            let track = self.tracks.get_mut(&topic);
+            if let Some(ask) = track.and_then(|track| track.ask(ticket)) {
+                self.next_ticket = ticket;
+                return Some(Read { topic, ticket, ask });
+            }
+        }
+        None
+    }
+
+    /// What a read brought: the head where it was asked for and there is one, and the
+    /// entries, ascending.
+    pub(crate) fn read<B: AsRef<[u8]>>(
+        &mut self,
+        read: &Read,
+        head: Option<Head>,
+        entries: &[Entry<B>],
+        now: Stamp,
+        out: &mut impl Deliver,
+    ) {
+        self.shared.tick(now);
+        if let Some(track) = self.tracks.get_mut(&read.topic) {
+            track.read(
+                &read.topic,
+                read.ticket,
+                head,
+                entries,
+                &mut self.shared,
+                out,
+            );
+        }
+    }
+
+    /// The read was not done, and is wanted still.
+    pub(crate) fn undone(&mut self, read: &Read) {
+        if let Some(track) = self.tracks.get_mut(&read.topic) {
+            track.undone(&read.topic, read.ticket, &mut self.shared);
+        }
+    }
+
+    /// The server will not have the log read: what is missing is told as lost.
+    pub(crate) fn unread(&mut self, read: &Read, now: Stamp, out: &mut impl Deliver) {
+        self.shared.tick(now);
+        if let Some(track) = self.tracks.get_mut(&read.topic) {
+            track.unread(&read.topic, read.ticket, &mut self.shared, out);
+        }
+    }
+
+    // Memory.
+
+    /// Forgets what has been silent for long. Now and then.
+    pub(crate) fn sweep(&mut self, now: Stamp) {
+        self.shared.tick(now);
+        let before = self.shared.second.saturating_sub(SILENT);
+        for track in self.tracks.values_mut() {
+            track.forget_before(before);
+        }
+        self.retain(|_, track| {
+            !track.is_idle_since(before) || (track.is_exact && !track.is_blank())
+        });
+    }
+
+    fn forget_silent_half(&mut self) {
+        let mut heard: Vec<u32> = self
+            .tracks
+            .values()
+            .filter(|track| !track.is_exact)
+            .map(|track| track.heard)
+            .collect();
+        let middle = heard.len() / 2;
+        let (_, median, _) = heard.select_nth_unstable(middle);
+        let median = *median;
+        let mut most = middle;
+        self.retain(|_, track| {
+            let goes = !track.is_exact && track.heard <= median && most > 0;
+            most -= usize::from(goes);
+            !goes
+        });
+    }
+
+    fn remove(&mut self, topic: &str) {
+        if let Some(mut track) = self.tracks.remove(topic) {
+            self.roaming -= usize::from(!track.is_exact);
+            track.cut(&mut self.shared);
+        }
+    }
+
+    fn retain(&mut self, mut stays: impl FnMut(&str, &Track) -> bool) {
+        let Inbox {
+            tracks,
+            shared,
+            roaming,
+            ..
+        } = self;
+        tracks.retain(|topic, track| {
+            let stays = stays(topic, track);
+            if !stays {
+                *roaming -= usize::from(!track.is_exact);
+                track.cut(shared);
+            }
+            stays
+        });
+    }
+}
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,335 @@
+use std::time::Instant;
+
+use super::model::{Heard, US, sealed, stamp};
+use super::*;
+use crate::Publication;
+use crate::redis::log::repair::{PAGE, Position};
+
+struct Rig {
+    inbox: Inbox,
+    heard: Heard,
+    started: Instant,
+    millis: u64,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let started = Instant::now();
+        Rig {
+            inbox: Inbox::new(US, stamp(started, 0)),
+            heard: Heard::default(),
+            started,
+            millis: 0,
+        }
+    }
+
+    fn now(&self) -> Stamp {
+        stamp(self.started, self.millis)
+    }
+
+    fn message(&mut self, via: Via<'_>, topic: &str, bytes: &[u8]) {
+        let now = self.now();
+        self.inbox.message(via, topic, bytes, now, &mut self.heard);
+    }
+
+    fn taken(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.heard.events)
+    }
+
+    /// An event of a log of lineage 9.
+    fn kept(&self, number: u64, publisher: u64, serial: u64) -> Vec<u8> {
+        sealed(Stamps {
+            lineage: 9,
+            number,
+            publisher,
+            serial,
+            micros: self.now().micros,
+            kept: true,
+        })
+    }
+
+    fn entry(&self, number: u64, publisher: u64, serial: u64) -> Entry<Vec<u8>> {
+        Entry {
+            number,
+            bytes: self.kept(number, publisher, serial),
+        }
+    }
+
+    /// Breaks the connection for a second; the topic is heard again by its name.
+    fn cut(&mut self, topic: &str) {
+        self.inbox.broken(self.now(), |_| true);
+        self.millis += 1_000;
+        let now = self.now();
+        self.inbox.joined(topic, now, &mut self.heard);
+    }
+}
+
+fn head(number: u64) -> Head {
+    Head {
+        newest: Position { lineage: 9, number },
+        before: None,
+    }
+}
+
+#[test]
+fn plain_payloads_are_events_and_our_own_are_not() {
+    let mut rig = Rig::new();
+    rig.message(Via::Topic, "t", b"{}");
+    rig.inbox.sent("t", b"{}", rig.now());
+    rig.message(Via::Topic, "t", b"other");
+    rig.message(Via::Topic, "t", b"{}");
+    rig.message(Via::Topic, "t", b"{}");
+    assert_eq!(rig.taken(), ["{}", "other", "{}"]);
+    // A refused one does not come back.
+    rig.inbox.sent("t", b"x", rig.now());
+    rig.inbox.refused("t", b"x");
+    rig.message(Via::Topic, "t", b"x");
+    assert_eq!(rig.taken(), ["x"]);
+    // Nor does one that was under way when the connection broke.
+    rig.inbox.sent("t", b"y", rig.now());
+    rig.cut("t");
+    rig.message(Via::Topic, "t", b"y");
+    assert_eq!(rig.taken(), ["y"]);
+    assert_eq!(rig.inbox.tally().arrived, 5);
+}
+
+#[test]
+fn a_break_is_a_gap_of_unknown_size_where_plain_events_came_lately() {
+    let mut rig = Rig::new();
+    rig.message(Via::Topic, "busy", b"1");
+    rig.message(Via::Topic, "quiet", b"1");
+    rig.millis += 1_000 * u64::from(LATELY) + 2_000;
+    rig.message(Via::Topic, "busy", b"2");
+    rig.inbox.sent("echoed", b"1", rig.now());
+    rig.message(Via::Topic, "echoed", b"1");
+    for topic in ["busy", "quiet", "echoed", "never"] {
+        rig.cut(topic);
+    }
+    assert_eq!((rig.heard.unknown, rig.heard.lost), (1, 0));
+    assert_eq!(rig.inbox.tally().gaps, 1);
+    // It is told once, until something comes again.
+    rig.cut("busy");
+    assert_eq!(rig.heard.unknown, 1);
+    rig.message(Via::Topic, "busy", b"3");
+    rig.inbox.broken(rig.now(), |_| true);
+    rig.millis += 3_600_000;
+    // However long it lasted.
+    let now = rig.now();
+    rig.inbox.whole(now, |_| true, &mut rig.heard);
+    assert_eq!(rig.heard.unknown, 2);
+}
+
+#[test]
+fn live_envelopes_are_counted_per_publisher() {
+    let mut rig = Rig::new();
+    let live = |publisher, serial| {
+        sealed(Stamps {
+            publisher,
+            serial,
+            micros: stamp(Instant::now(), 0).micros,
+            kept: true,
+            ..Stamps::default()
+        })
+    };
+    for (publisher, serial) in [(1, 5), (2, 1), (US, 1), (1, 6), (1, 6), (1, 9), (2, 2)] {
+        rig.message(Via::Topic, "t", &live(publisher, serial));
+    }
+    assert_eq!(rig.taken(), ["1:5", "2:1", "1:6", "1:9", "2:2"]);
+    assert_eq!(rig.heard.lost, 2);
+    rig.cut("t");
+    assert_eq!(rig.inbox.next_read(), None);
+    rig.message(Via::Topic, "t", &live(2, 5));
+    let tally = rig.inbox.tally();
+    assert_eq!((rig.heard.lost, rig.heard.unknown), (4, 0));
+    assert_eq!((tally.gaps, tally.lost, tally.duplicates), (2, 4, 1));
+}
+
+#[test]
+fn what_was_trimmed_while_away_is_told_exactly() {
+    let mut rig = Rig::new();
+    rig.inbox.placed("t", Some(head(10)), rig.now());
+    rig.message(Via::Topic, "t", &rig.kept(11, 1, 7));
+    rig.cut("t");
+    let read = rig.inbox.next_read().unwrap();
+    assert_eq!(read.ask, Ask::Head { after: 11 });
+    // Live meanwhile: held.
+    rig.message(Via::Topic, "t", &rig.kept(52, 1, 48));
+    assert_eq!(rig.taken(), ["1:7"]);
+    let entries = [rig.entry(50, 1, 46), rig.entry(51, 1, 47)];
+    let now = rig.now();
+    rig.inbox
+        .read(&read, Some(head(51)), &entries, now, &mut rig.heard);
+    assert_eq!(rig.taken(), ["1:46", "1:47", "1:48"]);
+    assert_eq!(rig.heard.lost, 38);
+    let tally = rig.inbox.tally();
+    assert_eq!((tally.gaps, tally.repaired, tally.arrived), (1, 2, 4));
+}
+
+#[test]
+fn a_log_that_cannot_be_read_is_a_gap() {
+    let mut rig = Rig::new();
+    rig.inbox.placed("t", Some(head(10)), rig.now());
+    rig.message(Via::Topic, "t", &rig.kept(11, 1, 1));
+    rig.cut("t");
+    let read = rig.inbox.next_read().unwrap();
+    rig.inbox.undone(&read);
+    let now = rig.now();
+    // An answer to what was given up changes nothing.
+    rig.inbox.unread(&read, now, &mut rig.heard);
+    let read = rig.inbox.next_read().unwrap();
+    rig.inbox.unread(&read, now, &mut rig.heard);
+    assert_eq!(rig.heard.unknown, 1);
+    // Live from here on, with the hole that the numbers tell.
+    rig.message(Via::Topic, "t", &rig.kept(15, 1, 5));
+    let read = rig.inbox.next_read().unwrap();
+    rig.inbox.unread(&read, now, &mut rig.heard);
+    assert_eq!(rig.taken(), ["1:1", "1:5"]);
+    assert_eq!(rig.heard.lost, 3);
+}
+
+#[test]
+fn logs_that_began_while_a_pattern_was_cut_off_are_read_since_the_break() {
+    let mut rig = Rig::new();
+    let via = Via::Pattern("a.*");
+    rig.inbox.pattern_joined("a.*", rig.now());
+    rig.millis = 3_600_000;
+    let old = rig.entry(1, 1, 1);
+    rig.millis += 3_600_000;
+    rig.message(via, "a.known", &rig.kept(5, 1, 1));
+    assert_eq!(rig.inbox.to_search(), [""; 0]);
+    rig.inbox.broken(rig.now(), |_| true);
+    rig.millis += 1_000;
+    assert_eq!(rig.inbox.to_search(), ["a.*"]);
+    let young = rig.entry(2, 1, 2);
+    let now = rig.now();
+    rig.inbox.pattern_joined("a.*", now);
+    rig.inbox.found("a.*", "a.known", now);
+    rig.inbox.found("a.*", "a.found", now);
+    // Another is heard before it is found.
+    rig.message(via, "a.heard", &rig.kept(3, 1, 3));
+    rig.inbox.searched();
+    rig.inbox.whole(now, |_| true, &mut rig.heard);
+    assert_eq!(rig.taken(), ["1:1"]);
+    let mut asked = Vec::new();
+    while let Some(read) = rig.inbox.next_read() {
+        asked.push((read.topic.to_string(), read.ask));
+        let entries = match read.ask {
+            Ask::Newest => vec![old.clone(), young.clone()],
+            _ => Vec::new(),
+        };
+        let head = matches!(read.ask, Ask::Head { .. }).then(|| head(5));
+        rig.inbox.read(&read, head, &entries, now, &mut rig.heard);
+    }
+    asked.sort_by(|a, b| a.0.cmp(&b.0));
+    let expected = [
+        ("a.found".to_owned(), Ask::Newest),
+        ("a.heard".to_owned(), Ask::Newest),
+        ("a.known".to_owned(), Ask::Head { after: 5 }),
+    ];
+    assert_eq!(asked, expected);
+    let mut events = rig.taken();
+    events.sort();
+    assert_eq!(events, ["1:2", "1:2", "1:3"]);
+    assert_eq!(rig.heard.lost + rig.heard.unknown, 0);
+    // A topic that is new after that is just new.
+    rig.message(via, "a.new", &rig.kept(7, 1, 1));
+    assert_eq!(rig.taken(), ["1:1"]);
+}
+
+#[test]
+fn a_long_log_is_read_whole_when_its_newest_page_does_not_reach_back() {
+    let mut rig = Rig::new();
+    rig.inbox.pattern_joined("*", rig.now());
+    rig.inbox.broken(rig.now(), |_| true);
+    rig.inbox.found("*", "t", rig.now());
+    let count = 2 * PAGE as u64 + 5;
+    let log: Vec<_> = (1..=count).map(|n| rig.entry(n, 1, n)).collect();
+    let now = rig.now();
+    while let Some(read) = rig.inbox.next_read() {
+        let page = match read.ask {
+            Ask::Newest => &log[log.len() - PAGE..],
+            Ask::Page { after } | Ask::Head { after } => {
+                let after = after as usize;
+                &log[after..(after + PAGE).min(log.len())]
+            }
+        };
+        rig.inbox.read(&read, None, page, now, &mut rig.heard);
+    }
+    assert_eq!(rig.taken().len() as u64, count);
+}
+
+#[test]
+fn what_cannot_be_read_is_one_lost_event() {
+    let mut rig = Rig::new();
+    rig.message(Via::Topic, "t", b"\0dy\xff");
+    let mut damaged = Vec::new();
+    let event = Publication::new("t", "").key("key");
+    let stamps = Stamps {
+        publisher: 1,
+        serial: 1,
+        ..Stamps::default()
+    };
+    envelope::encode(&stamps, &event, &mut damaged);
+    let last = damaged.len() - 1;
+    damaged[last] = 0xff;
+    rig.message(Via::Topic, "t", &damaged);
+    assert_eq!(rig.heard.lost, 2);
+    assert_eq!(rig.inbox.tally().unreadable, 2);
+    // In a log too, and it takes a number there.
+    rig.inbox.placed("u", Some(head(1)), rig.now());
+    rig.message(Via::Topic, "u", &rig.kept(2, 1, 1));
+    rig.cut("u");
+    let read = rig.inbox.next_read().unwrap();
+    let foreign = Entry {
+        number: 3,
+        bytes: b"foreign".to_vec(),
+    };
+    let entries = [foreign, rig.entry(4, 1, 2)];
+    let now = rig.now();
+    rig.inbox
+        .read(&read, Some(head(4)), &entries, now, &mut rig.heard);
+    assert_eq!(rig.taken(), ["1:1", "1:2"]);
+    assert_eq!(rig.heard.lost, 3);
+}
+
+#[test]
+fn the_late_are_counted() {
+    let mut rig = Rig::new();
+    let early = rig.kept(1, 1, 1);
+    rig.millis = 900;
+    rig.message(Via::Topic, "t", &early);
+    let early = rig.kept(2, 1, 2);
+    rig.millis += 901;
+    rig.message(Via::Topic, "t", &early);
+    assert_eq!(rig.inbox.tally().late, 1);
+}
+
+#[test]
+fn what_is_silent_or_given_up_is_forgotten() {
+    let mut rig = Rig::new();
+    rig.inbox.pattern_joined("*", rig.now());
+    rig.inbox.placed("exact", Some(head(1)), rig.now());
+    rig.inbox.joined("exact", rig.now(), &mut rig.heard);
+    rig.message(Via::Topic, "plain", b"1");
+    for at in 0..MOST_ROAMING + 10 {
+        if at == MOST_ROAMING {
+            rig.millis += 1_000;
+        }
+        rig.message(Via::Pattern("*"), &format!("t{at}"), b"1");
+    }
+    assert!(rig.inbox.roaming <= MOST_ROAMING);
+    let newest = format!("t{}", MOST_ROAMING + 9);
+    assert!(rig.inbox.tracks.contains_key(newest.as_str()));
+    assert!(!rig.inbox.is_unplaced("exact"));
+    assert!(rig.inbox.tracks.contains_key("plain"));
+
+    rig.inbox.pattern_parted("*", |_| false);
+    assert_eq!((rig.inbox.tracks.len(), rig.inbox.roaming), (2, 0));
+    rig.millis += 1_000 * u64::from(SILENT) + 2_000;
+    rig.inbox.sweep(rig.now());
+    assert_eq!(rig.inbox.tracks.len(), 1);
+    rig.inbox.parted("exact", true);
+    assert_eq!(rig.inbox.roaming, 1);
+    rig.inbox.parted("exact", false);
+    assert_eq!((rig.inbox.tracks.len(), rig.inbox.roaming), (0, 0));
+}
