@@ -5,6 +5,7 @@
 mod adapter;
 mod faults;
 mod hubs;
+mod interest;
 mod live;
 mod replay;
 mod rig;
