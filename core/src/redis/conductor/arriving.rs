@@ -111,6 +111,7 @@ impl Listener for Ears {
 
     fn rest(&mut self, now: Stamp) {
         self.probes.alive(now.instant);
+        self.line.heard.set(now.instant);
         if self.learned.replace(false) {
             self.line.stirred.notify_one();
             self.line.learned.notify_waiters();

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     backplane::Condition,
     redis::{
-        link::{Action, Budget, Input, Machine, State, Timing},
+        link::{Action, Budget, Input, LONE, Machine, State, Timing},
         socket::{Session, Stream, dial},
     },
     sync::Mutex,
@@ -53,7 +53,6 @@ pub(super) struct Link {
     publishing: RefCell<Option<JoinHandle<()>>>,
     /// Why the last attempt or connection ended.
     why: RefCell<String>,
-    hubs: Cell<Option<u32>>,
 }
 
 impl Link {
@@ -72,7 +71,6 @@ impl Link {
             duties: RefCell::default(),
             publishing: RefCell::default(),
             why: RefCell::default(),
-            hubs: Cell::new(None),
         }
     }
 
@@ -81,6 +79,13 @@ impl Link {
         let Some(mut tidings) = self.tidings.take() else {
             return;
         };
+        if self.line.succeeds {
+            let share = self.conductor.spread().max(LONE).mul_f64(fastrand::f64());
+            tokio::select! {
+                () = tokio::time::sleep(share) => {}
+                () = self.line.parting.notified() => return,
+            }
+        }
         let mut machine = Machine::new(fastrand::u64(..), Timing::default());
         let mut action = self.put(&mut machine, Input::Start);
         while action != Action::Stop {
@@ -119,8 +124,7 @@ impl Link {
 
     /// Tells the machine, and everybody else what has become of the link.
     fn put(&self, machine: &mut Machine, input: Input) -> Action {
-        let fleet = self.conductor.common.settings.fleet;
-        if let Some(hubs) = fleet.or(self.hubs.get()) {
+        if let Some(hubs) = self.conductor.fleet() {
             machine.fleet(hubs);
         }
         let before = machine.state();
@@ -131,7 +135,9 @@ impl Link {
         let after = machine.state();
         self.line.state.set(after);
         if after != before {
+            self.line.since.set(Instant::now());
             self.report(before, after);
+            self.conductor.turned(&self.line);
         }
         action
     }
@@ -237,7 +243,7 @@ impl Link {
                     );
                     conductor.say("denied", Condition::Degraded, text);
                 }
-                self.hubs.set(greeted.hubs.or(self.hubs.get()));
+                conductor.hubs.set(greeted.hubs.or(conductor.hubs.get()));
                 self.canary.set(greeted.canary);
                 self.beside.set(greeted.beside);
                 conductor.common.figures.connections.add(1);

@@ -114,6 +114,15 @@ impl Plan {
         &self.map
     }
 
+    /// Shard channels that are wanted and whose slots have no owner.
+    pub(crate) fn unseated(&self) -> usize {
+        let homeless = self
+            .wanted
+            .iter()
+            .filter(|(slot, _)| self.seat(**slot).is_none());
+        homeless.map(|(_, topics)| topics.len()).sum()
+    }
+
     /// The one server, or the new master.
     pub(crate) fn master(&mut self, at: Server, steps: &mut Vec<Step>) {
         self.listen_at(at, steps);
