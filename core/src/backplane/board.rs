@@ -111,11 +111,11 @@ mod tests {
         let board = Board::default();
         let calls = Arc::new(AtomicU64::new(0));
         let wait = |seen| {
-            let calls = Arc::clone(&calls);
+            let told = Arc::clone(&calls);
             board.when_changed(
                 seen,
                 Box::new(move || {
-                    calls.fetch_add(1, Ordering::Relaxed);
+                    told.fetch_add(1, Ordering::Relaxed);
                 }),
             );
             calls_of(&calls)

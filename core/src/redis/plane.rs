@@ -24,7 +24,8 @@ use super::{
 };
 use crate::{
     backplane::{
-        Acknowledge, Backplane, Condition, ForwardError, ForwardErrorKind, Health, Inlet, Reason,
+        Acknowledge, Backplane, Board, Condition, ForwardError, ForwardErrorKind, Health, Inlet,
+        Reason,
     },
     event::Publication,
     selector::Selector,
@@ -52,15 +53,25 @@ pub(crate) struct Common {
     /// Something was put into the queue.
     pub(crate) filled: Notify,
     pub(crate) figures: Figures,
-    /// What is not as it should be.
-    pub(crate) reasons: Mutex<Vec<Reason>>,
+    /// How it is.
+    pub(crate) board: Board,
     over: Mutex<bool>,
     ended: Condvar,
 }
 
 impl Common {
+    /// Says how it is.
+    pub(crate) fn post(&self, reasons: Vec<Reason>) {
+        let mut health = Health::default();
+        let conditions = reasons.iter().map(|reason| reason.condition);
+        health.condition = conditions.max().unwrap_or_default();
+        health.reasons = reasons;
+        self.board.post(health);
+    }
+
     /// The thread has done all it will do.
     pub(crate) fn end(&self) {
+        self.board.end();
         *self.over.lock() = true;
         self.ended.notify_all();
     }
@@ -127,7 +138,7 @@ impl Redis {
                 id: fastrand::u64(1..),
                 filled: Notify::new(),
                 figures: Figures::default(),
-                reasons: Mutex::default(),
+                board: Board::default(),
                 over: Mutex::new(false),
                 ended: Condvar::new(),
             }),
@@ -170,11 +181,11 @@ impl Backplane for Redis {
         };
         match thread::start(Arc::clone(&self.common), inlet, orders) {
             Ok(thread) => *self.thread.lock() = Some(thread),
-            Err(error) => self.common.reasons.lock().push(Reason {
+            Err(error) => self.common.post(vec![Reason {
                 code: "no_thread",
                 condition: Condition::Away,
                 text: format!("the thread of the backplane cannot be started: {error}"),
-            }),
+            }]),
         }
     }
 
@@ -209,18 +220,15 @@ impl Backplane for Redis {
     }
 
     fn health(&self) -> Health {
-        let reasons = self.common.reasons.lock().clone();
-        let mut health = Health::default();
-        health.condition = reasons
-            .iter()
-            .map(|reason| reason.condition)
-            .max()
-            .unwrap_or_default();
-        health.reasons = reasons;
+        let mut health = self.common.board.latest();
         health.counts = self.common.figures.counts();
         health.queued_bytes = self.common.queue.bytes() as u64;
         health.joining = self.common.figures.joining.get();
         health
+    }
+
+    fn when_health_changes(&self, seen: u64, told: Box<dyn FnOnce() + Send>) {
+        self.common.board.when_changed(seen, told);
     }
 
     fn prometheus(&self) -> String {

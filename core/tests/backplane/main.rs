@@ -3,5 +3,6 @@
 #![cfg(unix)]
 
 mod faults;
+mod hubs;
 mod live;
 mod rig;

@@ -75,6 +75,8 @@ pub(crate) struct Conductor {
     hubs: Cell<Option<u32>>,
     echoes: RefCell<Echoes>,
     waiters: RefCell<Vec<Waiter>>,
+    /// What is not as it should be.
+    reasons: RefCell<Vec<Reason>>,
     /// The hub closes.
     closing: Cell<bool>,
 }
@@ -100,6 +102,7 @@ impl Conductor {
             common,
             inlet,
             waiters: RefCell::default(),
+            reasons: RefCell::default(),
             closing: Cell::new(false),
         })
     }
@@ -230,20 +233,27 @@ impl Conductor {
 
     /// Puts a reason in place of one of the same code.
     fn say(&self, code: &'static str, condition: Condition, text: String) {
-        let mut reasons = self.common.reasons.lock();
+        let mut reasons = self.reasons.borrow_mut();
         reasons.retain(|reason| reason.code != code);
         reasons.push(Reason {
             code,
             condition,
             text,
         });
+        drop(reasons);
+        self.post();
     }
 
     /// Takes a reason back.
     fn unsay(&self, code: &'static str) {
-        self.common
-            .reasons
-            .lock()
+        self.reasons
+            .borrow_mut()
             .retain(|reason| reason.code != code);
+        self.post();
+    }
+
+    fn post(&self) {
+        let reasons = self.reasons.borrow().clone();
+        self.contained(|| self.common.post(reasons));
     }
 }
