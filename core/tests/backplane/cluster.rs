@@ -39,10 +39,7 @@ const SHARDED_REPLAY: Way = Way {
 };
 
 fn hub(cluster: &Cluster, way: Way) -> Hub {
-    let mut redis = Redis::cluster(cluster.urls())
-        .unwrap()
-        .mode("*", way.mode)
-        .unwrap();
+    let mut redis = Redis::cluster(cluster.urls()).unwrap();
     if way.sharded {
         redis = redis.sharded();
     }

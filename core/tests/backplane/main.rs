@@ -2,7 +2,10 @@
 
 #![cfg(unix)]
 
+mod cluster;
 mod faults;
 mod hubs;
 mod live;
 mod rig;
+mod sentinel;
+mod traffic;

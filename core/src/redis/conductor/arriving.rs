@@ -16,6 +16,7 @@ use crate::{
         arrival::{Deliver, Stamp},
         figures::Figures,
         socket::{Listener, Push},
+        topology::LinkId,
     },
     topic::Topic,
 };
@@ -24,8 +25,8 @@ use crate::{
 pub(super) const HUBS: &str = "distributary:hubs";
 
 /// Where this hub publishes what it alone listens to.
-pub(super) fn canary(id: u64) -> String {
-    format!("distributary:canary:{id:016x}")
+pub(super) fn canary(id: u64, link: LinkId) -> String {
+    format!("distributary:canary:{id:016x}:{link}")
 }
 
 /// The hub.

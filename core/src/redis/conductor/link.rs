@@ -216,7 +216,7 @@ impl Link {
         };
         let conductor = &self.conductor;
         let settings = &conductor.common.settings;
-        let canary = canary(conductor.common.id);
+        let canary = canary(conductor.common.id, self.line.id);
         self.connection.set(self.connection.get() + 1);
         let probes = Rc::new(Probes::new(Instant::now()));
         let ears = Ears {
@@ -306,7 +306,10 @@ impl Link {
             self.teller(),
         ));
         if let Some(probes) = self.probes.borrow().clone() {
-            let canary = self.canary.get().then(|| canary(self.conductor.common.id));
+            let canary = self
+                .canary
+                .get()
+                .then(|| canary(self.conductor.common.id, self.line.id));
             self.duty(probing::probe(
                 session.clone(),
                 probes,

@@ -19,7 +19,7 @@
 //!   numbers are not used twice.
 //! - One that others are to succeed is closed only when asked for ([`Plan::drained`]).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use ahash::{AHashMap as HashMap, AHashSet as HashSet};
 
@@ -29,6 +29,12 @@ use crate::{redis::target::Server, topic::Topic};
 /// A connection to one address, through all its breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct LinkId(u32);
+
+impl fmt::Display for LinkId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// What to do, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
