@@ -71,7 +71,8 @@ impl Ears {
         }
         let conductor = &self.conductor;
         let pattern = pattern.map(|pattern| std::str::from_utf8(pattern).unwrap_or_default());
-        if !self.line.ledger.borrow().carries(pattern, channel)
+        if self.line.mute.get()
+            || !self.line.ledger.borrow().carries(pattern, channel)
             || conductor.echoes.borrow_mut().take(channel, payload)
         {
             return;

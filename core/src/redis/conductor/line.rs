@@ -23,7 +23,7 @@ pub(super) struct Line {
     /// The connection, from the greeting on.
     pub(super) session: RefCell<Option<Session>>,
     pub(super) state: Cell<State>,
-    /// Since when it is in this state.
+    /// Since when its names are heard, or are not.
     pub(super) since: Cell<Instant>,
     /// When anything was read from it last.
     pub(super) heard: Cell<Instant>,
@@ -31,6 +31,8 @@ pub(super) struct Line {
     pub(super) leaving: Cell<bool>,
     /// It is left, and events without a log still go out by it.
     pub(super) speaks: Cell<bool>,
+    /// Another line brings what this one does, and counts.
+    pub(super) mute: Cell<bool>,
     /// It succeeds another one: a fleet does the same at this moment, so it waits its share.
     pub(super) succeeds: bool,
     /// The ledger may have something to send.
@@ -60,6 +62,7 @@ impl Line {
             heard: Cell::new(now),
             leaving: Cell::new(false),
             speaks: Cell::new(false),
+            mute: Cell::new(false),
             succeeds,
             stirred: Notify::new(),
             learned: Notify::new(),
@@ -67,6 +70,15 @@ impl Line {
             audited: Cell::new(false),
             parting: Notify::new(),
             closing: Cell::new(false),
+        }
+    }
+
+    /// It is in this state now.
+    pub(super) fn turn(&self, state: State) {
+        let was = self.is_joined();
+        self.state.set(state);
+        if self.is_joined() != was {
+            self.since.set(Instant::now());
         }
     }
 

@@ -133,9 +133,8 @@ impl Link {
         }
         let action = machine.on(input, Instant::now(), &mut BUDGET.lock());
         let after = machine.state();
-        self.line.state.set(after);
+        self.line.turn(after);
         if after != before {
-            self.line.since.set(Instant::now());
             self.report(before, after);
             self.conductor.turned(&self.line);
         }
@@ -144,6 +143,10 @@ impl Link {
 
     fn report(&self, before: State, after: State) {
         let conductor = &self.conductor;
+        if self.line.leaving.get() {
+            // What becomes of it is of no importance any more.
+            return;
+        }
         match after {
             State::Live | State::Degraded => {
                 conductor.unsay("connecting");
@@ -264,14 +267,13 @@ impl Link {
     fn watch_end(&self, session: &Session) {
         let closed = session.closed();
         let tell = self.teller();
-        let (conductor, server) = (Rc::clone(&self.conductor), self.line.server.clone());
+        let (conductor, line) = (Rc::clone(&self.conductor), Rc::clone(&self.line));
         self.duty(async move {
             let broken = closed.await;
-            conductor.say(
-                "disconnected",
-                Condition::Away,
-                format!("{server}: {broken}"),
-            );
+            if !line.leaving.get() {
+                let text = format!("{}: {broken}", line.server);
+                conductor.say("disconnected", Condition::Away, text);
+            }
             tell(Input::Broken);
         });
     }

@@ -6,7 +6,8 @@
 //! by the old one for [`GRACE`] more, until every hub listens to the new one; events with a
 //! log go to the new one at once, where those who come later read them.
 //!
-//! A master that has died is left at once.
+//! A master that has died is left at once. Nodes of a cluster all bring the same: of two
+//! ears the new one is mute until it has joined all, then the old one is.
 
 use std::{
     rc::Rc,
@@ -43,7 +44,11 @@ impl Conductor {
         to.leaving.set(false);
         from.leaving.set(true);
         from.speaks.set(from.is_prompt(now));
+        to.mute
+            .set(self.is_cluster() && from.speaks.get() && !to.is_joined());
         if !from.speaks.get() {
+            // What was said of it is no longer of importance.
+            self.unsay("late");
             self.leave(from.id);
         } else if to.is_joined() {
             self.hand_over(from);
@@ -56,12 +61,14 @@ impl Conductor {
         if line.leaving.get() {
             if !line.is_joined() {
                 line.speaks.set(false);
+                self.unmute();
                 self.leave(line.id);
             }
         } else if state == State::Live {
             let lines: Vec<Rc<Line>> = self.lines.borrow().values().cloned().collect();
             for from in lines {
                 if from.leaving.get() && self.plan.borrow().ear() == Some(line.id) {
+                    line.mute.set(false);
                     self.hand_over(from);
                 }
             }
@@ -74,7 +81,8 @@ impl Conductor {
     /// What was at this line is heard at another: it may go, in a while.
     fn hand_over(self: &Rc<Self>, from: Rc<Line>) {
         let conductor = Rc::clone(self);
-        let one = self.common.settings.target.topology != Topology::Cluster;
+        let one = !self.is_cluster();
+        from.mute.set(!one);
         tokio::task::spawn_local(async move {
             if one {
                 sleep(GRACE + conductor.spread()).await;
@@ -82,11 +90,22 @@ impl Conductor {
                 conductor.reroute();
                 sleep(DRAIN).await;
             }
-            // In a cluster both hear the same.
             if from.leaving.get() {
                 conductor.leave(from.id);
             }
         });
+    }
+
+    /// Nobody else brings what the ear does.
+    fn unmute(&self) {
+        let ear = self.plan.borrow().ear();
+        if let Some(ear) = ear.and_then(|ear| self.line(ear)) {
+            ear.mute.set(false);
+        }
+    }
+
+    fn is_cluster(&self) -> bool {
+        self.common.settings.target.topology == Topology::Cluster
     }
 
     fn leave(self: &Rc<Self>, link: LinkId) {
@@ -131,8 +150,7 @@ impl Conductor {
         if self.common.settings.sharded {
             return plan.home(topic.as_bytes());
         }
-        let cluster = self.common.settings.target.topology == Topology::Cluster;
-        if logged && cluster {
+        if logged && self.is_cluster() {
             return plan.home(topic.as_bytes());
         }
         let lines = self.lines.borrow();
@@ -181,12 +199,16 @@ impl Conductor {
     /// Who may know how slots are owned: nodes that were seen, then those of the URLs.
     pub(super) fn candidates(&self) -> Vec<Server> {
         let plan = self.plan.borrow();
-        let mut candidates: Vec<Server> = plan.map().nodes().cloned().collect();
-        for seed in &self.common.settings.target.servers {
-            if !candidates.contains(seed) {
-                candidates.push(seed.clone());
+        let ear = plan.ear().and_then(|ear| plan.address(ear));
+        let seeds = self.common.settings.target.servers.iter();
+        let mut candidates: Vec<Server> = Vec::new();
+        for at in plan.map().nodes().chain(seeds) {
+            // Who asks does so because of the ear.
+            if !candidates.contains(at) && ear != Some(at) {
+                candidates.push(at.clone());
             }
         }
+        candidates.extend(ear.cloned());
         candidates
     }
 
