@@ -2,6 +2,7 @@
 
 #![cfg(unix)]
 
+mod adapter;
 mod cluster;
 mod faults;
 mod hubs;

@@ -31,7 +31,9 @@ pub(super) fn plan(common: &Common) -> Plan {
     let shape = match &settings.target.topology {
         Topology::Single | Topology::Sentinel { .. } => Shape::One,
         Topology::Cluster if settings.sharded => Shape::Sharded,
-        Topology::Cluster => Shape::Classic { logs: false },
+        Topology::Cluster => Shape::Classic {
+            logs: settings.modes.any_logged(),
+        },
     };
     Plan::new(shape, common.id)
 }

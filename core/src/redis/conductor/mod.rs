@@ -13,12 +13,16 @@
 //! | `publishing` | batches of the queue, sent and settled |
 //! | `probing` | whether the server still hears us, and we it |
 //! | `arriving` | what a connection pushes, brought to where it belongs |
+//! | `hearing` | what the inbox is told, and where logs stand before topics are heard |
+//! | `repairing` | logs that are read after breaks |
+//! | `searching` | logs that began while patterns were cut off |
 //!
 //! Everything here runs on one thread; what several tasks share stands in `RefCell`s that
 //! are never borrowed across an `await`.
 
 mod arriving;
 mod greeting;
+mod hearing;
 mod joining;
 mod layout;
 mod line;
@@ -26,6 +30,8 @@ mod link;
 mod mapping;
 mod probing;
 pub(crate) mod publishing;
+mod repairing;
+mod searching;
 mod sentinels;
 mod succession;
 
@@ -44,8 +50,10 @@ use tokio::{
     time::timeout,
 };
 
-use self::{arriving::Echoes, line::Line};
+use self::{line::Line, repairing::Repairs};
 use super::{
+    arrival::Stamp,
+    inbox::Inbox,
     interest::Mark,
     plane::{Common, Order},
     topology::{LinkId, Plan},
@@ -73,7 +81,10 @@ pub(crate) struct Conductor {
     doubted: Notify,
     /// How many hubs share a server, as one of them told last.
     hubs: Cell<Option<u32>>,
-    echoes: RefCell<Echoes>,
+    inbox: RefCell<Inbox>,
+    repairs: Repairs,
+    /// Logs may have to be looked for.
+    searches: Notify,
     waiters: RefCell<Vec<Waiter>>,
     /// What is not as it should be.
     reasons: RefCell<Vec<Reason>>,
@@ -98,7 +109,9 @@ impl Conductor {
             mapped: Cell::new(false),
             doubted: Notify::new(),
             hubs: Cell::new(None),
-            echoes: RefCell::default(),
+            inbox: RefCell::new(Inbox::new(common.id, Stamp::now())),
+            repairs: Repairs::default(),
+            searches: Notify::new(),
             common,
             inlet,
             waiters: RefCell::default(),
@@ -117,6 +130,8 @@ impl Conductor {
         self.find();
         self.take_changes();
         let sorting = tokio::task::spawn_local(Rc::clone(&self).sort());
+        let repairing = tokio::task::spawn_local(Rc::clone(&self).repair());
+        let searching = tokio::task::spawn_local(Rc::clone(&self).search());
         while let Some(order) = orders.recv().await {
             match order {
                 Order::Interest => self.take_changes(),
@@ -130,6 +145,8 @@ impl Conductor {
         }
         let _ = timeout(PARTING, self.part()).await;
         sorting.abort();
+        repairing.abort();
+        searching.abort();
         self.common.queue.close();
         self.waiters.borrow_mut().clear();
     }
@@ -226,8 +243,8 @@ impl Conductor {
     /// What a link had is gone: nothing that was heard there is heard any more.
     fn disconnected(&self, line: &Line) {
         line.session.take();
+        self.cut_off(line);
         line.ledger.borrow_mut().broken();
-        self.echoes.borrow_mut().broken();
         self.tell_joined();
     }
 
