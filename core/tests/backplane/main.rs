@@ -3,9 +3,12 @@
 #![cfg(unix)]
 
 mod adapter;
+mod cluster;
 mod faults;
 mod hubs;
 mod interest;
 mod live;
 mod replay;
 mod rig;
+mod sentinel;
+mod traffic;
