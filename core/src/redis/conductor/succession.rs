@@ -127,6 +127,16 @@ impl Conductor {
         }
     }
 
+    /// An error of a server, should it be about where something belongs.
+    pub(super) fn refused_by(self: &Rc<Self>, link: LinkId, words: &str) {
+        let redirect = self
+            .line(link)
+            .and_then(|line| Redirect::parse(words, &line.server));
+        if let Some(redirect) = redirect {
+            self.redirected(redirect);
+        }
+    }
+
     /// What a node said of where something belongs.
     pub(super) fn redirected(self: &Rc<Self>, redirect: Redirect) {
         match redirect {
