@@ -35,6 +35,8 @@ pub(crate) struct Figures {
     pub(crate) duplicates: Figure,
     pub(crate) attempts: Figure,
     pub(crate) connections: Figure,
+    /// Probes and numbered events that came later than 900 ms.
+    pub(crate) late: Figure,
     /// Names that are wanted, and not yet heard.
     pub(crate) joining: Figure,
     /// Panics of what is called out to, and of our own.

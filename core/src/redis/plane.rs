@@ -20,11 +20,12 @@ use super::{
     error::RedisError,
     figures::Figures,
     target::{Target, Topology},
-    thread,
+    thread, watch,
 };
 use crate::{
     backplane::{
-        Acknowledge, Backplane, Condition, ForwardError, ForwardErrorKind, Health, Inlet, Reason,
+        Acknowledge, Backplane, Board, Condition, ForwardError, ForwardErrorKind, Health, Inlet,
+        Reason,
     },
     event::Publication,
     selector::Selector,
@@ -52,8 +53,10 @@ pub(crate) struct Common {
     /// Something was put into the queue.
     pub(crate) filled: Notify,
     pub(crate) figures: Figures,
-    /// What is not as it should be.
+    /// What the thread itself has to say is not as it should be.
     pub(crate) reasons: Mutex<Vec<Reason>>,
+    /// How it all is.
+    pub(crate) board: Board,
     over: Mutex<bool>,
     ended: Condvar,
 }
@@ -61,6 +64,7 @@ pub(crate) struct Common {
 impl Common {
     /// The thread has done all it will do.
     pub(crate) fn end(&self) {
+        self.board.end();
         *self.over.lock() = true;
         self.ended.notify_all();
     }
@@ -104,6 +108,7 @@ impl Redis {
                 filled: Notify::new(),
                 figures: Figures::default(),
                 reasons: Mutex::default(),
+                board: Board::new(watch::unconnected(Vec::new())),
                 over: Mutex::new(false),
                 ended: Condvar::new(),
             }),
@@ -146,11 +151,11 @@ impl Backplane for Redis {
         };
         match thread::start(Arc::clone(&self.common), inlet, orders) {
             Ok(thread) => *self.thread.lock() = Some(thread),
-            Err(error) => self.common.reasons.lock().push(Reason {
+            Err(error) => self.common.board.post(watch::unconnected(vec![Reason {
                 code: "no_thread",
                 condition: Condition::Away,
                 text: format!("the thread of the backplane cannot be started: {error}"),
-            }),
+            }])),
         }
     }
 
@@ -185,22 +190,20 @@ impl Backplane for Redis {
     }
 
     fn health(&self) -> Health {
-        let reasons = self.common.reasons.lock().clone();
-        let mut health = Health::default();
-        health.condition = reasons
-            .iter()
-            .map(|reason| reason.condition)
-            .max()
-            .unwrap_or_default();
-        health.reasons = reasons;
+        // What is counted is as of now, what is judged as of a moment ago.
+        let mut health = self.common.board.latest();
         health.counts = self.common.figures.counts();
         health.queued_bytes = self.common.queue.bytes() as u64;
         health.joining = self.common.figures.joining.get();
         health
     }
 
+    fn when_health_changes(&self, seen: u64, told: Box<dyn FnOnce() + Send>) {
+        self.common.board.when_changed(seen, told);
+    }
+
     fn prometheus(&self) -> String {
-        String::new()
+        self.health().prometheus()
     }
 
     fn when_joined(&self, told: Box<dyn FnOnce() + Send>) {

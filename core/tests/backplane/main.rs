@@ -3,5 +3,6 @@
 #![cfg(unix)]
 
 mod faults;
+mod health;
 mod live;
 mod rig;

@@ -13,6 +13,7 @@ use crate::redis::{
     socket::{Kind, Session},
     target::Server,
     topology::LinkId,
+    watch::Watch,
 };
 
 /// One link of the plan, through all its connections.
@@ -24,6 +25,10 @@ pub(super) struct Line {
     /// The connection, from the greeting on.
     pub(super) session: RefCell<Option<Session>>,
     pub(super) state: Cell<State>,
+    /// How the server is.
+    pub(super) watch: RefCell<Watch>,
+    /// How many hubs share it, as it was counted last.
+    pub(super) hubs: Cell<Option<u32>>,
     /// The ledger may have something to send.
     pub(super) stirred: Notify,
     /// The ledger has learned something.
@@ -42,6 +47,8 @@ impl Line {
     pub(super) fn new(id: LinkId, server: Server, exact: Kind, linger: Duration) -> Self {
         Line {
             id,
+            watch: RefCell::new(Watch::new(server.to_string())),
+            hubs: Cell::new(None),
             server,
             ledger: RefCell::new(Ledger::new(exact, linger)),
             session: RefCell::default(),

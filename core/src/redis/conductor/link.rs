@@ -20,7 +20,7 @@ use super::{
     joining::{self, Beside},
     line::Line,
     probing::{self, Probes},
-    publishing,
+    publishing, watching,
 };
 use crate::{
     backplane::Condition,
@@ -53,7 +53,6 @@ pub(super) struct Link {
     publishing: RefCell<Option<JoinHandle<()>>>,
     /// Why the last attempt or connection ended.
     why: RefCell<String>,
-    hubs: Cell<Option<u32>>,
 }
 
 impl Link {
@@ -72,7 +71,6 @@ impl Link {
             duties: RefCell::default(),
             publishing: RefCell::default(),
             why: RefCell::default(),
-            hubs: Cell::new(None),
         }
     }
 
@@ -120,7 +118,7 @@ impl Link {
     /// Tells the machine, and everybody else what has become of the link.
     fn put(&self, machine: &mut Machine, input: Input) -> Action {
         let fleet = self.conductor.common.settings.fleet;
-        if let Some(hubs) = fleet.or(self.hubs.get()) {
+        if let Some(hubs) = fleet.or(self.line.hubs.get()) {
             machine.fleet(hubs);
         }
         let before = machine.state();
@@ -131,37 +129,21 @@ impl Link {
         let after = machine.state();
         self.line.state.set(after);
         if after != before {
-            self.report(before, after);
+            self.report(after);
         }
         action
     }
 
-    fn report(&self, before: State, after: State) {
-        let conductor = &self.conductor;
+    fn report(&self, after: State) {
+        let now = Instant::now();
+        let mut watch = self.line.watch.borrow_mut();
         match after {
-            State::Live | State::Degraded => {
-                conductor.unsay("connecting");
-                conductor.unsay("disconnected");
-            }
-            State::Backoff => conductor.say(
-                "disconnected",
-                Condition::Away,
-                format!("{}: {}", self.line.server, self.why.borrow()),
-            ),
-            _ => {}
+            State::Live => watch.up(now),
+            State::Backoff => watch.down(self.why.borrow().clone(), now),
+            _ => return,
         }
-        match (before, after) {
-            (State::Live, State::Degraded) => conductor.say(
-                "late",
-                Condition::Degraded,
-                format!(
-                    "{} takes more than 900 ms to bring an event back",
-                    self.line.server
-                ),
-            ),
-            (State::Degraded, _) => conductor.unsay("late"),
-            _ => {}
-        }
+        drop(watch);
+        self.conductor.assess();
     }
 
     fn because(&self, why: String) {
@@ -212,7 +194,7 @@ impl Link {
         let settings = &conductor.common.settings;
         let canary = canary(conductor.common.id);
         self.connection.set(self.connection.get() + 1);
-        let probes = Rc::new(Probes::new(Instant::now()));
+        let probes = Rc::new(Probes::new(Rc::clone(&self.line), Instant::now()));
         let ears = Ears {
             conductor: Rc::clone(conductor),
             line: Rc::clone(&self.line),
@@ -237,7 +219,8 @@ impl Link {
                     );
                     conductor.say("denied", Condition::Degraded, text);
                 }
-                self.hubs.set(greeted.hubs.or(self.hubs.get()));
+                let hubs = &self.line.hubs;
+                hubs.set(greeted.hubs.or(hubs.get()));
                 self.canary.set(greeted.canary);
                 self.beside.set(greeted.beside);
                 conductor.common.figures.connections.add(1);
@@ -258,14 +241,11 @@ impl Link {
     fn watch_end(&self, session: &Session) {
         let closed = session.closed();
         let tell = self.teller();
-        let (conductor, server) = (Rc::clone(&self.conductor), self.line.server.clone());
+        let (conductor, line) = (Rc::clone(&self.conductor), Rc::clone(&self.line));
         self.duty(async move {
             let broken = closed.await;
-            conductor.say(
-                "disconnected",
-                Condition::Away,
-                format!("{server}: {broken}"),
-            );
+            line.watch.borrow_mut().down(broken.0, Instant::now());
+            conductor.assess();
             tell(Input::Broken);
         });
     }
@@ -308,6 +288,11 @@ impl Link {
                 self.teller(),
             ));
         }
+        self.duty(watching::look(
+            conductor(),
+            Rc::clone(&self.line),
+            session.clone(),
+        ));
         let publishing = publishing::publish(conductor(), Rc::clone(&self.line), session.clone());
         *self.publishing.borrow_mut() = Some(tokio::task::spawn_local(publishing));
     }

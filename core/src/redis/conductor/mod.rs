@@ -9,6 +9,7 @@
 //! | `joining` | the ledger's steps, sent and settled |
 //! | `publishing` | batches of the queue, sent and settled |
 //! | `probing` | whether the server still hears us, and we it |
+//! | `watching` | looks at the servers, and how it all is, posted |
 //! | `arriving` | what a connection pushes, brought to where it belongs |
 //!
 //! Everything here runs on one thread; what several tasks share stands in `RefCell`s that
@@ -22,6 +23,7 @@ mod line;
 mod link;
 mod probing;
 pub(crate) mod publishing;
+mod watching;
 
 use std::{
     cell::{Cell, RefCell},
@@ -34,7 +36,7 @@ use std::{
 
 use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 
-use self::{arriving::Echoes, line::Line};
+use self::{arriving::Echoes, line::Line, watching::Overview};
 use super::{
     interest::Mark,
     plane::{Common, Order},
@@ -55,6 +57,7 @@ pub(crate) struct Conductor {
     links: RefCell<Vec<JoinHandle<()>>>,
     echoes: RefCell<Echoes>,
     waiters: RefCell<Vec<Waiter>>,
+    overview: Overview,
     /// The hub closes.
     closing: Cell<bool>,
 }
@@ -75,20 +78,17 @@ impl Conductor {
             common,
             inlet,
             waiters: RefCell::default(),
+            overview: Overview::default(),
             closing: Cell::new(false),
         })
     }
 
     /// Runs until the hub closes.
     pub(crate) async fn run(self: Rc<Self>, mut orders: mpsc::UnboundedReceiver<Order>) {
-        self.say(
-            "connecting",
-            Condition::Away,
-            "no connection has been made yet".into(),
-        );
         self.find();
         self.take_changes();
         let sorting = tokio::task::spawn_local(Rc::clone(&self).sort());
+        let assessing = tokio::task::spawn_local(Rc::clone(&self).keep_assessing());
         while let Some(order) = orders.recv().await {
             match order {
                 Order::Interest => self.take_changes(),
@@ -99,6 +99,7 @@ impl Conductor {
         self.closing.set(true);
         let _ = timeout(PARTING, self.part()).await;
         sorting.abort();
+        assessing.abort();
         self.common.queue.close();
         self.waiters.borrow_mut().clear();
     }
@@ -196,6 +197,8 @@ impl Conductor {
             condition,
             text,
         });
+        drop(reasons);
+        self.assess();
     }
 
     /// Takes a reason back.
