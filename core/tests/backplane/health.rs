@@ -249,7 +249,7 @@ fn keys_that_are_thrown_away_are_said() {
     let hub = well(&server.url());
     let value = "x".repeat(100_000);
     until("keys are thrown away", || {
-        for number in 0..20 {
+        for number in 0..100 {
             server.ask(&["SET", &format!("{number}"), &value]);
         }
         has(&hub, "evicting")
