@@ -3,7 +3,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test lint docs unit fuzz loom bench bench-gateway bench-node bench-python browser node python python-fresh python-versions python-free-threaded clean compiler clients servers autobahn
+.PHONY: demo test lint docs unit fuzz loom bench bench-gateway bench-redis bench-node bench-python browser node python python-fresh python-versions python-free-threaded clean compiler clients servers autobahn
 
 ## The main job on real input, with a table and a picture at the end.
 demo:
@@ -98,6 +98,11 @@ bench:
 ## benches/gateway/RESULTS.md. Needs two cores; fetches the peers into target/.
 bench-gateway:
 	$(CARGO) run --profile bench --locked -p distributary-gateway-bench -- --all
+
+## The backplane beside the clients of Redis; writes benches/redis/RESULTS.md. Needs two
+## cores; fetches ioredis into target/.
+bench-redis: servers
+	$(CARGO) run --profile bench --locked -p distributary-redis-bench -- --all
 
 ## The npm package beside what Node apps use today; writes its part of benches/RESULTS.md.
 bench-node:

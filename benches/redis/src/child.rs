@@ -37,7 +37,10 @@ impl Child {
         if let Some(core) = core {
             command.args(["taskset", "-c", core]);
         }
-        command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+            .args(words)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         let name = words.first().map(|word| word.display().to_string());
         let started = command.spawn();
         let mut process = started.map_err(|error| format!("cannot start {name:?}: {error}"))?;

@@ -31,7 +31,9 @@ impl Console {
         let value = text
             .lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        Ok(value.ok_or_else(|| format!("INFO has no {name}"))?.parse()?)
+        Ok(value
+            .ok_or_else(|| format!("INFO has no {name}"))?
+            .parse()?)
     }
 
     /// How many connections listen to a channel.

@@ -77,7 +77,10 @@ fn all() -> Outcome<()> {
         sections.push(Section::new(row.name, row.question, &lines));
     }
     let versions = CRATES.map(machine::with_version);
-    let peers = [("server", server::version()?), ("in Node", peers::versions())];
+    let peers = [
+        ("server", server::version()?),
+        ("in Node", peers::versions()),
+    ];
     let machine = machine::describe("`make bench-redis`", &versions, &peers);
     let text = report::render(&machine, started.elapsed(), &sections);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("RESULTS.md");

@@ -28,7 +28,9 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start() -> Outcome<Self> {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
+            .local_addr()?
+            .port();
         let name = format!("distributary-redis-bench-{}-{port}", std::process::id());
         let folder = env::temp_dir().join(name);
         fs::create_dir_all(&folder)?;
@@ -105,6 +107,9 @@ pub(crate) fn processor_time(child: &Child) -> Outcome<u64> {
 pub(crate) fn version() -> Outcome<String> {
     let output = Command::new("redis-server").arg("--version").output()?;
     let text = String::from_utf8(output.stdout)?;
-    let version = text.split("v=").nth(1).and_then(|rest| rest.split(' ').next());
+    let version = text
+        .split("v=")
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next());
     Ok(format!("redis {}", version.unwrap_or("?")))
 }

@@ -53,8 +53,6 @@ pub(crate) struct Common {
     /// Something was put into the queue.
     pub(crate) filled: Notify,
     pub(crate) figures: Figures,
-    /// What the thread itself has to say is not as it should be.
-    pub(crate) reasons: Mutex<Vec<Reason>>,
     /// How it all is.
     pub(crate) board: Board,
     over: Mutex<bool>,
@@ -107,7 +105,6 @@ impl Redis {
                 id: fastrand::u64(1..),
                 filled: Notify::new(),
                 figures: Figures::default(),
-                reasons: Mutex::default(),
                 board: Board::new(watch::unconnected(Vec::new())),
                 over: Mutex::new(false),
                 ended: Condvar::new(),

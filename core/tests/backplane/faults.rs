@@ -1,1 +1,5 @@
 //! Servers and networks that fail, and what must be true of the hubs on them.
+
+mod away;
+mod cut;
+mod slow;

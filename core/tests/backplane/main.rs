@@ -4,5 +4,6 @@
 
 mod faults;
 mod health;
+mod hubs;
 mod live;
 mod rig;

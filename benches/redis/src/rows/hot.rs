@@ -69,7 +69,10 @@ fn measure() -> Outcome<Vec<Line>> {
 
 fn lines(figures: &[Vec<Samples>]) -> Vec<Line> {
     let mut lines = Vec::new();
-    for (place, what) in ["as fast as they come", "20,000 a second"].iter().enumerate() {
+    for (place, what) in ["as fast as they come", "20,000 a second"]
+        .iter()
+        .enumerate()
+    {
         for peer in &figures[1..] {
             let line = Line::new(*what, &figures[0][place]).against(&peer[place]);
             lines.push(match place {

@@ -55,14 +55,23 @@ fn measure() -> Outcome<Vec<Line>> {
     let most = tries.iter().max().copied().unwrap_or(0);
     let one = |unit, value: f64| Samples::new("distributary", unit, vec![value]);
     Ok(vec![
-        Line::new("connects of a process while the server was away, at most", &one(Unit::Count, most as f64))
-            .target(Target::AtMost(3.0))
-            .note(format!("{} in all", tries.iter().sum::<u64>())),
-        Line::new("connections taken in the busiest second", &one(Unit::Count, back.peak as f64))
-            .target(Target::AtMost(400.0))
-            .note(format!("{total} attempts in all")),
-        Line::new("the longest wait of a bystander's PING", &one(Unit::Nanos, nanos(back.worst)))
-            .target(Target::AtMost(30e6)),
+        Line::new(
+            "connects of a process while the server was away, at most",
+            &one(Unit::Count, most as f64),
+        )
+        .target(Target::AtMost(3.0))
+        .note(format!("{} in all", tries.iter().sum::<u64>())),
+        Line::new(
+            "connections taken in the busiest second",
+            &one(Unit::Count, back.peak as f64),
+        )
+        .target(Target::AtMost(400.0))
+        .note(format!("{total} attempts in all")),
+        Line::new(
+            "the longest wait of a bystander's PING",
+            &one(Unit::Nanos, nanos(back.worst)),
+        )
+        .target(Target::AtMost(30e6)),
         Line::new("until all were back", &one(Unit::Nanos, nanos(back.took)))
             .target(Target::AtMost(15e9)),
     ])
@@ -120,7 +129,9 @@ fn watch(server: &Server) -> Outcome<Back> {
         if taken.last().is_none_or(|(last, _)| now - *last >= LOOK) {
             let count = counter.info("total_connections_received")?;
             taken.push((now, count));
-            let second = taken.iter().find(|(when, _)| now - *when <= Duration::from_secs(1));
+            let second = taken
+                .iter()
+                .find(|(when, _)| now - *when <= Duration::from_secs(1));
             peak = peak.max(count - second.map_or(count, |(_, count)| *count));
             if counter.listeners(COMMON)? == FLEET as u64 {
                 let took = begun.elapsed();

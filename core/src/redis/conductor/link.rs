@@ -261,7 +261,7 @@ impl Link {
         }
         loop {
             let learned = self.line.learned.notified();
-            if self.line.ledger.borrow().missing() == 0 {
+            if self.line.ledger.borrow().is_through() {
                 return Input::Done;
             }
             learned.await;

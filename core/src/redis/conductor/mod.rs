@@ -57,6 +57,8 @@ pub(crate) struct Conductor {
     links: RefCell<Vec<JoinHandle<()>>>,
     echoes: RefCell<Echoes>,
     waiters: RefCell<Vec<Waiter>>,
+    /// What the thread itself has to say is not as it should be.
+    reasons: RefCell<Vec<Reason>>,
     overview: Overview,
     /// The hub closes.
     closing: Cell<bool>,
@@ -79,6 +81,7 @@ impl Conductor {
             inlet,
             waiters: RefCell::default(),
             overview: Overview::default(),
+            reasons: RefCell::default(),
             closing: Cell::new(false),
         })
     }
@@ -190,7 +193,7 @@ impl Conductor {
 
     /// Puts a reason in place of one of the same code.
     fn say(&self, code: &'static str, condition: Condition, text: String) {
-        let mut reasons = self.common.reasons.lock();
+        let mut reasons = self.reasons.borrow_mut();
         reasons.retain(|reason| reason.code != code);
         reasons.push(Reason {
             code,
@@ -203,9 +206,13 @@ impl Conductor {
 
     /// Takes a reason back.
     fn unsay(&self, code: &'static str) {
-        self.common
-            .reasons
-            .lock()
-            .retain(|reason| reason.code != code);
+        let mut reasons = self.reasons.borrow_mut();
+        let before = reasons.len();
+        reasons.retain(|reason| reason.code != code);
+        let changed = reasons.len() < before;
+        drop(reasons);
+        if changed {
+            self.assess();
+        }
     }
 }

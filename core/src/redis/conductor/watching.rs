@@ -64,7 +64,7 @@ impl Conductor {
         }
         let watches: Vec<Ref<'_, Watch>> = lines.values().map(|line| line.watch.borrow()).collect();
         let tallies = self.overview.tallies(&self.common, now);
-        let said = self.common.reasons.lock().clone();
+        let said = self.reasons.borrow().clone();
         let health = watch::health(watches.iter().map(|watch| &**watch), &tallies, said, now);
         drop(watches);
         drop(lines);

@@ -416,7 +416,7 @@ proptest! {
     ) {
         let mut world = World::new(HELD_BYTES);
         for op in &ops {
-            if !matches!(op, Op::GiveUp(_) | Op::Unkept(_)) {
+            if !matches!(op, Op::GiveUp(_) | Op::Unkept(_) | Op::Plain) {
                 world.run(op);
             }
         }

@@ -29,6 +29,10 @@ use crate::redis::{
 /// and still count as from before we listened: what clocks of machines differ by.
 const SKEW_MICROS: u64 = 30_000_000;
 
+/// Events without a log that are remembered as let go. Of more the serials of their
+/// publishers tell, once these go on.
+const MOST_OWED: usize = 4_096;
+
 /// What the hub knows of one topic.
 #[derive(Debug)]
 pub(super) struct Track {
@@ -66,8 +70,8 @@ struct Repairing {
     known: usize,
     /// Held events that were let go and are in the log: it has to be read once more.
     again: bool,
-    /// Those that are in no log.
-    owed: u64,
+    /// Those that are in no log, by publisher and serial.
+    owed: Vec<(u64, u64)>,
 }
 
 #[derive(Debug)]
@@ -302,7 +306,7 @@ impl Track {
             bytes: 0,
             known: 0,
             again: false,
-            owed: 0,
+            owed: Vec::new(),
         }));
         shared.want(topic);
     }
@@ -429,9 +433,11 @@ impl Track {
         out: &mut impl Deliver,
     ) {
         self.is_unseen = false;
-        if repairing.owed > 0 {
-            let owed = std::mem::take(&mut repairing.owed);
-            self.lose(topic, owed, shared, out);
+        for (publisher, serial) in std::mem::take(&mut repairing.owed) {
+            let heard = self.publishers.heard(publisher, serial, shared.second);
+            if let Serial::New { missed } = heard {
+                shared.lost(topic, missed + 1, out);
+            }
         }
         while let Some(held) = repairing.held.front() {
             let stamps = held.stamps;
@@ -482,9 +488,7 @@ impl Repairing {
         }
         if shared.held + held.weight() > shared.most_held {
             // Others hold as much as may be held.
-            self.again |= stamps.number != 0;
-            self.owed += u64::from(stamps.number == 0 && stamps.publisher != shared.us);
-            return;
+            return self.forgo(stamps, shared);
         }
         self.bytes += held.weight();
         shared.held += held.weight();
@@ -495,12 +499,17 @@ impl Repairing {
     fn let_go(&mut self, shared: &mut Shared) {
         shared.held -= std::mem::take(&mut self.bytes);
         self.known = 0;
-        for held in self.held.drain(..) {
-            if held.stamps.number != 0 {
-                self.again = true;
-            } else if held.stamps.publisher != shared.us {
-                self.owed += 1;
-            }
+        for held in std::mem::take(&mut self.held) {
+            self.forgo(held.stamps, shared);
+        }
+    }
+
+    /// One is not held: it is in the log, or is told as lost in its turn.
+    fn forgo(&mut self, stamps: Stamps, shared: &Shared) {
+        if stamps.number != 0 {
+            self.again = true;
+        } else if stamps.publisher != shared.us && self.owed.len() < MOST_OWED {
+            self.owed.push((stamps.publisher, stamps.serial));
         }
     }
 }

@@ -520,6 +520,17 @@ impl Ledger {
         self.table.held
     }
 
+    /// Whether every name has been asked for: what is still missing is to be asked again
+    /// later.
+    pub(crate) fn is_through(&self) -> bool {
+        let waits = |names: &VecDeque<Name>| !names.is_empty();
+        self.missing() == 0
+            || self.under_way.is_none()
+                && self.halves.is_empty()
+                && !waits(&self.joins.exact)
+                && !waits(&self.joins.patterns)
+    }
+
     /// Names that are wanted and not yet heard, without those that are refused.
     pub(crate) fn missing(&self) -> usize {
         self.table.missing[0] + self.table.missing[1]

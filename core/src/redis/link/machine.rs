@@ -171,7 +171,8 @@ impl Machine {
 
     /// When `Due` is to be put in, if nothing else comes before.
     pub(crate) fn due(&self) -> Option<Instant> {
-        self.due
+        // Nothing is timed while a connection is let go of: that ends by itself.
+        self.due.filter(|_| !self.dropping)
     }
 
     /// How many hubs share the server.
@@ -192,14 +193,14 @@ impl Machine {
         }
         if self.dropping {
             // The one thing that matters first.
-            if input == Input::Done {
-                self.dropping = false;
-                return match self.state {
-                    Resolving => self.attempt(now, budget),
-                    _ => Action::Wait,
-                };
+            if input != Input::Done {
+                return Action::Carry;
             }
-            return Action::Carry;
+            self.dropping = false;
+            return match self.state {
+                Resolving => self.attempt(now, budget),
+                _ => Action::Wait,
+            };
         }
         match (self.state, input) {
             (Idle, Input::Start) => self.attempt(now, budget),
@@ -305,5 +306,199 @@ impl Machine {
         self.go(state, due);
         self.dropping = true;
         Action::Drop
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a shell would have: the one thing that is being done, and a connection.
+    struct Shell {
+        machine: Machine,
+        budget: Budget,
+        now: Instant,
+        doing: Option<Action>,
+        connected: bool,
+        attempts: Vec<Instant>,
+    }
+
+    impl Shell {
+        fn new(seed: u64) -> Self {
+            let mut shell = Shell {
+                machine: Machine::new(seed, Timing::default()),
+                budget: Budget::new(),
+                now: Instant::now() + Duration::from_secs(1_000),
+                doing: None,
+                connected: false,
+                attempts: Vec::new(),
+            };
+            shell.put(Input::Start);
+            shell
+        }
+
+        fn put(&mut self, input: Input) {
+            if input == Input::Done && self.doing == Some(Action::Drop) {
+                self.connected = false;
+            }
+            if input == Input::Done && self.doing == Some(Action::Connect) {
+                self.connected = true;
+            }
+            if matches!(input, Input::Done | Input::Failed | Input::Refused) {
+                self.doing = None;
+            }
+            match self.machine.on(input, self.now, &mut self.budget) {
+                Action::Carry => {}
+                Action::Wait => self.doing = None,
+                action => {
+                    if action == Action::Connect {
+                        assert!(!self.connected, "a second connection");
+                        self.attempts.push(self.now);
+                    }
+                    if action == Action::Drop {
+                        assert!(self.connected, "let go of nothing");
+                    }
+                    self.doing = Some(action);
+                }
+            }
+            let stands = self.machine.state().is_connected() || self.machine.dropping;
+            assert_eq!(stands, self.connected, "{:?}", self.machine);
+        }
+
+        fn wait(&mut self, time: Duration) {
+            self.now += time;
+            if self.machine.due().is_some_and(|due| due <= self.now) {
+                self.put(Input::Due);
+            }
+        }
+
+        /// Everything works from here on.
+        fn work(&mut self) {
+            for _ in 0..40 {
+                if self.doing.is_some() {
+                    self.put(Input::Done);
+                } else if let Some(due) = self.machine.due() {
+                    self.now = self.now.max(due);
+                    self.put(Input::Due);
+                } else {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn any_input() -> impl Strategy<Value = Input> {
+        prop_oneof![
+            6 => Just(Input::Done),
+            1 => Just(Input::Failed),
+            1 => Just(Input::Refused),
+            1 => Just(Input::Missing),
+            1 => Just(Input::Late),
+            1 => Just(Input::Prompt),
+            1 => Just(Input::Silent),
+            1 => Just(Input::Broken),
+            1 => Just(Input::Switch),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn never_stuck_never_twice_and_bounded(
+            seed: u64,
+            steps in proptest::collection::vec((any_input(), 0u64..700), 0..200),
+        ) {
+            let mut shell = Shell::new(seed);
+            for (input, wait) in steps {
+                let ends = matches!(input, Input::Done | Input::Failed | Input::Refused);
+                // What ends can only be what is being done; letting go cannot fail.
+                if (!ends || shell.doing.is_some())
+                    && (input == Input::Done || shell.doing != Some(Action::Drop))
+                {
+                    shell.put(input);
+                }
+                shell.wait(Duration::from_millis(wait));
+            }
+            for (first, at) in shell.attempts.iter().enumerate() {
+                let within = shell.attempts[first..]
+                    .iter()
+                    .filter(|attempt| **attempt < *at + Duration::from_secs(1))
+                    .count();
+                prop_assert!(within <= 10, "{within} attempts in a second");
+            }
+            shell.work();
+            prop_assert!(
+                matches!(shell.machine.state(), State::Live | State::Degraded),
+                "{:?}", shell.machine
+            );
+        }
+
+        #[test]
+        fn whatever_fails_is_tried_again_within_the_pace(seed: u64, at in 0usize..6) {
+            let mut shell = Shell::new(seed);
+            for _ in 0..at {
+                shell.put(Input::Done);
+            }
+            let before = shell.now;
+            shell.put(Input::Silent);
+            if shell.doing == Some(Action::Drop) {
+                shell.put(Input::Done);
+            }
+            prop_assert_eq!(shell.machine.state(), State::Backoff);
+            let due = shell.machine.due().unwrap();
+            prop_assert!(due <= before + Duration::from_millis(100));
+            shell.wait(due - before);
+            prop_assert_eq!(shell.machine.state(), State::Resolving);
+        }
+    }
+
+    #[test]
+    fn a_switch_drains_first_and_a_refusal_waits_long() {
+        let mut shell = Shell::new(1);
+        shell.work();
+        assert_eq!(shell.machine.state(), State::Live);
+        shell.put(Input::Late);
+        assert_eq!(shell.machine.state(), State::Degraded);
+        shell.put(Input::Switch);
+        assert_eq!(shell.doing, Some(Action::Drain));
+        shell.put(Input::Done);
+        assert_eq!(shell.doing, Some(Action::Drop));
+        shell.put(Input::Done);
+        assert_eq!(shell.doing, Some(Action::Resolve));
+        shell.put(Input::Done);
+        shell.put(Input::Done);
+        assert_eq!(shell.doing, Some(Action::Greet));
+        shell.put(Input::Refused);
+        shell.put(Input::Done);
+        assert!(shell.machine.due().unwrap() >= shell.now + Duration::from_secs(4));
+        shell.put(Input::Close);
+        assert_eq!(shell.machine.state(), State::Closed);
+    }
+
+    #[test]
+    fn deadlines_end_what_hangs() {
+        let mut shell = Shell::new(1);
+        for state in [State::Resolving, State::Connecting, State::Handshaking] {
+            assert_eq!(shell.machine.state(), state);
+            let due = shell.machine.due().unwrap();
+            shell.wait(due - shell.now);
+            if shell.doing == Some(Action::Drop) {
+                shell.put(Input::Done);
+            }
+            assert_eq!(shell.machine.state(), State::Backoff);
+            shell.work();
+            shell.put(Input::Broken);
+            shell.put(Input::Done);
+            let due = shell.machine.due().unwrap();
+            shell.wait(due - shell.now);
+            for _ in 0..match state {
+                State::Resolving => 1,
+                State::Connecting => 2,
+                _ => 0,
+            } {
+                shell.put(Input::Done);
+            }
+        }
     }
 }

@@ -23,6 +23,10 @@
 //! | `away` | away | no server can be reached |
 //! | `no_thread` | away | the system refused the backplane its thread |
 //! | `denied` | degraded | the user may not do all that the backplane would |
+//! | `sentinels_silent` | degraded | no sentinel can be reached |
+//! | `sentinels_split` | degraded | the sentinels do not agree who the master is |
+//! | `master_unknown` | degraded | the sentinels know no master of this name |
+//! | `cluster` | degraded | nobody tells which server has which slot |
 //! | `partly_away` | degraded | some of several servers cannot be reached |
 //! | `silent` | degraded | a probe has been under way for more than 900 ms |
 //! | `late` | degraded | a probe of the last 5 s was later than 900 ms |

@@ -1,0 +1,137 @@
+//! A cluster whose nodes die, change places and hand slots on, under traffic.
+
+use std::time::Duration;
+
+use distributary::{
+    Hub,
+    redis::{Mode, Redis},
+};
+
+use crate::{
+    rig::Cluster,
+    traffic::{Report, Traffic},
+};
+
+const WHILE: Duration = Duration::from_secs(2);
+
+/// How events travel.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    mode: Mode,
+    sharded: bool,
+}
+
+const CLASSIC: Way = Way {
+    mode: Mode::Live,
+    sharded: false,
+};
+const SHARDED: Way = Way {
+    mode: Mode::Live,
+    sharded: true,
+};
+const REPLAY: Way = Way {
+    mode: Mode::Replay,
+    sharded: false,
+};
+const SHARDED_REPLAY: Way = Way {
+    mode: Mode::Replay,
+    sharded: true,
+};
+
+fn hub(cluster: &Cluster, way: Way) -> Hub {
+    let mut redis = Redis::cluster(cluster.urls())
+        .unwrap()
+        .mode("*", way.mode)
+        .unwrap();
+    if way.sharded {
+        redis = redis.sharded();
+    }
+    Hub::builder()
+        .backplane(redis.build().unwrap())
+        .build()
+        .unwrap()
+}
+
+/// Names in slots of all masters.
+fn topics() -> Vec<String> {
+    (0..12).map(|n| format!("topic-{n}")).collect()
+}
+
+fn through(way: Way, hurt: impl FnOnce(&Cluster)) -> Report {
+    let cluster = Cluster::start();
+    let (here, there) = (hub(&cluster, way), hub(&cluster, way));
+    let traffic = Traffic::begin(&here, &there, topics());
+    traffic.flow(WHILE);
+    hurt(&cluster);
+    traffic.flow(2 * WHILE);
+    traffic.end(WHILE)
+}
+
+fn kill(cluster: &Cluster) {
+    let slot = cluster.slot(&topics()[0]);
+    let owner = cluster.owner(slot);
+    cluster.nodes[owner].kill();
+    cluster.until_moved(slot, owner);
+    cluster.until_served();
+}
+
+fn switch(cluster: &Cluster) {
+    let owner = cluster.owner(cluster.slot(&topics()[0]));
+    cluster.fail_over(cluster.replica_of(owner).expect("a replica"));
+}
+
+/// Every topic's slot goes to another master.
+fn migrate(cluster: &Cluster) {
+    for topic in topics() {
+        let slot = cluster.slot(&topic);
+        cluster.migrate(slot, (cluster.owner(slot) + 1) % 3);
+    }
+}
+
+fn live(way: Way, what: &str, hurt: impl FnOnce(&Cluster)) {
+    through(way, hurt).is_alive(&format!("{way:?}, {what}"));
+}
+
+fn replay(way: Way, what: &str, hurt: impl FnOnce(&Cluster)) {
+    through(way, hurt).is_whole(&format!("{way:?}, {what}"));
+}
+
+#[test]
+fn slots_migrate_under_classic_channels() {
+    live(CLASSIC, "slots migrated", migrate);
+}
+
+#[test]
+fn slots_migrate_under_shard_channels() {
+    live(SHARDED, "slots migrated", migrate);
+}
+
+#[test]
+fn slots_migrate_under_logs() {
+    replay(REPLAY, "slots migrated", migrate);
+    replay(SHARDED_REPLAY, "slots migrated", migrate);
+}
+
+#[test]
+fn a_node_is_killed_under_classic_channels() {
+    live(CLASSIC, "node killed", kill);
+}
+
+#[test]
+fn a_node_is_killed_under_shard_channels() {
+    live(SHARDED, "node killed", kill);
+}
+
+#[test]
+fn a_node_is_killed_and_nothing_acknowledged_is_lost() {
+    replay(REPLAY, "node killed", kill);
+    replay(SHARDED_REPLAY, "node killed", kill);
+}
+
+#[test]
+fn a_replica_takes_over_as_planned() {
+    live(CLASSIC, "planned failover", switch);
+    live(SHARDED, "planned failover", switch);
+    replay(REPLAY, "planned failover", switch);
+    replay(SHARDED_REPLAY, "planned failover", switch);
+}

@@ -1,0 +1,159 @@
+//! A server that is away, or seems to be there.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use distributary::{
+    backplane::{Condition, ForwardErrorKind},
+    redis::Redis,
+};
+
+use crate::{
+    hubs::{
+        Ear, hub, hub_with, joined, outcome, publish, publish_told, until_heard, until_well,
+        until_worse,
+    },
+    rig::{Flow, Proxy, Server, until},
+};
+
+/// Found again within this after its return, and found dead within this.
+const FOUND: Duration = Duration::from_secs(5);
+
+/// Long enough that whoever backs off has backed off as far as he does.
+const AWAY: Duration = Duration::from_secs(8);
+
+#[test]
+fn a_server_that_comes_back_is_found_again_also_by_who_only_listens() {
+    let server = Server::start();
+    let (talker, listener) = (hub(&server.url()), hub(&server.url()));
+    let (own, other) = (Ear::on(&talker, "news"), Ear::on(&listener, "news"));
+    joined(&talker);
+    joined(&listener);
+    until_heard(&other, FOUND, |mark| publish(&talker, "news", mark));
+
+    server.kill();
+    let gone = Instant::now();
+    for hub in [&talker, &listener] {
+        until_worse(hub, Condition::Away, FOUND);
+    }
+    publish(&talker, "news", "while away");
+    until("who listens here is served", || own.heard("while away"));
+    let attempts = listener.health().counts.attempts;
+    thread::sleep(AWAY.saturating_sub(gone.elapsed()));
+    let attempts = listener.health().counts.attempts - attempts;
+    assert!((1..20).contains(&attempts), "{attempts} attempts");
+
+    server.restart();
+    let back = Instant::now();
+    // Nothing but the server knows of a publisher that is not ours.
+    until_heard(&other, FOUND, |mark| {
+        server.ask(&["PUBLISH", "news", mark]);
+    });
+    until_well(&listener, FOUND);
+    until_well(&talker, FOUND);
+    assert!(back.elapsed() < FOUND);
+    until("what was published meanwhile and waited goes out", || {
+        other.heard("while away")
+    });
+    assert_eq!(
+        own.told()
+            .iter()
+            .filter(|told| **told == crate::hubs::Told::Event("while away".into()))
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn what_waits_too_long_or_is_too_much_is_an_error() {
+    let server = Server::start();
+    let builder = Redis::at(server.url()).unwrap();
+    let hub = hub_with(builder.queue(4_000, Duration::from_millis(500)));
+    until_well(&hub, FOUND);
+    server.kill();
+    until_worse(&hub, Condition::Away, FOUND);
+    let since = Instant::now();
+    let waits = publish_told(&hub, "news", "x".repeat(1_000));
+    let more = publish_told(&hub, "news", "x".repeat(8_000));
+    assert_eq!(outcome(&more).unwrap_err().kind(), ForwardErrorKind::Full);
+    assert_eq!(
+        outcome(&waits).unwrap_err().kind(),
+        ForwardErrorKind::Expired
+    );
+    let waited = since.elapsed();
+    assert!(
+        (Duration::from_millis(450)..Duration::from_secs(2)).contains(&waited),
+        "{waited:?}"
+    );
+    assert_eq!(hub.health().queued_bytes, 0);
+    assert!(hub.health().counts.failed >= 2, "{:?}", hub.health());
+}
+
+#[test]
+fn a_black_hole_is_noticed_and_left() {
+    let server = Server::start();
+    let proxy = Proxy::before(server.port());
+    let (talker, listener) = (hub(&proxy.url()), hub(&proxy.url()));
+    let ear = Ear::on(&listener, "news");
+    joined(&listener);
+    until_heard(&ear, FOUND, |mark| publish(&talker, "news", mark));
+
+    proxy.flow(Flow::BlackHole);
+    let since = Instant::now();
+    for hub in [&talker, &listener] {
+        until_worse(hub, Condition::Degraded, FOUND);
+    }
+    let connections = proxy.accepted();
+    until("it tries another connection", || {
+        proxy.accepted() > connections
+    });
+    assert!(since.elapsed() < 2 * FOUND);
+    thread::sleep(AWAY.saturating_sub(since.elapsed()));
+    proxy.flow(Flow::Open);
+    let opened = Instant::now();
+    until_heard(&ear, FOUND, |mark| {
+        server.ask(&["PUBLISH", "news", mark]);
+    });
+    for hub in [&talker, &listener] {
+        until_well(hub, FOUND);
+    }
+    assert!(opened.elapsed() < FOUND, "{:?}", opened.elapsed());
+}
+
+#[test]
+fn a_frozen_server_is_found_out() {
+    let server = Server::start();
+    let hub = hub(&server.url());
+    let ear = Ear::on(&hub, "news");
+    joined(&hub);
+    until_well(&hub, FOUND);
+    server.freeze();
+    let degraded = until_worse(&hub, Condition::Degraded, FOUND);
+    let away = until_worse(&hub, Condition::Away, FOUND);
+    assert!(degraded + away < FOUND, "{degraded:?} {away:?}");
+    server.thaw();
+    until_heard(&ear, FOUND, |mark| {
+        server.ask(&["PUBLISH", "news", mark]);
+    });
+    until_well(&hub, FOUND);
+}
+
+#[test]
+fn a_hub_made_while_the_server_is_away_joins_later() {
+    let server = Server::start();
+    server.kill();
+    let hub = hub(&server.url());
+    let ear = Ear::on(&hub, "news");
+    until_worse(&hub, Condition::Away, FOUND);
+    assert!(
+        !hub.joined()
+            .wait(Instant::now() + Duration::from_millis(300))
+    );
+    server.restart();
+    joined(&hub);
+    until_heard(&ear, FOUND, |mark| {
+        server.ask(&["PUBLISH", "news", mark]);
+    });
+}

@@ -1,0 +1,98 @@
+//! A master under sentinels that is killed, frozen, or replaced as planned.
+
+use std::time::Duration;
+
+use distributary::{
+    Hub,
+    redis::{Mode, Redis},
+};
+
+use crate::{
+    rig::{NAME, Watched},
+    traffic::{Report, Traffic},
+};
+
+const WHILE: Duration = Duration::from_secs(2);
+
+fn hub(watched: &Watched, mode: Mode) -> Hub {
+    let redis = Redis::sentinel(watched.urls(), NAME)
+        .unwrap()
+        .mode("*", mode)
+        .unwrap()
+        .build()
+        .unwrap();
+    Hub::builder().backplane(redis).build().unwrap()
+}
+
+fn topics() -> Vec<String> {
+    ["a", "b", "c"].map(str::to_owned).into()
+}
+
+/// Traffic through a fault; `hurt` returns once the sentinels name another master.
+fn through(mode: Mode, hurt: impl FnOnce(&Watched)) -> Report {
+    let watched = Watched::start();
+    let (here, there) = (hub(&watched, mode), hub(&watched, mode));
+    let traffic = Traffic::begin(&here, &there, topics());
+    traffic.flow(WHILE);
+    hurt(&watched);
+    traffic.flow(2 * WHILE);
+    traffic.end(WHILE)
+}
+
+fn kill(watched: &Watched) {
+    let master = watched.master();
+    master.kill();
+    watched.until_moved(master.port());
+}
+
+fn freeze(watched: &Watched) {
+    let master = watched.master();
+    master.freeze();
+    watched.until_moved(master.port());
+}
+
+fn switch(watched: &Watched) {
+    let master = watched.master();
+    watched.fail_over();
+    watched.until_moved(master.port());
+    // Until then the old one takes writes.
+    watched.until_follows(master);
+}
+
+#[test]
+fn a_master_is_killed_and_nothing_acknowledged_is_lost() {
+    through(Mode::Replay, kill).is_whole("replay, master killed");
+}
+
+#[test]
+fn a_master_freezes_and_nothing_acknowledged_is_lost() {
+    through(Mode::Replay, freeze).is_whole("replay, master frozen");
+}
+
+#[test]
+fn a_planned_failover_loses_nothing() {
+    through(Mode::Replay, switch).is_whole("replay, planned failover");
+}
+
+#[test]
+fn live_events_go_on_after_a_failover() {
+    through(Mode::Live, kill).is_alive("live, master killed");
+}
+
+#[test]
+fn a_planned_failover_is_followed_in_live_mode() {
+    through(Mode::Live, switch).is_alive("live, planned failover");
+}
+
+#[test]
+fn without_sentinels_the_master_stays() {
+    let watched = Watched::start();
+    let (here, there) = (hub(&watched, Mode::Live), hub(&watched, Mode::Live));
+    let traffic = Traffic::begin(&here, &there, topics());
+    for sentinel in &watched.sentinels {
+        sentinel.kill();
+    }
+    traffic.flow(WHILE);
+    let report = traffic.end(Duration::ZERO);
+    report.is_whole("live, all sentinels away");
+}
