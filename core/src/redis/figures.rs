@@ -33,10 +33,12 @@ pub(crate) struct Figures {
     pub(crate) lost: Figure,
     pub(crate) repaired: Figure,
     pub(crate) duplicates: Figure,
+    /// Live events later than 900 ms.
+    pub(crate) late: Figure,
     pub(crate) attempts: Figure,
     pub(crate) connections: Figure,
-    /// Probes and numbered events that came later than 900 ms.
-    pub(crate) late: Figure,
+    /// Probes later than 900 ms.
+    pub(crate) late_probes: Figure,
     /// Names that are wanted, and not yet heard.
     pub(crate) joining: Figure,
     /// Panics of what is called out to, and of our own.

@@ -1,12 +1,10 @@
 //! Redis and Valkey as the backplane (feature `redis`).
 
-#[allow(dead_code)]
 mod arrival;
 mod builder;
 mod conductor;
 mod error;
 mod figures;
-#[allow(dead_code)]
 mod inbox;
 #[allow(dead_code, unused_imports)]
 mod interest;

@@ -2,6 +2,7 @@
 
 #![cfg(unix)]
 
+mod adapter;
 mod faults;
 mod health;
 mod hubs;

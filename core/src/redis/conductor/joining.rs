@@ -33,11 +33,15 @@ pub(super) async fn join(
                 tell(Input::Failed);
                 return;
             }
-            ledger
-                .next(now)
-                .map(|step| (commands(step), *step == Step::Audit))
+            ledger.next(now).map(|step| {
+                (
+                    conductor.unplaced(step),
+                    commands(step),
+                    *step == Step::Audit,
+                )
+            })
         };
-        let Some((commands, audit)) = request else {
+        let Some((unplaced, commands, audit)) = request else {
             let due = line.ledger.borrow().next_due();
             tokio::select! {
                 () = line.stirred.notified() => {}
@@ -45,6 +49,8 @@ pub(super) async fn join(
             }
             continue;
         };
+        // How far a log goes is asked first, so that all is heard or read from there on.
+        conductor.place(unplaced).await;
         let Ok(replies) = session.request(commands).await else {
             return;
         };

@@ -157,7 +157,10 @@ impl Link {
             Action::Greet => self.greet().await,
             Action::Join => self.join().await,
             Action::Audit => self.audit().await,
-            Action::CatchUp => Input::Done,
+            Action::CatchUp => {
+                self.conductor.whole(&self.line);
+                Input::Done
+            }
             Action::Drain => {
                 self.part().await;
                 Input::Done

@@ -11,18 +11,24 @@
 //! | `probing` | whether the server still hears us, and we it |
 //! | `watching` | looks at the servers, and how it all is, posted |
 //! | `arriving` | what a connection pushes, brought to where it belongs |
+//! | `hearing` | what the inbox is told, and where logs stand before topics are heard |
+//! | `repairing` | logs that are read after breaks |
+//! | `searching` | logs that began while patterns were cut off |
 //!
 //! Everything here runs on one thread; what several tasks share stands in `RefCell`s that
 //! are never borrowed across an `await`.
 
 mod arriving;
 mod greeting;
+mod hearing;
 mod joining;
 mod layout;
 mod line;
 mod link;
 mod probing;
 pub(crate) mod publishing;
+mod repairing;
+mod searching;
 mod watching;
 
 use std::{
@@ -34,10 +40,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinHandle,
+    time::timeout,
+};
 
-use self::{arriving::Echoes, line::Line, watching::Overview};
+use self::{line::Line, repairing::Repairs, watching::Overview};
 use super::{
+    arrival::Stamp,
+    inbox::Inbox,
     interest::Mark,
     plane::{Common, Order},
     topology::{LinkId, Plan},
@@ -55,7 +67,10 @@ pub(crate) struct Conductor {
     lines: RefCell<BTreeMap<LinkId, Rc<Line>>>,
     /// The tasks of the links.
     links: RefCell<Vec<JoinHandle<()>>>,
-    echoes: RefCell<Echoes>,
+    inbox: RefCell<Inbox>,
+    repairs: Repairs,
+    /// Logs may have to be looked for.
+    searches: Notify,
     waiters: RefCell<Vec<Waiter>>,
     /// What the thread itself has to say is not as it should be.
     reasons: RefCell<Vec<Reason>>,
@@ -76,7 +91,9 @@ impl Conductor {
             plan: RefCell::new(layout::plan(&common)),
             lines: RefCell::default(),
             links: RefCell::default(),
-            echoes: RefCell::default(),
+            inbox: RefCell::new(Inbox::new(common.id, Stamp::now())),
+            repairs: Repairs::default(),
+            searches: Notify::new(),
             common,
             inlet,
             waiters: RefCell::default(),
@@ -92,6 +109,8 @@ impl Conductor {
         self.take_changes();
         let sorting = tokio::task::spawn_local(Rc::clone(&self).sort());
         let assessing = tokio::task::spawn_local(Rc::clone(&self).keep_assessing());
+        let repairing = tokio::task::spawn_local(Rc::clone(&self).repair());
+        let searching = tokio::task::spawn_local(Rc::clone(&self).search());
         while let Some(order) = orders.recv().await {
             match order {
                 Order::Interest => self.take_changes(),
@@ -103,6 +122,8 @@ impl Conductor {
         let _ = timeout(PARTING, self.part()).await;
         sorting.abort();
         assessing.abort();
+        repairing.abort();
+        searching.abort();
         self.common.queue.close();
         self.waiters.borrow_mut().clear();
     }
@@ -186,8 +207,8 @@ impl Conductor {
     /// What a link had is gone: nothing that was heard there is heard any more.
     fn disconnected(&self, line: &Line) {
         line.session.take();
+        self.cut_off(line);
         line.ledger.borrow_mut().broken();
-        self.echoes.borrow_mut().broken();
         self.tell_joined();
     }
 

@@ -41,7 +41,7 @@ impl Overview {
         self.joining_since.set(since.filter(|_| joining > 0));
         Tallies {
             counts,
-            late: common.figures.late.get(),
+            late: common.figures.late.get() + common.figures.late_probes.get(),
             queued_bytes: common.queue.bytes() as u64,
             joining,
             joining_since: self.joining_since.get(),
@@ -60,7 +60,7 @@ impl Conductor {
         };
         for line in lines.values() {
             let late = line.watch.borrow_mut().probes.take_late();
-            self.common.figures.late.add(late);
+            self.common.figures.late_probes.add(late);
         }
         let watches: Vec<Ref<'_, Watch>> = lines.values().map(|line| line.watch.borrow()).collect();
         let tallies = self.overview.tallies(&self.common, now);

@@ -15,11 +15,16 @@
 //!
 //! - Every state ends: by its deadline, or, while the server is being heard, by silence.
 //! - `Connect` is never answered while a connection stands: `Drop` comes first.
-//! - Attempts go through the pace and the budget, but for the first of all.
+//! - Attempts go through the pace and the budget, but for the first of all; one that led
+//!   to a live connection is given back to the budget. In any case a link makes no two
+//!   within [`SPACING`].
 
 use std::time::{Duration, Instant};
 
 use super::pace::{Budget, Pace};
+
+/// From one attempt of a link to its next, even if each succeeds and breaks at once.
+pub(crate) const SPACING: Duration = Duration::from_millis(100);
 
 /// How long things may take.
 #[derive(Debug, Clone, Copy)]
@@ -148,8 +153,8 @@ pub(crate) struct Machine {
     due: Option<Instant>,
     /// A connection was let go of, and its end has not been reported yet.
     dropping: bool,
-    /// No attempt has been made yet.
-    fresh: bool,
+    /// When the last attempt was made.
+    attempted: Option<Instant>,
 }
 
 impl Machine {
@@ -160,7 +165,7 @@ impl Machine {
             timing,
             due: None,
             dropping: false,
-            fresh: true,
+            attempted: None,
         }
     }
 
@@ -230,6 +235,7 @@ impl Machine {
             }
             (CatchingUp, Input::Done) => {
                 self.pace.succeeded();
+                budget.give_back();
                 self.go(Live, None);
                 Action::Carry
             }
@@ -283,13 +289,18 @@ impl Machine {
 
     /// Begins an attempt, if the process may make one now.
     fn attempt(&mut self, now: Instant, budget: &mut Budget) -> Action {
-        if !self.fresh
-            && let Err(until) = budget.take(now)
-        {
-            self.go(State::Backoff, Some(until));
-            return Action::Wait;
+        if let Some(last) = self.attempted {
+            let spaced = last + SPACING;
+            let allowed = match now < spaced {
+                true => Err(spaced),
+                false => budget.take(now),
+            };
+            if let Err(until) = allowed {
+                self.go(State::Backoff, Some(until));
+                return Action::Wait;
+            }
         }
-        self.fresh = false;
+        self.attempted = Some(now);
         self.go(State::Resolving, Some(now + self.timing.resolve));
         Action::Resolve
     }
@@ -425,7 +436,7 @@ mod tests {
                     .iter()
                     .filter(|attempt| **attempt < *at + Duration::from_secs(1))
                     .count();
-                prop_assert!(within <= 10, "{within} attempts in a second");
+                prop_assert!(within <= 11, "{within} attempts in a second");
             }
             shell.work();
             prop_assert!(
@@ -441,7 +452,7 @@ mod tests {
                 shell.put(Input::Done);
             }
             let before = shell.now;
-            shell.put(Input::Silent);
+            shell.put(Input::Broken);
             if shell.doing == Some(Action::Drop) {
                 shell.put(Input::Done);
             }
@@ -449,6 +460,9 @@ mod tests {
             let due = shell.machine.due().unwrap();
             prop_assert!(due <= before + Duration::from_millis(100));
             shell.wait(due - before);
+            if shell.machine.state() == State::Backoff {
+                shell.wait(SPACING);
+            }
             prop_assert_eq!(shell.machine.state(), State::Resolving);
         }
     }
@@ -490,8 +504,10 @@ mod tests {
             shell.work();
             shell.put(Input::Broken);
             shell.put(Input::Done);
-            let due = shell.machine.due().unwrap();
-            shell.wait(due - shell.now);
+            while shell.machine.state() == State::Backoff {
+                let due = shell.machine.due().unwrap();
+                shell.wait(due - shell.now);
+            }
             for _ in 0..match state {
                 State::Resolving => 1,
                 State::Connecting => 2,

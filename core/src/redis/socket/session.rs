@@ -365,7 +365,7 @@ async fn read_all(
             Ok(_) => {}
             Err(error) => return Broken(format!("reading failed: {error}")),
         }
-        let now = stamp();
+        let now = Stamp::now();
         let mut at = 0;
         loop {
             match frames::next(&buffer[at..]) {
@@ -413,14 +413,5 @@ async fn write_all(mut write: impl AsyncWrite + Unpin, shared: &Shared) -> Broke
             return Broken(format!("writing failed: {error}"));
         }
         shared.unwritten.set(shared.unwritten.get() - bytes.len());
-    }
-}
-
-/// Now, on both clocks.
-fn stamp() -> Stamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    Stamp {
-        instant: Instant::now(),
-        micros: since.map_or(0, |since| since.as_micros() as u64),
     }
 }
