@@ -96,6 +96,30 @@ impl Redis {
         Target::parse(Topology::Single, [url]).map(RedisBuilder::new)
     }
 
+    /// The master of this name, by the word of its sentinels, whose URLs these are. The
+    /// user and password in them are for the servers, and for the sentinels unless these
+    /// are given others.
+    ///
+    /// # Errors
+    /// [`RedisError`] says what of the URLs cannot be.
+    pub fn sentinel<U: AsRef<str>>(
+        sentinels: impl IntoIterator<Item = U>,
+        master: impl Into<String>,
+    ) -> Result<RedisBuilder, RedisError> {
+        let master = master.into();
+        Target::parse(Topology::Sentinel { master }, sentinels).map(RedisBuilder::new)
+    }
+
+    /// A cluster, by the URLs of one or more of its nodes; the others are found.
+    ///
+    /// # Errors
+    /// [`RedisError`] says what of the URLs cannot be.
+    pub fn cluster<U: AsRef<str>>(
+        nodes: impl IntoIterator<Item = U>,
+    ) -> Result<RedisBuilder, RedisError> {
+        Target::parse(Topology::Cluster, nodes).map(RedisBuilder::new)
+    }
+
     pub(crate) fn new(settings: Arc<Settings>) -> Self {
         let (orders, start) = mpsc::unbounded_channel();
         Redis {

@@ -3,8 +3,11 @@
 #![cfg(unix)]
 
 mod adapter;
+mod cluster;
 mod faults;
 mod health;
 mod hubs;
 mod live;
 mod rig;
+mod sentinel;
+mod traffic;

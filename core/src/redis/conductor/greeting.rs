@@ -34,6 +34,13 @@ pub(crate) enum Unfit {
     Failed(String),
 }
 
+impl std::fmt::Display for Unfit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Unfit::Refused(why) | Unfit::Failed(why)) = self;
+        f.write_str(why)
+    }
+}
+
 impl From<Broken> for Unfit {
     fn from(broken: Broken) -> Self {
         Unfit::Failed(broken.0)
@@ -111,7 +118,8 @@ pub(crate) async fn greet(
     Ok(greeted)
 }
 
-async fn hello(
+/// Who we are.
+pub(super) async fn hello(
     session: &Session,
     credentials: Option<&Credentials>,
     name: &str,

@@ -9,6 +9,7 @@ use crate::redis::{
     interest::{Held, Step, Verdict},
     link::Input,
     socket::{Commands, Reply, Session},
+    topology::Redirect,
 };
 
 /// Names that a connection hears and the ledger does not know of: the canary, and the
@@ -79,15 +80,20 @@ fn commands(step: &Step) -> Commands {
 }
 
 /// Confirmations have come as pushes; what is left are errors.
-fn settled(conductor: &Conductor, line: &Line, replies: &[Reply]) {
+fn settled(conductor: &Rc<Conductor>, line: &Line, replies: &[Reply]) {
     let now = Instant::now();
+    let mut redirects = Vec::new();
     let mut ledger = line.ledger.borrow_mut();
     for (command, reply) in replies.iter().enumerate() {
         if let Some(words) = reply.error() {
             ledger.refused(command, words, now);
+            redirects.extend(Redirect::parse(words, &line.server));
         }
     }
     drop(ledger);
+    for redirect in redirects {
+        conductor.redirected(redirect);
+    }
     line.learned.notify_waiters();
     conductor.tell_joined();
 }

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     backplane::Condition,
     redis::{
-        link::{Action, Budget, Input, Machine, State, Timing},
+        link::{Action, Budget, Input, LONE, Machine, State, Timing},
         socket::{Session, Stream, dial},
     },
     sync::Mutex,
@@ -79,6 +79,13 @@ impl Link {
         let Some(mut tidings) = self.tidings.take() else {
             return;
         };
+        if self.line.succeeds {
+            let share = self.conductor.spread().max(LONE).mul_f64(fastrand::f64());
+            tokio::select! {
+                () = tokio::time::sleep(share) => {}
+                () = self.line.parting.notified() => return,
+            }
+        }
         let mut machine = Machine::new(fastrand::u64(..), Timing::default());
         let mut action = self.put(&mut machine, Input::Start);
         while action != Action::Stop {
@@ -117,8 +124,7 @@ impl Link {
 
     /// Tells the machine, and everybody else what has become of the link.
     fn put(&self, machine: &mut Machine, input: Input) -> Action {
-        let fleet = self.conductor.common.settings.fleet;
-        if let Some(hubs) = fleet.or(self.line.hubs.get()) {
+        if let Some(hubs) = self.conductor.fleet() {
             machine.fleet(hubs);
         }
         let before = machine.state();
@@ -127,9 +133,10 @@ impl Link {
         }
         let action = machine.on(input, Instant::now(), &mut BUDGET.lock());
         let after = machine.state();
-        self.line.state.set(after);
+        self.line.turn(after);
         if after != before {
             self.report(after);
+            self.conductor.turned(&self.line);
         }
         action
     }
@@ -195,7 +202,7 @@ impl Link {
         };
         let conductor = &self.conductor;
         let settings = &conductor.common.settings;
-        let canary = canary(conductor.common.id);
+        let canary = canary(conductor.common.id, self.line.id);
         self.connection.set(self.connection.get() + 1);
         let probes = Rc::new(Probes::new(Rc::clone(&self.line), Instant::now()));
         let ears = Ears {
@@ -222,8 +229,7 @@ impl Link {
                     );
                     conductor.say("denied", Condition::Degraded, text);
                 }
-                let hubs = &self.line.hubs;
-                hubs.set(greeted.hubs.or(hubs.get()));
+                conductor.hubs.set(greeted.hubs.or(conductor.hubs.get()));
                 self.canary.set(greeted.canary);
                 self.beside.set(greeted.beside);
                 conductor.common.figures.connections.add(1);
@@ -283,7 +289,10 @@ impl Link {
             self.teller(),
         ));
         if let Some(probes) = self.probes.borrow().clone() {
-            let canary = self.canary.get().then(|| canary(self.conductor.common.id));
+            let canary = self
+                .canary
+                .get()
+                .then(|| canary(self.conductor.common.id, self.line.id));
             self.duty(probing::probe(
                 session.clone(),
                 probes,

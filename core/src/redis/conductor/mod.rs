@@ -3,6 +3,9 @@
 //! | file | its job |
 //! |---|---|
 //! | `layout` | follows the plan: which links there are, and who listens to what |
+//! | `succession` | one link takes over from another; what goes out where |
+//! | `sentinels` | who the master is |
+//! | `mapping` | who owns which slot |
 //! | `line` | what the tasks around one link share |
 //! | `link` | one connection after another, as the machine says |
 //! | `greeting` | who we are and what the server is |
@@ -25,15 +28,18 @@ mod joining;
 mod layout;
 mod line;
 mod link;
+mod mapping;
 mod probing;
 pub(crate) mod publishing;
 mod repairing;
 mod searching;
+mod sentinels;
+mod succession;
 mod watching;
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::Arc,
@@ -54,7 +60,7 @@ use super::{
     plane::{Common, Order},
     topology::{LinkId, Plan},
 };
-use crate::backplane::{Condition, Inlet, Reason};
+use crate::backplane::{Condition, Inlet, Name, Reason};
 
 /// How long what is queued may take to go out when the hub closes.
 const PARTING: Duration = Duration::from_millis(1_500);
@@ -67,6 +73,16 @@ pub(crate) struct Conductor {
     lines: RefCell<BTreeMap<LinkId, Rc<Line>>>,
     /// The tasks of the links.
     links: RefCell<Vec<JoinHandle<()>>>,
+    /// The task that finds the servers, where they may change.
+    finding: RefCell<Option<JoinHandle<()>>>,
+    /// Names that are wanted before any server is known.
+    early: RefCell<HashSet<Name>>,
+    /// The slot map is known.
+    mapped: Cell<bool>,
+    /// What is known of the servers may be wrong by now.
+    doubted: Notify,
+    /// How many hubs share a server, as one of them told last.
+    hubs: Cell<Option<u32>>,
     inbox: RefCell<Inbox>,
     repairs: Repairs,
     /// Logs may have to be looked for.
@@ -91,6 +107,11 @@ impl Conductor {
             plan: RefCell::new(layout::plan(&common)),
             lines: RefCell::default(),
             links: RefCell::default(),
+            finding: RefCell::default(),
+            early: RefCell::default(),
+            mapped: Cell::new(false),
+            doubted: Notify::new(),
+            hubs: Cell::new(None),
             inbox: RefCell::new(Inbox::new(common.id, Stamp::now())),
             repairs: Repairs::default(),
             searches: Notify::new(),
@@ -119,6 +140,9 @@ impl Conductor {
             }
         }
         self.closing.set(true);
+        if let Some(finding) = self.finding.take() {
+            finding.abort();
+        }
         let _ = timeout(PARTING, self.part()).await;
         sorting.abort();
         assessing.abort();
@@ -163,21 +187,34 @@ impl Conductor {
 
     fn when_joined(self: &Rc<Self>, told: Box<dyn FnOnce() + Send>) {
         self.take_changes();
-        let lines = self.lines.borrow();
-        let marks = lines
-            .values()
-            .map(|line| (Rc::clone(line), line.ledger.borrow().mark()))
-            .collect();
-        drop(lines);
+        let marks = self.marks();
         self.waiters.borrow_mut().push(Waiter { marks, told });
         self.tell_joined();
     }
 
+    /// Names have changed places: whoever waits does so where they are now.
+    fn remark(&self) {
+        for waiter in self.waiters.borrow_mut().iter_mut() {
+            waiter.marks = self.marks();
+        }
+    }
+
+    fn marks(&self) -> Vec<(Rc<Line>, Mark)> {
+        let lines = self.lines.borrow();
+        let marked = lines.values().filter(|line| !line.leaving.get());
+        marked
+            .map(|line| (Rc::clone(line), line.ledger.borrow().mark()))
+            .collect()
+    }
+
     /// A ledger has changed: whoever waited for it is told.
     fn tell_joined(&self) {
-        let mut missing = 0;
+        let homeless = self.early.borrow().len() + self.plan.borrow().unseated();
+        let mut missing = homeless;
         for line in self.lines.borrow().values() {
-            missing += line.ledger.borrow().missing();
+            if !line.leaving.get() {
+                missing += line.ledger.borrow().missing();
+            }
         }
         self.common.figures.joining.set(missing as u64);
         let mut waiters = self.waiters.take();
@@ -186,7 +223,7 @@ impl Conductor {
             waiter
                 .marks
                 .retain(|(line, mark)| !line.ledger.borrow_mut().is_heard(*mark));
-            if waiter.marks.is_empty() && !self.lines.borrow().is_empty() {
+            if waiter.marks.is_empty() && homeless == 0 && !self.lines.borrow().is_empty() {
                 self.contained(waiter.told);
             } else {
                 kept.push(waiter);

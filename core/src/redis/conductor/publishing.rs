@@ -81,7 +81,10 @@ impl Queue {
 /// Sends what is queued for as long as the connection stands.
 pub(super) async fn publish(conductor: Rc<Conductor>, line: Rc<Line>, session: Session) {
     loop {
-        let batch = conductor.common.queue.take();
+        let batch = match conductor.speaks(&line) {
+            true => conductor.common.queue.take(),
+            false => Vec::new(),
+        };
         if batch.is_empty() {
             if line.closing.get() {
                 return;

@@ -84,7 +84,7 @@ impl Conductor {
 pub(super) async fn look(conductor: Rc<Conductor>, line: Rc<Line>, session: Session) {
     loop {
         let now = Instant::now();
-        let hubs = conductor.common.settings.fleet.or(line.hubs.get());
+        let hubs = conductor.fleet();
         let look = line
             .watch
             .borrow_mut()
@@ -98,7 +98,7 @@ pub(super) async fn look(conductor: Rc<Conductor>, line: Rc<Line>, session: Sess
         let Ok(replies) = session.request(questions(look)).await else {
             return;
         };
-        take(&line, look, &replies, Instant::now());
+        take(&conductor, &line, look, &replies, Instant::now());
         conductor.assess();
     }
 }
@@ -125,7 +125,7 @@ fn questions(look: Look) -> Commands {
 }
 
 /// What a user may not ask is an error among the replies, and only not known.
-fn take(line: &Line, look: Look, replies: &[Reply], now: Instant) {
+fn take(conductor: &Conductor, line: &Line, look: Look, replies: &[Reply], now: Instant) {
     let infos = match look {
         Look::Short => 2,
         Look::Long { .. } => 5,
@@ -144,7 +144,7 @@ fn take(line: &Line, look: Look, replies: &[Reply], now: Instant) {
         watch.ages(list, now);
     }
     if let Some(hubs) = others.get(2).and_then(listening) {
-        line.hubs.set(Some(hubs));
+        conductor.hubs.set(Some(hubs));
     }
 }
 
