@@ -14,6 +14,7 @@ mod interest;
 mod link;
 #[allow(dead_code)]
 mod log;
+pub mod migration;
 #[allow(dead_code)]
 mod modes;
 mod plane;

@@ -8,6 +8,7 @@
 //! | `greeting` | who we are and what the server is |
 //! | `joining` | the ledger's steps, sent and settled |
 //! | `publishing` | batches of the queue, sent and settled |
+//! | `counting` | how many listen to a channel |
 //! | `probing` | whether the server still hears us, and we it |
 //! | `arriving` | what a connection pushes, brought to where it belongs |
 //!
@@ -15,6 +16,7 @@
 //! are never borrowed across an `await`.
 
 mod arriving;
+mod counting;
 mod greeting;
 mod joining;
 mod layout;
@@ -96,6 +98,9 @@ impl Conductor {
             match order {
                 Order::Interest => self.take_changes(),
                 Order::WhenJoined(told) => self.when_joined(told),
+                Order::Listeners(channel, told) => {
+                    tokio::task::spawn_local(Rc::clone(&self).count_listeners(channel, told));
+                }
                 Order::Close => break,
             }
         }
