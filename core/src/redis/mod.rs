@@ -12,6 +12,7 @@ mod interest;
 mod link;
 #[allow(dead_code)]
 mod log;
+pub mod migration;
 mod modes;
 mod outbox;
 mod plane;

@@ -39,6 +39,9 @@ const PARTING: Duration = Duration::from_secs(2);
 pub(crate) enum Order {
     /// Names have come or gone.
     Interest,
+    /// To be told how many connections listen to a channel, or `None` if that cannot be
+    /// learned.
+    Listeners(String, Box<dyn FnOnce(Option<u64>) + Send>),
     /// To be called once all that is wanted now is heard.
     WhenJoined(Box<dyn FnOnce() + Send>),
     Close,
@@ -137,6 +140,12 @@ impl Redis {
             start: Mutex::new(Some(start)),
             thread: Mutex::new(None),
         }
+    }
+
+    /// Asks the server, all nodes of a cluster, how many connections listen to a channel by
+    /// its name.
+    pub(crate) fn listeners(&self, channel: &str, told: Box<dyn FnOnce(Option<u64>) + Send>) {
+        let _ = self.orders.send(Order::Listeners(channel.to_owned(), told));
     }
 
     fn end(&self) {

@@ -11,6 +11,7 @@
 //! | `greeting` | who we are and what the server is |
 //! | `joining` | the ledger's steps, sent and settled |
 //! | `publishing` | batches of the queue, sent and settled |
+//! | `counting` | how many listen to a channel |
 //! | `probing` | whether the server still hears us, and we it |
 //! | `watching` | looks at the servers, and how it all is, posted |
 //! | `arriving` | what a connection pushes, brought to where it belongs |
@@ -22,6 +23,7 @@
 //! are never borrowed across an `await`.
 
 mod arriving;
+mod counting;
 mod greeting;
 mod hearing;
 mod joining;
@@ -138,10 +140,17 @@ impl Conductor {
         while let Some(order) = orders.recv().await {
             // A fault in one is counted, and the next is served.
             match order {
-                Order::Interest => self.contained(|| self.take_changes()),
-                Order::WhenJoined(told) => self.contained(|| self.when_joined(told)),
+                Order::Interest => {
+                    self.contained(|| self.take_changes());
+                }
+                Order::WhenJoined(told) => {
+                    self.contained(|| self.when_joined(told));
+                }
+                Order::Listeners(channel, told) => {
+                    spawn_local(Rc::clone(&self).count_listeners(channel, told));
+                }
                 Order::Close => break,
-            };
+            }
         }
         self.closing.set(true);
         if let Some(finding) = self.finding.take() {
