@@ -57,6 +57,7 @@ impl Ears {
             self.probes.heard(payload, now.instant);
             return;
         }
+        self.probes.busy(now.instant);
         let (via, pattern) = match pattern {
             None => (Via::Topic, None),
             Some(text) => (Via::Pattern, Some(std::str::from_utf8(text).unwrap_or(""))),

@@ -295,6 +295,7 @@ impl Link {
                 .get()
                 .then(|| canary(self.conductor.common.id, self.line.id));
             self.duty(probing::probe(
+                conductor(),
                 session.clone(),
                 probes,
                 canary,
