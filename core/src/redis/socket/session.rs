@@ -97,6 +97,12 @@ impl Commands {
         &self.bytes
     }
 
+    /// How many replies they will have.
+    #[cfg(test)]
+    pub(crate) fn replies(&self) -> usize {
+        self.replies
+    }
+
     /// Bytes on the wire.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
