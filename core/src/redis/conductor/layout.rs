@@ -30,7 +30,9 @@ pub(super) fn plan(common: &Common) -> Plan {
     let shape = match &settings.target.topology {
         Topology::Single | Topology::Sentinel { .. } => Shape::One,
         Topology::Cluster if settings.sharded => Shape::Sharded,
-        Topology::Cluster => Shape::Classic { logs: false },
+        Topology::Cluster => Shape::Classic {
+            logs: settings.modes.any_logged(),
+        },
     };
     Plan::new(shape, common.id)
 }
@@ -83,6 +85,7 @@ impl Conductor {
                 }
             }
         }
+        self.reroute();
         self.tell_joined();
     }
 

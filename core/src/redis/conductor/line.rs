@@ -23,6 +23,8 @@ pub(super) struct Line {
     pub(super) ledger: RefCell<Ledger>,
     /// The connection, from the greeting on.
     pub(super) session: RefCell<Option<Session>>,
+    /// What stands for the server's replication id, if it tells it.
+    pub(super) lineage: Cell<Option<u64>>,
     pub(super) state: Cell<State>,
     /// The ledger may have something to send.
     pub(super) stirred: Notify,
@@ -45,6 +47,7 @@ impl Line {
             server,
             ledger: RefCell::new(Ledger::new(exact, linger)),
             session: RefCell::default(),
+            lineage: Cell::new(None),
             state: Cell::new(State::Idle),
             stirred: Notify::new(),
             learned: Notify::new(),

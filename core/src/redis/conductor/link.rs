@@ -240,6 +240,7 @@ impl Link {
                     );
                     conductor.say("denied", Condition::Degraded, text);
                 }
+                self.line.lineage.set(greeted.server_id());
                 self.hubs.set(greeted.hubs.or(self.hubs.get()));
                 self.canary.set(greeted.canary);
                 self.beside.set(greeted.beside);

@@ -7,7 +7,7 @@
 //! | `link` | one connection after another, as the machine says |
 //! | `greeting` | who we are and what the server is |
 //! | `joining` | the ledger's steps, sent and settled |
-//! | `publishing` | batches of the queue, sent and settled |
+//! | `publishing` | pipelines of the outbox, sent and settled |
 //! | `probing` | whether the server still hears us, and we it |
 //! | `arriving` | what a connection pushes, brought to where it belongs |
 //! | `hearing` | what the inbox is told, and where logs stand before topics are heard |
@@ -25,7 +25,7 @@ mod layout;
 mod line;
 mod link;
 mod probing;
-pub(crate) mod publishing;
+mod publishing;
 mod repairing;
 mod searching;
 
@@ -49,6 +49,7 @@ use super::{
     arrival::Stamp,
     inbox::Inbox,
     interest::Mark,
+    outbox::Outbox,
     plane::{Common, Order},
     topology::{LinkId, Plan},
 };
@@ -66,6 +67,7 @@ pub(crate) struct Conductor {
     /// The tasks of the links.
     links: RefCell<Vec<JoinHandle<()>>>,
     inbox: RefCell<Inbox>,
+    outbox: RefCell<Outbox<LinkId>>,
     repairs: Repairs,
     /// Logs may have to be looked for.
     searches: Notify,
@@ -84,7 +86,15 @@ struct Waiter {
 
 impl Conductor {
     pub(crate) fn new(common: Arc<Common>, inlet: Inlet) -> Rc<Self> {
+        let settings = &common.settings;
+        let outbox = Outbox::new(
+            Arc::clone(&common.queue),
+            settings.modes.clone(),
+            publishing::limits(settings),
+            common.id,
+        );
         Rc::new(Conductor {
+            outbox: RefCell::new(outbox),
             plan: RefCell::new(layout::plan(&common)),
             lines: RefCell::default(),
             links: RefCell::default(),
@@ -119,11 +129,12 @@ impl Conductor {
             }
         }
         self.closing.set(true);
+        self.common.queue.close();
+        self.collect();
         let _ = timeout(PARTING, self.part()).await;
         sorting.abort();
         repairing.abort();
         searching.abort();
-        self.common.queue.close();
         self.waiters.borrow_mut().clear();
     }
 
@@ -135,16 +146,6 @@ impl Conductor {
         let links = self.links.take();
         for link in links {
             let _ = link.await;
-        }
-    }
-
-    /// Brings published events to the lines they go out by.
-    async fn sort(self: Rc<Self>) {
-        loop {
-            self.common.filled.notified().await;
-            for line in self.lines.borrow().values() {
-                line.filled.notify_one();
-            }
         }
     }
 
