@@ -12,6 +12,7 @@ mod interest;
 mod link;
 #[allow(dead_code)]
 mod log;
+pub mod migration;
 mod modes;
 mod outbox;
 mod plane;
@@ -22,7 +23,6 @@ mod target;
 mod thread;
 #[allow(dead_code, unused_imports)]
 mod topology;
-#[allow(dead_code)]
 mod watch;
 #[allow(dead_code)]
 mod wire;

@@ -3,7 +3,13 @@
 #![cfg(unix)]
 
 mod adapter;
+mod cluster;
 mod faults;
+mod health;
 mod hubs;
+mod interest;
 mod live;
+mod replay;
 mod rig;
+mod sentinel;
+mod traffic;

@@ -100,6 +100,11 @@ impl Conductor {
         }
     }
 
+    /// It did not, after all.
+    pub(super) fn will_not_echo(&self, topic: &str, payload: &[u8]) {
+        self.inbox.borrow_mut().refused(topic, payload);
+    }
+
     fn is_heard(&self, topic: &str) -> bool {
         let lines = self.lines.borrow();
         lines

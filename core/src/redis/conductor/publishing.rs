@@ -13,12 +13,9 @@ use crate::redis::{
     arrival::Stamp,
     builder::Settings,
     log::script::Retention,
-    modes::Way,
     outbox::{Limits, Server, Trouble},
     socket::{Broken, Reply, Session},
-    topology::LinkId,
 };
-use crate::topic::Topic;
 
 /// A log that nothing was published to for so long goes away.
 const LOG_MS: u64 = 24 * 3_600 * 1_000;
@@ -106,16 +103,11 @@ async fn answered(open: &mut Open) -> Result<Vec<Reply>, Broken> {
     }
 }
 
-fn settle(conductor: &Conductor, line: &Line, session: &Session, replies: &[Reply]) {
-    let settled = conductor
-        .outbox
-        .borrow_mut()
-        .settle(line.id, replies, Stamp::now());
+fn settle(conductor: &Rc<Conductor>, line: &Line, session: &Session, replies: &[Reply]) {
+    let now = Stamp::now();
+    let settled = conductor.outbox.borrow_mut().settle(line.id, replies, now);
     for (topic, payload) in settled.refused {
-        conductor
-            .inbox
-            .borrow_mut()
-            .refused(topic.as_str(), &payload);
+        conductor.will_not_echo(topic.as_str(), &payload);
     }
     if !settled.troubles.is_empty() {
         // A pause may have begun.
@@ -123,8 +115,13 @@ fn settle(conductor: &Conductor, line: &Line, session: &Session, replies: &[Repl
     }
     for trouble in settled.troubles {
         match trouble {
-            Trouble::Demoted(words) => session.close(&words),
-            Trouble::Moved(_) | Trouble::Busy(_) => {}
+            Trouble::Elsewhere(words) => conductor.refused_by(line.id, &words),
+            Trouble::Demoted(words) => {
+                conductor.refused_by(line.id, &words);
+                session.close(&words);
+            }
+            Trouble::OutOfMemory => line.watch.borrow_mut().refused(now.instant),
+            Trouble::Busy => {}
         }
     }
     conductor.outgoing();
@@ -151,7 +148,7 @@ impl Conductor {
     pub(super) fn collect(&self) {
         self.outbox
             .borrow_mut()
-            .collect(|topic, way| self.way_out(topic, way));
+            .collect(|topic, way| self.route(topic.as_str(), way.is_logged()));
         self.outgoing();
         for line in self.lines.borrow().values() {
             line.filled.notify_one();
@@ -162,7 +159,7 @@ impl Conductor {
     pub(super) fn reroute(&self) {
         self.outbox
             .borrow_mut()
-            .reroute(|topic, way| self.way_out(topic, way));
+            .reroute(|topic, way| self.route(topic.as_str(), way.is_logged()));
         self.common.filled.notify_one();
     }
 
@@ -184,15 +181,6 @@ impl Conductor {
         self.common.figures.voided.set(tally.voided);
         for (acknowledge, outcome) in untold {
             self.contained(|| acknowledge.tell(outcome));
-        }
-    }
-
-    fn way_out(&self, topic: &Topic, way: Way) -> Option<LinkId> {
-        let plan = self.plan.borrow();
-        if way.is_logged() || self.common.settings.sharded {
-            plan.home(topic.as_str().as_bytes())
-        } else {
-            plan.ear()
         }
     }
 }

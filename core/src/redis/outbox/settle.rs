@@ -93,6 +93,7 @@ impl<L: Copy + Eq> Ledger<'_, L> {
             }
             Answer::Unkept { words, .. } => {
                 self.channels.gone(&parcel);
+                self.short_of_memory(&words);
                 let error = ForwardError::new(ForwardErrorKind::NotKept).because(words);
                 parcel.tell(Err(error), self.outcomes);
             }
@@ -146,9 +147,16 @@ impl<L: Copy + Eq> Ledger<'_, L> {
             }
             Refusal::Final => {
                 self.channels.gone(&parcel);
+                self.short_of_memory(words);
                 let error = ForwardError::new(ForwardErrorKind::Rejected).because(words);
                 parcel.failed(error, self.outcomes);
             }
+        }
+    }
+
+    fn short_of_memory(&mut self, words: &str) {
+        if refusal::is_out_of_memory(words) {
+            self.trouble(Trouble::OutOfMemory);
         }
     }
 
