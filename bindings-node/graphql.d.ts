@@ -4,7 +4,7 @@ import type { EventEmitter } from 'node:events';
 // @ts-ignore: ioredis need not be installed by who does not use RedisPubSub
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
 
-import type { Filter, Where } from './index';
+import type { Filter, Hub, RedisOptions as HubRedisOptions, Where } from './index';
 
 /**
  * What happens to an iterator that is not read as fast as messages come, when its budget is used up:
@@ -134,6 +134,12 @@ export interface RedisLike {
 }
 
 export interface PubSubRedisOptions extends QueueOptions {
+  /**
+   * A hub in the place of ioredis: what joins it with other processes, or the hub itself, which then stays open. What this
+   * process publishes reaches its own subscribers without Redis; others, with whatever client, are heard and hear as
+   * before. In the place of `connection`, `publisher` and `subscriber`.
+   */
+  redis?: string | HubRedisOptions | Hub<any>;
   /** Given to ioredis, twice, where `publisher` and `subscriber` are not both given. */
   connection?: RedisOptions | string;
   /** On `connect` and `error` of clients that are made here; without it errors are logged. */

@@ -118,6 +118,56 @@ export interface HubOptions extends LoopOptions {
   topicCounters?: number;
   /** Refuses filters that every event would have to be tried against. Default: false. */
   strictFilters?: boolean;
+  /** A Redis or Valkey server that joins this hub with those of other processes and machines. Default: none. */
+  redis?: string | RedisOptions;
+}
+
+/**
+ * How safely events of a topic travel between machines:
+ *
+ * - `'live'`: at most once, as Redis' own pub/sub does;
+ * - `'replay'`: kept in a log, from which whoever was cut off reads what it missed;
+ * - `'durable'`: that, and confirmed by a replica before the publisher is told.
+ */
+export type RedisMode = 'live' | 'replay' | 'durable';
+
+/**
+ * A Redis or Valkey server, and how events travel over it. Give `url` or `urls`: `redis://[user[:password]@]host[:port][/database]`, or `rediss://` for TLS.
+ *
+ * A server that cannot be reached is no error: it is looked for as long as the hub lives, and {@link Hub.health} says so.
+ */
+export interface RedisOptions {
+  /** Of the one server. */
+  url?: string;
+  /** Of Sentinels or of nodes of a cluster; they differ in host and port alone. */
+  urls?: readonly string[];
+  /** The URLs are of Sentinels, which know the master of this name. */
+  sentinel?: string;
+  /** The URLs are of nodes of a cluster; the others are found. */
+  cluster?: boolean;
+  /** Publishes to the node that has the topic's slot, and not to all of them. There are no patterns then. */
+  sharded?: boolean;
+  /** How events travel: patterns and modes. The first pattern that matches a topic counts; other topics are live. */
+  modes?: { readonly [topics: string]: RedisMode };
+  /**
+   * Patterns of live topics that nobody but hubs listens to: their events carry what lets a hub count what it missed,
+   * and keys and attributes.
+   */
+  envelope?: readonly string[];
+  /** Events that a topic's log keeps, about. Default: 1,000. */
+  logLength?: number;
+  /** Bytes that may wait to be sent. Default: 16 MiB. */
+  queueBytes?: number;
+  /** Milliseconds after which what waits to be sent is given up. Default: 10,000. */
+  deadline?: number;
+  /** Milliseconds that a topic is still listened to after its last subscription has gone. Default: 2,000. */
+  linger?: number;
+  /** How many hubs there are, for the pace of coming back together. Default: it is counted. */
+  fleet?: number;
+  /** What the server calls the connections. */
+  name?: string;
+  /** Certificates in PEM to trust in place of the system's. */
+  rootCertificates?: string;
 }
 
 export interface PublishOptions {
@@ -146,6 +196,86 @@ export interface Delivery {
   readonly share: number;
   /** Its position in its topic; null when nobody asked for it and the topic keeps no history: there is no event then. */
   readonly position: string | null;
+  /**
+   * What became of the part that concerns other machines: there are none (`'none'`); it is on its way, or waits for its
+   * turn (`'queued'`); or why it reached the subscribers of this process and nobody else.
+   */
+  readonly forwarding: 'none' | 'queued' | ForwardKind;
+}
+
+/**
+ * Why an event did not reach other machines, or may not have:
+ *
+ * - `'full'`: as many bytes wait to be sent as may wait; `'expired'`: it waited for its deadline;
+ * - `'unconfirmed'`: the connection broke before the server answered: it may have arrived;
+ * - `'rejected'`: the server refused it; `'unsupported'`: it cannot be carried in its topic's mode;
+ * - `'not-kept'`: it went out, but the log could not keep it; `'not-replicated'`: the log has it, but no replica said so
+ *   in time;
+ * - `'closed'`: the hub was closed before it was sent.
+ */
+export type ForwardKind =
+  | 'full'
+  | 'expired'
+  | 'unconfirmed'
+  | 'rejected'
+  | 'not-kept'
+  | 'not-replicated'
+  | 'unsupported'
+  | 'closed';
+
+/** An event that reached the backplane, as safely as its mode asks for. */
+export interface Acknowledged {
+  /** Listeners that the server counted: connections of other machines, in a cluster of one node alone. */
+  readonly heard: number;
+  /** Its number in the log of its topic, in the modes that keep one. */
+  readonly number: number | null;
+  /** What became of it in this process. */
+  readonly delivery: Delivery;
+}
+
+/** How a backplane is, as of when it was asked. */
+export interface Health {
+  /**
+   * The worst of what the reasons say: as it should be, or there is no backplane; it works, and something is not as it
+   * should be; nothing comes and nothing goes, and this process' own events reach its own subscribers.
+   */
+  condition: Condition;
+  /** Everything that is not as it should be. Empty when all is well. */
+  reasons: { code: string; condition: Condition; text: string }[];
+  /**
+   * How late probes were, from publish over the whole path and back to this hub, in milliseconds; `late` counts those
+   * beyond 900.
+   */
+  lag: { p50: number; p99: number; max: number; late: number };
+  /** What has been counted since the hub was made. */
+  counts: HealthCounts;
+  /** Bytes that wait to be sent. */
+  queuedBytes: number;
+  /** Names that are wanted, and not yet heard. */
+  joining: number;
+}
+
+export type Condition = 'ok' | 'degraded' | 'away';
+
+export interface HealthCounts {
+  /** Events that came from other hubs and were handed on. */
+  arrived: number;
+  /** Events that the server confirmed. */
+  sent: number;
+  /** Events that were refused, expired or stayed unconfirmed. */
+  failed: number;
+  /** Stretches that were found missing, and could not be repaired. */
+  gaps: number;
+  /** Events in them, where they could be counted. */
+  lost: number;
+  /** Events that were missing and were read from a log. */
+  repaired: number;
+  /** Events that came a second time and were let go. */
+  duplicates: number;
+  /** Attempts to connect. */
+  attempts: number;
+  /** Those that succeeded. */
+  connections: number;
 }
 
 /** Who gets which events, beside the topics, and how they are kept. */
@@ -337,6 +467,35 @@ export class Hub<T extends Topics = Record<string, any>> implements Disposable, 
    * @param payload bytes and strings as they are; anything else as JSON. Bytes are copied: they may be used again.
    */
   publish<K extends TopicOf<T>>(topic: K, payload: T[K] | Bytes, options?: PublishOptions): Delivery;
+
+  /**
+   * As {@link publish}, and tells what becomes of the event on other machines. Subscribers of this process have it when
+   * this returns. Without a backplane it resolves at once.
+   *
+   * Rejects with a {@link ForwardError} if it did not reach the other machines, or may not have.
+   */
+  publishAcknowledged<K extends TopicOf<T>>(
+    topic: K,
+    payload: T[K] | Bytes,
+    options?: Omit<PublishOptions, 'transfer'>,
+  ): Promise<Acknowledged>;
+
+  /**
+   * Waits until all that this hub listens to now is also heard from other machines; without a backplane, not at all. A
+   * subscription is in force for this process when `subscribe` returns, for others when this has been waited for.
+   *
+   * Resolves to false after `timeout` milliseconds, and when the hub is closed before.
+   */
+  joined(options?: { timeout?: number }): Promise<boolean>;
+
+  /** How the backplane is. Without one, all is well. */
+  health(): Health;
+
+  /**
+   * The health now, and again whenever its condition or its reasons change; looked at `every` so many milliseconds (500).
+   * Ends with the hub or the signal. It does not keep the process alive.
+   */
+  healthChanges(options?: { every?: number; signal?: AbortSignal }): AsyncIterableIterator<Health, undefined>;
 
   /** Subscribes. In force when this returns: what is published after it is delivered, or told as missed. */
   subscribe<K extends TopicOf<T>>(
@@ -568,6 +727,13 @@ export class Filter {
 export class DistributaryError extends Error {
   constructor(code: string, message: string, options?: ErrorOptions);
   readonly code: string;
+}
+
+/** An event that reached the subscribers of this process, and did not reach other machines, or may not have. */
+export class ForwardError extends DistributaryError {
+  constructor(kind: ForwardKind, message: string);
+  readonly code: 'ERR_FORWARD';
+  readonly kind: ForwardKind;
 }
 
 /** Events of a subscription are gone; reading goes on behind them. */

@@ -4,6 +4,21 @@
 
 const { hex } = require('./hex');
 
+/** How the part of it that concerns other machines is called; `kind_place` in src/waits.rs has the same order. */
+const FORWARDING = /** @type {const} */ ([
+  'none',
+  'queued',
+  'full',
+  'expired',
+  'unconfirmed',
+  'rejected',
+  'not-kept',
+  'not-replicated',
+  'unsupported',
+  'closed',
+  'unknown',
+]);
+
 /** What became of a published event. */
 class Delivery {
   /** Subscriptions that it reached. @readonly */
@@ -12,6 +27,8 @@ class Delivery {
   feeds;
   /** The share of all live subscriptions that is, from 0 to 1. @readonly */
   share;
+  /** What became of the part that concerns other machines. @readonly */
+  forwarding;
   /** Halves of epoch and offset, the high one first. @type {number[] | null} */
   #position;
 
@@ -20,6 +37,7 @@ class Delivery {
     this.subscriptions = written[0];
     this.feeds = written[1];
     this.share = written[2];
+    this.forwarding = FORWARDING[written[9]];
     this.#position = written[4] === 0 ? null : [written[5], written[6], written[7], written[8]];
   }
 

@@ -15,6 +15,19 @@ class DistributaryError extends Error {
   }
 }
 
+/** An event that reached this hub's subscribers, and did not reach other machines, or may not have: `kind` says why. */
+class ForwardError extends DistributaryError {
+  /**
+   * @param {string} kind
+   * @param {string} message
+   */
+  constructor(kind, message) {
+    super('ERR_FORWARD', message);
+    this.kind = kind;
+  }
+}
+
+Object.defineProperty(ForwardError.prototype, 'name', { value: 'ForwardError', writable: true, configurable: true });
 Object.defineProperty(DistributaryError.prototype, 'name', { value: 'DistributaryError', writable: true, configurable: true });
 
 /**
@@ -137,6 +150,7 @@ function fromNative(error) {
 }
 
 exports.DistributaryError = DistributaryError;
+exports.ForwardError = ForwardError;
 exports.typeError = typeError;
 exports.asError = asError;
 exports.described = described;

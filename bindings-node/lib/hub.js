@@ -5,17 +5,20 @@
 const check = require('./check');
 const { Delivery } = require('./delivery');
 const { described, DistributaryError, fromNative, typeError } = require('./errors');
+const { HealthChanges } = require('./health');
 const { laneOf, rung } = require('./lane');
 const { listen } = require('./listener');
 const { NativeHub } = require('./native');
 const { toContent } = require('./payload');
 const { pipe, pipeStats } = require('./pipe');
+const { redisOptions } = require('./redis');
 const { OVERFLOWS, parseBudget } = require('./selector');
 const { disposable, subscribe } = require('./subscription');
+const { waitsOf } = require('./waits');
 
 /** How this loop is served: not of the hub, but of each loop that has it. */
 const LOOP = ['slice', 'shareFrom'];
-const OPTIONS = ['overflow', 'budget', 'bytes', 'history', 'topicCounters', 'strictFilters', ...LOOP];
+const OPTIONS = ['overflow', 'budget', 'bytes', 'history', 'topicCounters', 'strictFilters', 'redis', ...LOOP];
 
 const PUBLISH = 'hub.publish(topic, payload, options)';
 
@@ -23,7 +26,7 @@ const SLICE = 4;
 const SHARE_FROM = 64 << 10;
 
 /** What a native publish writes down; see src/hub.rs. */
-const written = new Float64Array(9);
+const written = new Float64Array(10);
 const RUNG = 3;
 /** What there is to say of an event that nobody wanted. */
 const nothing = new Float64Array(written.length);
@@ -186,6 +189,69 @@ class Hub {
   }
 
   /**
+   * @param {string} topic
+   * @param {unknown} payload
+   * @param {unknown} [options]
+   * @returns {Promise<{ heard: number, number: number | null, delivery: Delivery }>}
+   */
+  async publishAcknowledged(topic, payload, options) {
+    const where = 'hub.publishAcknowledged(topic, payload, options)';
+    if (typeof topic !== 'string') {
+      throw typeError('ERR_BAD_TOPIC', `${where}: the topic is a string, not ${described(topic)}`);
+    }
+    const { key, names, values, transfer } = publishOptions(options, where);
+    if (transfer) throw typeError('ERR_BAD_OPTION', `${where}: transfer is for hub.publish, as what is sent is copied`);
+    const content = toContent(payload, 'payload');
+    let wait;
+    try {
+      wait = waitsOf(this).wait((waits, number) =>
+        this.#native.publishAcknowledged(waits, number, topic, content, key, names, values, written),
+      );
+    } catch (error) {
+      throw fromNative(error);
+    }
+    const delivery = new Delivery(written);
+    if (written[RUNG] !== 0) rung(this, written[RUNG]);
+    const { heard, number } = await wait.settled;
+    return { heard: heard ?? 0, number: number ?? null, delivery };
+  }
+
+  /**
+   * @param {unknown} [options]
+   * @returns {Promise<boolean>}
+   */
+  async joined(options) {
+    const where = 'hub.joined(options)';
+    const { timeout } = check.options(options, where, ['timeout']);
+    if (timeout !== undefined && (typeof timeout !== 'number' || !(timeout >= 0 && timeout < 2 ** 31))) {
+      throw typeError('ERR_BAD_OPTION', `${where}: timeout is a time in milliseconds, not ${described(timeout)}`);
+    }
+    if (this.closed) throw new DistributaryError('ERR_CLOSED', 'the hub is closed: make a new one');
+    const { settled, forget } = waitsOf(this).wait((waits, number) => this.#native.joined(waits, number));
+    if (timeout === undefined) {
+      await settled;
+      return !this.closed;
+    }
+    let timer;
+    const late = new Promise((resolve) => {
+      timer = setTimeout(resolve, timeout, false);
+    });
+    const isJoined = await Promise.race([settled.then(() => !this.closed), late]);
+    clearTimeout(timer);
+    forget();
+    return /** @type {boolean} */ (isJoined);
+  }
+
+  health() {
+    return this.#native.health();
+  }
+
+  /** @param {unknown} [options] */
+  healthChanges(options) {
+    return new HealthChanges(this, options);
+  }
+
+  /**
    * @param {unknown} selector
    * @param {unknown} [options]
    */
@@ -310,15 +376,19 @@ function hubOptions(given, where) {
     history: rules(given.history, where),
     topicCounters: check.whole(given.topicCounters, where, 'topicCounters'),
     strictFilters: check.ofType(given.strictFilters, where, 'strictFilters', 'boolean'),
+    redis: redisOptions(given.redis, where),
   };
 }
 
-/** @param {unknown} options */
-function publishOptions(options) {
-  const { attributes, key, transfer } = check.options(options, PUBLISH, ['attributes', 'key', 'transfer']);
-  check.ofType(key, PUBLISH, 'key', 'string');
-  check.ofType(transfer, PUBLISH, 'transfer', 'boolean');
-  return { key, transfer: transfer === true, ...toAttributes(attributes, PUBLISH) };
+/**
+ * @param {unknown} options
+ * @param {string} [where]
+ */
+function publishOptions(options, where = PUBLISH) {
+  const { attributes, key, transfer } = check.options(options, where, ['attributes', 'key', 'transfer']);
+  check.ofType(key, where, 'key', 'string');
+  check.ofType(transfer, where, 'transfer', 'boolean');
+  return { key, transfer: transfer === true, ...toAttributes(attributes, where) };
 }
 
 /**

@@ -1,16 +1,26 @@
 'use strict';
 
-// The two clients of a RedisPubSub: the application's, if it gives both, else two of ioredis.
+// The two clients of a RedisPubSub: a hub, if it asks for one; the application's, if it gives both; else two of ioredis.
 //
 // ioredis is the application's own. It is loaded here and not before, so that nobody else needs it.
 
-const { DistributaryError } = require('../errors');
+const { DistributaryError, typeError } = require('../errors');
+const { HubClient } = require('./hub-client');
+
+const WHERE = 'new RedisPubSub(options)';
 
 /**
  * @param {any} options
  * @returns {{ publisher: any, subscriber: any }}
  */
-function clientsOf({ publisher, subscriber, connection, connectionListener }) {
+function clientsOf({ redis, publisher, subscriber, connection, connectionListener }) {
+  if (redis !== undefined) {
+    for (const [name, given] of Object.entries({ publisher, subscriber, connection, connectionListener })) {
+      if (given != null) throw typeError('ERR_BAD_OPTION', `${WHERE}: give \`redis\` or \`${name}\`, and not both`);
+    }
+    const client = new HubClient(redis, WHERE);
+    return { publisher: client, subscriber: client };
+  }
   if (publisher && subscriber) return { publisher, subscriber };
   const Redis = ioredis();
   const made = { publisher: connected(Redis, connection, connectionListener), subscriber: connected(Redis, connection, connectionListener) };

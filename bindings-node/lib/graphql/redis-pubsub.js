@@ -16,6 +16,7 @@ const { SELF } = require('./self');
 
 const CALL = 'new RedisPubSub(options)';
 const OPTIONS = [
+  'redis',
   'connection',
   'connectionListener',
   'publisher',

@@ -169,7 +169,7 @@ class Hub:
             sub = hub.subscribe("orders.*")
             await hub.joined()  # or hub.joined().wait(5) in a thread
         """
-        return Joined(self._native.joined(), self._lanes)
+        return Joined(self, self._native.joined(), self._lanes)
 
     def health(self) -> Health:
         """How the backplane is. Without one, all is well."""

@@ -11,13 +11,14 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from .errors import Busy, WrongLoop
+from .errors import Busy, Closed, WrongLoop
 from .loops import is_running
 from .options import seconds
 
 if TYPE_CHECKING:
     from . import _native
     from ._native import Delivery
+    from .hub import Hub
     from .loops import Lane, Lanes
 
 __all__ = ["Acknowledged", "Forwarding", "Joined", "Receipt"]
@@ -144,24 +145,35 @@ class Receipt(_Waiting):
 
 
 class Joined(_Waiting):
-    """That other machines are heard, from :meth:`Hub.joined`: to be awaited, or waited for by a thread."""
+    """That other machines are heard, from :meth:`Hub.joined`: to be awaited, or waited for by a thread. :class:`Closed`
+    if the hub is closed before."""
 
-    __slots__ = ()
+    __slots__ = ("_hub",)
+
+    def __init__(self, hub: Hub, native: _native.Wait, lanes: Lanes) -> None:
+        super().__init__(native, lanes)
+        self._hub = hub
 
     def __await__(self) -> Generator[Any, None, None]:
         return self._joined().__await__()
 
     async def _joined(self) -> None:
         await self._settled()
-        self._native.outcome()
+        self._check()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Blocks the thread until it is so; False after `timeout` seconds.
 
         Raises:
+            Closed: The hub was closed before.
             WrongLoop: An event loop runs in this thread.
         """
         if not self._settled_in_time(timeout):
             return False
-        self._native.outcome()
+        self._check()
         return True
+
+    def _check(self) -> None:
+        self._native.outcome()
+        if self._hub.closed:
+            raise Closed("hub_closed")

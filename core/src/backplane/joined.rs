@@ -22,12 +22,14 @@ struct Shared {
 #[derive(Default)]
 struct State {
     joined: bool,
+    /// It never will be: the hub was closed before.
+    over: bool,
     waker: Option<Waker>,
 }
 
 /// Ready once all that a hub listened to is heard from other machines: a future, and
-/// something that a thread can [`wait`](Joined::wait) for. From
-/// [`Hub::joined`](crate::Hub::joined).
+/// something that a thread can [`wait`](Joined::wait) for. Ready as well when the hub is
+/// closed before that. From [`Hub::joined`](crate::Hub::joined).
 #[must_use = "nothing is waited for until this is awaited"]
 pub struct Joined(StdArc<Shared>);
 
@@ -37,8 +39,8 @@ impl Joined {
         match &core.backplane {
             None => shared.state.lock().joined = true,
             Some(backplane) => {
-                let shared = StdArc::clone(&shared);
-                backplane.when_joined(Box::new(move || shared.tell()));
+                let told = Told(StdArc::clone(&shared));
+                backplane.when_joined(Box::new(move || told.0.tell(true)));
             }
         }
         Joined(shared)
@@ -47,7 +49,7 @@ impl Joined {
     /// Blocks the thread until it is so, at most until `deadline`; whether it is.
     pub fn wait(&self, deadline: Instant) -> bool {
         let mut state = self.0.state.lock();
-        while !state.joined {
+        while !state.joined && !state.over {
             if self.0.told.wait_until(&mut state, deadline).timed_out() {
                 break;
             }
@@ -56,11 +58,21 @@ impl Joined {
     }
 }
 
+/// The backplane's half. Dropped untold, it says that nobody will tell.
+struct Told(StdArc<Shared>);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.0.tell(false);
+    }
+}
+
 impl Shared {
-    fn tell(&self) {
+    fn tell(&self, joined: bool) {
         let waker = {
             let mut state = self.state.lock();
-            state.joined = true;
+            state.joined |= joined;
+            state.over = true;
             state.waker.take()
         };
         self.told.notify_all();
@@ -75,7 +87,7 @@ impl Future for Joined {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.0.state.lock();
-        if state.joined {
+        if state.joined || state.over {
             return Poll::Ready(());
         }
         let old = state.waker.replace(cx.waker().clone());

@@ -1,6 +1,6 @@
 //! What is common to everything that looks at arrivals: when, by which way, and where to.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::event::Publication;
 
@@ -10,6 +10,18 @@ pub(crate) struct Stamp {
     pub(crate) instant: Instant,
     /// Microseconds since the Unix epoch, as envelopes count.
     pub(crate) micros: u64,
+}
+
+impl Stamp {
+    /// This moment.
+    pub(crate) fn now() -> Self {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+        Stamp {
+            instant: Instant::now(),
+            // A system clock before 1970 is taken as 1970.
+            micros: since_epoch.map_or(0, |time| time.as_micros() as u64),
+        }
+    }
 }
 
 /// Where arrivals go once it is decided what they are: a hub, or a list in tests.

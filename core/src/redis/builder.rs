@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     error::{RedisError, RedisErrorKind},
+    modes::{Mode, ModeError, Modes, Way},
     plane::Redis,
     socket::Tls,
     target::{Credentials, Target, Topology},
@@ -21,6 +22,7 @@ pub(crate) struct Settings {
     pub(crate) linger: Duration,
     pub(crate) fleet: Option<u32>,
     pub(crate) client_name: Option<String>,
+    pub(crate) modes: Modes,
 }
 
 /// Describes a [`Redis`] backplane; from [`Redis::at`] and its kin.
@@ -43,6 +45,7 @@ impl RedisBuilder {
                 linger: Duration::from_secs(2),
                 fleet: None,
                 client_name: None,
+                modes: Modes::default(),
             },
             roots: None,
         }
@@ -68,6 +71,30 @@ impl RedisBuilder {
     pub fn linger(mut self, linger: Duration) -> Self {
         self.settings.linger = linger;
         self
+    }
+
+    /// What is promised to events of topics that match the pattern; the first rule that
+    /// matches a topic decides, and what no rule names travels live. The same rules belong
+    /// in every hub.
+    ///
+    /// # Errors
+    /// The pattern cannot be read, or an earlier rule decides for all that it names.
+    pub fn mode(self, pattern: impl AsRef<str>, mode: Mode) -> Result<Self, ModeError> {
+        self.way(pattern.as_ref(), Way::of(mode))
+    }
+
+    /// Live, and in an envelope: gaps and duplicates are seen, attributes and keys travel
+    /// too. Readers that know nothing of envelopes cannot read such topics.
+    ///
+    /// # Errors
+    /// As with [`mode`](RedisBuilder::mode).
+    pub fn envelope(self, pattern: impl AsRef<str>) -> Result<Self, ModeError> {
+        self.way(pattern.as_ref(), Way::Enveloped)
+    }
+
+    fn way(mut self, pattern: &str, way: Way) -> Result<Self, ModeError> {
+        self.settings.modes.rule(pattern, way)?;
+        Ok(self)
     }
 
     /// How many hubs share the server. They come back from an outage at 200 a second;

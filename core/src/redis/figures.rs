@@ -33,6 +33,8 @@ pub(crate) struct Figures {
     pub(crate) lost: Figure,
     pub(crate) repaired: Figure,
     pub(crate) duplicates: Figure,
+    /// Live events later than 900 ms.
+    pub(crate) late: Figure,
     pub(crate) attempts: Figure,
     pub(crate) connections: Figure,
     /// Names that are wanted, and not yet heard.

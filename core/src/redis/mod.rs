@@ -1,22 +1,19 @@
 //! Redis and Valkey as the backplane (feature `redis`).
 
-#[allow(dead_code)]
 mod arrival;
 mod builder;
 mod conductor;
 mod error;
 mod figures;
-#[allow(dead_code)]
 mod inbox;
-#[allow(dead_code, unused_imports)]
 mod interest;
 #[allow(dead_code)]
 mod link;
 #[allow(dead_code)]
 mod log;
 pub mod migration;
-#[allow(dead_code)]
 mod modes;
+mod outbox;
 mod plane;
 #[allow(dead_code, unused_imports)]
 mod socket;

@@ -207,6 +207,7 @@ impl Backplane for Redis {
     fn health(&self) -> Health {
         let mut health = self.common.board.latest();
         health.counts = self.common.figures.counts();
+        health.lag.late = self.common.figures.late.get();
         health.queued_bytes = self.common.queue.bytes() as u64;
         health.joining = self.common.figures.joining.get();
         health

@@ -2,8 +2,10 @@
 
 #![cfg(unix)]
 
+mod adapter;
 mod faults;
 mod hubs;
 mod interest;
 mod live;
+mod replay;
 mod rig;

@@ -2,6 +2,7 @@
 
 mod hot;
 mod interest;
+mod kills;
 mod storm;
 
 use distributary_bench_report::{Outcome, report::Line};
@@ -14,4 +15,4 @@ pub(crate) struct Row {
 }
 
 /// All rows, in the order of the table.
-pub(crate) const ROWS: &[Row] = &[hot::ROW, interest::ROW, storm::ROW];
+pub(crate) const ROWS: &[Row] = &[hot::ROW, interest::ROW, kills::ROW, storm::ROW];

@@ -1,21 +1,15 @@
 //! What a connection pushes, brought to where it belongs.
 
-use std::{
-    cell::Cell,
-    collections::{HashMap, VecDeque},
-    rc::Rc,
-};
-
-use bytes::Bytes;
+use std::{cell::Cell, rc::Rc};
 
 use super::{Conductor, line::Line, probing::Probes};
 use crate::{
     backplane::Inlet,
-    event::{Content, Publication},
+    event::Publication,
     redis::{
         arrival::{Deliver, Stamp},
-        figures::Figures,
-        socket::{Listener, Push},
+        inbox::Via,
+        socket::{Kind, Listener, Push},
     },
     topic::Topic,
 };
@@ -29,22 +23,16 @@ pub(super) fn canary(id: u64) -> String {
 }
 
 /// The hub.
-pub(super) struct Shore<'a> {
-    pub(super) inlet: &'a Inlet,
-    pub(super) figures: &'a Figures,
-}
+pub(super) struct Shore<'a>(pub(super) &'a Inlet);
 
 impl Deliver for Shore<'_> {
     fn event(&mut self, event: Publication<&str>) {
-        self.inlet.deliver(event);
-        self.figures.arrived.add(1);
+        self.0.deliver(event);
     }
 
     fn lost(&mut self, topic: &str, missed: Option<u64>) {
-        self.figures.gaps.add(1);
-        self.figures.lost.add(missed.unwrap_or(0));
         if let Ok(topic) = Topic::new(topic) {
-            self.inlet.lost(&topic, missed);
+            self.0.lost(&topic, missed);
         }
     }
 }
@@ -68,24 +56,25 @@ impl Ears {
             self.probes.heard(payload, now.instant);
             return;
         }
-        let conductor = &self.conductor;
-        let pattern = pattern.map(|pattern| std::str::from_utf8(pattern).unwrap_or_default());
-        if !self.line.ledger.borrow().carries(pattern, channel)
-            || conductor.echoes.borrow_mut().take(channel, payload)
-        {
-            return;
-        }
-        let mut shore = Shore {
-            inlet: &conductor.inlet,
-            figures: &conductor.common.figures,
+        let (via, pattern) = match pattern {
+            None => (Via::Topic, None),
+            Some(text) => (Via::Pattern, Some(std::str::from_utf8(text).unwrap_or(""))),
         };
-        let content = Content::plain(Bytes::copy_from_slice(payload));
-        conductor.contained(|| {
-            shore.event(Publication {
-                topic: channel,
-                content,
-            });
-        });
+        if self.line.ledger.borrow().carries(pattern, channel) {
+            self.conductor
+                .inbox(|inbox, shore| inbox.message(via, channel, payload, now, shore));
+        }
+    }
+
+    fn confirmed(&self, kind: Kind, joined: bool, name: &[u8], now: Stamp) {
+        let confirmation = {
+            let mut ledger = self.line.ledger.borrow_mut();
+            ledger.confirmed(kind, joined, name, now.instant)
+        };
+        self.learned.set(true);
+        if let Ok(name) = std::str::from_utf8(name) {
+            self.conductor.heeded(confirmation, kind, joined, name, now);
+        }
     }
 }
 
@@ -100,60 +89,18 @@ impl Listener for Ears {
                 channel,
                 payload,
             } => self.message(Some(pattern), channel, payload, now),
-            Push::Confirmed { kind, joined, name } => {
-                let mut ledger = self.line.ledger.borrow_mut();
-                ledger.confirmed(kind, joined, name, now.instant);
-                self.learned.set(true);
-            }
+            Push::Confirmed { kind, joined, name } => self.confirmed(kind, joined, name, now),
             Push::Other => {}
         }
     }
 
     fn rest(&mut self, now: Stamp) {
         self.probes.alive(now.instant);
+        self.conductor.count();
         if self.learned.replace(false) {
             self.line.stirred.notify_one();
             self.line.learned.notify_waiters();
             self.conductor.tell_joined();
         }
-    }
-}
-
-/// What was sent plain and comes back.
-#[derive(Default)]
-pub(super) struct Echoes {
-    sent: HashMap<String, VecDeque<u64>>,
-    hasher: ahash::RandomState,
-}
-
-impl Echoes {
-    pub(super) fn sent(&mut self, channel: &str, payload: &[u8]) {
-        let hash = self.hasher.hash_one(payload);
-        self.sent
-            .entry(channel.to_owned())
-            .or_default()
-            .push_back(hash);
-    }
-
-    fn take(&mut self, channel: &str, payload: &[u8]) -> bool {
-        if self.sent.is_empty() {
-            return false;
-        }
-        let Some(sent) = self.sent.get_mut(channel) else {
-            return false;
-        };
-        let hash = self.hasher.hash_one(payload);
-        let Some(at) = sent.iter().position(|&one| one == hash) else {
-            return false;
-        };
-        sent.remove(at);
-        if sent.is_empty() {
-            self.sent.remove(channel);
-        }
-        true
-    }
-
-    pub(super) fn broken(&mut self) {
-        self.sent.clear();
     }
 }

@@ -39,18 +39,24 @@ pub(super) async fn join(
                 tell(Input::Failed);
                 return;
             }
-            ledger
-                .next(now)
-                .map(|step| (commands(step), *step == Step::Audit))
+            ledger.next(now).map(|step| {
+                (
+                    conductor.unplaced(step),
+                    commands(step),
+                    *step == Step::Audit,
+                )
+            })
         };
         let due = line.ledger.borrow().next_due();
-        let Some((commands, audit)) = request else {
+        let Some((unplaced, commands, audit)) = request else {
             tokio::select! {
                 () = line.stirred.notified() => {}
                 () = sleep_until(due.unwrap_or(now).into()), if due.is_some() => {}
             }
             continue;
         };
+        // How far a log goes is asked first, so that all is heard or read from there on.
+        conductor.place(unplaced).await;
         let replies = tokio::select! {
             replies = session.request(commands) => replies,
             // The next look finds it overdue.

@@ -11,6 +11,9 @@
 //! | `counting` | how many listen to a channel |
 //! | `probing` | whether the server still hears us, and we it |
 //! | `arriving` | what a connection pushes, brought to where it belongs |
+//! | `hearing` | what the inbox is told, and where logs stand before topics are heard |
+//! | `repairing` | logs that are read after breaks |
+//! | `searching` | logs that began while patterns were cut off |
 //!
 //! Everything here runs on one thread; what several tasks share stands in `RefCell`s that
 //! are never borrowed across an `await`.
@@ -18,12 +21,15 @@
 mod arriving;
 mod counting;
 mod greeting;
+mod hearing;
 mod joining;
 mod layout;
 mod line;
 mod link;
 mod probing;
 pub(crate) mod publishing;
+mod repairing;
+mod searching;
 
 use std::{
     cell::{Cell, RefCell},
@@ -34,10 +40,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::{JoinHandle, spawn_local},
+    time::{sleep, timeout},
+};
 
-use self::{arriving::Echoes, line::Line};
+use self::{line::Line, repairing::Repairs};
 use super::{
+    arrival::Stamp,
+    inbox::Inbox,
     interest::Mark,
     plane::{Common, Order},
     topology::{LinkId, Plan},
@@ -47,6 +59,9 @@ use crate::backplane::{Condition, Inlet, Reason};
 /// How long what is queued may take to go out when the hub closes.
 const PARTING: Duration = Duration::from_millis(1_500);
 
+/// After a fault of ours a task begins anew, not at once.
+const AFTER_FAULT: Duration = Duration::from_secs(1);
+
 /// Everything that the tasks of one backplane share.
 pub(crate) struct Conductor {
     common: Arc<Common>,
@@ -55,7 +70,10 @@ pub(crate) struct Conductor {
     lines: RefCell<BTreeMap<LinkId, Rc<Line>>>,
     /// The tasks of the links.
     links: RefCell<Vec<JoinHandle<()>>>,
-    echoes: RefCell<Echoes>,
+    inbox: RefCell<Inbox>,
+    repairs: Repairs,
+    /// Logs may have to be looked for.
+    searches: Notify,
     waiters: RefCell<Vec<Waiter>>,
     /// What is not as it should be.
     reasons: RefCell<Vec<Reason>>,
@@ -75,7 +93,9 @@ impl Conductor {
             plan: RefCell::new(layout::plan(&common)),
             lines: RefCell::default(),
             links: RefCell::default(),
-            echoes: RefCell::default(),
+            inbox: RefCell::new(Inbox::new(common.id, Stamp::now())),
+            repairs: Repairs::default(),
+            searches: Notify::new(),
             common,
             inlet,
             waiters: RefCell::default(),
@@ -93,22 +113,39 @@ impl Conductor {
         );
         self.find();
         self.take_changes();
-        let sorting = tokio::task::spawn_local(Rc::clone(&self).sort());
+        self.stand(Conductor::sort);
+        self.stand(Conductor::repair);
+        self.stand(Conductor::search);
         while let Some(order) = orders.recv().await {
+            // A fault in one is counted, and the next is served.
             match order {
-                Order::Interest => self.take_changes(),
-                Order::WhenJoined(told) => self.when_joined(told),
+                Order::Interest => self.contained(|| self.take_changes()),
+                Order::WhenJoined(told) => self.contained(|| self.when_joined(told)),
                 Order::Listeners(channel, told) => {
                     tokio::task::spawn_local(Rc::clone(&self).count_listeners(channel, told));
+                    None
                 }
                 Order::Close => break,
-            }
+            };
         }
         self.closing.set(true);
         let _ = timeout(PARTING, self.part()).await;
-        sorting.abort();
         self.common.queue.close();
         self.waiters.borrow_mut().clear();
+    }
+
+    /// Keeps a task up until the hub closes: a fault in it is counted, and it begins anew.
+    fn stand<F: Future<Output = ()> + 'static>(
+        self: &Rc<Self>,
+        task: impl Fn(Rc<Self>) -> F + 'static,
+    ) {
+        let conductor = Rc::clone(self);
+        spawn_local(async move {
+            while spawn_local(task(Rc::clone(&conductor))).await.is_err() {
+                conductor.common.figures.panics.add(1);
+                sleep(AFTER_FAULT).await;
+            }
+        });
     }
 
     /// Lets every link end, once what is queued has gone out.
@@ -190,8 +227,8 @@ impl Conductor {
     /// What a link had is gone: nothing that was heard there is heard any more.
     fn disconnected(&self, line: &Line) {
         line.session.take();
+        self.cut_off(line);
         line.ledger.borrow_mut().broken();
-        self.echoes.borrow_mut().broken();
         self.tell_joined();
     }
 

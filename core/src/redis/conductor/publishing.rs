@@ -4,7 +4,7 @@ use std::{collections::VecDeque, rc::Rc};
 
 use super::{Conductor, line::Line};
 use crate::{
-    backplane::{Acknowledge, Acknowledged, ForwardError, ForwardErrorKind, Name},
+    backplane::{Acknowledge, Acknowledged, ForwardError, ForwardErrorKind},
     event::Publication,
     redis::socket::{Commands, Reply, Session},
     sync::Mutex,
@@ -95,10 +95,7 @@ pub(super) async fn publish(conductor: Rc<Conductor>, line: Rc<Line>, session: S
         for Waiting { event, .. } in &batch {
             let topic = event.topic.as_str();
             commands.command(&[b"PUBLISH", topic.as_bytes(), event.payload()]);
-            let ledger = line.ledger.borrow();
-            if ledger.hears(&Name::Topic(event.topic.clone())) {
-                conductor.echoes.borrow_mut().sent(topic, event.payload());
-            }
+            conductor.will_echo(topic, event.payload());
         }
         let replies = session.request(commands).await;
         let broken = replies.is_err();
@@ -110,6 +107,7 @@ pub(super) async fn publish(conductor: Rc<Conductor>, line: Rc<Line>, session: S
                 }
                 Ok(replies) => match &replies[at] {
                     Reply::Error(words) => {
+                        conductor.will_not_echo(&waiting.event);
                         Err(ForwardError::new(ForwardErrorKind::Rejected).because(words.as_str()))
                     }
                     reply => Ok(Acknowledged {

@@ -39,7 +39,10 @@ use super::{
     log::repair::{Ask, Entry, Head, Place},
     wire::envelope::{self, Arrival, Envelope, Stamps},
 };
-use crate::topic::MAX_TOPIC_BYTES;
+use crate::{
+    pattern::{Pattern, PatternTable},
+    topic::MAX_TOPIC_BYTES,
+};
 use track::Track;
 
 /// What may be held while logs are read, in bytes, for all topics.
@@ -77,11 +80,11 @@ pub(crate) struct Tally {
 
 /// By which subscription a message came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Via<'a> {
+pub(crate) enum Via {
     /// By its name.
     Topic,
     /// By a pattern.
-    Pattern(&'a str),
+    Pattern,
 }
 
 /// A log to be read.
@@ -93,18 +96,38 @@ pub(crate) struct Read {
     pub(crate) ask: Ask,
 }
 
+/// What a read brought.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Page<'a, B> {
+    /// Where it was asked for and there is one.
+    pub(crate) head: Option<Head>,
+    /// Ascending.
+    pub(crate) entries: &'a [Entry<B>],
+    /// They were fewer than were asked for.
+    pub(crate) is_last: bool,
+}
+
 /// All topics of a hub that are heard, as far as there is something to know of them.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     tracks: hashbrown::HashMap<SmolStr, Track, ahash::RandomState>,
     roaming: usize,
     /// Patterns, and since when they are heard, in µs since the epoch.
-    patterns: hashbrown::HashMap<SmolStr, u64, ahash::RandomState>,
+    patterns: Patterns,
     /// Logs that nobody had heard of may have begun since then, while patterns were cut
     /// off.
     unseen: Option<u64>,
+    breaks: u64,
     next_ticket: u64,
     shared: Shared,
+}
+
+struct Patterns(PatternTable<u64>);
+
+impl std::fmt::Debug for Patterns {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} patterns", self.0.len())
+    }
 }
 
 /// What all tracks have in common.
@@ -139,8 +162,12 @@ impl Shared {
         self.wanted.push_back(topic.into());
     }
 
+    fn is_ours(&self, publisher: u64) -> bool {
+        publisher == self.us
+    }
+
     fn seen(&mut self, stamps: &Stamps) {
-        if stamps.publisher != self.us {
+        if !self.is_ours(stamps.publisher) {
             self.tally.duplicates += 1;
         }
     }
@@ -178,8 +205,9 @@ impl Inbox {
         Inbox {
             tracks: hashbrown::HashMap::default(),
             roaming: 0,
-            patterns: hashbrown::HashMap::default(),
+            patterns: Patterns(PatternTable::new()),
             unseen: None,
+            breaks: 0,
             next_ticket: 0,
             shared: Shared {
                 us,
@@ -206,7 +234,7 @@ impl Inbox {
     /// A message; of several copies that one which carries its topic.
     pub(crate) fn message(
         &mut self,
-        via: Via<'_>,
+        via: Via,
         topic: &str,
         bytes: &[u8],
         now: Stamp,
@@ -223,7 +251,9 @@ impl Inbox {
             self.shared.tally.late += u64::from(lag > LATE_MICROS);
         }
         let unseen = match arrival {
-            Arrival::Enveloped(envelope) if envelope.stamps.number != 0 => self.unseen_by(via),
+            Arrival::Enveloped(envelope) if via == Via::Pattern && envelope.stamps.number != 0 => {
+                self.unseen_of(topic)
+            }
             _ => None,
         };
         let (track, shared) = self.track(topic, unseen);
@@ -248,13 +278,14 @@ impl Inbox {
         self.roaming -= usize::from(became_exact);
     }
 
-    /// From when on the log of a topic is news to us that comes by a pattern.
-    fn unseen_by(&self, via: Via<'_>) -> Option<u64> {
-        let Via::Pattern(pattern) = via else {
-            return None;
-        };
-        let heard_since = self.patterns.get(pattern)?;
-        self.unseen.map(|unseen| unseen.max(*heard_since))
+    /// From when on the log of a topic is news to us that comes by patterns.
+    fn unseen_of(&self, topic: &str) -> Option<u64> {
+        let unseen = self.unseen?;
+        let mut heard_since = None;
+        self.patterns.0.for_each_match(topic, |since| {
+            heard_since = Some(heard_since.unwrap_or(u64::MAX).min(*since));
+        });
+        heard_since.map(|since: u64| since.max(unseen))
     }
 
     /// The track of a topic; a new one reads the log since `unseen`.
@@ -310,9 +341,9 @@ impl Inbox {
     }
 
     /// A pattern is heard from here on.
-    pub(crate) fn pattern_joined(&mut self, pattern: &str, now: Stamp) {
-        if !self.patterns.contains_key(pattern) {
-            self.patterns.insert(pattern.into(), now.micros);
+    pub(crate) fn pattern_joined(&mut self, pattern: &Pattern, now: Stamp) {
+        if self.patterns.0.find(pattern).is_none() {
+            self.patterns.0.insert(pattern.clone(), now.micros);
         }
     }
 
@@ -329,9 +360,19 @@ impl Inbox {
     }
 
     /// A pattern was given up. `is_heard` tells of a topic whether anything else brings it.
-    pub(crate) fn pattern_parted(&mut self, pattern: &str, is_heard: impl Fn(&str) -> bool) {
-        if self.patterns.remove(pattern).is_some() {
+    pub(crate) fn pattern_parted(&mut self, pattern: &Pattern, is_heard: impl Fn(&str) -> bool) {
+        if let Some(id) = self.patterns.0.find(pattern) {
+            self.patterns.0.remove(id);
             self.retain(|topic, track| track.is_exact || is_heard(topic));
+        }
+    }
+
+    /// The server has taken a topic from us: it is cut off alone.
+    pub(crate) fn severed(&mut self, topic: &str, now: Stamp) {
+        self.shared.tick(now);
+        self.shared.cut_second = self.shared.second;
+        if let Some(track) = self.tracks.get_mut(topic) {
+            track.cut(&mut self.shared);
         }
     }
 
@@ -339,9 +380,10 @@ impl Inbox {
     pub(crate) fn broken(&mut self, now: Stamp, was_heard: impl Fn(&str) -> bool) {
         self.shared.tick(now);
         self.shared.cut_second = self.shared.second;
-        if !self.patterns.is_empty() {
+        if !self.patterns.0.is_empty() {
             let unseen = now.micros.saturating_sub(SKEW_MICROS);
             self.unseen.get_or_insert(unseen);
+            self.breaks += 1;
         }
         for (topic, track) in &mut self.tracks {
             if was_heard(topic) && !track.is_cut() {
@@ -367,27 +409,29 @@ impl Inbox {
 
     // Logs that appeared meanwhile.
 
-    /// Patterns whose logs have to be looked for: some may have begun while nobody
-    /// listened. Until [`searched`](Inbox::searched) is called.
-    pub(crate) fn to_search(&self) -> Vec<SmolStr> {
-        match self.unseen {
-            Some(_) => self.patterns.keys().cloned().collect(),
-            None => Vec::new(),
-        }
+    /// Whether logs have to be looked for that may have begun while patterns were cut off;
+    /// until [`searched`](Inbox::searched) is called with the mark.
+    pub(crate) fn to_search(&self) -> Option<u64> {
+        self.unseen.map(|_| self.breaks)
     }
 
-    /// A log was found that a pattern matches.
-    pub(crate) fn found(&mut self, pattern: &str, topic: &str, now: Stamp) {
+    /// There is a log of this topic.
+    pub(crate) fn found(&mut self, topic: &str, now: Stamp) {
         self.shared.tick(now);
-        let unseen = self.unseen_by(Via::Pattern(pattern));
-        if unseen.is_some() && !self.tracks.contains_key(topic) {
+        if self.tracks.contains_key(topic) {
+            return;
+        }
+        let unseen = self.unseen_of(topic);
+        if unseen.is_some() {
             self.track(topic, unseen);
         }
     }
 
-    /// All were found.
-    pub(crate) fn searched(&mut self) {
-        self.unseen = None;
+    /// All were found that there were, if nothing broke since the mark.
+    pub(crate) fn searched(&mut self, mark: u64) {
+        if mark == self.breaks {
+            self.unseen = None;
+        }
     }
 
     // What we send.
@@ -409,6 +453,11 @@ impl Inbox {
 
     // Repairs.
 
+    /// Whether there may be logs to read.
+    pub(crate) fn has_reads(&self) -> bool {
+        !self.shared.wanted.is_empty()
+    }
+
     /// The next log to read.
     pub(crate) fn next_read(&mut self) -> Option<Read> {
         while let Some(topic) = self.shared.wanted.pop_front() {
@@ -422,26 +471,17 @@ impl Inbox {
         None
     }
 
-    /// What a read brought: the head where it was asked for and there is one, and the
-    /// entries, ascending.
+    /// What a read brought.
     pub(crate) fn read<B: AsRef<[u8]>>(
         &mut self,
         read: &Read,
-        head: Option<Head>,
-        entries: &[Entry<B>],
+        page: Page<'_, B>,
         now: Stamp,
         out: &mut impl Deliver,
     ) {
         self.shared.tick(now);
         if let Some(track) = self.tracks.get_mut(&read.topic) {
-            track.read(
-                &read.topic,
-                read.ticket,
-                head,
-                entries,
-                &mut self.shared,
-                out,
-            );
+            track.read(&read.topic, read.ticket, page, &mut self.shared, out);
         }
     }
 

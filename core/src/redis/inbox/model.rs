@@ -9,7 +9,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::Publication;
-use crate::redis::log::repair::{PAGE, Position};
+use crate::redis::log::repair::Position;
+
+const PAGE: usize = 4;
 
 pub(super) const US: u64 = 0;
 const TOPIC: &str = "t";
@@ -245,7 +247,12 @@ impl World {
                     self.inbox.unread(&read, now, &mut self.heard);
                 }
                 Item::Page(read, head, entries) => {
-                    self.inbox.read(&read, head, &entries, now, &mut self.heard);
+                    let page = Page {
+                        head,
+                        entries: &entries,
+                        is_last: entries.len() < PAGE,
+                    };
+                    self.inbox.read(&read, page, now, &mut self.heard);
                 }
             }
             assert!(self.inbox.shared.held <= self.inbox.shared.most_held);

@@ -3,7 +3,9 @@ use std::time::Instant;
 use super::model::{Heard, US, sealed, stamp};
 use super::*;
 use crate::Publication;
-use crate::redis::log::repair::{PAGE, Position};
+use crate::redis::log::repair::Position;
+
+const PAGE: usize = 100;
 
 struct Rig {
     inbox: Inbox,
@@ -27,7 +29,7 @@ impl Rig {
         stamp(self.started, self.millis)
     }
 
-    fn message(&mut self, via: Via<'_>, topic: &str, bytes: &[u8]) {
+    fn message(&mut self, via: Via, topic: &str, bytes: &[u8]) {
         let now = self.now();
         self.inbox.message(via, topic, bytes, now, &mut self.heard);
     }
@@ -55,6 +57,16 @@ impl Rig {
         }
     }
 
+    fn read(&mut self, read: &Read, head: Option<Head>, entries: &[Entry<Vec<u8>>]) {
+        let page = Page {
+            head,
+            entries,
+            is_last: entries.len() < PAGE,
+        };
+        let now = self.now();
+        self.inbox.read(read, page, now, &mut self.heard);
+    }
+
     /// Breaks the connection for a second; the topic is heard again by its name.
     fn cut(&mut self, topic: &str) {
         self.inbox.broken(self.now(), |_| true);
@@ -62,6 +74,10 @@ impl Rig {
         let now = self.now();
         self.inbox.joined(topic, now, &mut self.heard);
     }
+}
+
+fn pattern(text: &str) -> Pattern {
+    Pattern::new(text).unwrap()
 }
 
 fn head(number: u64) -> Head {
@@ -156,9 +172,7 @@ fn what_was_trimmed_while_away_is_told_exactly() {
     rig.message(Via::Topic, "t", &rig.kept(52, 1, 48));
     assert_eq!(rig.taken(), ["1:7"]);
     let entries = [rig.entry(50, 1, 46), rig.entry(51, 1, 47)];
-    let now = rig.now();
-    rig.inbox
-        .read(&read, Some(head(51)), &entries, now, &mut rig.heard);
+    rig.read(&read, Some(head(51)), &entries);
     assert_eq!(rig.taken(), ["1:46", "1:47", "1:48"]);
     assert_eq!(rig.heard.lost, 38);
     let tally = rig.inbox.tally();
@@ -190,24 +204,24 @@ fn a_log_that_cannot_be_read_is_a_gap() {
 #[test]
 fn logs_that_began_while_a_pattern_was_cut_off_are_read_since_the_break() {
     let mut rig = Rig::new();
-    let via = Via::Pattern("a.*");
-    rig.inbox.pattern_joined("a.*", rig.now());
+    let via = Via::Pattern;
+    rig.inbox.pattern_joined(&pattern("a.*"), rig.now());
     rig.millis = 3_600_000;
     let old = rig.entry(1, 1, 1);
     rig.millis += 3_600_000;
     rig.message(via, "a.known", &rig.kept(5, 1, 1));
-    assert_eq!(rig.inbox.to_search(), [""; 0]);
+    assert_eq!(rig.inbox.to_search(), None);
     rig.inbox.broken(rig.now(), |_| true);
     rig.millis += 1_000;
-    assert_eq!(rig.inbox.to_search(), ["a.*"]);
+    let mark = rig.inbox.to_search().unwrap();
     let young = rig.entry(2, 1, 2);
     let now = rig.now();
-    rig.inbox.pattern_joined("a.*", now);
-    rig.inbox.found("a.*", "a.known", now);
-    rig.inbox.found("a.*", "a.found", now);
+    rig.inbox.pattern_joined(&pattern("a.*"), now);
+    rig.inbox.found("a.known", now);
+    rig.inbox.found("a.found", now);
     // Another is heard before it is found.
     rig.message(via, "a.heard", &rig.kept(3, 1, 3));
-    rig.inbox.searched();
+    rig.inbox.searched(mark);
     rig.inbox.whole(now, |_| true, &mut rig.heard);
     assert_eq!(rig.taken(), ["1:1"]);
     let mut asked = Vec::new();
@@ -218,7 +232,7 @@ fn logs_that_began_while_a_pattern_was_cut_off_are_read_since_the_break() {
             _ => Vec::new(),
         };
         let head = matches!(read.ask, Ask::Head { .. }).then(|| head(5));
-        rig.inbox.read(&read, head, &entries, now, &mut rig.heard);
+        rig.read(&read, head, &entries);
     }
     asked.sort_by(|a, b| a.0.cmp(&b.0));
     let expected = [
@@ -239,12 +253,11 @@ fn logs_that_began_while_a_pattern_was_cut_off_are_read_since_the_break() {
 #[test]
 fn a_long_log_is_read_whole_when_its_newest_page_does_not_reach_back() {
     let mut rig = Rig::new();
-    rig.inbox.pattern_joined("*", rig.now());
+    rig.inbox.pattern_joined(&pattern("*"), rig.now());
     rig.inbox.broken(rig.now(), |_| true);
-    rig.inbox.found("*", "t", rig.now());
+    rig.inbox.found("t", rig.now());
     let count = 2 * PAGE as u64 + 5;
     let log: Vec<_> = (1..=count).map(|n| rig.entry(n, 1, n)).collect();
-    let now = rig.now();
     while let Some(read) = rig.inbox.next_read() {
         let page = match read.ask {
             Ask::Newest => &log[log.len() - PAGE..],
@@ -253,7 +266,7 @@ fn a_long_log_is_read_whole_when_its_newest_page_does_not_reach_back() {
                 &log[after..(after + PAGE).min(log.len())]
             }
         };
-        rig.inbox.read(&read, None, page, now, &mut rig.heard);
+        rig.read(&read, None, page);
     }
     assert_eq!(rig.taken().len() as u64, count);
 }
@@ -285,9 +298,7 @@ fn what_cannot_be_read_is_one_lost_event() {
         bytes: b"foreign".to_vec(),
     };
     let entries = [foreign, rig.entry(4, 1, 2)];
-    let now = rig.now();
-    rig.inbox
-        .read(&read, Some(head(4)), &entries, now, &mut rig.heard);
+    rig.read(&read, Some(head(4)), &entries);
     assert_eq!(rig.taken(), ["1:1", "1:2"]);
     assert_eq!(rig.heard.lost, 3);
 }
@@ -307,7 +318,7 @@ fn the_late_are_counted() {
 #[test]
 fn what_is_silent_or_given_up_is_forgotten() {
     let mut rig = Rig::new();
-    rig.inbox.pattern_joined("*", rig.now());
+    rig.inbox.pattern_joined(&pattern("*"), rig.now());
     rig.inbox.placed("exact", Some(head(1)), rig.now());
     rig.inbox.joined("exact", rig.now(), &mut rig.heard);
     rig.message(Via::Topic, "plain", b"1");
@@ -315,7 +326,7 @@ fn what_is_silent_or_given_up_is_forgotten() {
         if at == MOST_ROAMING {
             rig.millis += 1_000;
         }
-        rig.message(Via::Pattern("*"), &format!("t{at}"), b"1");
+        rig.message(Via::Pattern, &format!("t{at}"), b"1");
     }
     assert!(rig.inbox.roaming <= MOST_ROAMING);
     let newest = format!("t{}", MOST_ROAMING + 9);
@@ -323,7 +334,7 @@ fn what_is_silent_or_given_up_is_forgotten() {
     assert!(!rig.inbox.is_unplaced("exact"));
     assert!(rig.inbox.tracks.contains_key("plain"));
 
-    rig.inbox.pattern_parted("*", |_| false);
+    rig.inbox.pattern_parted(&pattern("*"), |_| false);
     assert_eq!((rig.inbox.tracks.len(), rig.inbox.roaming), (2, 0));
     rig.millis += 1_000 * u64::from(SILENT) + 2_000;
     rig.inbox.sweep(rig.now());

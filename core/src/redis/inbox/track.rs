@@ -15,13 +15,13 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::{
-    Shared,
+    Page, Shared,
     echo::Echoes,
     publishers::{Publishers, Serial},
 };
 use crate::redis::{
     arrival::Deliver,
-    log::repair::{Ask, Entry, Found, Head, Place, Position, Progress, Repair},
+    log::repair::{Ask, Found, Place, Position, Progress, Repair},
     wire::envelope::{self, Arrival, Envelope, Stamps},
 };
 
@@ -273,7 +273,7 @@ impl Track {
                 number: stamps.number,
             }));
         }
-        if stamps.publisher == shared.us {
+        if shared.is_ours(stamps.publisher) {
             return;
         }
         match self
@@ -339,24 +339,27 @@ impl Track {
         &mut self,
         topic: &str,
         ticket: u64,
-        head: Option<Head>,
-        entries: &[Entry<B>],
+        page: Page<'_, B>,
         shared: &mut Shared,
         out: &mut impl Deliver,
     ) {
         let Some(mut repairing) = self.take(ticket) else {
             return;
         };
-        let progress = repairing
-            .repair
-            .read(head, entries, &mut |found| match found {
-                Found::Stand(position) => self.place = Some(Place::At(position)),
-                Found::Lost(missed) => self.lose(topic, missed, shared, out),
-                Found::Unreadable => self.unreadable(topic, shared, out),
-                Found::Event(envelope, position) => {
-                    self.entry(topic, envelope, position, shared, out);
-                }
-            });
+        let progress =
+            repairing.repair.read(
+                page.head,
+                page.entries,
+                page.is_last,
+                &mut |found| match found {
+                    Found::Stand(position) => self.place = Some(Place::At(position)),
+                    Found::Lost(missed) => self.lose(topic, missed, shared, out),
+                    Found::Unreadable => self.unreadable(topic, shared, out),
+                    Found::Event(envelope, position) => {
+                        self.entry(topic, envelope, position, shared, out);
+                    }
+                },
+            );
         repairing.ticket = None;
         match progress {
             Progress::More => {
@@ -508,7 +511,7 @@ impl Repairing {
     fn forgo(&mut self, stamps: Stamps, shared: &Shared) {
         if stamps.number != 0 {
             self.again = true;
-        } else if stamps.publisher != shared.us && self.owed.len() < MOST_OWED {
+        } else if !shared.is_ours(stamps.publisher) && self.owed.len() < MOST_OWED {
             self.owed.push((stamps.publisher, stamps.serial));
         }
     }

@@ -50,6 +50,13 @@ impl Carriers {
         *self = Carriers::default();
     }
 
+    /// Whether any pattern brings a topic.
+    pub(super) fn any(&self, topic: &str) -> bool {
+        let mut any = false;
+        self.ages.0.for_each_match(topic, |_| any = true);
+        any
+    }
+
     /// Whether a message that came by this pattern is the copy that counts among those
     /// that came by patterns.
     pub(super) fn carries(&self, pattern: &str, topic: &str) -> bool {

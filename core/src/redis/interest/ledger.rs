@@ -511,6 +511,24 @@ impl Ledger {
         }
     }
 
+    /// Whether messages of a topic come here, by its name or by a pattern.
+    pub(crate) fn brings(&self, topic: &str) -> bool {
+        self.table.hears_exactly(topic) || self.table.carriers.any(topic)
+    }
+
+    /// Whether what is published now may come back here: also by a name that the server
+    /// was asked for and has not confirmed. Patterns on their way may be any.
+    pub(crate) fn may_bring(&self, topic: &str) -> bool {
+        let joins_patterns = match &self.under_way {
+            Some(UnderWay {
+                step: Step::Names(batch),
+                ..
+            }) => batch.joined && batch.kind == Kind::Pattern,
+            _ => false,
+        };
+        joins_patterns || self.table.asks(topic) || self.table.carriers.any(topic)
+    }
+
     /// Every name that is wanted.
     pub(crate) fn wanted(&self) -> impl Iterator<Item = &Name> {
         self.table.wanted()

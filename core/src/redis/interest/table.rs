@@ -313,6 +313,20 @@ impl Table {
         .is_some_and(Entry::is_held)
     }
 
+    /// Whether the server was asked for a topic by its name, and not to let go of it.
+    pub(super) fn asks(&self, topic: &str) -> bool {
+        self.find_key(Key {
+            pattern: false,
+            text: topic.as_bytes(),
+        })
+        .is_some_and(|entry| {
+            matches!(
+                entry.state,
+                State::Joining | State::Heard | State::Rejoining
+            )
+        })
+    }
+
     pub(super) fn find(&self, name: &Name) -> Option<&Entry> {
         self.find_key(Key::of(name))
     }

@@ -88,8 +88,8 @@ impl Pace {
     }
 }
 
-/// Attempts that a process may still make: so many per second, however many hubs and
-/// links it has.
+/// Attempts that a process may still make: so many per second that fail, however many hubs
+/// and links it has.
 #[derive(Debug, Clone)]
 pub(crate) struct Budget {
     /// The next attempt may be made from here on, less what is saved up.
@@ -117,6 +117,11 @@ impl Budget {
         }
         self.next = Some(next + Self::EACH);
         Ok(())
+    }
+
+    /// An attempt has led to a connection: it was no part of a storm.
+    pub(crate) fn give_back(&mut self) {
+        self.next = self.next.and_then(|next| next.checked_sub(Self::EACH));
     }
 }
 

@@ -24,6 +24,10 @@ const SLOTS: usize = 16_384;
 /// What a stream's key begins with, before its mark.
 const LOG: &str = "distributary:log";
 
+/// A glob that matches every stream: for `SCAN MATCH`. What it finds is asked with
+/// [`channel_of`].
+pub(crate) const ANY_LOG: &str = "distributary:log[:=#]*";
+
 /// The keys of one publisher in one channel's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Keys {

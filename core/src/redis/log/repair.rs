@@ -21,9 +21,6 @@
 
 use crate::redis::wire::envelope::{self, Arrival, Envelope};
 
-/// Entries per page: few enough that no page holds a server or this reader up.
-pub(crate) const PAGE: usize = 128;
-
 /// A place in a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Position {
@@ -62,11 +59,11 @@ pub(crate) struct Entry<B = bytes::Bytes> {
 /// What to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ask {
-    /// The head, and in the same pipeline at most [`PAGE`] entries after a number.
+    /// The head, and in the same pipeline a page of entries after a number.
     Head { after: u64 },
-    /// At most [`PAGE`] entries after a number.
+    /// A page of entries after a number.
     Page { after: u64 },
-    /// The newest [`PAGE`] entries; they are handed over ascending, as all are.
+    /// A page of the newest entries; they are handed over ascending, as all are.
     Newest,
 }
 
@@ -148,18 +145,20 @@ impl Repair {
         }
     }
 
-    /// What came, and what it means. A page of the head's and of no other ask comes with
-    /// a head, if the log has one.
+    /// What came, and what it means. To [`Ask::Head`] belongs the head, if the log has
+    /// one. A page is the last when it has fewer entries than were asked for: how many
+    /// that is, the reader chooses.
     pub(crate) fn read<B: AsRef<[u8]>>(
         &mut self,
         head: Option<Head>,
         entries: &[Entry<B>],
+        is_last: bool,
         found: &mut impl FnMut(Found<'_>),
     ) -> Progress {
         if !self.begun {
             self.begun = true;
             let is_useful = match self.aim {
-                Aim::Since(micros) => self.reaches_back(entries, micros),
+                Aim::Since(micros) => self.reaches_back(entries, is_last, micros),
                 Aim::Place(place) => self.begin(place, head, found),
             };
             if !is_useful {
@@ -169,7 +168,7 @@ impl Repair {
         for entry in entries {
             self.entry(entry, found);
         }
-        if entries.len() >= PAGE && !self.is_single {
+        if !is_last && !self.is_single {
             return Progress::More;
         }
         self.end(found);
@@ -177,7 +176,12 @@ impl Repair {
     }
 
     /// Whether the newest entries are enough.
-    fn reaches_back<B: AsRef<[u8]>>(&mut self, entries: &[Entry<B>], micros: u64) -> bool {
+    fn reaches_back<B: AsRef<[u8]>>(
+        &mut self,
+        entries: &[Entry<B>],
+        is_last: bool,
+        micros: u64,
+    ) -> bool {
         let begins_before =
             entries
                 .first()
@@ -185,7 +189,7 @@ impl Repair {
                     Arrival::Enveloped(envelope) => envelope.stamps.micros < micros,
                     _ => false,
                 });
-        self.is_single = entries.len() < PAGE || begins_before;
+        self.is_single = is_last || begins_before;
         self.is_single
     }
 

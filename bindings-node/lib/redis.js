@@ -1,0 +1,145 @@
+'use strict';
+
+// The option `redis` of a hub: a server that joins it with the hubs of other processes and machines.
+
+const check = require('./check');
+const { described, typeError } = require('./errors');
+
+const MODES = /** @type {const} */ (['live', 'replay', 'durable']);
+const OPTIONS = [
+  'url',
+  'urls',
+  'sentinel',
+  'cluster',
+  'sharded',
+  'modes',
+  'envelope',
+  'logLength',
+  'queueBytes',
+  'deadline',
+  'linger',
+  'fleet',
+  'name',
+  'rootCertificates',
+];
+
+/** The longest time, some thirty years. */
+const LONGEST = 1e12;
+
+/**
+ * What a hub was given, as the native half takes it.
+ *
+ * @param {unknown} given
+ * @param {string} where
+ * @returns {import('../native').NativeRedis | undefined}
+ */
+function redisOptions(given, where) {
+  if (given === undefined) return undefined;
+  if (typeof given !== 'string' && (given === null || typeof given !== 'object' || Array.isArray(given))) {
+    throw wrong(where, `redis is a URL or an object of options, not ${described(given)}`);
+  }
+  const at = `${where}: redis`;
+  const checked = check.read(typeof given === 'string' ? { url: given } : given, at, OPTIONS);
+  const cluster = check.ofType(checked.cluster, at, 'cluster', 'boolean') ?? false;
+  const sentinel = text(checked.sentinel, at, 'sentinel');
+  const sharded = check.ofType(checked.sharded, at, 'sharded', 'boolean') ?? false;
+  const urls = urlsOf(checked, at);
+  if (cluster && sentinel !== undefined) throw wrong(at, 'a cluster has no Sentinels: give `sentinel` or `cluster`');
+  if (sharded && !cluster) throw wrong(at, 'sharded is for a cluster: give `cluster: true` too');
+  if (urls.length > 1 && !cluster && sentinel === undefined) {
+    throw wrong(at, 'several URLs are for Sentinels or a cluster: give `sentinel` or `cluster: true`');
+  }
+  return {
+    urls,
+    sentinel,
+    cluster,
+    sharded,
+    modes: modes(checked.modes, at),
+    envelope: strings(checked.envelope, at, 'envelope', 'patterns'),
+    logLength: check.whole(checked.logLength, at, 'logLength', { least: 1 }),
+    queueBytes: check.whole(checked.queueBytes, at, 'queueBytes', { least: 1 }),
+    deadline: time(checked.deadline, at, 'deadline'),
+    linger: time(checked.linger, at, 'linger'),
+    fleet: check.whole(checked.fleet, at, 'fleet', { least: 1, most: 2 ** 32 - 1 }),
+    name: text(checked.name, at, 'name'),
+    rootCertificates: text(checked.rootCertificates, at, 'rootCertificates'),
+  };
+}
+
+/**
+ * @param {Record<string, any>} given
+ * @param {string} where
+ */
+function urlsOf({ url, urls }, where) {
+  if (url !== undefined && urls !== undefined) throw wrong(where, 'give `url` or `urls`, and not both');
+  if (url !== undefined) return [/** @type {string} */ (text(url, where, 'url'))];
+  if (urls === undefined) throw wrong(where, 'give a `url`, or the `urls` of Sentinels or of a cluster');
+  const several = strings(urls, where, 'urls', 'URLs');
+  if (several.length === 0) throw wrong(where, 'urls names no server');
+  return several;
+}
+
+/**
+ * @param {unknown} given
+ * @param {string} where
+ */
+function modes(given, where) {
+  if (given === undefined) return [];
+  if (given === null || typeof given !== 'object' || Array.isArray(given)) {
+    throw wrong(where, `modes is an object of patterns and modes, not ${described(given)}`);
+  }
+  return Object.entries(given).map(([topics, mode]) => {
+    if (mode === undefined) throw wrong(where, `modes[${described(topics)}] is undefined: leave the pattern out`);
+    return { topics, mode: /** @type {string} */ (check.oneOf(mode, where, `modes[${described(topics)}]`, MODES)) };
+  });
+}
+
+/**
+ * @param {unknown} given
+ * @param {string} where
+ * @param {string} name
+ * @param {string} what
+ * @returns {string[]}
+ */
+function strings(given, where, name, what) {
+  if (given === undefined) return [];
+  if (!Array.isArray(given) || !given.every((one) => typeof one === 'string')) {
+    throw wrong(where, `${name} is a list of ${what}, not ${described(given)}`);
+  }
+  return [...given];
+}
+
+/**
+ * @param {unknown} given
+ * @param {string} where
+ * @param {string} name
+ * @returns {string | undefined}
+ */
+function text(given, where, name) {
+  if (check.ofType(given, where, name, 'string') === '') throw wrong(where, `${name} is empty`);
+  return /** @type {string | undefined} */ (given);
+}
+
+/**
+ * @param {unknown} given
+ * @param {string} where
+ * @param {string} name
+ * @returns {number | undefined}
+ */
+function time(given, where, name) {
+  if (given === undefined) return undefined;
+  if (typeof given !== 'number' || !(given > 0 && given <= LONGEST)) {
+    throw wrong(where, `${name} is a time in milliseconds, more than 0, not ${described(given)}`);
+  }
+  return given;
+}
+
+/**
+ * @param {string} where
+ * @param {string} what
+ */
+function wrong(where, what) {
+  return typeError('ERR_BAD_OPTION', `${where}: ${what}`);
+}
+
+exports.redisOptions = redisOptions;

@@ -1,0 +1,115 @@
+'use strict';
+
+// What a hub is waited for that is no event: that an event reached the backplane, and that other machines are heard.
+//
+// Everything waited for has a number. The native half rings once for however many are settled, and what came of them is
+// taken in one call. The process does not end while somebody waits, as with any request of Node's.
+
+const { ForwardError } = require('./errors');
+const { NativeWaits } = require('./native');
+
+/** As long as a timer can be; what it does does not matter, only that it is there. */
+const LONGEST = 2 ** 31 - 1;
+
+/** Those of whom somebody waits: a native half holds none of its bells. @type {Set<Waits>} */
+const waited = new Set();
+
+/**
+ * @typedef {import('../native').NativeSettled} NativeSettled
+ * @typedef {{ resolve(settled: NativeSettled): void, reject(error: Error): void }} Waiter
+ */
+
+/** The waits of a hub on this loop. */
+class Waits {
+  #native;
+  /** @type {Map<number, Waiter>} */
+  #waiters = new Map();
+  #latest = 0;
+  /** @type {NodeJS.Timeout | undefined} */
+  #alive;
+
+  constructor() {
+    this.#native = new NativeWaits(bellOf(this));
+  }
+
+  /**
+   * Begins something, and waits for what comes of it.
+   *
+   * @param {(native: NativeWaits, number: number) => NativeSettled | null} begin throws what is wrong with the call
+   * @returns {{ settled: Promise<NativeSettled>, forget: () => void }}
+   */
+  wait(begin) {
+    // As long as a native number can be; nobody waits for four thousand million others.
+    this.#latest = (this.#latest + 1) >>> 0;
+    const number = this.#latest;
+    const known = begin(this.#native, number);
+    if (known !== null) return { settled: outcome(known), forget: () => {} };
+    /** @type {Promise<NativeSettled>} */
+    const settled = new Promise((resolve, reject) => {
+      this.#waiters.set(number, { resolve, reject });
+    });
+    if (this.#alive === undefined) {
+      this.#alive = setInterval(() => {}, LONGEST);
+      waited.add(this);
+    }
+    const forget = () => {
+      if (!this.#waiters.delete(number)) return;
+      this.#native.forget(number);
+      this.#rest();
+    };
+    return { settled, forget };
+  }
+
+  /** Some are settled. */
+  settle() {
+    for (const settled of this.#native.take()) {
+      const waiter = this.#waiters.get(settled.wait);
+      this.#waiters.delete(settled.wait);
+      if (waiter !== undefined) outcome(settled).then(waiter.resolve, waiter.reject);
+    }
+    this.#rest();
+  }
+
+  /** The process may end once nobody waits. */
+  #rest() {
+    if (this.#waiters.size > 0) return;
+    clearInterval(this.#alive);
+    this.#alive = undefined;
+    waited.delete(this);
+  }
+}
+
+/**
+ * What the native half calls. It holds no waits that nobody can reach any more; nor may its closure, which is why this is
+ * a function of its own.
+ *
+ * @param {Waits} waits
+ */
+function bellOf(waits) {
+  const self = new WeakRef(waits);
+  return () => self.deref()?.settle();
+}
+
+/**
+ * @param {NativeSettled} settled
+ * @returns {Promise<NativeSettled>}
+ */
+async function outcome(settled) {
+  if (settled.kind != null) throw new ForwardError(settled.kind, settled.message ?? settled.kind);
+  return settled;
+}
+
+/** @type {WeakMap<object, Waits>} */
+const all = new WeakMap();
+
+/**
+ * @param {object} hub
+ * @returns {Waits}
+ */
+function waitsOf(hub) {
+  let waits = all.get(hub);
+  if (waits === undefined) all.set(hub, (waits = new Waits()));
+  return waits;
+}
+
+exports.waitsOf = waitsOf;

@@ -1,0 +1,422 @@
+"""Hubs that a Redis server joins."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import anyio
+import pytest
+
+from distributary import (
+    Closed,
+    ForwardError,
+    Hub,
+    OptionError,
+    PatternError,
+    Redis,
+    WrongLoop,
+)
+
+#: Nobody listens there.
+NOWHERE = "redis://127.0.0.1:1"
+
+
+@pytest.fixture
+def hubs(redis_server: Any) -> Iterator[tuple[Hub, Hub]]:
+    """Two hubs that know of each other by the server alone."""
+    with Hub(redis_server.url) as one, Hub(redis=Redis(redis_server.url)) as other:
+        yield one, other
+
+
+# Without a backplane.
+
+
+@pytest.mark.every_loop
+async def test_a_hub_by_itself_is_joined_and_well() -> None:
+    with Hub() as hub:
+        await hub.joined()
+        delivery = hub.publish("a", b"")
+        assert delivery.forwarding == "none"
+        receipt = hub.publish_acknowledged("a", b"")
+        assert receipt.delivery.subscriptions == 0
+        acknowledged = await receipt
+        assert (acknowledged.heard, acknowledged.number) == (0, None)
+        # The outcome can be asked for again.
+        assert await receipt == acknowledged
+        health = hub.health()
+        assert (health.condition, health.reasons, health.joining) == ("ok", (), 0)
+        async for seen in hub.health_changes():
+            assert seen.condition == "ok"
+            hub.close()
+
+
+def test_a_thread_of_a_hub_by_itself_does_not_wait() -> None:
+    with Hub() as hub:
+        assert hub.joined().wait(0)
+        acknowledged = hub.publish_acknowledged("a", b"").wait(0)
+        assert acknowledged is not None
+        assert acknowledged.heard == 0
+
+
+async def test_a_thread_with_a_loop_is_not_blocked() -> None:
+    with Hub() as hub:
+        for wait in (hub.joined().wait, hub.publish_acknowledged("a", b"").wait):
+            with pytest.raises(WrongLoop):
+                wait()
+
+
+# With one.
+
+
+@pytest.mark.every_loop
+async def test_two_hubs_hear_each_other(hubs: tuple[Hub, Hub]) -> None:
+    one, other = hubs
+    with one.subscribe("a") as here, other.subscribe("?") as there:
+        await one.joined()
+        await other.joined()
+        for number in range(100):
+            assert one.publish("a", b"%d" % number).forwarding == "queued"
+        acknowledged = await one.publish_acknowledged("a", {"is": "last"})
+        assert acknowledged.heard >= 1
+        assert acknowledged.number is None
+        with anyio.fail_after(20):
+            for number in range(100):
+                assert (await there.get()).data == b"%d" % number
+            assert (await there.get()).json() == {"is": "last"}
+            other.publish("a", b"back")
+            # Its own events come to a hub once, and not again by the server.
+            found = [(await here.get()).data for _ in range(102)]
+        assert found[-1] == b"back"
+        assert found[:2] == [b"0", b"1"]
+        assert here.get_nowait() is None
+
+
+def test_threads_wait_without_a_loop(hubs: tuple[Hub, Hub]) -> None:
+    one, other = hubs
+    with other.subscribe("a") as there:
+        assert other.joined().wait(20)
+        acknowledged = one.publish_acknowledged("a", b"1").wait(20)
+        assert acknowledged is not None
+        assert acknowledged.heard == 1
+        event = there.get_blocking(20)
+        assert event is not None
+        assert event.data == b"1"
+
+
+def test_processes_hear_each_other(redis_server: Any, peer: Callable[[str], Any]) -> None:
+    other = peer(redis_server.url)
+    assert other.tell(subscribe="to.peer") == {"joined": True}
+    with Hub(redis_server.url) as hub, hub.subscribe("from.*") as sub:
+        assert hub.joined().wait(20)
+        assert hub.publish("to.peer", "häll\u00f6").forwarding == "queued"
+        assert other.says() == {"topic": "to.peer", "data": "häll\u00f6", "lost": 0}
+        assert other.tell(publish="from.peer", data="back") == {"heard": 1}
+        event = sub.get_blocking(20)
+        assert event is not None
+        assert (event.topic, event.text) == ("from.peer", "back")
+
+
+def test_a_plain_client_is_heard_and_hears(redis_server: Any, plain: Any) -> None:
+    with Hub(redis_server.url) as hub, hub.subscribe("a", where={"n": [1]}) as sub:
+        assert hub.joined().wait(20)
+        assert plain.send("PUBLISH", "a", '{"n":2}') == 1
+        assert plain.send("PUBLISH", "a", '{"n":1}') == 1
+        event = sub.get_blocking(20)
+        assert event is not None
+        assert event.json() == {"n": 1}
+        plain.send("SUBSCRIBE", "b")
+        hub.publish("b", {"id": 7})
+        assert plain.read() == [b"message", b"b", b'{"id":7}']
+
+
+async def test_publishing_at_once_from_many_tasks_and_threads(hubs: tuple[Hub, Hub]) -> None:
+    one, other = hubs
+    with other.subscribe("a", capacity=10_000) as there:
+        await other.joined()
+        receipts = [one.publish_acknowledged("a", b"%d" % number) for number in range(500)]
+
+        async def wait(receipt: Any) -> int:
+            return (await receipt).heard
+
+        with anyio.fail_after(20):
+            heard = await asyncio.gather(*map(wait, receipts))
+        assert set(heard) == {1}
+
+        def publish() -> None:
+            for _ in range(100):
+                assert one.publish_acknowledged("a", b"thread").wait(20) is not None
+
+        threads = [threading.Thread(target=publish) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            await anyio.to_thread.run_sync(thread.join)
+        with anyio.fail_after(20):
+            found = [(await there.get()).data for _ in range(900)]
+        assert found[:500] == [b"%d" % number for number in range(500)]
+
+
+async def test_a_wait_that_is_cancelled_leaves_the_event_under_way() -> None:
+    with Hub(NOWHERE) as hub, hub.subscribe("a"):
+        joined = hub.joined()
+        receipt = hub.publish_acknowledged("a", b"")
+        for what in (joined, receipt):
+            for _ in range(3):
+                with pytest.raises(asyncio.TimeoutError):
+                    await asyncio.wait_for(_waited(what), 0.01)
+        # Nobody sleeps there any more; and both end with the hub.
+        waiting = [asyncio.ensure_future(_waited(what)) for what in (joined, receipt)]
+        await asyncio.sleep(0.01)
+        await anyio.to_thread.run_sync(hub.close)
+        with anyio.fail_after(20):
+            results = await asyncio.gather(*waiting, return_exceptions=True)
+        assert isinstance(results[0], Closed)
+        assert isinstance(results[1], ForwardError)
+        assert results[1].kind == "closed"
+
+
+async def _waited(what: Any) -> Any:
+    return await what
+
+
+# When the server is away.
+
+
+async def test_a_server_that_is_away_is_no_error(eventually: Any) -> None:
+    with Hub(NOWHERE) as hub, hub.subscribe("a") as sub:
+        delivery = hub.publish("a", b"1")
+        assert (delivery.subscriptions, delivery.forwarding) == (1, "queued")
+        assert (await sub.get()).data == b"1"
+        await eventually(lambda: hub.health().condition == "away", "it is seen")
+        assert hub.health().reasons
+        assert not await anyio.to_thread.run_sync(hub.joined().wait, 0.05)
+
+
+async def test_what_waits_too_long_is_given_up() -> None:
+    with Hub(redis=Redis(NOWHERE, deadline=0.2)) as hub:
+        with anyio.fail_after(20), pytest.raises(ForwardError) as caught:
+            await hub.publish_acknowledged("a", b"")
+        assert caught.value.kind == "expired"
+        copy = pickle.loads(pickle.dumps(caught.value))
+        assert (type(copy), copy.kind, str(copy)) == (ForwardError, "expired", str(caught.value))
+
+
+async def test_more_than_may_wait_is_refused_at_the_call() -> None:
+    with Hub(redis=Redis(NOWHERE, queue_bytes=1000)) as hub:
+        while (delivery := hub.publish("a", bytes(300))).forwarding == "queued":
+            pass
+        assert delivery.forwarding == "full"
+        with pytest.raises(ForwardError) as caught:
+            await hub.publish_acknowledged("a", bytes(300))
+        assert caught.value.kind == "full"
+
+
+async def test_a_server_that_dies_comes_back(start_redis: Callable[[], Any], eventually: Any) -> None:
+    server = start_redis()
+    with Hub(server.url) as one, Hub(server.url) as other, other.subscribe("a") as there:
+        await other.joined()
+        changes = one.health_changes(every=0.01)
+        await eventually(lambda: one.health().condition == "ok", "all is well")
+        while (await changes.__anext__()).condition != "ok":
+            pass
+        server.program.signal(signal.SIGKILL)
+        with anyio.fail_after(20):
+            while (await changes.__anext__()).condition == "ok":
+                pass
+        # This process' own subscribers notice nothing.
+        with one.subscribe("b") as own:
+            one.publish("b", b"here")
+            assert (await own.get()).data == b"here"
+        again = _again(server)
+        try:
+            with anyio.fail_after(20):
+                while (await changes.__anext__()).condition != "ok":
+                    pass
+                await one.joined()
+                await other.joined()
+                assert (await one.publish_acknowledged("a", b"after")).heard == 1
+                while (await there.get()).data != b"after":
+                    pass
+        finally:
+            again.stop()
+
+
+def _again(server: Any) -> Any:
+    """The same server anew, on its port."""
+    from conftest import Program  # type: ignore[import-not-found, unused-ignore]
+
+    return Program(server.program.command, cwd=None, env=None)
+
+
+# Forks.
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_has_a_connection_of_its_own(redis_server: Any) -> None:
+    with Hub(redis_server.url) as hub, hub.subscribe("from.child") as sub:
+        assert hub.joined().wait(20)
+        held = hub.publish_acknowledged("from.child", b"before")
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                with hub.subscribe("to.child") as mine:
+                    hub.joined().wait(20)
+                    hub.publish_acknowledged("from.child", b"ready").wait(20)
+                    event = mine.get_blocking(20)
+                    assert event is not None
+                    hub.publish_acknowledged("from.child", b"got " + event.data).wait(20)
+                    try:
+                        held.wait(0)
+                    except Closed as closed:
+                        code = 0 if closed.reason == "forked" else 2
+                hub.close()
+            finally:
+                os._exit(code)
+        found = []
+        for _ in range(2):
+            event = sub.get_blocking(20)
+            assert event is not None
+            found.append(event.data)
+        assert found == [b"before", b"ready"]
+        hub.publish("to.child", b"hello")
+        event = sub.get_blocking(20)
+        assert event is not None
+        assert event.data == b"got hello"
+        assert os.waitpid(pid, 0)[1] == 0
+
+
+# The ends.
+
+
+def test_what_was_published_before_the_close_goes_out(redis_server: Any) -> None:
+    with Hub(redis_server.url) as other, other.subscribe("a", capacity=10_000) as there:
+        assert other.joined().wait(20)
+        hub = Hub(redis_server.url)
+        for number in range(2000):
+            hub.publish("a", b"%d" % number)
+        hub.close()
+        for number in range(2000):
+            event = there.get_blocking(20)
+            assert event is not None
+            assert event.data == b"%d" % number
+
+
+def test_a_hub_that_is_forgotten_leaves_nothing(redis_server: Any, wait_until: Any) -> None:
+    before = threading.active_count(), _threads()
+    for _ in range(5):
+        hub = Hub(redis_server.url)
+        hub.publish("a", b"")
+        del hub
+    wait_until(lambda: (threading.active_count(), _threads()) == before, "its thread has ended")
+
+
+def _threads() -> int:
+    return len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 0
+
+
+def test_a_close_without_a_server_takes_a_moment_at_most() -> None:
+    hub = Hub(NOWHERE)
+    hub.publish("a", b"")
+    began = time.monotonic()
+    hub.close()
+    assert time.monotonic() - began < 10
+    assert hub.closed
+
+
+# What is refused.
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ("127.0.0.1:6379", OptionError),
+        ("http://127.0.0.1", OptionError),
+        ("redis://", OptionError),
+        ("redis://127.0.0.1/x", OptionError),
+        ("redis://127.0.0.1?db=1", OptionError),
+        ("redis://\ud800", OptionError),
+        ("", OptionError),
+        (5, TypeError),
+        (b"redis://127.0.0.1", TypeError),
+        (["redis://127.0.0.1"], TypeError),
+    ],
+)
+def test_what_is_no_server_is_refused_at_the_call(given: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match="redis"):
+        Hub(given)
+    with pytest.raises(error, match="redis"):
+        Hub(redis=given)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"url": []}, OptionError),
+        ({"url": [5]}, TypeError),
+        ({"url": None}, TypeError),
+        ({"url": ["redis://a", "redis://b"]}, OptionError),
+        ({"sentinel": ""}, OptionError),
+        ({"sentinel": 5}, TypeError),
+        ({"sentinel": "m", "cluster": True}, OptionError),
+        ({"sharded": True}, OptionError),
+        ({"cluster": 1}, TypeError),
+        ({"modes": "replay"}, TypeError),
+        ({"modes": {"a": "safe"}}, OptionError),
+        ({"modes": {"a": 5}}, TypeError),
+        ({"modes": {5: "live"}}, TypeError),
+        ({"modes": {"\ud800": "live"}}, PatternError),
+        ({"envelope": "a.*"}, TypeError),
+        ({"envelope": [5]}, TypeError),
+        ({"log_length": 0}, OptionError),
+        ({"queue_bytes": 0}, OptionError),
+        ({"queue_bytes": 1.5}, TypeError),
+        ({"deadline": 0}, OptionError),
+        ({"deadline": "1"}, TypeError),
+        ({"linger": -1}, OptionError),
+        ({"fleet": 0}, OptionError),
+        ({"name": ""}, OptionError),
+        ({"root_certificates": "/does/not/exist"}, OptionError),
+        ({"root_certificates": 5}, TypeError),
+        ({"colour": "red"}, TypeError),
+    ],
+)
+def test_options_are_checked_at_the_call(options: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        Redis(**{"url": "redis://127.0.0.1", **options})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"name": "two words"},
+        {"root_certificates": b"nothing", "url": "rediss://127.0.0.1"},
+        {"root_certificates": b"nothing"},
+    ],
+)
+def test_what_only_the_engine_knows_is_refused_with_the_hub(options: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match="^redis: "):
+        Hub(redis=Redis(**{"url": "redis://127.0.0.1", **options}))
+
+
+def test_a_password_is_not_shown() -> None:
+    assert "secret" not in repr(Redis("redis://ann:secret@127.0.0.1"))
+    assert "secret" not in repr(Hub("redis://:secret@127.0.0.1:1"))
+    with pytest.raises(OptionError) as caught:
+        Hub("redis://:secret@127.0.0.1:99999")
+    assert "secret" not in str(caught.value)
+
+
+def test_attributes_need_an_envelope(hubs: tuple[Hub, Hub]) -> None:
+    delivery = hubs[0].publish("a", b"", attributes={"x": 1})
+    assert delivery.forwarding == "unsupported"
+
+

@@ -1,0 +1,193 @@
+//! What the inbox is told of names and connections, and what it delivers.
+//!
+//! Topics that keep a log are placed before they are listened to: what is published from
+//! there on is heard, or read.
+
+use std::collections::BTreeMap;
+
+use super::{Conductor, arriving::Shore, line::Line, repairing};
+use crate::{
+    backplane::Name,
+    event::Publication,
+    pattern::Pattern,
+    redis::{
+        arrival::Stamp,
+        inbox::Inbox,
+        interest::{Confirmation, Step},
+        log::keys,
+        socket::{Commands, Kind, Reply, Session},
+        topology::LinkId,
+    },
+    topic::Topic,
+};
+
+impl Conductor {
+    /// Does something with the inbox and where it delivers. What panics in the hub is
+    /// counted and goes no further.
+    pub(super) fn inbox<T>(&self, act: impl FnOnce(&mut Inbox, &mut Shore<'_>) -> T) -> Option<T> {
+        let acted = self.contained(|| {
+            let mut shore = Shore(&self.inlet);
+            act(&mut self.inbox.borrow_mut(), &mut shore)
+        });
+        if self.inbox.borrow().has_reads() {
+            self.repairs.wake();
+        }
+        acted
+    }
+
+    /// The server has said that it brings a name, or does not any more.
+    pub(super) fn heeded(
+        &self,
+        confirmation: Confirmation,
+        kind: Kind,
+        joined: bool,
+        name: &str,
+        now: Stamp,
+    ) {
+        match (kind, joined) {
+            (Kind::Pattern, _) => {
+                let Ok(pattern) = Pattern::new(name) else {
+                    return;
+                };
+                self.inbox(|inbox, _| match joined {
+                    true => inbox.pattern_joined(&pattern, now),
+                    false => inbox.pattern_parted(&pattern, |topic| self.is_heard(topic)),
+                });
+            }
+            (_, true) => {
+                self.inbox(|inbox, shore| inbox.joined(name, now, shore));
+            }
+            (_, false) => {
+                let is_heard = self.is_heard(name);
+                self.inbox(|inbox, _| match confirmation {
+                    Confirmation::Lost if !is_heard => inbox.severed(name, now),
+                    _ => inbox.parted(name, is_heard),
+                });
+            }
+        }
+    }
+
+    /// All that a link brought is cut off, unless another brings it too.
+    pub(super) fn cut_off(&self, line: &Line) {
+        let was_heard = |topic: &str| {
+            let lines = self.lines.borrow();
+            let mut others = lines.values().filter(|other| other.id != line.id);
+            line.ledger.borrow().brings(topic)
+                && !others.any(|other| other.ledger.borrow().brings(topic))
+        };
+        self.inbox(|inbox, _| inbox.broken(Stamp::now(), was_heard));
+    }
+
+    /// All that is wanted of a link is heard.
+    pub(super) fn whole(&self, line: &Line) {
+        self.inbox(|inbox, shore| {
+            inbox.whole(
+                Stamp::now(),
+                |topic| line.ledger.borrow().brings(topic),
+                shore,
+            );
+        });
+        self.searches.notify_one();
+    }
+
+    /// A plain payload goes out.
+    pub(super) fn will_echo(&self, topic: &str, payload: &[u8]) {
+        let lines = self.lines.borrow();
+        if lines
+            .values()
+            .any(|line| line.ledger.borrow().may_bring(topic))
+        {
+            self.inbox.borrow_mut().sent(topic, payload, Stamp::now());
+        }
+    }
+
+    /// It did not, after all.
+    pub(super) fn will_not_echo(&self, event: &Publication) {
+        self.inbox
+            .borrow_mut()
+            .refused(event.topic().as_str(), event.payload());
+    }
+
+    fn is_heard(&self, topic: &str) -> bool {
+        let lines = self.lines.borrow();
+        lines
+            .values()
+            .any(|line| line.ledger.borrow().brings(topic))
+    }
+
+    /// Brings the figures up to what the inbox has counted.
+    pub(super) fn count(&self) {
+        let tally = self.inbox.borrow().tally();
+        let figures = &self.common.figures;
+        figures.arrived.set(tally.arrived);
+        figures.repaired.set(tally.repaired);
+        figures.duplicates.set(tally.duplicates);
+        figures.gaps.set(tally.gaps);
+        figures.lost.set(tally.lost);
+        figures.late.set(tally.late);
+    }
+}
+
+impl Conductor {
+    /// The topics of a step of whose logs nothing is known yet.
+    pub(super) fn unplaced(&self, step: &Step) -> Vec<Topic> {
+        let modes = &self.common.settings.modes;
+        let Step::Names(batch) = step else {
+            return Vec::new();
+        };
+        if !batch.joined || batch.kind == Kind::Pattern || !modes.any_logged() {
+            return Vec::new();
+        }
+        let inbox = self.inbox.borrow();
+        let topics = batch.names().iter().filter_map(|name| match name {
+            Name::Topic(topic) => Some(topic),
+            Name::Pattern(_) => None,
+        });
+        topics
+            .filter(|topic| {
+                modes.of(topic.as_str()).is_logged() && inbox.is_unplaced(topic.as_str())
+            })
+            .cloned()
+            .collect()
+    }
+
+    /// Asks how far the logs of these topics go. Those that cannot be asked are placed by
+    /// the first event that comes.
+    pub(super) async fn place(&self, topics: Vec<Topic>) {
+        let mut asked: BTreeMap<LinkId, (Session, Commands, Vec<Topic>)> = BTreeMap::new();
+        for topic in topics {
+            let Some((link, session)) = self.home(topic.as_str()) else {
+                continue;
+            };
+            let (_, commands, topics) = asked
+                .entry(link)
+                .or_insert_with(|| (session, Commands::default(), Vec::new()));
+            repairing::ask_head(commands, topic.as_str());
+            let log = keys::log(topic.as_str());
+            commands.command(&[b"EXISTS", log.as_bytes()]);
+            topics.push(topic);
+        }
+        for (session, commands, topics) in asked.into_values() {
+            let Ok(replies) = session.request(commands).await else {
+                continue;
+            };
+            let now = Stamp::now();
+            for (topic, answers) in topics.iter().zip(replies.chunks_exact(2)) {
+                let [Reply::List(head), Reply::Int(exists)] = answers else {
+                    continue;
+                };
+                let head = repairing::head_of(head);
+                if head.is_some() || *exists == 0 {
+                    self.inbox(|inbox, _| inbox.placed(topic.as_str(), head, now));
+                }
+            }
+        }
+    }
+
+    /// The connection to where the log of a topic is.
+    pub(super) fn home(&self, topic: &str) -> Option<(LinkId, Session)> {
+        let link = self.plan.borrow().home(topic.as_bytes())?;
+        let session = self.line(link)?.session.borrow().clone()?;
+        Some((link, session))
+    }
+}

@@ -1,0 +1,382 @@
+//! Reading logs, after breaks and where numbers are missing.
+//!
+//! The inbox says what to read; this reads it, pipeline by pipeline. Pages are sized by
+//! what entries were seen to weigh, so that neither a server nor its output buffer for us
+//! is held up.
+//!
+//! # Invariants
+//!
+//! - Every read that the inbox asks for is done, or given back, or refused.
+//! - The inbox is never borrowed across an `await`.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::{
+    sync::Notify,
+    time::{interval, sleep},
+};
+
+use super::Conductor;
+use crate::{
+    backplane::Condition,
+    redis::{
+        arrival::Stamp,
+        inbox::{Page, Read},
+        log::{
+            keys,
+            repair::{Ask, Entry, Head, Position},
+        },
+        socket::{Commands, Reply, Session},
+        topology::LinkId,
+    },
+};
+
+/// Reads at a time.
+const READS: usize = 128;
+/// Entries per page.
+const PAGE: usize = 128;
+/// What a pipeline may bring, in bytes, should all its pages be full.
+const PIPELINE: usize = 2 << 20;
+/// What an entry is taken to weigh before one was seen, and the least and most after.
+const ENTRY: usize = 16 << 10;
+const LIGHTEST: usize = 256;
+const HEAVIEST: usize = 1 << 20;
+/// When to try again what a server could not do just now, or nobody is there for.
+const LATER: Duration = Duration::from_millis(100);
+/// How often what is silent is forgotten.
+const SWEEP: Duration = Duration::from_secs(30);
+
+/// What there is to read, beside what the inbox knows.
+pub(super) struct Repairs {
+    wanted: Notify,
+    entry_bytes: Cell<usize>,
+    /// Reads that wait for a moment.
+    later: RefCell<Vec<Read>>,
+}
+
+impl Default for Repairs {
+    fn default() -> Self {
+        Repairs {
+            wanted: Notify::new(),
+            entry_bytes: Cell::new(ENTRY),
+            later: RefCell::default(),
+        }
+    }
+}
+
+impl Repairs {
+    /// There is something to read.
+    pub(super) fn wake(&self) {
+        self.wanted.notify_one();
+    }
+
+    /// The heaviest entry of a pipeline was so heavy.
+    fn weighed(&self, heaviest: usize) {
+        let least = (self.entry_bytes.get() / 2).max(LIGHTEST);
+        self.entry_bytes.set(heaviest.max(least).min(HEAVIEST));
+    }
+
+    /// A connection broke over a pipeline: should that have been too much for the server,
+    /// the next is not.
+    fn broke(&self) {
+        let bytes = self.entry_bytes.get();
+        self.entry_bytes.set((bytes * 4).min(HEAVIEST));
+    }
+}
+
+/// Reads for one link.
+struct Pipeline {
+    session: Session,
+    commands: Commands,
+    reads: Vec<Read>,
+    page: usize,
+}
+
+impl Conductor {
+    /// Reads what the inbox wants read, for as long as the hub lives.
+    pub(super) async fn repair(self: Rc<Self>) {
+        let mut sweeps = interval(SWEEP);
+        loop {
+            tokio::select! {
+                () = self.repairs.wanted.notified() => {}
+                () = sleep(LATER), if !self.repairs.later.borrow().is_empty() => {}
+                _ = sweeps.tick() => self.inbox.borrow_mut().sweep(Stamp::now()),
+            }
+            for read in self.repairs.later.take() {
+                self.inbox.borrow_mut().undone(&read);
+            }
+            loop {
+                let pipelines = self.pipelines();
+                if pipelines.is_empty() {
+                    break;
+                }
+                self.run_all(pipelines).await;
+                self.count();
+            }
+        }
+    }
+
+    /// What is wanted, by link.
+    fn pipelines(&self) -> Vec<Pipeline> {
+        let mut reads: BTreeMap<LinkId, (Session, Vec<Read>)> = BTreeMap::new();
+        let mut count = 0;
+        while count < READS {
+            let Some(read) = self.inbox.borrow_mut().next_read() else {
+                break;
+            };
+            match self.home(&read.topic) {
+                Some((link, session)) => {
+                    let (_, reads) = reads.entry(link).or_insert((session, Vec::new()));
+                    reads.push(read);
+                    count += 1;
+                }
+                None => self.repairs.later.borrow_mut().push(read),
+            }
+        }
+        let room = PIPELINE / self.repairs.entry_bytes.get();
+        let page = (room / count.max(1)).clamp(1, PAGE);
+        let at_once = (room / page).max(1);
+        let mut pipelines = Vec::new();
+        for (session, reads) in reads.into_values() {
+            for reads in reads.chunks(at_once) {
+                let mut commands = Commands::default();
+                for read in reads {
+                    ask(&mut commands, read, page);
+                }
+                pipelines.push(Pipeline {
+                    session: session.clone(),
+                    commands,
+                    reads: reads.to_vec(),
+                    page,
+                });
+            }
+        }
+        pipelines
+    }
+
+    async fn run_all(&self, pipelines: Vec<Pipeline>) {
+        for pipeline in pipelines {
+            let Pipeline {
+                session,
+                commands,
+                reads,
+                page,
+            } = pipeline;
+            match session.request(commands).await {
+                Ok(replies) => self.settle(&reads, replies, page),
+                Err(_) => {
+                    self.repairs.broke();
+                    self.repairs.later.borrow_mut().extend(reads);
+                }
+            }
+        }
+    }
+
+    fn settle(&self, reads: &[Read], replies: Vec<Reply>, asked: usize) {
+        let now = Stamp::now();
+        let mut heaviest = 0;
+        let mut replies = replies.into_iter();
+        for read in reads {
+            let head = match read.ask {
+                Ask::Head { .. } => replies.next(),
+                Ask::Page { .. } | Ask::Newest => Some(Reply::Nil),
+            };
+            let (Some(head), Some(page)) = (head, replies.next()) else {
+                self.repairs.later.borrow_mut().push(read.clone());
+                continue;
+            };
+            if let Some(words) = head.error().or(page.error()) {
+                if is_passing(words) {
+                    self.repairs.later.borrow_mut().push(read.clone());
+                } else {
+                    let text = format!("the log of {:?} cannot be read: {words}", &*read.topic);
+                    self.say("unread", Condition::Degraded, text);
+                    self.inbox(|inbox, shore| inbox.unread(read, now, shore));
+                }
+                continue;
+            }
+            let head = match &head {
+                Reply::List(fields) => head_of(fields),
+                _ => None,
+            };
+            let mut entries = entries_of(page);
+            if read.ask == Ask::Newest {
+                entries.reverse();
+            }
+            let heaviest_here = entries.iter().map(|entry| entry.bytes.len()).max();
+            heaviest = heaviest.max(heaviest_here.unwrap_or(0));
+            let page = Page {
+                head,
+                entries: &entries,
+                is_last: entries.len() < asked,
+            };
+            self.inbox(|inbox, shore| inbox.read(read, page, now, shore));
+        }
+        if heaviest > 0 {
+            self.repairs.weighed(heaviest);
+        }
+    }
+}
+
+fn ask(commands: &mut Commands, read: &Read, page: usize) {
+    let log = keys::log(&read.topic);
+    let page = page.to_string();
+    let from = match read.ask {
+        Ask::Newest => {
+            commands.command(&[
+                b"XREVRANGE",
+                log.as_bytes(),
+                b"+",
+                b"-",
+                b"COUNT",
+                page.as_bytes(),
+            ]);
+            return;
+        }
+        Ask::Head { after } => {
+            ask_head(commands, &read.topic);
+            after
+        }
+        Ask::Page { after } => after,
+    };
+    let from = format!("({from}-0");
+    commands.command(&[
+        b"XRANGE",
+        log.as_bytes(),
+        from.as_bytes(),
+        b"+",
+        b"COUNT",
+        page.as_bytes(),
+    ]);
+}
+
+/// Asks for a log's head; [`head_of`] reads the reply.
+pub(super) fn ask_head(commands: &mut Commands, topic: &str) {
+    let head = keys::head(topic);
+    commands.command(&[b"HMGET", head.as_bytes(), b"n", b"l", b"p", b"f"]);
+}
+
+/// Reads a log's head. `None` where there is none, or nothing that makes sense.
+pub(super) fn head_of(fields: &[Reply]) -> Option<Head> {
+    let [newest, lineage, before, fork] = fields else {
+        return None;
+    };
+    let position = |lineage: &Reply, number: &Reply| {
+        let Reply::Text(lineage) = lineage else {
+            return None;
+        };
+        Some(Position {
+            lineage: u64::from_be_bytes(lineage[..].try_into().ok()?),
+            number: u64::try_from(number.as_int()?).ok()?,
+        })
+    };
+    Some(Head {
+        newest: position(lineage, newest)?,
+        before: position(before, fork),
+    })
+}
+
+/// Reads a page, in the order it came.
+fn entries_of(page: Reply) -> Vec<Entry> {
+    let Reply::List(entries) = page else {
+        return Vec::new();
+    };
+    entries.into_iter().filter_map(entry_of).collect()
+}
+
+fn entry_of(entry: Reply) -> Option<Entry> {
+    let Reply::List(parts) = entry else {
+        return None;
+    };
+    let [id, Reply::List(fields)] = &parts[..] else {
+        return None;
+    };
+    let number = id.as_str()?.split('-').next()?.parse().ok()?;
+    // An entry of somebody else has no envelope: nobody can read it.
+    let envelope = fields.chunks_exact(2).find_map(|pair| match pair {
+        [field, Reply::Text(bytes)] if field.as_str() == Some("e") => Some(bytes.clone()),
+        _ => None,
+    });
+    Some(Entry {
+        number,
+        bytes: envelope.unwrap_or_else(|| Bytes::from_static(&crate::redis::wire::envelope::MARK)),
+    })
+}
+
+/// Whether a refusal will pass: the server is loading, a slot is on its way.
+fn is_passing(words: &str) -> bool {
+    let code = words.split(' ').next().unwrap_or_default();
+    matches!(
+        code,
+        "ASK" | "BUSY" | "CLUSTERDOWN" | "LOADING" | "MASTERDOWN" | "MOVED" | "TRYAGAIN"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &'static [u8]) -> Reply {
+        Reply::Text(Bytes::from_static(text))
+    }
+
+    #[test]
+    fn heads_are_read_and_nonsense_is_none() {
+        let lineage = |last| text([&b"\0\0\0\0\0\0\0\x01"[..], b"\0\0\0\0\0\0\0\x02"][last]);
+        let head = [text(b"12"), lineage(1), lineage(0), text(b"7")];
+        let expected = Head {
+            newest: Position {
+                lineage: 2,
+                number: 12,
+            },
+            before: Some(Position {
+                lineage: 1,
+                number: 7,
+            }),
+        };
+        assert_eq!(head_of(&head), Some(expected));
+        let first = [text(b"12"), lineage(1), text(b""), text(b"0")];
+        assert_eq!(head_of(&first).map(|head| head.before), Some(None));
+        assert_eq!(head_of(&[const { Reply::Nil }; 4]), None);
+        assert_eq!(head_of(&head[..3]), None);
+        let nonsense = [text(b"-1"), lineage(1), lineage(0), text(b"7")];
+        assert_eq!(head_of(&nonsense), None);
+    }
+
+    #[test]
+    fn pages_are_read_whatever_stands_in_them() {
+        let entry = |id, fields: &[Reply]| Reply::List(vec![id, Reply::List(fields.to_vec())]);
+        let page = Reply::List(vec![
+            entry(text(b"3-0"), &[text(b"e"), text(b"three")]),
+            entry(text(b"4-0"), &[text(b"x"), text(b"four")]),
+            entry(text(b"?"), &[text(b"e"), text(b"five")]),
+            Reply::Nil,
+        ]);
+        let entries = entries_of(page);
+        let numbers: Vec<_> = entries.iter().map(|entry| entry.number).collect();
+        assert_eq!(numbers, [3, 4]);
+        assert_eq!(entries[0].bytes, "three");
+        assert_eq!(entries_of(Reply::Nil), []);
+    }
+
+    #[test]
+    fn pages_grow_light_slowly_and_heavy_at_once() {
+        let repairs = Repairs::default();
+        repairs.weighed(100);
+        assert_eq!(repairs.entry_bytes.get(), ENTRY / 2);
+        repairs.weighed(10 << 20);
+        assert_eq!(repairs.entry_bytes.get(), HEAVIEST);
+        for _ in 0..64 {
+            repairs.weighed(100);
+        }
+        assert_eq!(repairs.entry_bytes.get(), LIGHTEST);
+        repairs.broke();
+        assert_eq!(repairs.entry_bytes.get(), 4 * LIGHTEST);
+    }
+}

@@ -1,0 +1,104 @@
+//! Looking for logs that began while a pattern was cut off.
+//!
+//! What a pattern brings is known only once it was heard. A log that began unheard is
+//! found by walking the server's keys, a step at a time.
+
+use std::{rc::Rc, time::Duration};
+
+use tokio::time::sleep;
+
+use super::Conductor;
+use crate::{
+    backplane::Condition,
+    redis::{
+        arrival::Stamp,
+        log::keys,
+        socket::{Commands, Reply, Session},
+    },
+};
+
+/// Keys that a server looks through per step, and the pause after each.
+const STEP: &[u8] = b"1000";
+const BREATH: Duration = Duration::from_millis(1);
+
+impl Conductor {
+    /// Looks for logs when there may be some, for as long as the hub lives.
+    pub(super) async fn search(self: Rc<Self>) {
+        loop {
+            self.searches.notified().await;
+            let Some(mark) = self.inbox.borrow().to_search() else {
+                continue;
+            };
+            if !self.common.settings.modes.any_logged() || self.search_everywhere().await {
+                self.inbox.borrow_mut().searched(mark);
+            }
+        }
+    }
+
+    /// Whether all servers were looked through. If not, a link is on its way, and its
+    /// coming is the next occasion.
+    async fn search_everywhere(&self) -> bool {
+        let sessions: Option<Vec<Session>> = {
+            let lines = self.lines.borrow();
+            let sessions = lines.values().map(|line| line.session.borrow().clone());
+            sessions.collect()
+        };
+        let Some(sessions) = sessions else {
+            return false;
+        };
+        for session in &sessions {
+            if !self.search_at(session).await {
+                return false;
+            }
+        }
+        !sessions.is_empty()
+    }
+
+    async fn search_at(&self, session: &Session) -> bool {
+        let mut cursor = "0".to_owned();
+        loop {
+            let mut commands = Commands::default();
+            commands.command(&[
+                b"SCAN",
+                cursor.as_bytes(),
+                b"MATCH",
+                keys::ANY_LOG.as_bytes(),
+                b"COUNT",
+                STEP,
+                b"TYPE",
+                b"stream",
+            ]);
+            let Ok(mut replies) = session.request(commands).await else {
+                return false;
+            };
+            let (next, found) = match replies.pop() {
+                Some(Reply::List(parts)) => match <[Reply; 2]>::try_from(parts) {
+                    Ok([next, Reply::List(found)]) => (next, found),
+                    _ => return false,
+                },
+                Some(Reply::Error(words)) => {
+                    // Asking again would not help: what patterns missed cannot be told.
+                    let text = format!(
+                        "logs that began while patterns were cut off cannot be looked for: {words}"
+                    );
+                    self.say("unsearched", Condition::Degraded, text);
+                    return true;
+                }
+                _ => return false,
+            };
+            let now = Stamp::now();
+            for channel in found
+                .iter()
+                .filter_map(Reply::as_str)
+                .filter_map(keys::channel_of)
+            {
+                self.inbox(|inbox, _| inbox.found(channel, now));
+            }
+            match next.as_str() {
+                None | Some("0") => return true,
+                Some(next) => cursor = next.to_owned(),
+            }
+            sleep(BREATH).await;
+        }
+    }
+}
