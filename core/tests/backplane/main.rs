@@ -7,5 +7,6 @@ mod faults;
 mod hubs;
 mod interest;
 mod live;
+mod migration;
 mod replay;
 mod rig;
