@@ -20,7 +20,7 @@ use super::{
     error::RedisError,
     figures::Figures,
     target::{Target, Topology},
-    thread,
+    thread, watch,
 };
 use crate::{
     backplane::{
@@ -56,22 +56,13 @@ pub(crate) struct Common {
     /// Something was put into the queue.
     pub(crate) filled: Notify,
     pub(crate) figures: Figures,
-    /// How it is.
+    /// How it all is.
     pub(crate) board: Board,
     over: Mutex<bool>,
     ended: Condvar,
 }
 
 impl Common {
-    /// Says how it is.
-    pub(crate) fn post(&self, reasons: Vec<Reason>) {
-        let mut health = Health::default();
-        let conditions = reasons.iter().map(|reason| reason.condition);
-        health.condition = conditions.max().unwrap_or_default();
-        health.reasons = reasons;
-        self.board.post(health);
-    }
-
     /// The thread has done all it will do.
     pub(crate) fn end(&self) {
         self.board.end();
@@ -108,6 +99,30 @@ impl Redis {
         Target::parse(Topology::Single, [url]).map(RedisBuilder::new)
     }
 
+    /// The master of this name, by the word of its sentinels, whose URLs these are. The
+    /// user and password in them are for the servers, and for the sentinels unless these
+    /// are given others.
+    ///
+    /// # Errors
+    /// [`RedisError`] says what of the URLs cannot be.
+    pub fn sentinel<U: AsRef<str>>(
+        sentinels: impl IntoIterator<Item = U>,
+        master: impl Into<String>,
+    ) -> Result<RedisBuilder, RedisError> {
+        let master = master.into();
+        Target::parse(Topology::Sentinel { master }, sentinels).map(RedisBuilder::new)
+    }
+
+    /// A cluster, by the URLs of one or more of its nodes; the others are found.
+    ///
+    /// # Errors
+    /// [`RedisError`] says what of the URLs cannot be.
+    pub fn cluster<U: AsRef<str>>(
+        nodes: impl IntoIterator<Item = U>,
+    ) -> Result<RedisBuilder, RedisError> {
+        Target::parse(Topology::Cluster, nodes).map(RedisBuilder::new)
+    }
+
     pub(crate) fn new(settings: Arc<Settings>) -> Self {
         let (orders, start) = mpsc::unbounded_channel();
         Redis {
@@ -117,7 +132,7 @@ impl Redis {
                 id: fastrand::u64(1..),
                 filled: Notify::new(),
                 figures: Figures::default(),
-                board: Board::default(),
+                board: Board::new(watch::unconnected(Vec::new())),
                 over: Mutex::new(false),
                 ended: Condvar::new(),
             }),
@@ -166,11 +181,11 @@ impl Backplane for Redis {
         };
         match thread::start(Arc::clone(&self.common), inlet, orders) {
             Ok(thread) => *self.thread.lock() = Some(thread),
-            Err(error) => self.common.post(vec![Reason {
+            Err(error) => self.common.board.post(watch::unconnected(vec![Reason {
                 code: "no_thread",
                 condition: Condition::Away,
                 text: format!("the thread of the backplane cannot be started: {error}"),
-            }]),
+            }])),
         }
     }
 
@@ -205,6 +220,7 @@ impl Backplane for Redis {
     }
 
     fn health(&self) -> Health {
+        // What is counted is as of now, what is judged as of a moment ago.
         let mut health = self.common.board.latest();
         health.counts = self.common.figures.counts();
         health.lag.late = self.common.figures.late.get();
@@ -218,7 +234,7 @@ impl Backplane for Redis {
     }
 
     fn prometheus(&self) -> String {
-        String::new()
+        self.health().prometheus()
     }
 
     fn when_joined(&self, told: Box<dyn FnOnce() + Send>) {

@@ -34,6 +34,13 @@ pub(crate) enum Unfit {
     Failed(String),
 }
 
+impl std::fmt::Display for Unfit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Unfit::Refused(why) | Unfit::Failed(why)) = self;
+        f.write_str(why)
+    }
+}
+
 impl From<Broken> for Unfit {
     fn from(broken: Broken) -> Self {
         Unfit::Failed(broken.0)
@@ -107,16 +114,12 @@ pub(crate) async fn greet(
         .iter()
         .filter(|reply| reply.error().is_none())
         .count() as u64;
-    greeted.hubs = match count {
-        Reply::Map(pairs) => pairs.first().and_then(|(_, count)| count.as_int()),
-        Reply::List(parts) => parts.get(1).and_then(Reply::as_int),
-        _ => None,
-    }
-    .and_then(|count| u32::try_from(count).ok());
+    greeted.hubs = super::watching::listening(count);
     Ok(greeted)
 }
 
-async fn hello(
+/// Who we are.
+pub(super) async fn hello(
     session: &Session,
     credentials: Option<&Credentials>,
     name: &str,

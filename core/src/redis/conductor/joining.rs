@@ -11,6 +11,7 @@ use crate::{
         interest::{Held, Refusal, Step, Verdict},
         link::Input,
         socket::{Commands, Reply, Session},
+        topology::Redirect,
     },
 };
 
@@ -90,13 +91,17 @@ fn commands(step: &Step) -> Commands {
 }
 
 /// Confirmations have come as pushes; what is left are errors.
-fn settled(conductor: &Conductor, line: &Line, replies: &[Reply]) {
+fn settled(conductor: &Rc<Conductor>, line: &Line, replies: &[Reply]) {
     let now = Instant::now();
+    let mut redirects = Vec::new();
     let mut ledger = line.ledger.borrow_mut();
     let mut example = None;
     for (command, reply) in replies.iter().enumerate() {
-        if let Some(words) = reply.error()
-            && let Refusal::Names(names) = ledger.refused(command, words, now)
+        let Some(words) = reply.error() else {
+            continue;
+        };
+        redirects.extend(Redirect::parse(words, &line.server));
+        if let Refusal::Names(names) = ledger.refused(command, words, now)
             && let Some(name) = names.into_iter().next()
         {
             example = Some((name, words));
@@ -120,6 +125,9 @@ fn settled(conductor: &Conductor, line: &Line, replies: &[Reply]) {
                 name.as_str()
             ),
         ),
+    }
+    for redirect in redirects {
+        conductor.redirected(redirect);
     }
     line.learned.notify_waiters();
     conductor.tell_joined();

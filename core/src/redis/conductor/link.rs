@@ -24,12 +24,12 @@ use super::{
     joining::{self, Beside},
     line::Line,
     probing::{self, Probes},
-    publishing,
+    publishing, watching,
 };
 use crate::{
     backplane::Condition,
     redis::{
-        link::{Action, Budget, Input, Machine, State, Timing},
+        link::{Action, Budget, Input, LONE, Machine, State, Timing},
         socket::{Session, Stream, dial},
     },
     sync::Mutex,
@@ -57,7 +57,6 @@ pub(super) struct Link {
     publishing: RefCell<Option<JoinHandle<()>>>,
     /// Why the last attempt or connection ended.
     why: RefCell<String>,
-    hubs: Cell<Option<u32>>,
 }
 
 impl Link {
@@ -76,7 +75,6 @@ impl Link {
             duties: RefCell::default(),
             publishing: RefCell::default(),
             why: RefCell::default(),
-            hubs: Cell::new(None),
         }
     }
 
@@ -85,6 +83,13 @@ impl Link {
         let Some(mut tidings) = self.tidings.take() else {
             return;
         };
+        if self.line.succeeds {
+            let share = self.conductor.spread().max(LONE).mul_f64(fastrand::f64());
+            tokio::select! {
+                () = tokio::time::sleep(share) => {}
+                () = self.line.parting.notified() => return,
+            }
+        }
         let mut machine = Machine::new(fastrand::u64(..), Timing::default());
         let mut action = self.put(&mut machine, Input::Start);
         while action != Action::Stop {
@@ -120,8 +125,7 @@ impl Link {
 
     /// Tells the machine, and everybody else what has become of the link.
     fn put(&self, machine: &mut Machine, input: Input) -> Action {
-        let fleet = self.conductor.common.settings.fleet;
-        if let Some(hubs) = fleet.or(self.hubs.get()) {
+        if let Some(hubs) = self.conductor.fleet() {
             machine.fleet(hubs);
         }
         let before = machine.state();
@@ -130,39 +134,24 @@ impl Link {
         }
         let action = machine.on(input, Instant::now(), &mut BUDGET.lock());
         let after = machine.state();
-        self.line.state.set(after);
+        self.line.turn(after);
         if after != before {
-            self.report(before, after);
+            self.report(after);
+            self.conductor.turned(&self.line);
         }
         action
     }
 
-    fn report(&self, before: State, after: State) {
-        let conductor = &self.conductor;
+    fn report(&self, after: State) {
+        let now = Instant::now();
+        let mut watch = self.line.watch.borrow_mut();
         match after {
-            State::Live | State::Degraded => {
-                conductor.unsay("connecting");
-                conductor.unsay("disconnected");
-            }
-            State::Backoff => conductor.say(
-                "disconnected",
-                Condition::Away,
-                format!("{}: {}", self.line.server, self.why.borrow()),
-            ),
-            _ => {}
+            State::Live => watch.up(now),
+            State::Backoff => watch.down(self.why.borrow().clone(), now),
+            _ => return,
         }
-        match (before, after) {
-            (State::Live, State::Degraded) => conductor.say(
-                "late",
-                Condition::Degraded,
-                format!(
-                    "{} takes more than 900 ms to bring an event back",
-                    self.line.server
-                ),
-            ),
-            (State::Degraded, _) => conductor.unsay("late"),
-            _ => {}
-        }
+        drop(watch);
+        self.conductor.assess();
     }
 
     fn because(&self, why: String) {
@@ -214,9 +203,9 @@ impl Link {
         };
         let conductor = &self.conductor;
         let settings = &conductor.common.settings;
-        let canary = canary(conductor.common.id);
+        let canary = canary(conductor.common.id, self.line.id);
         self.connection.set(self.connection.get() + 1);
-        let probes = Rc::new(Probes::new(Instant::now()));
+        let probes = Rc::new(Probes::new(Rc::clone(&self.line), Instant::now()));
         let ears = Ears {
             conductor: Rc::clone(conductor),
             line: Rc::clone(&self.line),
@@ -241,7 +230,7 @@ impl Link {
                     );
                     conductor.say("denied", Condition::Degraded, text);
                 }
-                self.hubs.set(greeted.hubs.or(self.hubs.get()));
+                conductor.hubs.set(greeted.hubs.or(conductor.hubs.get()));
                 self.canary.set(greeted.canary);
                 self.beside.set(greeted.beside);
                 conductor.common.figures.connections.add(1);
@@ -262,14 +251,11 @@ impl Link {
     fn watch_end(&self, session: &Session) {
         let closed = session.closed();
         let tell = self.teller();
-        let (conductor, server) = (Rc::clone(&self.conductor), self.line.server.clone());
+        let (conductor, line) = (Rc::clone(&self.conductor), Rc::clone(&self.line));
         self.duty(async move {
             let broken = closed.await;
-            conductor.say(
-                "disconnected",
-                Condition::Away,
-                format!("{server}: {broken}"),
-            );
+            line.watch.borrow_mut().down(broken.0, Instant::now());
+            conductor.assess();
             tell(Input::Broken);
         });
     }
@@ -304,7 +290,10 @@ impl Link {
             self.teller(),
         ));
         if let Some(probes) = self.probes.borrow().clone() {
-            let canary = self.canary.get().then(|| canary(self.conductor.common.id));
+            let canary = self
+                .canary
+                .get()
+                .then(|| canary(self.conductor.common.id, self.line.id));
             self.duty(probing::probe(
                 session.clone(),
                 probes,
@@ -312,6 +301,11 @@ impl Link {
                 self.teller(),
             ));
         }
+        self.duty(watching::look(
+            conductor(),
+            Rc::clone(&self.line),
+            session.clone(),
+        ));
         let publishing = publishing::publish(conductor(), Rc::clone(&self.line), session.clone());
         *self.publishing.borrow_mut() = Some(tokio::task::spawn_local(publishing));
     }

@@ -3,6 +3,9 @@
 //! | file | its job |
 //! |---|---|
 //! | `layout` | follows the plan: which links there are, and who listens to what |
+//! | `succession` | one link takes over from another; what goes out where |
+//! | `sentinels` | who the master is |
+//! | `mapping` | who owns which slot |
 //! | `line` | what the tasks around one link share |
 //! | `link` | one connection after another, as the machine says |
 //! | `greeting` | who we are and what the server is |
@@ -10,6 +13,7 @@
 //! | `publishing` | batches of the queue, sent and settled |
 //! | `counting` | how many listen to a channel |
 //! | `probing` | whether the server still hears us, and we it |
+//! | `watching` | looks at the servers, and how it all is, posted |
 //! | `arriving` | what a connection pushes, brought to where it belongs |
 //! | `hearing` | what the inbox is told, and where logs stand before topics are heard |
 //! | `repairing` | logs that are read after breaks |
@@ -26,14 +30,18 @@ mod joining;
 mod layout;
 mod line;
 mod link;
+mod mapping;
 mod probing;
 pub(crate) mod publishing;
 mod repairing;
 mod searching;
+mod sentinels;
+mod succession;
+mod watching;
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::Arc,
@@ -46,7 +54,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use self::{line::Line, repairing::Repairs};
+use self::{line::Line, repairing::Repairs, watching::Overview};
 use super::{
     arrival::Stamp,
     inbox::Inbox,
@@ -54,7 +62,7 @@ use super::{
     plane::{Common, Order},
     topology::{LinkId, Plan},
 };
-use crate::backplane::{Condition, Inlet, Reason};
+use crate::backplane::{Condition, Inlet, Name, Reason};
 
 /// How long what is queued may take to go out when the hub closes.
 const PARTING: Duration = Duration::from_millis(1_500);
@@ -70,13 +78,24 @@ pub(crate) struct Conductor {
     lines: RefCell<BTreeMap<LinkId, Rc<Line>>>,
     /// The tasks of the links.
     links: RefCell<Vec<JoinHandle<()>>>,
+    /// The task that finds the servers, where they may change.
+    finding: RefCell<Option<JoinHandle<()>>>,
+    /// Names that are wanted before any server is known.
+    early: RefCell<HashSet<Name>>,
+    /// The slot map is known.
+    mapped: Cell<bool>,
+    /// What is known of the servers may be wrong by now.
+    doubted: Notify,
+    /// How many hubs share a server, as one of them told last.
+    hubs: Cell<Option<u32>>,
     inbox: RefCell<Inbox>,
     repairs: Repairs,
     /// Logs may have to be looked for.
     searches: Notify,
     waiters: RefCell<Vec<Waiter>>,
-    /// What is not as it should be.
+    /// What the thread itself has to say is not as it should be.
     reasons: RefCell<Vec<Reason>>,
+    overview: Overview,
     /// The hub closes.
     closing: Cell<bool>,
 }
@@ -93,12 +112,18 @@ impl Conductor {
             plan: RefCell::new(layout::plan(&common)),
             lines: RefCell::default(),
             links: RefCell::default(),
+            finding: RefCell::default(),
+            early: RefCell::default(),
+            mapped: Cell::new(false),
+            doubted: Notify::new(),
+            hubs: Cell::new(None),
             inbox: RefCell::new(Inbox::new(common.id, Stamp::now())),
             repairs: Repairs::default(),
             searches: Notify::new(),
             common,
             inlet,
             waiters: RefCell::default(),
+            overview: Overview::default(),
             reasons: RefCell::default(),
             closing: Cell::new(false),
         })
@@ -106,29 +131,31 @@ impl Conductor {
 
     /// Runs until the hub closes.
     pub(crate) async fn run(self: Rc<Self>, mut orders: mpsc::UnboundedReceiver<Order>) {
-        self.say(
-            "connecting",
-            Condition::Away,
-            "no connection has been made yet".into(),
-        );
         self.find();
         self.take_changes();
         self.stand(Conductor::sort);
         self.stand(Conductor::repair);
         self.stand(Conductor::search);
+        self.stand(Conductor::keep_assessing);
         while let Some(order) = orders.recv().await {
             // A fault in one is counted, and the next is served.
             match order {
-                Order::Interest => self.contained(|| self.take_changes()),
-                Order::WhenJoined(told) => self.contained(|| self.when_joined(told)),
+                Order::Interest => {
+                    self.contained(|| self.take_changes());
+                }
+                Order::WhenJoined(told) => {
+                    self.contained(|| self.when_joined(told));
+                }
                 Order::Listeners(channel, told) => {
-                    tokio::task::spawn_local(Rc::clone(&self).count_listeners(channel, told));
-                    None
+                    spawn_local(Rc::clone(&self).count_listeners(channel, told));
                 }
                 Order::Close => break,
-            };
+            }
         }
         self.closing.set(true);
+        if let Some(finding) = self.finding.take() {
+            finding.abort();
+        }
         let _ = timeout(PARTING, self.part()).await;
         self.common.queue.close();
         self.waiters.borrow_mut().clear();
@@ -183,21 +210,34 @@ impl Conductor {
 
     fn when_joined(self: &Rc<Self>, told: Box<dyn FnOnce() + Send>) {
         self.take_changes();
-        let lines = self.lines.borrow();
-        let marks = lines
-            .values()
-            .map(|line| (Rc::clone(line), line.ledger.borrow().mark()))
-            .collect();
-        drop(lines);
+        let marks = self.marks();
         self.waiters.borrow_mut().push(Waiter { marks, told });
         self.tell_joined();
     }
 
+    /// Names have changed places: whoever waits does so where they are now.
+    fn remark(&self) {
+        for waiter in self.waiters.borrow_mut().iter_mut() {
+            waiter.marks = self.marks();
+        }
+    }
+
+    fn marks(&self) -> Vec<(Rc<Line>, Mark)> {
+        let lines = self.lines.borrow();
+        let marked = lines.values().filter(|line| !line.leaving.get());
+        marked
+            .map(|line| (Rc::clone(line), line.ledger.borrow().mark()))
+            .collect()
+    }
+
     /// A ledger has changed: whoever waited for it is told.
     fn tell_joined(&self) {
-        let mut missing = 0;
+        let homeless = self.early.borrow().len() + self.plan.borrow().unseated();
+        let mut missing = homeless;
         for line in self.lines.borrow().values() {
-            missing += line.ledger.borrow().missing();
+            if !line.leaving.get() {
+                missing += line.ledger.borrow().missing();
+            }
         }
         self.common.figures.joining.set(missing as u64);
         let mut waiters = self.waiters.take();
@@ -206,7 +246,7 @@ impl Conductor {
             waiter
                 .marks
                 .retain(|(line, mark)| !line.ledger.borrow_mut().is_heard(*mark));
-            if waiter.marks.is_empty() && !self.lines.borrow().is_empty() {
+            if waiter.marks.is_empty() && homeless == 0 && !self.lines.borrow().is_empty() {
                 self.contained(waiter.told);
             } else {
                 kept.push(waiter);
@@ -242,19 +282,18 @@ impl Conductor {
             text,
         });
         drop(reasons);
-        self.post();
+        self.assess();
     }
 
     /// Takes a reason back.
     fn unsay(&self, code: &'static str) {
-        self.reasons
-            .borrow_mut()
-            .retain(|reason| reason.code != code);
-        self.post();
-    }
-
-    fn post(&self) {
-        let reasons = self.reasons.borrow().clone();
-        self.contained(|| self.common.post(reasons));
+        let mut reasons = self.reasons.borrow_mut();
+        let before = reasons.len();
+        reasons.retain(|reason| reason.code != code);
+        let changed = reasons.len() < before;
+        drop(reasons);
+        if changed {
+            self.assess();
+        }
     }
 }
