@@ -47,8 +47,6 @@ impl Conductor {
         to.mute
             .set(self.is_cluster() && from.speaks.get() && !to.is_joined());
         if !from.speaks.get() {
-            // What was said of it is no longer of importance.
-            self.unsay("late");
             self.leave(from.id);
         } else if to.is_joined() {
             self.hand_over(from);
