@@ -29,6 +29,8 @@ pub(crate) struct Figures {
     pub(crate) arrived: Figure,
     pub(crate) sent: Figure,
     pub(crate) failed: Figure,
+    /// Events that were acknowledged, and that a server that took over may lack.
+    pub(crate) voided: Figure,
     pub(crate) gaps: Figure,
     pub(crate) lost: Figure,
     pub(crate) repaired: Figure,
@@ -37,6 +39,8 @@ pub(crate) struct Figures {
     pub(crate) late: Figure,
     pub(crate) attempts: Figure,
     pub(crate) connections: Figure,
+    /// Probes later than 900 ms.
+    pub(crate) late_probes: Figure,
     /// Names that are wanted, and not yet heard.
     pub(crate) joining: Figure,
     /// Panics of what is called out to, and of our own.

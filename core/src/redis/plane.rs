@@ -16,17 +16,14 @@ use tokio::sync::{Notify, mpsc};
 
 use super::{
     builder::{RedisBuilder, Settings},
-    conductor::publishing::Queue,
     error::RedisError,
     figures::Figures,
+    outbox::{self, Queue},
     target::{Target, Topology},
-    thread,
+    thread, watch,
 };
 use crate::{
-    backplane::{
-        Acknowledge, Backplane, Board, Condition, ForwardError, ForwardErrorKind, Health, Inlet,
-        Reason,
-    },
+    backplane::{Acknowledge, Backplane, Board, Condition, ForwardError, Health, Inlet, Reason},
     event::Publication,
     selector::Selector,
     sync::{Condvar, Mutex},
@@ -39,6 +36,9 @@ const PARTING: Duration = Duration::from_secs(2);
 pub(crate) enum Order {
     /// Names have come or gone.
     Interest,
+    /// To be told how many connections listen to a channel, or `None` if that cannot be
+    /// learned.
+    Listeners(String, Box<dyn FnOnce(Option<u64>) + Send>),
     /// To be called once all that is wanted now is heard.
     WhenJoined(Box<dyn FnOnce() + Send>),
     Close,
@@ -49,28 +49,20 @@ pub(crate) struct Common {
     pub(crate) settings: Arc<Settings>,
     /// Names this hub among all.
     pub(crate) id: u64,
-    pub(crate) queue: Queue,
+    pub(crate) queue: Arc<Queue>,
     /// Something was put into the queue.
     pub(crate) filled: Notify,
     pub(crate) figures: Figures,
-    /// How it is.
+    /// How it all is.
     pub(crate) board: Board,
     over: Mutex<bool>,
     ended: Condvar,
 }
 
 impl Common {
-    /// Says how it is.
-    pub(crate) fn post(&self, reasons: Vec<Reason>) {
-        let mut health = Health::default();
-        let conditions = reasons.iter().map(|reason| reason.condition);
-        health.condition = conditions.max().unwrap_or_default();
-        health.reasons = reasons;
-        self.board.post(health);
-    }
-
     /// The thread has done all it will do.
     pub(crate) fn end(&self) {
+        self.queue.abandon();
         self.board.end();
         *self.over.lock() = true;
         self.ended.notify_all();
@@ -105,16 +97,40 @@ impl Redis {
         Target::parse(Topology::Single, [url]).map(RedisBuilder::new)
     }
 
+    /// The master of this name, by the word of its sentinels, whose URLs these are. The
+    /// user and password in them are for the servers, and for the sentinels unless these
+    /// are given others.
+    ///
+    /// # Errors
+    /// [`RedisError`] says what of the URLs cannot be.
+    pub fn sentinel<U: AsRef<str>>(
+        sentinels: impl IntoIterator<Item = U>,
+        master: impl Into<String>,
+    ) -> Result<RedisBuilder, RedisError> {
+        let master = master.into();
+        Target::parse(Topology::Sentinel { master }, sentinels).map(RedisBuilder::new)
+    }
+
+    /// A cluster, by the URLs of one or more of its nodes; the others are found.
+    ///
+    /// # Errors
+    /// [`RedisError`] says what of the URLs cannot be.
+    pub fn cluster<U: AsRef<str>>(
+        nodes: impl IntoIterator<Item = U>,
+    ) -> Result<RedisBuilder, RedisError> {
+        Target::parse(Topology::Cluster, nodes).map(RedisBuilder::new)
+    }
+
     pub(crate) fn new(settings: Arc<Settings>) -> Self {
         let (orders, start) = mpsc::unbounded_channel();
         Redis {
             common: Arc::new(Common {
-                queue: Queue::new(settings.queue_bytes),
+                queue: Arc::new(Queue::new(settings.queue_bytes)),
                 settings,
                 id: fastrand::u64(1..),
                 filled: Notify::new(),
                 figures: Figures::default(),
-                board: Board::default(),
+                board: Board::new(watch::unconnected(Vec::new())),
                 over: Mutex::new(false),
                 ended: Condvar::new(),
             }),
@@ -122,6 +138,12 @@ impl Redis {
             start: Mutex::new(Some(start)),
             thread: Mutex::new(None),
         }
+    }
+
+    /// Asks the server, all nodes of a cluster, how many connections listen to a channel by
+    /// its name.
+    pub(crate) fn listeners(&self, channel: &str, told: Box<dyn FnOnce(Option<u64>) + Send>) {
+        let _ = self.orders.send(Order::Listeners(channel.to_owned(), told));
     }
 
     fn end(&self) {
@@ -157,11 +179,11 @@ impl Backplane for Redis {
         };
         match thread::start(Arc::clone(&self.common), inlet, orders) {
             Ok(thread) => *self.thread.lock() = Some(thread),
-            Err(error) => self.common.post(vec![Reason {
+            Err(error) => self.common.board.post(watch::unconnected(vec![Reason {
                 code: "no_thread",
                 condition: Condition::Away,
                 text: format!("the thread of the backplane cannot be started: {error}"),
-            }]),
+            }])),
         }
     }
 
@@ -184,18 +206,18 @@ impl Backplane for Redis {
         event: Publication,
         acknowledge: Option<Acknowledge>,
     ) -> Result<(), (ForwardError, Option<Acknowledge>)> {
-        let (attributes, key) = event.headers();
-        if key.is_some() || !attributes.is_empty() {
-            let error = ForwardError::new(ForwardErrorKind::Unsupported)
-                .because("attributes and keys need an envelope around the payload");
+        if let Err(error) = outbox::check(&self.common.settings.modes, &event) {
             return Err((error, acknowledge));
         }
-        self.common.queue.push(event, acknowledge)?;
-        self.common.filled.notify_one();
+        let first = self.common.queue.push(event, acknowledge, Instant::now())?;
+        if first {
+            self.common.filled.notify_one();
+        }
         Ok(())
     }
 
     fn health(&self) -> Health {
+        // What is counted is as of now, what is judged as of a moment ago.
         let mut health = self.common.board.latest();
         health.counts = self.common.figures.counts();
         health.lag.late = self.common.figures.late.get();
@@ -209,7 +231,7 @@ impl Backplane for Redis {
     }
 
     fn prometheus(&self) -> String {
-        String::new()
+        self.health().prometheus()
     }
 
     fn when_joined(&self, told: Box<dyn FnOnce() + Send>) {

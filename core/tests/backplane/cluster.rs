@@ -8,7 +8,7 @@ use distributary::{
 };
 
 use crate::{
-    rig::Cluster,
+    rig::{Cluster, Server},
     traffic::{Report, Traffic},
 };
 
@@ -67,11 +67,32 @@ fn through(way: Way, hurt: impl FnOnce(&Cluster)) -> Report {
     traffic.end(WHILE)
 }
 
+/// The owner of a topic's slot dies.
 fn kill(cluster: &Cluster) {
     let slot = cluster.slot(&topics()[0]);
     let owner = cluster.owner(slot);
     cluster.nodes[owner].kill();
     cluster.until_moved(slot, owner);
+    cluster.until_served();
+}
+
+/// Where classic channels are heard.
+fn ear(cluster: &Cluster) -> usize {
+    let topic = &topics()[0];
+    let hears = |node: &Server| node.listeners(topic) > 0;
+    cluster.nodes.iter().position(hears).expect("a listener")
+}
+
+fn kill_ear(cluster: &Cluster) {
+    cluster.nodes[ear(cluster)].kill();
+    cluster.until_served();
+}
+
+fn freeze_ear(cluster: &Cluster) {
+    let ear = &cluster.nodes[ear(cluster)];
+    ear.freeze();
+    std::thread::sleep(4 * WHILE);
+    ear.thaw();
     cluster.until_served();
 }
 
@@ -114,7 +135,12 @@ fn slots_migrate_under_logs() {
 
 #[test]
 fn a_node_is_killed_under_classic_channels() {
-    live(CLASSIC, "node killed", kill);
+    live(CLASSIC, "node killed", kill_ear);
+}
+
+#[test]
+fn a_node_freezes_under_classic_channels() {
+    live(CLASSIC, "node frozen", freeze_ear);
 }
 
 #[test]

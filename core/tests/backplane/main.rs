@@ -3,8 +3,14 @@
 #![cfg(unix)]
 
 mod adapter;
+mod cluster;
 mod faults;
+mod health;
 mod hubs;
+mod interest;
 mod live;
+mod migration;
 mod replay;
 mod rig;
+mod sentinel;
+mod traffic;

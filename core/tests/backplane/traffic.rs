@@ -10,9 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use distributary::{
-    Hub, Publication, Selector, Subscription, TryRecvError, backplane::Receipt,
-};
+use distributary::{Hub, Publication, Selector, Subscription, TryRecvError, backplane::Receipt};
 
 /// How long anything may take that has to come about at last.
 const PATIENCE: Duration = Duration::from_secs(40);

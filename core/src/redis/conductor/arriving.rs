@@ -10,6 +10,7 @@ use crate::{
         arrival::{Deliver, Stamp},
         inbox::Via,
         socket::{Kind, Listener, Push},
+        topology::LinkId,
     },
     topic::Topic,
 };
@@ -18,8 +19,8 @@ use crate::{
 pub(super) const HUBS: &str = "distributary:hubs";
 
 /// Where this hub publishes what it alone listens to.
-pub(super) fn canary(id: u64) -> String {
-    format!("distributary:canary:{id:016x}")
+pub(super) fn canary(id: u64, link: LinkId) -> String {
+    format!("distributary:canary:{id:016x}:{link}")
 }
 
 /// The hub.
@@ -56,11 +57,12 @@ impl Ears {
             self.probes.heard(payload, now.instant);
             return;
         }
+        self.probes.busy(now.instant);
         let (via, pattern) = match pattern {
             None => (Via::Topic, None),
             Some(text) => (Via::Pattern, Some(std::str::from_utf8(text).unwrap_or(""))),
         };
-        if self.line.ledger.borrow().carries(pattern, channel) {
+        if !self.line.mute.get() && self.line.ledger.borrow().carries(pattern, channel) {
             self.conductor
                 .inbox(|inbox, shore| inbox.message(via, channel, payload, now, shore));
         }
@@ -96,6 +98,7 @@ impl Listener for Ears {
 
     fn rest(&mut self, now: Stamp) {
         self.probes.alive(now.instant);
+        self.line.heard.set(now.instant);
         self.conductor.count();
         if self.learned.replace(false) {
             self.line.stirred.notify_one();

@@ -25,6 +25,14 @@ pub(crate) struct Greeted {
     pub(crate) denied: Vec<String>,
 }
 
+impl Greeted {
+    /// The replication id in short, as logs note it.
+    pub(crate) fn server_id(&self) -> Option<u64> {
+        let digits = self.lineage.as_deref()?.get(..16)?;
+        u64::from_str_radix(digits, 16).ok()
+    }
+}
+
 /// Why a server is of no use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Unfit {
@@ -32,6 +40,13 @@ pub(crate) enum Unfit {
     Refused(String),
     /// Now; another time, or another server, may do.
     Failed(String),
+}
+
+impl std::fmt::Display for Unfit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Unfit::Refused(why) | Unfit::Failed(why)) = self;
+        f.write_str(why)
+    }
 }
 
 impl From<Broken> for Unfit {
@@ -107,16 +122,12 @@ pub(crate) async fn greet(
         .iter()
         .filter(|reply| reply.error().is_none())
         .count() as u64;
-    greeted.hubs = match count {
-        Reply::Map(pairs) => pairs.first().and_then(|(_, count)| count.as_int()),
-        Reply::List(parts) => parts.get(1).and_then(Reply::as_int),
-        _ => None,
-    }
-    .and_then(|count| u32::try_from(count).ok());
+    greeted.hubs = super::watching::listening(count);
     Ok(greeted)
 }
 
-async fn hello(
+/// Who we are.
+pub(super) async fn hello(
     session: &Session,
     credentials: Option<&Credentials>,
     name: &str,

@@ -3,26 +3,21 @@
 //! A topic of sharded mode is listened to at the owner of its slot, which the plan knows;
 //! everything else at the plan's ear, whichever that is.
 
-use std::{
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::{rc::Rc, time::Instant};
 
 use tokio::time::sleep;
 
-use super::{Conductor, line::Line, link::Link};
+use super::{AFTER_FAULT, Conductor, line::Line, link::Link, mapping, sentinels};
 use crate::{
     backplane::Name,
     redis::{
+        interest::Ledger,
         plane::Common,
         socket::Kind,
-        target::Topology,
-        topology::{LinkId, Plan, Shape, Step},
+        target::{Server, Topology},
+        topology::{LinkId, Plan, Shape, Slot, SlotMap, Step},
     },
 };
-
-/// After a fault of ours a link starts anew, not at once.
-const AFTER_FAULT: Duration = Duration::from_secs(1);
 
 /// A plan for servers of which nothing is known yet.
 pub(super) fn plan(common: &Common) -> Plan {
@@ -30,7 +25,9 @@ pub(super) fn plan(common: &Common) -> Plan {
     let shape = match &settings.target.topology {
         Topology::Single | Topology::Sentinel { .. } => Shape::One,
         Topology::Cluster if settings.sharded => Shape::Sharded,
-        Topology::Cluster => Shape::Classic { logs: false },
+        Topology::Cluster => Shape::Classic {
+            logs: settings.modes.any_logged(),
+        },
     };
     Plan::new(shape, common.id)
 }
@@ -39,41 +36,61 @@ impl Conductor {
     /// Finds the servers, and goes on doing so.
     pub(super) fn find(self: &Rc<Self>) {
         let target = &self.common.settings.target;
-        if target.topology == Topology::Single {
-            let mut steps = Vec::new();
-            let server = target.servers[0].clone();
-            self.plan.borrow_mut().master(server, &mut steps);
-            self.follow(steps);
-        }
+        let finding = match &target.topology {
+            Topology::Single => {
+                self.master(target.servers[0].clone());
+                return;
+            }
+            Topology::Sentinel { master } => {
+                let following = sentinels::follow(Rc::clone(self), master.clone());
+                tokio::task::spawn_local(following)
+            }
+            Topology::Cluster => tokio::task::spawn_local(mapping::follow(Rc::clone(self))),
+        };
+        *self.finding.borrow_mut() = Some(finding);
+    }
+
+    /// This server is the master.
+    pub(super) fn master(self: &Rc<Self>, at: Server) {
+        self.replan(|plan, steps| plan.master(at, steps));
+    }
+
+    /// This is how slots are owned. Whether all is as it should be by now: every slot is
+    /// owned, and every owner that matters is reached.
+    pub(super) fn slots(self: &Rc<Self>, map: SlotMap) -> bool {
+        let uncovered = map.uncovered();
+        self.mapped.set(true);
+        self.replan(|plan, steps| plan.slots(map, steps));
+        self.try_another_ear();
+        uncovered == 0 && self.lines.borrow().values().all(|line| line.is_joined())
+    }
+
+    /// A slot has another owner, by the word of a node.
+    pub(super) fn moved(self: &Rc<Self>, slot: Slot, to: Server) {
+        self.replan(|plan, steps| plan.moved(slot, to, steps));
+    }
+
+    /// Changes the plan, and does what follows.
+    pub(super) fn replan(self: &Rc<Self>, change: impl FnOnce(&mut Plan, &mut Vec<Step>)) {
+        let mut steps = Vec::new();
+        change(&mut self.plan.borrow_mut(), &mut steps);
+        self.follow(steps);
     }
 
     /// Does what the plan says.
-    pub(super) fn follow(self: &Rc<Self>, steps: Vec<Step>) {
+    fn follow(self: &Rc<Self>, steps: Vec<Step>) {
+        if steps.is_empty() {
+            return;
+        }
         let now = Instant::now();
         for step in steps {
             match step {
-                Step::Open { link, at } => {
-                    let settings = &self.common.settings;
-                    let exact = match settings.sharded {
-                        true => Kind::Shard,
-                        false => Kind::Channel,
-                    };
-                    let line = Rc::new(Line::new(link, at, exact, settings.linger));
-                    self.lines.borrow_mut().insert(link, Rc::clone(&line));
-                    let task = tokio::task::spawn_local(Rc::clone(self).keep(line));
-                    let mut links = self.links.borrow_mut();
-                    links.retain(|link| !link.is_finished());
-                    links.push(task);
-                }
+                Step::Open { link, at } => self.open(link, at, now),
                 Step::Join { link, topic } => self.at(link, &Name::Topic(topic), true, now),
                 Step::Part { link, topic } => self.at(link, &Name::Topic(topic), false, now),
                 Step::Succeed { from, to } => {
-                    let (from, to) = (self.line(from), self.line(to));
-                    if let (Some(from), Some(to)) = (from, to) {
-                        for name in from.ledger.borrow().wanted() {
-                            to.ledger.borrow_mut().change(name, true, now);
-                        }
-                        to.stirred.notify_one();
+                    if let (Some(from), Some(to)) = (self.line(from), self.line(to)) {
+                        self.succeed(from, to, now);
                     }
                 }
                 Step::Close { link } => {
@@ -83,7 +100,30 @@ impl Conductor {
                 }
             }
         }
+        self.reroute();
+        self.remark();
         self.tell_joined();
+    }
+
+    fn open(self: &Rc<Self>, link: LinkId, at: Server, now: Instant) {
+        let settings = &self.common.settings;
+        let exact = match settings.sharded {
+            true => Kind::Shard,
+            false => Kind::Channel,
+        };
+        let succeeds = !self.lines.borrow().is_empty();
+        let mut ledger = Ledger::new(exact, settings.linger);
+        if self.plan.borrow().ear() == Some(link) {
+            for name in self.early.take() {
+                ledger.change(&name, true, now);
+            }
+        }
+        let line = Rc::new(Line::new(link, at, succeeds, ledger));
+        self.lines.borrow_mut().insert(link, Rc::clone(&line));
+        let task = tokio::task::spawn_local(Rc::clone(self).keep(line));
+        let mut links = self.links.borrow_mut();
+        links.retain(|link| !link.is_finished());
+        links.push(task);
     }
 
     /// A link for as long as it is wanted, whatever becomes of its task.
@@ -110,16 +150,18 @@ impl Conductor {
     pub(super) fn change(self: &Rc<Self>, name: &Name, wanted: bool, now: Instant) {
         match name {
             Name::Topic(topic) if self.common.settings.sharded => {
-                let mut steps = Vec::new();
-                self.plan
-                    .borrow_mut()
-                    .want(topic.clone(), wanted, &mut steps);
-                self.follow(steps);
+                self.replan(|plan, steps| plan.want(topic.clone(), wanted, steps));
             }
             _ => {
                 let ear = self.plan.borrow().ear();
-                if let Some(ear) = ear {
-                    self.at(ear, name, wanted, now);
+                match ear {
+                    Some(ear) => self.at(ear, name, wanted, now),
+                    None if wanted => {
+                        self.early.borrow_mut().insert(name.clone());
+                    }
+                    None => {
+                        self.early.borrow_mut().remove(name);
+                    }
                 }
             }
         }

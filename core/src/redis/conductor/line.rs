@@ -2,18 +2,17 @@
 
 use std::{
     cell::{Cell, RefCell},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::Notify;
 
 use crate::redis::{
-    interest::Ledger,
-    link::State,
-    socket::{Kind, Session},
-    target::Server,
-    topology::LinkId,
+    interest::Ledger, link::State, socket::Session, target::Server, topology::LinkId, watch::Watch,
 };
+
+/// A server that has been silent for longer may be dead.
+const PROMPT: Duration = Duration::from_millis(700);
 
 /// One link of the plan, through all its connections.
 pub(super) struct Line {
@@ -23,7 +22,23 @@ pub(super) struct Line {
     pub(super) ledger: RefCell<Ledger>,
     /// The connection, from the greeting on.
     pub(super) session: RefCell<Option<Session>>,
+    /// What stands for the server's replication id, if it tells it.
+    pub(super) lineage: Cell<Option<u64>>,
     pub(super) state: Cell<State>,
+    /// How the server is.
+    pub(super) watch: RefCell<Watch>,
+    /// Since when its names are heard, or are not.
+    pub(super) since: Cell<Instant>,
+    /// When anything was read from it last.
+    pub(super) heard: Cell<Instant>,
+    /// Another line succeeds this one.
+    pub(super) leaving: Cell<bool>,
+    /// It is left, and events without a log still go out by it.
+    pub(super) speaks: Cell<bool>,
+    /// Another line brings what this one does, and counts.
+    pub(super) mute: Cell<bool>,
+    /// It succeeds another one: a fleet does the same at this moment, so it waits its share.
+    pub(super) succeeds: bool,
     /// The ledger may have something to send.
     pub(super) stirred: Notify,
     /// The ledger has learned something.
@@ -39,13 +54,22 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn new(id: LinkId, server: Server, exact: Kind, linger: Duration) -> Self {
+    pub(super) fn new(id: LinkId, server: Server, succeeds: bool, ledger: Ledger) -> Self {
+        let now = Instant::now();
         Line {
             id,
+            watch: RefCell::new(Watch::new(server.to_string())),
             server,
-            ledger: RefCell::new(Ledger::new(exact, linger)),
+            ledger: RefCell::new(ledger),
             session: RefCell::default(),
+            lineage: Cell::new(None),
             state: Cell::new(State::Idle),
+            since: Cell::new(now),
+            heard: Cell::new(now),
+            leaving: Cell::new(false),
+            speaks: Cell::new(false),
+            mute: Cell::new(false),
+            succeeds,
             stirred: Notify::new(),
             learned: Notify::new(),
             filled: Notify::new(),
@@ -53,6 +77,28 @@ impl Line {
             parting: Notify::new(),
             closing: Cell::new(false),
         }
+    }
+
+    /// It is in this state now.
+    pub(super) fn turn(&self, state: State) {
+        let was = self.is_joined();
+        self.state.set(state);
+        if self.is_joined() != was {
+            self.since.set(Instant::now());
+        }
+    }
+
+    /// Whether its names are heard.
+    pub(super) fn is_joined(&self) -> bool {
+        matches!(
+            self.state.get(),
+            State::CatchingUp | State::Live | State::Degraded
+        )
+    }
+
+    /// Whether its server answered a moment ago: a probe goes out every 250 ms.
+    pub(super) fn is_prompt(&self, now: Instant) -> bool {
+        self.state.get() == State::Live && now.saturating_duration_since(self.heard.get()) < PROMPT
     }
 
     /// Ends the link.

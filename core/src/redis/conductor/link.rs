@@ -11,7 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{sync::mpsc, task::JoinHandle, time::sleep_until};
+use tokio::{
+    sync::mpsc,
+    task::{AbortHandle, JoinHandle},
+    time::sleep_until,
+};
 
 use super::{
     Conductor,
@@ -20,12 +24,12 @@ use super::{
     joining::{self, Beside},
     line::Line,
     probing::{self, Probes},
-    publishing,
+    publishing, watching,
 };
 use crate::{
     backplane::Condition,
     redis::{
-        link::{Action, Budget, Input, Machine, State, Timing},
+        link::{Action, Budget, Input, LONE, Machine, State, Timing},
         socket::{Session, Stream, dial},
     },
     sync::Mutex,
@@ -49,11 +53,10 @@ pub(super) struct Link {
     probes: RefCell<Option<Rc<Probes>>>,
     canary: Cell<bool>,
     beside: Cell<u64>,
-    duties: RefCell<Vec<JoinHandle<()>>>,
+    duties: RefCell<Vec<AbortHandle>>,
     publishing: RefCell<Option<JoinHandle<()>>>,
     /// Why the last attempt or connection ended.
     why: RefCell<String>,
-    hubs: Cell<Option<u32>>,
 }
 
 impl Link {
@@ -72,7 +75,6 @@ impl Link {
             duties: RefCell::default(),
             publishing: RefCell::default(),
             why: RefCell::default(),
-            hubs: Cell::new(None),
         }
     }
 
@@ -81,6 +83,13 @@ impl Link {
         let Some(mut tidings) = self.tidings.take() else {
             return;
         };
+        if self.line.succeeds {
+            let share = self.conductor.spread().max(LONE).mul_f64(fastrand::f64());
+            tokio::select! {
+                () = tokio::time::sleep(share) => {}
+                () = self.line.parting.notified() => return,
+            }
+        }
         let mut machine = Machine::new(fastrand::u64(..), Timing::default());
         let mut action = self.put(&mut machine, Input::Start);
         while action != Action::Stop {
@@ -92,10 +101,7 @@ impl Link {
                 let deadline = due.unwrap_or_else(Instant::now);
                 let input = tokio::select! {
                     biased;
-                    () = self.line.parting.notified() => {
-                        self.part().await;
-                        Input::Close
-                    }
+                    () = self.line.parting.notified() => Input::Close,
                     Some((connection, tiding)) = tidings.recv() => {
                         if connection != self.connection.get() {
                             continue;
@@ -119,8 +125,7 @@ impl Link {
 
     /// Tells the machine, and everybody else what has become of the link.
     fn put(&self, machine: &mut Machine, input: Input) -> Action {
-        let fleet = self.conductor.common.settings.fleet;
-        if let Some(hubs) = fleet.or(self.hubs.get()) {
+        if let Some(hubs) = self.conductor.fleet() {
             machine.fleet(hubs);
         }
         let before = machine.state();
@@ -129,39 +134,24 @@ impl Link {
         }
         let action = machine.on(input, Instant::now(), &mut BUDGET.lock());
         let after = machine.state();
-        self.line.state.set(after);
+        self.line.turn(after);
         if after != before {
-            self.report(before, after);
+            self.report(after);
+            self.conductor.turned(&self.line);
         }
         action
     }
 
-    fn report(&self, before: State, after: State) {
-        let conductor = &self.conductor;
+    fn report(&self, after: State) {
+        let now = Instant::now();
+        let mut watch = self.line.watch.borrow_mut();
         match after {
-            State::Live | State::Degraded => {
-                conductor.unsay("connecting");
-                conductor.unsay("disconnected");
-            }
-            State::Backoff => conductor.say(
-                "disconnected",
-                Condition::Away,
-                format!("{}: {}", self.line.server, self.why.borrow()),
-            ),
-            _ => {}
+            State::Live => watch.up(now),
+            State::Backoff => watch.down(self.why.borrow().clone(), now),
+            _ => return,
         }
-        match (before, after) {
-            (State::Live, State::Degraded) => conductor.say(
-                "late",
-                Condition::Degraded,
-                format!(
-                    "{} takes more than 900 ms to bring an event back",
-                    self.line.server
-                ),
-            ),
-            (State::Degraded, _) => conductor.unsay("late"),
-            _ => {}
-        }
+        drop(watch);
+        self.conductor.assess();
     }
 
     fn because(&self, why: String) {
@@ -213,9 +203,9 @@ impl Link {
         };
         let conductor = &self.conductor;
         let settings = &conductor.common.settings;
-        let canary = canary(conductor.common.id);
+        let canary = canary(conductor.common.id, self.line.id);
         self.connection.set(self.connection.get() + 1);
-        let probes = Rc::new(Probes::new(Instant::now()));
+        let probes = Rc::new(Probes::new(Rc::clone(&self.line), Instant::now()));
         let ears = Ears {
             conductor: Rc::clone(conductor),
             line: Rc::clone(&self.line),
@@ -240,7 +230,8 @@ impl Link {
                     );
                     conductor.say("denied", Condition::Degraded, text);
                 }
-                self.hubs.set(greeted.hubs.or(self.hubs.get()));
+                self.line.lineage.set(greeted.server_id());
+                conductor.hubs.set(greeted.hubs.or(conductor.hubs.get()));
                 self.canary.set(greeted.canary);
                 self.beside.set(greeted.beside);
                 conductor.common.figures.connections.add(1);
@@ -261,14 +252,11 @@ impl Link {
     fn watch_end(&self, session: &Session) {
         let closed = session.closed();
         let tell = self.teller();
-        let (conductor, server) = (Rc::clone(&self.conductor), self.line.server.clone());
+        let (conductor, line) = (Rc::clone(&self.conductor), Rc::clone(&self.line));
         self.duty(async move {
             let broken = closed.await;
-            conductor.say(
-                "disconnected",
-                Condition::Away,
-                format!("{server}: {broken}"),
-            );
+            line.watch.borrow_mut().down(broken.0, Instant::now());
+            conductor.assess();
             tell(Input::Broken);
         });
     }
@@ -303,14 +291,23 @@ impl Link {
             self.teller(),
         ));
         if let Some(probes) = self.probes.borrow().clone() {
-            let canary = self.canary.get().then(|| canary(self.conductor.common.id));
+            let canary = self
+                .canary
+                .get()
+                .then(|| canary(self.conductor.common.id, self.line.id));
             self.duty(probing::probe(
+                conductor(),
                 session.clone(),
                 probes,
                 canary,
                 self.teller(),
             ));
         }
+        self.duty(watching::look(
+            conductor(),
+            Rc::clone(&self.line),
+            session.clone(),
+        ));
         let publishing = publishing::publish(conductor(), Rc::clone(&self.line), session.clone());
         *self.publishing.borrow_mut() = Some(tokio::task::spawn_local(publishing));
     }
@@ -325,9 +322,17 @@ impl Link {
         }
     }
 
+    /// Runs for as long as the connection stands. If it fails us, so has the connection.
     fn duty(&self, duty: impl Future<Output = ()> + 'static) {
         let duty = tokio::task::spawn_local(duty);
-        self.duties.borrow_mut().push(duty);
+        self.duties.borrow_mut().push(duty.abort_handle());
+        let (conductor, tell) = (Rc::clone(&self.conductor), self.teller());
+        tokio::task::spawn_local(async move {
+            if duty.await.is_err_and(|error| error.is_panic()) {
+                conductor.common.figures.panics.add(1);
+                tell(Input::Broken);
+            }
+        });
     }
 
     /// For duties of the connection that stands.

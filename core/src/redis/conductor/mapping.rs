@@ -12,7 +12,7 @@ use crate::{
     backplane::Condition,
     redis::{
         arrival::Stamp,
-        socket::{Commands, Listener, Push, Reply, Session, dial},
+        socket::{Commands, Listener, Push, Session, dial},
         target::Server,
         topology::{Refresh, SlotMap},
     },

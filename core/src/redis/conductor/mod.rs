@@ -3,12 +3,17 @@
 //! | file | its job |
 //! |---|---|
 //! | `layout` | follows the plan: which links there are, and who listens to what |
+//! | `succession` | one link takes over from another; what goes out where |
+//! | `sentinels` | who the master is |
+//! | `mapping` | who owns which slot |
 //! | `line` | what the tasks around one link share |
 //! | `link` | one connection after another, as the machine says |
 //! | `greeting` | who we are and what the server is |
 //! | `joining` | the ledger's steps, sent and settled |
-//! | `publishing` | batches of the queue, sent and settled |
+//! | `publishing` | pipelines of the outbox, sent and settled |
+//! | `counting` | how many listen to a channel |
 //! | `probing` | whether the server still hears us, and we it |
+//! | `watching` | looks at the servers, and how it all is, posted |
 //! | `arriving` | what a connection pushes, brought to where it belongs |
 //! | `hearing` | what the inbox is told, and where logs stand before topics are heard |
 //! | `repairing` | logs that are read after breaks |
@@ -18,20 +23,25 @@
 //! are never borrowed across an `await`.
 
 mod arriving;
+mod counting;
 mod greeting;
 mod hearing;
 mod joining;
 mod layout;
 mod line;
 mod link;
+mod mapping;
 mod probing;
-pub(crate) mod publishing;
+mod publishing;
 mod repairing;
 mod searching;
+mod sentinels;
+mod succession;
+mod watching;
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::Arc,
@@ -40,22 +50,26 @@ use std::{
 
 use tokio::{
     sync::{Notify, mpsc},
-    task::JoinHandle,
-    time::timeout,
+    task::{JoinHandle, spawn_local},
+    time::{sleep, timeout},
 };
 
-use self::{line::Line, repairing::Repairs};
+use self::{line::Line, repairing::Repairs, watching::Overview};
 use super::{
     arrival::Stamp,
     inbox::Inbox,
     interest::Mark,
+    outbox::Outbox,
     plane::{Common, Order},
     topology::{LinkId, Plan},
 };
-use crate::backplane::{Condition, Inlet, Reason};
+use crate::backplane::{Condition, Inlet, Name, Reason};
 
 /// How long what is queued may take to go out when the hub closes.
 const PARTING: Duration = Duration::from_millis(1_500);
+
+/// After a fault of ours a task begins anew, not at once.
+const AFTER_FAULT: Duration = Duration::from_secs(1);
 
 /// Everything that the tasks of one backplane share.
 pub(crate) struct Conductor {
@@ -65,13 +79,25 @@ pub(crate) struct Conductor {
     lines: RefCell<BTreeMap<LinkId, Rc<Line>>>,
     /// The tasks of the links.
     links: RefCell<Vec<JoinHandle<()>>>,
+    /// The task that finds the servers, where they may change.
+    finding: RefCell<Option<JoinHandle<()>>>,
+    /// Names that are wanted before any server is known.
+    early: RefCell<HashSet<Name>>,
+    /// The slot map is known.
+    mapped: Cell<bool>,
+    /// What is known of the servers may be wrong by now.
+    doubted: Notify,
+    /// How many hubs share a server, as one of them told last.
+    hubs: Cell<Option<u32>>,
     inbox: RefCell<Inbox>,
+    outbox: RefCell<Outbox<LinkId>>,
     repairs: Repairs,
     /// Logs may have to be looked for.
     searches: Notify,
     waiters: RefCell<Vec<Waiter>>,
-    /// What is not as it should be.
+    /// What the thread itself has to say is not as it should be.
     reasons: RefCell<Vec<Reason>>,
+    overview: Overview,
     /// The hub closes.
     closing: Cell<bool>,
 }
@@ -84,16 +110,30 @@ struct Waiter {
 
 impl Conductor {
     pub(crate) fn new(common: Arc<Common>, inlet: Inlet) -> Rc<Self> {
+        let settings = &common.settings;
+        let outbox = Outbox::new(
+            Arc::clone(&common.queue),
+            settings.modes.clone(),
+            publishing::limits(settings),
+            common.id,
+        );
         Rc::new(Conductor {
+            outbox: RefCell::new(outbox),
             plan: RefCell::new(layout::plan(&common)),
             lines: RefCell::default(),
             links: RefCell::default(),
+            finding: RefCell::default(),
+            early: RefCell::default(),
+            mapped: Cell::new(false),
+            doubted: Notify::new(),
+            hubs: Cell::new(None),
             inbox: RefCell::new(Inbox::new(common.id, Stamp::now())),
             repairs: Repairs::default(),
             searches: Notify::new(),
             common,
             inlet,
             waiters: RefCell::default(),
+            overview: Overview::default(),
             reasons: RefCell::default(),
             closing: Cell::new(false),
         })
@@ -101,30 +141,49 @@ impl Conductor {
 
     /// Runs until the hub closes.
     pub(crate) async fn run(self: Rc<Self>, mut orders: mpsc::UnboundedReceiver<Order>) {
-        self.say(
-            "connecting",
-            Condition::Away,
-            "no connection has been made yet".into(),
-        );
         self.find();
         self.take_changes();
-        let sorting = tokio::task::spawn_local(Rc::clone(&self).sort());
-        let repairing = tokio::task::spawn_local(Rc::clone(&self).repair());
-        let searching = tokio::task::spawn_local(Rc::clone(&self).search());
+        self.stand(Conductor::sort);
+        self.stand(Conductor::repair);
+        self.stand(Conductor::search);
+        self.stand(Conductor::keep_assessing);
         while let Some(order) = orders.recv().await {
+            // A fault in one is counted, and the next is served.
             match order {
-                Order::Interest => self.take_changes(),
-                Order::WhenJoined(told) => self.when_joined(told),
+                Order::Interest => {
+                    self.contained(|| self.take_changes());
+                }
+                Order::WhenJoined(told) => {
+                    self.contained(|| self.when_joined(told));
+                }
+                Order::Listeners(channel, told) => {
+                    spawn_local(Rc::clone(&self).count_listeners(channel, told));
+                }
                 Order::Close => break,
             }
         }
         self.closing.set(true);
-        let _ = timeout(PARTING, self.part()).await;
-        sorting.abort();
-        repairing.abort();
-        searching.abort();
+        if let Some(finding) = self.finding.take() {
+            finding.abort();
+        }
         self.common.queue.close();
+        self.collect();
+        let _ = timeout(PARTING, self.part()).await;
         self.waiters.borrow_mut().clear();
+    }
+
+    /// Keeps a task up until the hub closes: a fault in it is counted, and it begins anew.
+    fn stand<F: Future<Output = ()> + 'static>(
+        self: &Rc<Self>,
+        task: impl Fn(Rc<Self>) -> F + 'static,
+    ) {
+        let conductor = Rc::clone(self);
+        spawn_local(async move {
+            while spawn_local(task(Rc::clone(&conductor))).await.is_err() {
+                conductor.common.figures.panics.add(1);
+                sleep(AFTER_FAULT).await;
+            }
+        });
     }
 
     /// Lets every link end, once what is queued has gone out.
@@ -135,16 +194,6 @@ impl Conductor {
         let links = self.links.take();
         for link in links {
             let _ = link.await;
-        }
-    }
-
-    /// Brings published events to the lines they go out by.
-    async fn sort(self: Rc<Self>) {
-        loop {
-            self.common.filled.notified().await;
-            for line in self.lines.borrow().values() {
-                line.filled.notify_one();
-            }
         }
     }
 
@@ -162,21 +211,34 @@ impl Conductor {
 
     fn when_joined(self: &Rc<Self>, told: Box<dyn FnOnce() + Send>) {
         self.take_changes();
-        let lines = self.lines.borrow();
-        let marks = lines
-            .values()
-            .map(|line| (Rc::clone(line), line.ledger.borrow().mark()))
-            .collect();
-        drop(lines);
+        let marks = self.marks();
         self.waiters.borrow_mut().push(Waiter { marks, told });
         self.tell_joined();
     }
 
+    /// Names have changed places: whoever waits does so where they are now.
+    fn remark(&self) {
+        for waiter in self.waiters.borrow_mut().iter_mut() {
+            waiter.marks = self.marks();
+        }
+    }
+
+    fn marks(&self) -> Vec<(Rc<Line>, Mark)> {
+        let lines = self.lines.borrow();
+        let marked = lines.values().filter(|line| !line.leaving.get());
+        marked
+            .map(|line| (Rc::clone(line), line.ledger.borrow().mark()))
+            .collect()
+    }
+
     /// A ledger has changed: whoever waited for it is told.
     fn tell_joined(&self) {
-        let mut missing = 0;
+        let homeless = self.early.borrow().len() + self.plan.borrow().unseated();
+        let mut missing = homeless;
         for line in self.lines.borrow().values() {
-            missing += line.ledger.borrow().missing();
+            if !line.leaving.get() {
+                missing += line.ledger.borrow().missing();
+            }
         }
         self.common.figures.joining.set(missing as u64);
         let mut waiters = self.waiters.take();
@@ -185,7 +247,7 @@ impl Conductor {
             waiter
                 .marks
                 .retain(|(line, mark)| !line.ledger.borrow_mut().is_heard(*mark));
-            if waiter.marks.is_empty() && !self.lines.borrow().is_empty() {
+            if waiter.marks.is_empty() && homeless == 0 && !self.lines.borrow().is_empty() {
                 self.contained(waiter.told);
             } else {
                 kept.push(waiter);
@@ -221,19 +283,18 @@ impl Conductor {
             text,
         });
         drop(reasons);
-        self.post();
+        self.assess();
     }
 
     /// Takes a reason back.
     fn unsay(&self, code: &'static str) {
-        self.reasons
-            .borrow_mut()
-            .retain(|reason| reason.code != code);
-        self.post();
-    }
-
-    fn post(&self) {
-        let reasons = self.reasons.borrow().clone();
-        self.contained(|| self.common.post(reasons));
+        let mut reasons = self.reasons.borrow_mut();
+        let before = reasons.len();
+        reasons.retain(|reason| reason.code != code);
+        let changed = reasons.len() < before;
+        drop(reasons);
+        if changed {
+            self.assess();
+        }
     }
 }

@@ -5,24 +5,30 @@
 //! lives, not that it forwards.
 
 use std::{
-    cell::{Cell, RefCell},
-    collections::VecDeque,
+    cell::Cell,
     rc::Rc,
     time::{Duration, Instant},
 };
 
 use tokio::time::sleep;
 
+use super::{Conductor, line::Line};
 use crate::redis::{
     link::Input,
     socket::{Commands, Session},
+    watch::LATE,
 };
 
-/// From one probe to the next.
+/// From one look at the probes to the next, and from one probe to the next while events
+/// come or go.
 const EVERY: Duration = Duration::from_millis(250);
 
-/// A probe that takes longer is late.
-pub(super) const LATE: Duration = Duration::from_millis(900);
+/// From one probe to the next while nothing else does: a thousand idle hubs are to cost the
+/// server little.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// Nothing has come or gone for so long: the connection is idle.
+const IDLE_AFTER: Duration = Duration::from_secs(10);
 
 /// With nothing heard for so long, and a probe out, the connection is dead.
 const SILENT: Duration = Duration::from_millis(2_500);
@@ -33,21 +39,22 @@ const STALLED: Duration = Duration::from_millis(600);
 
 /// The probes of one connection.
 pub(super) struct Probes {
-    /// Those that are out, by number.
-    out: RefCell<VecDeque<(u64, Instant)>>,
-    next: Cell<u64>,
+    /// Those that are out stand in the line's watch.
+    line: Rc<Line>,
     /// When anything was read last.
     alive: Cell<Instant>,
+    /// When an event came or went last.
+    busy: Cell<Instant>,
     late: Cell<bool>,
     lag: Cell<Duration>,
 }
 
 impl Probes {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(line: Rc<Line>, now: Instant) -> Self {
         Probes {
-            out: RefCell::default(),
-            next: Cell::new(0),
+            line,
             alive: Cell::new(now),
+            busy: Cell::new(now),
             late: Cell::new(false),
             lag: Cell::new(Duration::ZERO),
         }
@@ -55,10 +62,7 @@ impl Probes {
 
     /// Another one goes out: what is published.
     fn sent(&self, now: Instant) -> String {
-        let number = self.next.replace(self.next.get() + 1);
-        let mut out = self.out.borrow_mut();
-        out.push_back((number, now));
-        number.to_string()
+        self.line.watch.borrow_mut().probes.sent(now).to_string()
     }
 
     /// One has come back, and with it all before it.
@@ -69,12 +73,9 @@ impl Probes {
         let Some(number) = number else {
             return;
         };
-        let mut out = self.out.borrow_mut();
-        while let Some(&(first, sent)) = out.front()
-            && first <= number
-        {
-            out.pop_front();
-            self.lag.set(now.saturating_duration_since(sent));
+        let heard = self.line.watch.borrow_mut().probes.heard(number, now);
+        if let Some(lag) = heard {
+            self.lag.set(lag);
         }
     }
 
@@ -83,18 +84,31 @@ impl Probes {
         self.alive.set(now);
     }
 
+    /// An event has come or gone.
+    pub(super) fn busy(&self, now: Instant) {
+        self.busy.set(now);
+    }
+
+    /// From one probe to the next.
+    fn interval(&self, now: Instant) -> Duration {
+        let idle = now.saturating_duration_since(self.busy.get()) >= IDLE_AFTER;
+        if idle && !self.late.get() {
+            IDLE
+        } else {
+            EVERY
+        }
+    }
+
     /// The thread has slept: nobody is to blame for this time.
     fn excused(&self, now: Instant) {
         self.alive.set(now);
-        for (_, sent) in self.out.borrow_mut().iter_mut() {
-            *sent = now;
-        }
+        self.line.watch.borrow_mut().probes.excused(now);
     }
 
     /// What is to be said of the connection now, if it is news.
     fn news(&self, now: Instant) -> Option<Input> {
-        let oldest = self.out.borrow().front().map(|&(_, sent)| sent);
-        let waits = oldest.map_or(Duration::ZERO, |sent| now.saturating_duration_since(sent));
+        let waits = self.line.watch.borrow().probes.waiting(now);
+        let waits = waits.unwrap_or_default();
         if waits >= SILENT && now.saturating_duration_since(self.alive.get()) >= SILENT {
             return Some(Input::Silent);
         }
@@ -108,12 +122,15 @@ impl Probes {
 
 /// Probes for as long as the connection stands.
 pub(super) async fn probe(
+    conductor: Rc<Conductor>,
     session: Session,
     probes: Rc<Probes>,
     canary: Option<String>,
     tell: impl Fn(Input),
 ) {
     let mut last = Instant::now();
+    let mut next = last;
+    let mut sent = 0;
     loop {
         let now = Instant::now();
         if now.saturating_duration_since(last) > EVERY + STALLED {
@@ -123,21 +140,32 @@ pub(super) async fn probe(
         if let Some(news) = probes.news(now) {
             tell(news);
         }
-        let number = probes.sent(now);
-        let mut commands = Commands::default();
-        match &canary {
-            Some(channel) => commands.command(&[b"PUBLISH", channel.as_bytes(), number.as_bytes()]),
-            None => commands.command(&[b"PING", number.as_bytes()]),
-        };
-        let replied = session.request(commands);
-        if canary.is_none() {
-            let probes = Rc::clone(&probes);
-            tokio::task::spawn_local(async move {
-                if replied.await.is_ok() {
-                    probes.heard(number.as_bytes(), Instant::now());
-                }
-            });
+        let before = std::mem::replace(&mut sent, conductor.common.figures.sent.get());
+        if sent != before {
+            probes.busy(now);
+        }
+        if now >= next {
+            next = now + probes.interval(now);
+            send(&session, &probes, canary.as_deref(), now);
         }
         sleep(EVERY).await;
+    }
+}
+
+fn send(session: &Session, probes: &Rc<Probes>, canary: Option<&str>, now: Instant) {
+    let number = probes.sent(now);
+    let mut commands = Commands::default();
+    match canary {
+        Some(channel) => commands.command(&[b"PUBLISH", channel.as_bytes(), number.as_bytes()]),
+        None => commands.command(&[b"PING", number.as_bytes()]),
+    };
+    let replied = session.request(commands);
+    if canary.is_none() {
+        let probes = Rc::clone(probes);
+        tokio::task::spawn_local(async move {
+            if replied.await.is_ok() {
+                probes.heard(number.as_bytes(), Instant::now());
+            }
+        });
     }
 }

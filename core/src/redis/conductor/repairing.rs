@@ -95,6 +95,7 @@ impl Repairs {
 
 /// Reads for one link.
 struct Pipeline {
+    link: LinkId,
     session: Session,
     commands: Commands,
     reads: Vec<Read>,
@@ -146,13 +147,14 @@ impl Conductor {
         let page = (room / count.max(1)).clamp(1, PAGE);
         let at_once = (room / page).max(1);
         let mut pipelines = Vec::new();
-        for (session, reads) in reads.into_values() {
+        for (link, (session, reads)) in reads {
             for reads in reads.chunks(at_once) {
                 let mut commands = Commands::default();
                 for read in reads {
                     ask(&mut commands, read, page);
                 }
                 pipelines.push(Pipeline {
+                    link,
                     session: session.clone(),
                     commands,
                     reads: reads.to_vec(),
@@ -163,16 +165,17 @@ impl Conductor {
         pipelines
     }
 
-    async fn run_all(&self, pipelines: Vec<Pipeline>) {
+    async fn run_all(self: &Rc<Self>, pipelines: Vec<Pipeline>) {
         for pipeline in pipelines {
             let Pipeline {
+                link,
                 session,
                 commands,
                 reads,
                 page,
             } = pipeline;
             match session.request(commands).await {
-                Ok(replies) => self.settle(&reads, replies, page),
+                Ok(replies) => self.settle(link, &reads, replies, page),
                 Err(_) => {
                     self.repairs.broke();
                     self.repairs.later.borrow_mut().extend(reads);
@@ -181,7 +184,7 @@ impl Conductor {
         }
     }
 
-    fn settle(&self, reads: &[Read], replies: Vec<Reply>, asked: usize) {
+    fn settle(self: &Rc<Self>, link: LinkId, reads: &[Read], replies: Vec<Reply>, asked: usize) {
         let now = Stamp::now();
         let mut heaviest = 0;
         let mut replies = replies.into_iter();
@@ -196,6 +199,7 @@ impl Conductor {
             };
             if let Some(words) = head.error().or(page.error()) {
                 if is_passing(words) {
+                    self.refused_by(link, words);
                     self.repairs.later.borrow_mut().push(read.clone());
                 } else {
                     let text = format!("the log of {:?} cannot be read: {words}", &*read.topic);

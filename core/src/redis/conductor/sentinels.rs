@@ -124,11 +124,17 @@ impl Chamber {
             )),
             Verdict::Unknown => Some((
                 "master_unknown",
-                format!("the sentinels know no master {:?}: check its name", self.name),
+                format!(
+                    "the sentinels know no master {:?}: check its name",
+                    self.name
+                ),
             )),
             Verdict::Split => Some((
                 "sentinels_split",
-                format!("the sentinels do not agree who the master {:?} is", self.name),
+                format!(
+                    "the sentinels do not agree who the master {:?} is",
+                    self.name
+                ),
             )),
         };
         for code in ["sentinels_silent", "master_unknown", "sentinels_split"] {
@@ -216,9 +222,11 @@ async fn introduce(chamber: &Chamber, at: &Server, session: &Session) -> Result<
     }
     greeted.map_err(|unfit| unfit.to_string())?;
     let mut commands = Commands::default();
-    commands
-        .command(&[b"SENTINEL", b"MYID"])
-        .listen(Kind::Channel, true, &EVENTS.map(str::as_bytes));
+    commands.command(&[b"SENTINEL", b"MYID"]).listen(
+        Kind::Channel,
+        true,
+        &EVENTS.map(str::as_bytes),
+    );
     let replies = session.request(commands).await.map_err(|broken| broken.0)?;
     let id = replies.first().and_then(Reply::as_str);
     // One that may not tell its id is known by its address.

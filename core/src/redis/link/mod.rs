@@ -9,4 +9,4 @@ mod machine;
 mod pace;
 
 pub(crate) use machine::{Action, Input, Machine, State, Timing};
-pub(crate) use pace::Budget;
+pub(crate) use pace::{Budget, LONE, spread};

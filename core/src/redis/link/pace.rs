@@ -31,6 +31,11 @@ pub(crate) const MOST: Duration = Duration::from_secs(3);
 /// After a refusal that only a person can mend.
 pub(crate) const SLOW: Duration = Duration::from_secs(8);
 
+/// How long a fleet of so many hubs takes to come back.
+pub(crate) fn spread(hubs: u32) -> Duration {
+    (Duration::from_secs(1) * hubs.min(1_000_000) / SPREAD_RATE).min(SPREAD_MOST)
+}
+
 /// The waits of one link.
 #[derive(Debug, Clone)]
 pub(crate) struct Pace {
@@ -79,7 +84,7 @@ impl Pace {
     }
 
     fn spread(&self) -> Duration {
-        (Duration::from_secs(1) * self.fleet.min(1_000_000) / SPREAD_RATE).min(SPREAD_MOST)
+        spread(self.fleet)
     }
 
     /// Between half of `most` and all of it.

@@ -19,7 +19,7 @@
 //!   numbers are not used twice.
 //! - One that others are to succeed is closed only when asked for ([`Plan::drained`]).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use ahash::{AHashMap as HashMap, AHashSet as HashSet};
 
@@ -29,6 +29,12 @@ use crate::{redis::target::Server, topic::Topic};
 /// A connection to one address, through all its breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct LinkId(u32);
+
+impl fmt::Display for LinkId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// What to do, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,6 +118,15 @@ impl Plan {
     /// What is known of the slots.
     pub(crate) fn map(&self) -> &SlotMap {
         &self.map
+    }
+
+    /// Shard channels that are wanted and whose slots have no owner.
+    pub(crate) fn unseated(&self) -> usize {
+        let homeless = self
+            .wanted
+            .iter()
+            .filter(|(slot, _)| self.seat(**slot).is_none());
+        homeless.map(|(_, topics)| topics.len()).sum()
     }
 
     /// The one server, or the new master.

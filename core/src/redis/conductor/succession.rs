@@ -1,0 +1,215 @@
+//! One link takes over from another, and what goes out where.
+//!
+//! A master that is replaced as planned is still there for some seconds: it takes writes,
+//! and other hubs listen to it. So the new one is joined first, and the old one is heard
+//! until it ends our connections itself or [`DRAIN`] is over. Events without a log go out
+//! by the old one for [`GRACE`] more, until every hub listens to the new one; events with a
+//! log go to the new one at once, where those who come later read them.
+//!
+//! A master that has died is left at once. Nodes of a cluster all bring the same: of two
+//! ears the new one is mute until it has joined all, then the old one is.
+
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use tokio::time::sleep;
+
+use super::{Conductor, line::Line};
+use crate::redis::{
+    link::{State, spread},
+    socket::Session,
+    target::{Server, Topology},
+    topology::{LinkId, Redirect},
+};
+
+/// How long other hubs may take to listen to a new master once we do, beside their share of
+/// the spread.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How long a master that was replaced is heard. Sentinels end its connections sooner.
+const DRAIN: Duration = Duration::from_secs(15);
+
+/// How long the ear of a cluster may be away until another one is tried.
+const AWAY: Duration = Duration::from_millis(300);
+
+impl Conductor {
+    /// One line takes over from another.
+    pub(super) fn succeed(self: &Rc<Self>, from: Rc<Line>, to: Rc<Line>, now: Instant) {
+        for name in from.ledger.borrow().wanted() {
+            to.ledger.borrow_mut().change(name, true, now);
+        }
+        to.stirred.notify_one();
+        to.leaving.set(false);
+        from.leaving.set(true);
+        from.speaks.set(from.is_prompt(now));
+        to.mute
+            .set(self.is_cluster() && from.speaks.get() && !to.is_joined());
+        if !from.speaks.get() {
+            self.leave(from.id);
+        } else if to.is_joined() {
+            self.hand_over(from);
+        }
+    }
+
+    /// A line has come to another state.
+    pub(super) fn turned(self: &Rc<Self>, line: &Rc<Line>) {
+        let state = line.state.get();
+        if line.leaving.get() {
+            if !line.is_joined() {
+                line.speaks.set(false);
+                self.unmute();
+                self.leave(line.id);
+            }
+        } else if state == State::Live {
+            let lines: Vec<Rc<Line>> = self.lines.borrow().values().cloned().collect();
+            for from in lines {
+                if from.leaving.get() && self.plan.borrow().ear() == Some(line.id) {
+                    line.mute.set(false);
+                    self.hand_over(from);
+                }
+            }
+        } else if !state.is_connected() {
+            self.doubted.notify_one();
+        }
+        self.reroute();
+    }
+
+    /// What was at this line is heard at another: it may go, in a while.
+    fn hand_over(self: &Rc<Self>, from: Rc<Line>) {
+        let conductor = Rc::clone(self);
+        let one = !self.is_cluster();
+        from.mute.set(!one);
+        tokio::task::spawn_local(async move {
+            if one {
+                sleep(GRACE + conductor.spread()).await;
+                from.speaks.set(false);
+                conductor.reroute();
+                sleep(DRAIN).await;
+            }
+            if from.leaving.get() {
+                conductor.leave(from.id);
+            }
+        });
+    }
+
+    /// Nobody else brings what the ear does.
+    fn unmute(&self) {
+        let ear = self.plan.borrow().ear();
+        if let Some(ear) = ear.and_then(|ear| self.line(ear)) {
+            ear.mute.set(false);
+        }
+    }
+
+    fn is_cluster(&self) -> bool {
+        self.common.settings.target.topology == Topology::Cluster
+    }
+
+    fn leave(self: &Rc<Self>, link: LinkId) {
+        let conductor = Rc::clone(self);
+        // Not from within what the plan has just asked for.
+        tokio::task::spawn_local(async move {
+            conductor.replan(|plan, steps| plan.drained(link, steps));
+        });
+    }
+
+    /// Another ear, where the one there is cannot be reached.
+    pub(super) fn try_another_ear(self: &Rc<Self>) {
+        let ear = self.plan.borrow().ear();
+        let Some(ear) = ear.and_then(|ear| self.line(ear)) else {
+            return;
+        };
+        if !ear.is_joined() && ear.since.get().elapsed() >= AWAY {
+            self.replan(|plan, steps| plan.deaf(steps));
+        }
+    }
+
+    /// An error of a server, should it be about where something belongs.
+    pub(super) fn refused_by(self: &Rc<Self>, link: LinkId, words: &str) {
+        let redirect = self
+            .line(link)
+            .and_then(|line| Redirect::parse(words, &line.server));
+        if let Some(redirect) = redirect {
+            self.redirected(redirect);
+        }
+    }
+
+    /// What a node said of where something belongs.
+    pub(super) fn redirected(self: &Rc<Self>, redirect: Redirect) {
+        match redirect {
+            Redirect::Moved { slot, to: Some(to) } => self.moved(slot, to),
+            Redirect::Moved { to: None, .. } | Redirect::Demoted | Redirect::Later => {
+                self.doubted.notify_one();
+            }
+            // For one command and not for those after it.
+            Redirect::Ask { .. } => {}
+        }
+    }
+
+    /// By which line an event of a topic goes out.
+    pub(super) fn route(&self, topic: &str, logged: bool) -> Option<LinkId> {
+        let plan = self.plan.borrow();
+        if self.common.settings.sharded {
+            return plan.home(topic.as_bytes());
+        }
+        if logged && self.is_cluster() {
+            return plan.home(topic.as_bytes());
+        }
+        let lines = self.lines.borrow();
+        let ear = plan.ear()?;
+        let joined = lines.get(&ear).is_some_and(|line| line.is_joined());
+        let old = lines
+            .values()
+            .find(|line| line.leaving.get() && line.speaks.get() && (!logged || !joined));
+        Some(old.map_or(ear, |line| line.id))
+    }
+
+    /// How many hubs share a server.
+    pub(super) fn fleet(&self) -> Option<u32> {
+        self.common.settings.fleet.or(self.hubs.get())
+    }
+
+    /// How long the fleet takes to come back.
+    pub(super) fn spread(&self) -> Duration {
+        spread(self.fleet().unwrap_or(1))
+    }
+
+    /// What connections are called.
+    pub(super) fn client_name(&self) -> String {
+        match &self.common.settings.client_name {
+            Some(name) => name.clone(),
+            None => format!("distributary-{:016x}", self.common.id),
+        }
+    }
+
+    /// Who can be asked without dialling anybody.
+    pub(super) fn reached(&self) -> Vec<(Server, Session)> {
+        let lines = self.lines.borrow();
+        let joined = lines.values().filter(|line| line.is_joined());
+        joined
+            .filter_map(|line| Some((line.server.clone(), line.session.borrow().clone()?)))
+            .collect()
+    }
+
+    /// Who may know how slots are owned: nodes that were seen, then those of the URLs.
+    pub(super) fn candidates(&self) -> Vec<Server> {
+        let plan = self.plan.borrow();
+        let ear = plan.ear().and_then(|ear| plan.address(ear));
+        let seeds = self.common.settings.target.servers.iter();
+        let mut candidates: Vec<Server> = Vec::new();
+        for at in plan.map().nodes().chain(seeds) {
+            // Who asks does so because of the ear.
+            if !candidates.contains(at) && ear != Some(at) {
+                candidates.push(at.clone());
+            }
+        }
+        candidates.extend(ear.cloned());
+        candidates
+    }
+
+    /// Whether it is known how slots are owned.
+    pub(super) fn is_mapped(&self) -> bool {
+        self.mapped.get()
+    }
+}
