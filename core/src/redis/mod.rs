@@ -12,8 +12,8 @@ mod interest;
 mod link;
 #[allow(dead_code)]
 mod log;
-#[allow(dead_code)]
 mod modes;
+mod outbox;
 mod plane;
 #[allow(dead_code, unused_imports)]
 mod socket;

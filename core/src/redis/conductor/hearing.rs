@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use super::{Conductor, arriving::Shore, line::Line, repairing};
 use crate::{
     backplane::Name,
+    event::Publication,
     pattern::Pattern,
     redis::{
         arrival::Stamp,
@@ -98,6 +99,13 @@ impl Conductor {
         {
             self.inbox.borrow_mut().sent(topic, payload, Stamp::now());
         }
+    }
+
+    /// It did not, after all.
+    pub(super) fn will_not_echo(&self, event: &Publication) {
+        self.inbox
+            .borrow_mut()
+            .refused(event.topic().as_str(), event.payload());
     }
 
     fn is_heard(&self, topic: &str) -> bool {

@@ -46,8 +46,8 @@ use std::{
 
 use tokio::{
     sync::{Notify, mpsc},
-    task::JoinHandle,
-    time::timeout,
+    task::{JoinHandle, spawn_local},
+    time::{sleep, timeout},
 };
 
 use self::{line::Line, repairing::Repairs};
@@ -62,6 +62,9 @@ use crate::backplane::{Condition, Inlet, Name, Reason};
 
 /// How long what is queued may take to go out when the hub closes.
 const PARTING: Duration = Duration::from_millis(1_500);
+
+/// After a fault of ours a task begins anew, not at once.
+const AFTER_FAULT: Duration = Duration::from_secs(1);
 
 /// Everything that the tasks of one backplane share.
 pub(crate) struct Conductor {
@@ -129,26 +132,38 @@ impl Conductor {
         );
         self.find();
         self.take_changes();
-        let sorting = tokio::task::spawn_local(Rc::clone(&self).sort());
-        let repairing = tokio::task::spawn_local(Rc::clone(&self).repair());
-        let searching = tokio::task::spawn_local(Rc::clone(&self).search());
+        self.stand(Conductor::sort);
+        self.stand(Conductor::repair);
+        self.stand(Conductor::search);
         while let Some(order) = orders.recv().await {
+            // A fault in one is counted, and the next is served.
             match order {
-                Order::Interest => self.take_changes(),
-                Order::WhenJoined(told) => self.when_joined(told),
+                Order::Interest => self.contained(|| self.take_changes()),
+                Order::WhenJoined(told) => self.contained(|| self.when_joined(told)),
                 Order::Close => break,
-            }
+            };
         }
         self.closing.set(true);
         if let Some(finding) = self.finding.take() {
             finding.abort();
         }
         let _ = timeout(PARTING, self.part()).await;
-        sorting.abort();
-        repairing.abort();
-        searching.abort();
         self.common.queue.close();
         self.waiters.borrow_mut().clear();
+    }
+
+    /// Keeps a task up until the hub closes: a fault in it is counted, and it begins anew.
+    fn stand<F: Future<Output = ()> + 'static>(
+        self: &Rc<Self>,
+        task: impl Fn(Rc<Self>) -> F + 'static,
+    ) {
+        let conductor = Rc::clone(self);
+        spawn_local(async move {
+            while spawn_local(task(Rc::clone(&conductor))).await.is_err() {
+                conductor.common.figures.panics.add(1);
+                sleep(AFTER_FAULT).await;
+            }
+        });
     }
 
     /// Lets every link end, once what is queued has gone out.

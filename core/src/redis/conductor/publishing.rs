@@ -110,6 +110,7 @@ pub(super) async fn publish(conductor: Rc<Conductor>, line: Rc<Line>, session: S
                 }
                 Ok(replies) => match &replies[at] {
                     Reply::Error(words) => {
+                        conductor.will_not_echo(&waiting.event);
                         Err(ForwardError::new(ForwardErrorKind::Rejected).because(words.as_str()))
                     }
                     reply => Ok(Acknowledged {

@@ -17,7 +17,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::{sync::Notify, time::sleep};
+use tokio::{
+    sync::Notify,
+    time::{interval, sleep},
+};
 
 use super::Conductor;
 use crate::{
@@ -99,11 +102,12 @@ struct Pipeline {
 impl Conductor {
     /// Reads what the inbox wants read, for as long as the hub lives.
     pub(super) async fn repair(self: Rc<Self>) {
+        let mut sweeps = interval(SWEEP);
         loop {
             tokio::select! {
                 () = self.repairs.wanted.notified() => {}
                 () = sleep(LATER), if !self.repairs.later.borrow().is_empty() => {}
-                () = sleep(SWEEP) => self.inbox.borrow_mut().sweep(Stamp::now()),
+                _ = sweeps.tick() => self.inbox.borrow_mut().sweep(Stamp::now()),
             }
             for read in self.repairs.later.take() {
                 self.inbox.borrow_mut().undone(&read);

@@ -103,6 +103,12 @@ impl Commands {
         self.replies
     }
 
+    /// What goes out on the wire.
+    #[cfg(test)]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Bytes on the wire.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
@@ -184,6 +190,15 @@ struct Shared {
     over: Notify,
 }
 
+/// Held by the task that drives the stream: however that ends, the connection does.
+struct Driven(Rc<Shared>);
+
+impl Drop for Driven {
+    fn drop(&mut self) {
+        self.0.end(Broken("it was let go of".into()));
+    }
+}
+
 /// One connection. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Session(Rc<Shared>);
@@ -197,8 +212,9 @@ impl Session {
     /// Drives a stream by a task of this thread until it breaks or is closed.
     pub(crate) fn start(stream: Box<dyn Stream>, listener: impl Listener + 'static) -> Session {
         let shared = Rc::new(Shared::default());
-        let driven = Rc::clone(&shared);
+        let driven = Driven(Rc::clone(&shared));
         tokio::task::spawn_local(async move {
+            let driven = &driven.0;
             let (read, write) = tokio::io::split(stream);
             // Registered before anything runs, so that no end goes by unseen.
             let over = driven.over.notified();
@@ -206,8 +222,8 @@ impl Session {
                 return;
             }
             tokio::select! {
-                broken = read_all(read, &driven, listener) => driven.end(broken),
-                broken = write_all(write, &driven) => driven.end(broken),
+                broken = read_all(read, driven, listener) => driven.end(broken),
+                broken = write_all(write, driven) => driven.end(broken),
                 () = over => {}
             }
         });
