@@ -26,6 +26,14 @@ struct Posted {
 }
 
 impl Board {
+    /// With what is so before anything happens.
+    pub(crate) fn new(health: Health) -> Self {
+        Board(Mutex::new(Posted {
+            health,
+            ..Posted::default()
+        }))
+    }
+
     /// Posts how it is now.
     pub(crate) fn post(&self, mut health: Health) {
         let waiting = {
@@ -110,37 +118,33 @@ mod tests {
     fn words_and_figures_are_no_change_and_codes_are() {
         let board = Board::default();
         let calls = Arc::new(AtomicU64::new(0));
+        let counted = || calls.load(Ordering::Relaxed);
         let wait = |seen| {
-            let told = Arc::clone(&calls);
-            board.when_changed(
-                seen,
-                Box::new(move || {
-                    told.fetch_add(1, Ordering::Relaxed);
-                }),
-            );
-            calls_of(&calls)
+            let calls = Arc::clone(&calls);
+            let told = move || {
+                calls.fetch_add(1, Ordering::Relaxed);
+            };
+            board.when_changed(seen, Box::new(told));
+            counted()
         };
-        fn calls_of(calls: &AtomicU64) -> u64 {
-            calls.load(Ordering::Relaxed)
-        }
         assert_eq!(wait(0), 0);
         board.post(Health {
             queued_bytes: 7,
             ..Health::default()
         });
-        assert_eq!((calls_of(&calls), board.latest().revision), (0, 0));
+        assert_eq!((counted(), board.latest().revision), (0, 0));
         board.post(with("late", "950 ms"));
-        assert_eq!((calls_of(&calls), board.latest().revision), (1, 1));
+        assert_eq!((counted(), board.latest().revision), (1, 1));
         // Whoever has not seen that one is called at once; whoever has, waits.
         assert_eq!(wait(0), 2);
         assert_eq!(wait(1), 2);
         board.post(with("late", "990 ms"));
-        assert_eq!((calls_of(&calls), board.latest().revision), (2, 1));
+        assert_eq!((counted(), board.latest().revision), (2, 1));
         board.post(with("silent", ""));
-        assert_eq!((calls_of(&calls), board.latest().revision), (3, 2));
+        assert_eq!((counted(), board.latest().revision), (3, 2));
         assert_eq!(wait(2), 3);
         board.end();
-        assert_eq!(calls_of(&calls), 4);
+        assert_eq!(counted(), 4);
         assert_eq!(wait(2), 5);
     }
 }

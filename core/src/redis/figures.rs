@@ -37,6 +37,8 @@ pub(crate) struct Figures {
     pub(crate) late: Figure,
     pub(crate) attempts: Figure,
     pub(crate) connections: Figure,
+    /// Probes later than 900 ms.
+    pub(crate) late_probes: Figure,
     /// Names that are wanted, and not yet heard.
     pub(crate) joining: Figure,
     /// Panics of what is called out to, and of our own.

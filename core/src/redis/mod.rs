@@ -22,7 +22,6 @@ mod target;
 mod thread;
 #[allow(dead_code, unused_imports)]
 mod topology;
-#[allow(dead_code)]
 mod watch;
 #[allow(dead_code)]
 mod wire;

@@ -20,7 +20,7 @@ use super::{
     error::RedisError,
     figures::Figures,
     target::{Target, Topology},
-    thread,
+    thread, watch,
 };
 use crate::{
     backplane::{
@@ -53,22 +53,13 @@ pub(crate) struct Common {
     /// Something was put into the queue.
     pub(crate) filled: Notify,
     pub(crate) figures: Figures,
-    /// How it is.
+    /// How it all is.
     pub(crate) board: Board,
     over: Mutex<bool>,
     ended: Condvar,
 }
 
 impl Common {
-    /// Says how it is.
-    pub(crate) fn post(&self, reasons: Vec<Reason>) {
-        let mut health = Health::default();
-        let conditions = reasons.iter().map(|reason| reason.condition);
-        health.condition = conditions.max().unwrap_or_default();
-        health.reasons = reasons;
-        self.board.post(health);
-    }
-
     /// The thread has done all it will do.
     pub(crate) fn end(&self) {
         self.board.end();
@@ -138,7 +129,7 @@ impl Redis {
                 id: fastrand::u64(1..),
                 filled: Notify::new(),
                 figures: Figures::default(),
-                board: Board::default(),
+                board: Board::new(watch::unconnected(Vec::new())),
                 over: Mutex::new(false),
                 ended: Condvar::new(),
             }),
@@ -181,11 +172,11 @@ impl Backplane for Redis {
         };
         match thread::start(Arc::clone(&self.common), inlet, orders) {
             Ok(thread) => *self.thread.lock() = Some(thread),
-            Err(error) => self.common.post(vec![Reason {
+            Err(error) => self.common.board.post(watch::unconnected(vec![Reason {
                 code: "no_thread",
                 condition: Condition::Away,
                 text: format!("the thread of the backplane cannot be started: {error}"),
-            }]),
+            }])),
         }
     }
 
@@ -220,6 +211,7 @@ impl Backplane for Redis {
     }
 
     fn health(&self) -> Health {
+        // What is counted is as of now, what is judged as of a moment ago.
         let mut health = self.common.board.latest();
         health.counts = self.common.figures.counts();
         health.lag.late = self.common.figures.late.get();
@@ -233,7 +225,7 @@ impl Backplane for Redis {
     }
 
     fn prometheus(&self) -> String {
-        String::new()
+        self.health().prometheus()
     }
 
     fn when_joined(&self, told: Box<dyn FnOnce() + Send>) {

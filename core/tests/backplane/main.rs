@@ -5,6 +5,7 @@
 mod adapter;
 mod cluster;
 mod faults;
+mod health;
 mod hubs;
 mod interest;
 mod live;

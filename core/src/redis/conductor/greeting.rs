@@ -114,12 +114,7 @@ pub(crate) async fn greet(
         .iter()
         .filter(|reply| reply.error().is_none())
         .count() as u64;
-    greeted.hubs = match count {
-        Reply::Map(pairs) => pairs.first().and_then(|(_, count)| count.as_int()),
-        Reply::List(parts) => parts.get(1).and_then(Reply::as_int),
-        _ => None,
-    }
-    .and_then(|count| u32::try_from(count).ok());
+    greeted.hubs = super::watching::listening(count);
     Ok(greeted)
 }
 

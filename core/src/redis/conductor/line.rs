@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::Notify;
 
 use crate::redis::{
-    interest::Ledger, link::State, socket::Session, target::Server, topology::LinkId,
+    interest::Ledger, link::State, socket::Session, target::Server, topology::LinkId, watch::Watch,
 };
 
 /// A server that has been silent for longer may be dead.
@@ -23,6 +23,8 @@ pub(super) struct Line {
     /// The connection, from the greeting on.
     pub(super) session: RefCell<Option<Session>>,
     pub(super) state: Cell<State>,
+    /// How the server is.
+    pub(super) watch: RefCell<Watch>,
     /// Since when its names are heard, or are not.
     pub(super) since: Cell<Instant>,
     /// When anything was read from it last.
@@ -56,6 +58,7 @@ impl Line {
         let now = Instant::now();
         Line {
             id,
+            watch: RefCell::new(Watch::new(server.to_string())),
             server,
             ledger: RefCell::new(ledger),
             session: RefCell::default(),

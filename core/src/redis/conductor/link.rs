@@ -24,7 +24,7 @@ use super::{
     joining::{self, Beside},
     line::Line,
     probing::{self, Probes},
-    publishing,
+    publishing, watching,
 };
 use crate::{
     backplane::Condition,
@@ -136,42 +136,22 @@ impl Link {
         let after = machine.state();
         let fell = self.line.turn(after);
         if after != before {
-            self.report(before, after);
+            self.report(after);
             self.conductor.turned(&self.line, fell);
         }
         action
     }
 
-    fn report(&self, before: State, after: State) {
-        let conductor = &self.conductor;
-        if self.line.leaving.get() {
-            // What becomes of it is of no importance any more.
-            return;
-        }
+    fn report(&self, after: State) {
+        let now = Instant::now();
+        let mut watch = self.line.watch.borrow_mut();
         match after {
-            State::Live | State::Degraded => {
-                conductor.unsay("connecting");
-                conductor.unsay("disconnected");
-            }
-            State::Backoff => conductor.say(
-                "disconnected",
-                Condition::Away,
-                format!("{}: {}", self.line.server, self.why.borrow()),
-            ),
-            _ => {}
+            State::Live => watch.up(now),
+            State::Backoff => watch.down(self.why.borrow().clone(), now),
+            _ => return,
         }
-        match (before, after) {
-            (State::Live, State::Degraded) => conductor.say(
-                "late",
-                Condition::Degraded,
-                format!(
-                    "{} takes more than 900 ms to bring an event back",
-                    self.line.server
-                ),
-            ),
-            (State::Degraded, _) => conductor.unsay("late"),
-            _ => {}
-        }
+        drop(watch);
+        self.conductor.assess();
     }
 
     fn because(&self, why: String) {
@@ -225,7 +205,7 @@ impl Link {
         let settings = &conductor.common.settings;
         let canary = canary(conductor.common.id, self.line.id);
         self.connection.set(self.connection.get() + 1);
-        let probes = Rc::new(Probes::new(Instant::now()));
+        let probes = Rc::new(Probes::new(Rc::clone(&self.line), Instant::now()));
         let ears = Ears {
             conductor: Rc::clone(conductor),
             line: Rc::clone(&self.line),
@@ -274,10 +254,8 @@ impl Link {
         let (conductor, line) = (Rc::clone(&self.conductor), Rc::clone(&self.line));
         self.duty(async move {
             let broken = closed.await;
-            if !line.leaving.get() {
-                let text = format!("{}: {broken}", line.server);
-                conductor.say("disconnected", Condition::Away, text);
-            }
+            line.watch.borrow_mut().down(broken.0, Instant::now());
+            conductor.assess();
             tell(Input::Broken);
         });
     }
@@ -323,6 +301,11 @@ impl Link {
                 self.teller(),
             ));
         }
+        self.duty(watching::look(
+            conductor(),
+            Rc::clone(&self.line),
+            session.clone(),
+        ));
         let publishing = publishing::publish(conductor(), Rc::clone(&self.line), session.clone());
         *self.publishing.borrow_mut() = Some(tokio::task::spawn_local(publishing));
     }

@@ -12,6 +12,7 @@
 //! | `joining` | the ledger's steps, sent and settled |
 //! | `publishing` | batches of the queue, sent and settled |
 //! | `probing` | whether the server still hears us, and we it |
+//! | `watching` | looks at the servers, and how it all is, posted |
 //! | `arriving` | what a connection pushes, brought to where it belongs |
 //! | `hearing` | what the inbox is told, and where logs stand before topics are heard |
 //! | `repairing` | logs that are read after breaks |
@@ -34,6 +35,7 @@ mod repairing;
 mod searching;
 mod sentinels;
 mod succession;
+mod watching;
 
 use std::{
     cell::{Cell, RefCell},
@@ -50,7 +52,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use self::{line::Line, repairing::Repairs};
+use self::{line::Line, repairing::Repairs, watching::Overview};
 use super::{
     arrival::Stamp,
     inbox::Inbox,
@@ -89,8 +91,9 @@ pub(crate) struct Conductor {
     /// Logs may have to be looked for.
     searches: Notify,
     waiters: RefCell<Vec<Waiter>>,
-    /// What is not as it should be.
+    /// What the thread itself has to say is not as it should be.
     reasons: RefCell<Vec<Reason>>,
+    overview: Overview,
     /// The hub closes.
     closing: Cell<bool>,
 }
@@ -118,6 +121,7 @@ impl Conductor {
             common,
             inlet,
             waiters: RefCell::default(),
+            overview: Overview::default(),
             reasons: RefCell::default(),
             closing: Cell::new(false),
         })
@@ -125,16 +129,12 @@ impl Conductor {
 
     /// Runs until the hub closes.
     pub(crate) async fn run(self: Rc<Self>, mut orders: mpsc::UnboundedReceiver<Order>) {
-        self.say(
-            "connecting",
-            Condition::Away,
-            "no connection has been made yet".into(),
-        );
         self.find();
         self.take_changes();
         self.stand(Conductor::sort);
         self.stand(Conductor::repair);
         self.stand(Conductor::search);
+        self.stand(Conductor::keep_assessing);
         while let Some(order) = orders.recv().await {
             // A fault in one is counted, and the next is served.
             match order {
@@ -273,19 +273,18 @@ impl Conductor {
             text,
         });
         drop(reasons);
-        self.post();
+        self.assess();
     }
 
     /// Takes a reason back.
     fn unsay(&self, code: &'static str) {
-        self.reasons
-            .borrow_mut()
-            .retain(|reason| reason.code != code);
-        self.post();
-    }
-
-    fn post(&self) {
-        let reasons = self.reasons.borrow().clone();
-        self.contained(|| self.common.post(reasons));
+        let mut reasons = self.reasons.borrow_mut();
+        let before = reasons.len();
+        reasons.retain(|reason| reason.code != code);
+        let changed = reasons.len() < before;
+        drop(reasons);
+        if changed {
+            self.assess();
+        }
     }
 }

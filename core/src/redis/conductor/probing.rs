@@ -5,24 +5,22 @@
 //! lives, not that it forwards.
 
 use std::{
-    cell::{Cell, RefCell},
-    collections::VecDeque,
+    cell::Cell,
     rc::Rc,
     time::{Duration, Instant},
 };
 
 use tokio::time::sleep;
 
+use super::line::Line;
 use crate::redis::{
     link::Input,
     socket::{Commands, Session},
+    watch::LATE,
 };
 
 /// From one probe to the next.
 const EVERY: Duration = Duration::from_millis(250);
-
-/// A probe that takes longer is late.
-pub(super) const LATE: Duration = Duration::from_millis(900);
 
 /// With nothing heard for so long, and a probe out, the connection is dead.
 const SILENT: Duration = Duration::from_millis(2_500);
@@ -33,9 +31,8 @@ const STALLED: Duration = Duration::from_millis(600);
 
 /// The probes of one connection.
 pub(super) struct Probes {
-    /// Those that are out, by number.
-    out: RefCell<VecDeque<(u64, Instant)>>,
-    next: Cell<u64>,
+    /// Those that are out stand in the line's watch.
+    line: Rc<Line>,
     /// When anything was read last.
     alive: Cell<Instant>,
     late: Cell<bool>,
@@ -43,10 +40,9 @@ pub(super) struct Probes {
 }
 
 impl Probes {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(line: Rc<Line>, now: Instant) -> Self {
         Probes {
-            out: RefCell::default(),
-            next: Cell::new(0),
+            line,
             alive: Cell::new(now),
             late: Cell::new(false),
             lag: Cell::new(Duration::ZERO),
@@ -55,10 +51,7 @@ impl Probes {
 
     /// Another one goes out: what is published.
     fn sent(&self, now: Instant) -> String {
-        let number = self.next.replace(self.next.get() + 1);
-        let mut out = self.out.borrow_mut();
-        out.push_back((number, now));
-        number.to_string()
+        self.line.watch.borrow_mut().probes.sent(now).to_string()
     }
 
     /// One has come back, and with it all before it.
@@ -69,12 +62,9 @@ impl Probes {
         let Some(number) = number else {
             return;
         };
-        let mut out = self.out.borrow_mut();
-        while let Some(&(first, sent)) = out.front()
-            && first <= number
-        {
-            out.pop_front();
-            self.lag.set(now.saturating_duration_since(sent));
+        let heard = self.line.watch.borrow_mut().probes.heard(number, now);
+        if let Some(lag) = heard {
+            self.lag.set(lag);
         }
     }
 
@@ -86,15 +76,13 @@ impl Probes {
     /// The thread has slept: nobody is to blame for this time.
     fn excused(&self, now: Instant) {
         self.alive.set(now);
-        for (_, sent) in self.out.borrow_mut().iter_mut() {
-            *sent = now;
-        }
+        self.line.watch.borrow_mut().probes.excused(now);
     }
 
     /// What is to be said of the connection now, if it is news.
     fn news(&self, now: Instant) -> Option<Input> {
-        let oldest = self.out.borrow().front().map(|&(_, sent)| sent);
-        let waits = oldest.map_or(Duration::ZERO, |sent| now.saturating_duration_since(sent));
+        let waits = self.line.watch.borrow().probes.waiting(now);
+        let waits = waits.unwrap_or_default();
         if waits >= SILENT && now.saturating_duration_since(self.alive.get()) >= SILENT {
             return Some(Input::Silent);
         }

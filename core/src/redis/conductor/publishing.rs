@@ -1,6 +1,6 @@
 //! Batches of the queue, sent and settled.
 
-use std::{collections::VecDeque, rc::Rc};
+use std::{collections::VecDeque, rc::Rc, time::Instant};
 
 use super::{Conductor, line::Line};
 use crate::{
@@ -111,6 +111,9 @@ pub(super) async fn publish(conductor: Rc<Conductor>, line: Rc<Line>, session: S
                 Ok(replies) => match &replies[at] {
                     Reply::Error(words) => {
                         conductor.will_not_echo(&waiting.event);
+                        if words.starts_with("OOM") {
+                            line.watch.borrow_mut().refused(Instant::now());
+                        }
                         Err(ForwardError::new(ForwardErrorKind::Rejected).because(words.as_str()))
                     }
                     reply => Ok(Acknowledged {

@@ -49,15 +49,27 @@ impl Probes {
         self.last
     }
 
-    /// A probe came. One that was not under way, or was passed by a later one, says
+    /// A probe came, so late. One that was not under way, or was passed by a later one, says
     /// nothing.
-    pub(crate) fn heard(&mut self, number: u64, now: Instant) {
-        let Some(at) = self.out.iter().position(|(out, _)| *out == number) else {
-            return;
-        };
+    pub(crate) fn heard(&mut self, number: u64, now: Instant) -> Option<Duration> {
+        let at = self.out.iter().position(|(out, _)| *out == number)?;
         let (_, sent) = self.out[at];
         self.out.drain(..=at);
-        self.count(now.saturating_duration_since(sent), now);
+        let lag = now.saturating_duration_since(sent);
+        self.count(lag, now);
+        Some(lag)
+    }
+
+    /// The thread has slept: nobody is to blame for the time of those under way.
+    pub(crate) fn excused(&mut self, now: Instant) {
+        for (_, sent) in &mut self.out {
+            *sent = now;
+        }
+    }
+
+    /// How many came late since this was asked last.
+    pub(crate) fn take_late(&mut self) -> u64 {
+        std::mem::take(&mut self.late)
     }
 
     /// The connection is gone, and with it what was under way.
@@ -108,7 +120,6 @@ pub(crate) fn figures<'a>(all: impl IntoIterator<Item = &'a Probes>, now: Instan
         );
         // One that should long be here is as late as it is already.
         lags.extend(probes.waiting(now).filter(|age| *age >= LATE));
-        lag.late += probes.late;
     }
     lags.sort_unstable();
     let of_hundred = |share: usize| {
@@ -142,7 +153,7 @@ mod tests {
         let now = start + ms(20_300);
         let lag = figures([&probes], now);
         assert_eq!((lag.p50, lag.p99, lag.max), (ms(100), ms(198), ms(200)));
-        assert_eq!((lag.late, lag.probes), (0, 200));
+        assert_eq!((probes.take_late(), lag.probes), (0, 200));
         let later = figures([&probes], start + WINDOW + ms(20_000));
         assert!(later.probes <= 3 && later.max == ms(200), "{later:?}");
         assert_eq!(figures([&probes], now + WINDOW).probes, 0);
@@ -159,7 +170,7 @@ mod tests {
         probes.broken(start + ms(2_500));
         assert_eq!(probes.waiting(start + ms(2_500)), None);
         let lag = figures([&probes], start + ms(3_000));
-        assert_eq!((lag.max, lag.late), (ms(2_500), 1));
+        assert_eq!((lag.max, probes.take_late()), (ms(2_500), 1));
         assert!(probes.late_lately(start + ms(7_000)));
         assert!(!probes.late_lately(start + ms(8_000)));
     }

@@ -21,6 +21,12 @@
 //! | code | condition | what it says |
 //! |---|---|---|
 //! | `away` | away | no server can be reached |
+//! | `no_thread` | away | the system refused the backplane its thread |
+//! | `denied` | degraded | the user may not do all that the backplane would |
+//! | `sentinels_silent` | degraded | no sentinel can be reached |
+//! | `sentinels_split` | degraded | the sentinels do not agree who the master is |
+//! | `master_unknown` | degraded | the sentinels know no master of this name |
+//! | `cluster` | degraded | nobody tells which server has which slot |
 //! | `partly_away` | degraded | some of several servers cannot be reached |
 //! | `silent` | degraded | a probe has been under way for more than 900 ms |
 //! | `late` | degraded | a probe of the last 5 s was later than 900 ms |
@@ -48,6 +54,7 @@ mod verdict;
 
 use std::time::{Duration, Instant};
 
+pub(crate) use lag::LATE;
 pub use verdict::{Demands, Finding, Verdict};
 
 use self::{
@@ -201,14 +208,10 @@ impl Watch {
         }
     }
 
-    /// There is a connection, to this address.
-    pub(crate) fn up(&mut self, address: impl Into<String>, now: Instant) {
-        let address = address.into();
-        if address != self.address {
-            // Another server: nothing of the old one holds.
-            let probes = std::mem::take(&mut self.probes);
-            *self = Watch::new(address);
-            self.probes = probes;
+    /// There is a connection, and it works; said again, it goes on.
+    pub(crate) fn up(&mut self, now: Instant) {
+        if self.is_up() {
+            return;
         }
         self.state = State::Up { since: now };
         self.looks = 0;
@@ -357,8 +360,8 @@ impl Watch {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tallies {
     pub(crate) counts: Counts,
-    /// Numbered events that came later than 900 ms.
-    pub(crate) late_events: u64,
+    /// Probes and numbered events that came later than 900 ms.
+    pub(crate) late: u64,
     pub(crate) queued_bytes: u64,
     pub(crate) joining: u64,
     /// Since when names have been waited for.
@@ -367,14 +370,20 @@ pub(crate) struct Tallies {
     pub(crate) lost_at: Option<Instant>,
 }
 
-/// How the whole is.
+/// How it is while nothing is known of any server, but what is said.
+pub(crate) fn unconnected(said: Vec<Reason>) -> Health {
+    health([], &Tallies::default(), said, Instant::now())
+}
+
+/// How the whole is; `said` are reasons that are known elsewhere.
 pub(crate) fn health<'a>(
     servers: impl IntoIterator<Item = &'a Watch>,
     tallies: &Tallies,
+    said: Vec<Reason>,
     now: Instant,
 ) -> Health {
     let servers: Vec<&Watch> = servers.into_iter().collect();
-    let mut reasons = Reasons::default();
+    let mut reasons = Reasons(said);
     let down = servers.iter().filter(|server| !server.is_up());
     let gone: Vec<String> = down
         .map(|server| match &server.state {
@@ -422,7 +431,7 @@ pub(crate) fn health<'a>(
     }
     let reasons = reasons.into_sorted();
     let mut lag = lag::figures(servers.iter().map(|server| &server.probes), now);
-    lag.late += tallies.late_events;
+    lag.late = tallies.late;
     Health {
         condition: reasons
             .first()

@@ -7,7 +7,7 @@ fn ms(millis: u64) -> Duration {
 }
 
 fn codes(servers: &[&Watch], now: Instant) -> (Condition, Vec<&'static str>) {
-    let health = health(servers.iter().copied(), &Tallies::default(), now);
+    let health = health(servers.iter().copied(), &Tallies::default(), vec![], now);
     let codes = health.reasons.iter().map(|reason| reason.code);
     (health.condition, codes.collect())
 }
@@ -18,10 +18,10 @@ fn away_until_there_is_a_connection_and_again_after_it() {
     let mut watch = Watch::new("a:1");
     assert_eq!(codes(&[&watch], start), (Condition::Away, vec![code::AWAY]));
     assert_eq!(codes(&[], start), (Condition::Away, vec![code::AWAY]));
-    watch.up("a:1", start);
+    watch.up(start);
     assert_eq!(codes(&[&watch], start), (Condition::Ok, vec![]));
     watch.down("connection reset", start);
-    let health = health([&watch], &Tallies::default(), start);
+    let health = health([&watch], &Tallies::default(), vec![], start);
     assert_eq!(health.condition, Condition::Away);
     assert!(health.reasons[0].text.contains("connection reset"));
 }
@@ -30,7 +30,7 @@ fn away_until_there_is_a_connection_and_again_after_it() {
 fn one_of_several_away_is_not_away() {
     let start = Instant::now();
     let (mut one, two) = (Watch::new("a:1"), Watch::new("b:1"));
-    one.up("a:1", start);
+    one.up(start);
     let (condition, codes) = codes(&[&one, &two], start);
     assert_eq!(condition, Condition::Degraded);
     assert_eq!(codes, [code::PARTLY_AWAY]);
@@ -40,7 +40,7 @@ fn one_of_several_away_is_not_away() {
 fn a_frozen_server_is_degraded_at_900_ms_and_well_again_after() {
     let start = Instant::now();
     let mut watch = Watch::new("a:1");
-    watch.up("a:1", start);
+    watch.up(start);
     let number = watch.probes.sent(start);
     assert_eq!(codes(&[&watch], start + ms(899)).0, Condition::Ok);
     let frozen = codes(&[&watch], start + ms(900));
@@ -55,7 +55,7 @@ fn looks_are_short_and_long_in_turn_and_spread_over_a_fleet() {
     let start = Instant::now();
     let looks = |hubs, seconds: u64| {
         let mut watch = Watch::new("a:1");
-        watch.up("a:1", start);
+        watch.up(start);
         let times = (0..seconds * 20).map(|i| start + ms(i * 50));
         times
             .filter_map(|now| watch.look(hubs, 0.5, now))
@@ -79,7 +79,7 @@ fn looks_are_short_and_long_in_turn_and_spread_over_a_fleet() {
 fn who_may_not_ask_is_told_what_is_not_known_and_works() {
     let start = Instant::now();
     let mut watch = Watch::new("a:1");
-    watch.up("a:1", start);
+    watch.up(start);
     watch.denied();
     assert_eq!(
         codes(&[&watch], start),
@@ -90,28 +90,10 @@ fn who_may_not_ask_is_told_what_is_not_known_and_works() {
 }
 
 #[test]
-fn another_server_at_the_end_of_the_connection_is_another_server() {
-    let start = Instant::now();
-    let mut watch = Watch::new("a:1");
-    watch.up("a:1", start);
-    watch.told(
-        ["used_memory:90\r\nmaxmemory:100\r\nmaxmemory_policy:noeviction\r\n"],
-        start,
-    );
-    assert_eq!(codes(&[&watch], start).1, [code::MEMORY_HIGH]);
-    watch.down("failover", start);
-    watch.up("b:1", start);
-    assert_eq!(codes(&[&watch], start).1, [""; 0]);
-    let health = health([&watch], &Tallies::default(), start);
-    assert_eq!(health.nodes[0].address, "b:1");
-    assert_eq!(health.nodes[0].memory, None);
-}
-
-#[test]
 fn the_worst_stands_first() {
     let start = Instant::now();
     let mut watch = Watch::new("a:1");
-    watch.up("a:1", start);
+    watch.up(start);
     watch.denied();
     watch.refused(start);
     let (condition, codes) = codes(&[&watch], start);
@@ -123,7 +105,7 @@ fn the_worst_stands_first() {
 fn joining_and_losing_are_said_for_a_while() {
     let start = Instant::now();
     let mut watch = Watch::new("a:1");
-    watch.up("a:1", start);
+    watch.up(start);
     let tallies = Tallies {
         joining: 5,
         joining_since: Some(start),
@@ -131,7 +113,7 @@ fn joining_and_losing_are_said_for_a_while() {
         ..Tallies::default()
     };
     let at = |now| {
-        let health = health([&watch], &tallies, now);
+        let health = health([&watch], &tallies, vec![], now);
         let codes = health.reasons.iter().map(|reason| reason.code);
         codes.collect::<Vec<_>>()
     };

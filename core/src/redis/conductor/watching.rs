@@ -1,0 +1,161 @@
+//! Looks at the servers, and how it all is, posted for whoever asks.
+//!
+//! Looks are a duty of each connection, at the times that its `Watch` wants. How it is is
+//! put together on every event that may change it, and often enough for what changes by
+//! time alone: a probe that does not come is late after 900 ms, whatever else happens.
+
+use std::{
+    cell::{Cell, Ref},
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use tokio::time::sleep;
+
+use super::{Conductor, arriving::HUBS, line::Line};
+use crate::redis::{
+    plane::Common,
+    socket::{Commands, Reply, Session},
+    watch::{self, Look, Tallies, Watch},
+};
+
+/// How often the whole is put together, if nothing happens.
+const TICK: Duration = Duration::from_millis(200);
+
+/// What has to be remembered to say since when.
+#[derive(Default)]
+pub(super) struct Overview {
+    gaps: Cell<u64>,
+    lost_at: Cell<Option<Instant>>,
+    joining_since: Cell<Option<Instant>>,
+}
+
+impl Overview {
+    fn tallies(&self, common: &Common, now: Instant) -> Tallies {
+        let counts = common.figures.counts();
+        if self.gaps.replace(counts.gaps) < counts.gaps {
+            self.lost_at.set(Some(now));
+        }
+        let joining = common.figures.joining.get();
+        let since = self.joining_since.get().or(Some(now));
+        self.joining_since.set(since.filter(|_| joining > 0));
+        Tallies {
+            counts,
+            late: common.figures.late.get() + common.figures.late_probes.get(),
+            queued_bytes: common.queue.bytes() as u64,
+            joining,
+            joining_since: self.joining_since.get(),
+            lost_at: self.lost_at.get(),
+        }
+    }
+}
+
+impl Conductor {
+    /// Puts together how it is now, and posts it.
+    pub(super) fn assess(&self) {
+        let now = Instant::now();
+        // Whoever is changing them now is followed by the next tick.
+        let Ok(lines) = self.lines.try_borrow() else {
+            return;
+        };
+        for line in lines.values() {
+            let late = line.watch.borrow_mut().probes.take_late();
+            self.common.figures.late_probes.add(late);
+        }
+        // What becomes of a line that is left is of no importance any more.
+        let kept = lines.values().filter(|line| !line.leaving.get());
+        let watches: Vec<Ref<'_, Watch>> = kept.map(|line| line.watch.borrow()).collect();
+        let tallies = self.overview.tallies(&self.common, now);
+        let said = self.reasons.borrow().clone();
+        let health = watch::health(watches.iter().map(|watch| &**watch), &tallies, said, now);
+        drop(watches);
+        drop(lines);
+        self.contained(|| self.common.board.post(health));
+    }
+
+    /// Does so again and again.
+    pub(super) async fn keep_assessing(self: Rc<Self>) {
+        loop {
+            self.assess();
+            sleep(TICK).await;
+        }
+    }
+}
+
+/// Looks at a server for as long as the connection stands.
+pub(super) async fn look(conductor: Rc<Conductor>, line: Rc<Line>, session: Session) {
+    loop {
+        let now = Instant::now();
+        let hubs = conductor.fleet();
+        let look = line
+            .watch
+            .borrow_mut()
+            .look(hubs.unwrap_or(1).into(), fastrand::f64(), now);
+        let Some(look) = look else {
+            let next = line.watch.borrow().next_look();
+            let pause = next.map_or(TICK, |next| next.saturating_duration_since(now));
+            sleep(pause.max(Duration::from_millis(1))).await;
+            continue;
+        };
+        let Ok(replies) = session.request(questions(look)).await else {
+            return;
+        };
+        take(&conductor, &line, look, &replies, Instant::now());
+        conductor.assess();
+    }
+}
+
+/// Servers before 7 answer one section at a time.
+fn questions(look: Look) -> Commands {
+    let mut commands = Commands::default();
+    commands
+        .command(&[b"INFO", b"replication"])
+        .command(&[b"INFO", b"stats"]);
+    if let Look::Long { ages } = look {
+        commands
+            .command(&[b"INFO", b"memory"])
+            .command(&[b"INFO", b"errorstats"])
+            .command(&[b"INFO", b"server"])
+            .command(&[b"CLIENT", b"INFO"]);
+        if ages {
+            commands
+                .command(&[b"CLIENT", b"LIST", b"TYPE", b"replica"])
+                .command(&[b"PUBSUB", b"NUMSUB", HUBS.as_bytes()]);
+        }
+    }
+    commands
+}
+
+/// What a user may not ask is an error among the replies, and only not known.
+fn take(conductor: &Conductor, line: &Line, look: Look, replies: &[Reply], now: Instant) {
+    let infos = match look {
+        Look::Short => 2,
+        Look::Long { .. } => 5,
+    };
+    let (told, others) = replies.split_at(infos.min(replies.len()));
+    let mut watch = line.watch.borrow_mut();
+    if told.iter().any(|reply| reply.error().is_some()) {
+        watch.denied();
+    } else {
+        watch.told(told.iter().filter_map(Reply::as_str), now);
+    }
+    if let Some(own) = others.first().and_then(Reply::as_str) {
+        watch.own_connection(own);
+    }
+    if let Some(list) = others.get(1).and_then(Reply::as_str) {
+        watch.ages(list, now);
+    }
+    if let Some(hubs) = others.get(2).and_then(listening) {
+        conductor.hubs.set(Some(hubs));
+    }
+}
+
+/// How many listen, of an answer about one channel.
+pub(super) fn listening(reply: &Reply) -> Option<u32> {
+    let count = match reply {
+        Reply::Map(pairs) => pairs.first().and_then(|(_, count)| count.as_int()),
+        Reply::List(parts) => parts.get(1).and_then(Reply::as_int),
+        _ => None,
+    };
+    count.and_then(|count| u32::try_from(count).ok())
+}

@@ -1,0 +1,274 @@
+//! What health says while servers fail, and when: real servers, asked as an application
+//! would.
+
+use std::time::{Duration, Instant};
+
+use distributary::{
+    Hub, Selector,
+    backplane::{Condition, Health},
+    redis::Redis,
+};
+
+use crate::rig::{Flow, Plan, Proxy, Server, until, until_within};
+
+fn hub(url: &str) -> Hub {
+    let redis = Redis::at(url).unwrap().build().unwrap();
+    Hub::builder().backplane(redis).build().unwrap()
+}
+
+/// A hub that is connected, and has probed.
+fn well(url: &str) -> Hub {
+    let hub = hub(url);
+    until("all is well", || {
+        let health = hub.health();
+        health.condition == Condition::Ok && health.lag.probes > 0
+    });
+    hub
+}
+
+fn has(hub: &Hub, code: &str) -> bool {
+    hub.health().has(code)
+}
+
+#[track_caller]
+fn node(health: &Health) -> &distributary::backplane::Node {
+    health.nodes.first().expect("one server")
+}
+
+#[test]
+fn a_server_tells_what_it_is_and_what_it_holds() {
+    let server = Server::planned(&Plan::new().set("maxmemory", "50mb"));
+    let hub = well(&server.url());
+    until("it has told", || {
+        let health = hub.health();
+        let node = node(&health);
+        node.memory.is_some() && node.output.is_some()
+    });
+    let health = hub.health();
+    let node = node(&health);
+    assert!(node.connected && node.version.as_ref().unwrap().contains(' '));
+    assert_eq!(node.memory.as_ref().unwrap().limit, Some(50 << 20));
+    let replication = node.replication.as_ref().unwrap();
+    assert_eq!(
+        (replication.replicas.len(), replication.resync_loop),
+        (0, false)
+    );
+    assert!(health.lag.p99 > Duration::ZERO && health.lag.p99 < Duration::from_secs(1));
+    let page = hub.prometheus();
+    assert!(page.contains("distributary_backplane_condition{condition=\"ok\"} 1\n"));
+    assert!(page.contains("distributary_topics "));
+}
+
+#[test]
+fn a_frozen_server_is_degraded_at_900_ms_away_at_last_and_well_again() {
+    let server = Server::start();
+    let hub = well(&server.url());
+    let mut changes = hub.health_changes();
+    server.freeze();
+    let since = Instant::now();
+    let change = changes
+        .wait(since + Duration::from_secs(5))
+        .expect("a change");
+    let after = since.elapsed();
+    assert_eq!(change.condition, Condition::Degraded);
+    assert!(change.has("silent"), "{change:?}");
+    assert!(
+        after >= Duration::from_millis(600) && after < Duration::from_millis(2_000),
+        "{after:?}"
+    );
+    let away = changes
+        .wait(since + Duration::from_secs(10))
+        .expect("a change");
+    assert_eq!(away.condition, Condition::Away, "{away:?}");
+    server.thaw();
+    until("all is well again", || {
+        hub.health().condition == Condition::Ok
+    });
+    assert!(hub.health().lag.late > 0);
+}
+
+#[test]
+fn changes_end_with_the_hub() {
+    let server = Server::start();
+    let hub = well(&server.url());
+    let mut changes = hub.health_changes();
+    let waiting = std::thread::spawn(move || {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while changes.wait(deadline).is_some() {}
+        Instant::now() < deadline
+    });
+    std::thread::sleep(Duration::from_millis(20));
+    hub.close();
+    assert!(waiting.join().unwrap());
+    assert!(
+        Hub::builder()
+            .build()
+            .unwrap()
+            .health_changes()
+            .wait(Instant::now())
+            .is_none()
+    );
+}
+
+/// A master, a replica behind a proxy, and a stream of writes until it is dropped.
+struct Pair {
+    master: Server,
+    link: Proxy,
+    _replica: Server,
+}
+
+impl Pair {
+    fn start() -> Pair {
+        let master =
+            Server::planned(&Plan::new().set("client-output-buffer-limit", "replica 1mb 1mb 1"));
+        let link = Proxy::before(master.port());
+        let replica = Server::planned(&Plan::new().replica_of_port(link.port()));
+        replica.until_in_sync();
+        Pair {
+            master,
+            link,
+            _replica: replica,
+        }
+    }
+
+    /// Publishes big messages at so many bytes a second, until told to stop.
+    fn load(&self, rate: u64) -> Load {
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let mut console = self.master.console().unwrap();
+        let thread = std::thread::spawn(move || {
+            let payload = vec![b'x'; 20_000];
+            let pause = Duration::from_secs_f64(payload.len() as f64 / rate as f64);
+            let mut next = Instant::now();
+            while stopped.try_recv().is_err() {
+                console
+                    .ask(&[b"PUBLISH".as_slice(), b"load", &payload])
+                    .unwrap();
+                next += pause;
+                std::thread::sleep(next.saturating_duration_since(Instant::now()));
+            }
+        });
+        Load {
+            stop,
+            thread: Some(thread),
+        }
+    }
+}
+
+struct Load {
+    stop: std::sync::mpsc::Sender<()>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.stop.send(()).ok();
+        if let Some(thread) = self.thread.take() {
+            thread.join().ok();
+        }
+    }
+}
+
+#[test]
+fn a_throttled_replica_link_is_named_a_resync_loop_within_five_seconds() {
+    let pair = Pair::start();
+    let hub = well(&pair.master.url());
+    let load = pair.load(5_000_000);
+    // Under load, and with all well, nobody is blamed.
+    let until_then = Instant::now() + Duration::from_secs(3);
+    while Instant::now() < until_then {
+        let health = hub.health();
+        assert!(
+            !health.has("resync_loop") && !health.has("replica_behind"),
+            "{health:?}"
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    pair.link.flow(Flow::Throttled(100_000));
+    let after = until_within(Duration::from_secs(5), "the loop is named", || {
+        has(&hub, "resync_loop")
+    });
+    println!("named after {after:?}");
+    let health = hub.health();
+    assert_eq!(health.condition, Condition::Degraded);
+    assert!(node(&health).replication.as_ref().unwrap().resync_loop);
+    drop(load);
+    pair.link.flow(Flow::Open);
+    until_within(Duration::from_secs(90), "the loop is over", || {
+        !has(&hub, "resync_loop")
+    });
+}
+
+#[test]
+fn memory_that_runs_out_is_said_before_and_when_writes_are_refused() {
+    let server = Server::planned(
+        &Plan::new()
+            .set("maxmemory", "20mb")
+            .set("maxmemory-policy", "noeviction"),
+    );
+    let hub = well(&server.url());
+    let fill = |share: f64| {
+        let value = "x".repeat(100_000);
+        let mut number = 0;
+        while server.info("memory", "used_memory").parse::<f64>().unwrap()
+            < share * 20e6 * 1.048_576
+        {
+            number += 1;
+            let key = format!("{share}:{number}");
+            server.ask(&["SET", &key, &value]);
+        }
+    };
+    fill(0.85);
+    until("memory is high", || has(&hub, "memory_high"));
+    let refused = || {
+        let value = "x".repeat(3_000_000);
+        for number in 0..5 {
+            server
+                .try_ask(&["SET", &format!("last:{number}"), &value])
+                .unwrap();
+        }
+    };
+    refused();
+    until("writes are refused", || {
+        refused();
+        has(&hub, "memory_full")
+    });
+    assert_eq!(hub.health().condition, Condition::Degraded);
+    server.ask(&["FLUSHALL"]);
+    until_within(Duration::from_secs(40), "all is well again", || {
+        hub.health().condition == Condition::Ok
+    });
+}
+
+#[test]
+fn keys_that_are_thrown_away_are_said() {
+    let server = Server::planned(
+        &Plan::new()
+            .set("maxmemory", "5mb")
+            .set("maxmemory-policy", "allkeys-lru"),
+    );
+    let hub = well(&server.url());
+    let value = "x".repeat(100_000);
+    until("keys are thrown away", || {
+        for number in 0..100 {
+            server.ask(&["SET", &format!("{number}"), &value]);
+        }
+        has(&hub, "evicting")
+    });
+}
+
+#[test]
+fn a_user_without_info_works_and_is_told_what_is_not_known() {
+    let server = Server::planned(&Plan::new().user("app on >secret ~* &* +@all -info"));
+    let hub = hub(&format!("redis://app:secret@127.0.0.1:{}", server.port()));
+    until("it is connected", || {
+        hub.health().condition != Condition::Away
+    });
+    until("that is said", || has(&hub, "info_denied"));
+    let mut subscription = hub.subscribe(Selector::topic("a").unwrap()).unwrap();
+    assert!(hub.joined().wait(Instant::now() + Duration::from_secs(10)));
+    server.ask(&["PUBLISH", "a", "hello"]);
+    let event = subscription
+        .recv_deadline(Instant::now() + Duration::from_secs(10))
+        .unwrap();
+    assert_eq!(event.payload(), "hello");
+}
