@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use super::{Conductor, arriving::Shore, line::Line, repairing};
 use crate::{
     backplane::Name,
-    event::Publication,
     pattern::Pattern,
     redis::{
         arrival::Stamp,
@@ -102,10 +101,8 @@ impl Conductor {
     }
 
     /// It did not, after all.
-    pub(super) fn will_not_echo(&self, event: &Publication) {
-        self.inbox
-            .borrow_mut()
-            .refused(event.topic().as_str(), event.payload());
+    pub(super) fn will_not_echo(&self, topic: &str, payload: &[u8]) {
+        self.inbox.borrow_mut().refused(topic, payload);
     }
 
     fn is_heard(&self, topic: &str) -> bool {

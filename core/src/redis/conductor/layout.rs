@@ -101,6 +101,7 @@ impl Conductor {
             }
         }
         self.remark();
+        self.reroute();
         self.tell_joined();
     }
 

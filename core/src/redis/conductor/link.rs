@@ -230,6 +230,7 @@ impl Link {
                     );
                     conductor.say("denied", Condition::Degraded, text);
                 }
+                self.line.lineage.set(greeted.server_id());
                 conductor.hubs.set(greeted.hubs.or(conductor.hubs.get()));
                 self.canary.set(greeted.canary);
                 self.beside.set(greeted.beside);

@@ -10,7 +10,7 @@
 //! | `link` | one connection after another, as the machine says |
 //! | `greeting` | who we are and what the server is |
 //! | `joining` | the ledger's steps, sent and settled |
-//! | `publishing` | batches of the queue, sent and settled |
+//! | `publishing` | pipelines of the outbox, sent and settled |
 //! | `probing` | whether the server still hears us, and we it |
 //! | `watching` | looks at the servers, and how it all is, posted |
 //! | `arriving` | what a connection pushes, brought to where it belongs |
@@ -30,7 +30,7 @@ mod line;
 mod link;
 mod mapping;
 mod probing;
-pub(crate) mod publishing;
+mod publishing;
 mod repairing;
 mod searching;
 mod sentinels;
@@ -57,6 +57,7 @@ use super::{
     arrival::Stamp,
     inbox::Inbox,
     interest::Mark,
+    outbox::Outbox,
     plane::{Common, Order},
     topology::{LinkId, Plan},
 };
@@ -87,6 +88,7 @@ pub(crate) struct Conductor {
     /// How many hubs share a server, as one of them told last.
     hubs: Cell<Option<u32>>,
     inbox: RefCell<Inbox>,
+    outbox: RefCell<Outbox<LinkId>>,
     repairs: Repairs,
     /// Logs may have to be looked for.
     searches: Notify,
@@ -106,7 +108,15 @@ struct Waiter {
 
 impl Conductor {
     pub(crate) fn new(common: Arc<Common>, inlet: Inlet) -> Rc<Self> {
+        let settings = &common.settings;
+        let outbox = Outbox::new(
+            Arc::clone(&common.queue),
+            settings.modes.clone(),
+            publishing::limits(settings),
+            common.id,
+        );
         Rc::new(Conductor {
+            outbox: RefCell::new(outbox),
             plan: RefCell::new(layout::plan(&common)),
             lines: RefCell::default(),
             links: RefCell::default(),
@@ -147,8 +157,9 @@ impl Conductor {
         if let Some(finding) = self.finding.take() {
             finding.abort();
         }
-        let _ = timeout(PARTING, self.part()).await;
         self.common.queue.close();
+        self.collect();
+        let _ = timeout(PARTING, self.part()).await;
         self.waiters.borrow_mut().clear();
     }
 
@@ -174,16 +185,6 @@ impl Conductor {
         let links = self.links.take();
         for link in links {
             let _ = link.await;
-        }
-    }
-
-    /// Brings published events to the lines they go out by.
-    async fn sort(self: Rc<Self>) {
-        loop {
-            self.common.filled.notified().await;
-            for line in self.lines.borrow().values() {
-                line.filled.notify_one();
-            }
         }
     }
 

@@ -37,6 +37,7 @@ use smol_str::SmolStr;
 use super::{
     arrival::{Deliver, Stamp},
     log::repair::{Ask, Entry, Head, Place},
+    outbox::is_ours,
     wire::envelope::{self, Arrival, Envelope, Stamps},
 };
 use crate::{
@@ -163,7 +164,7 @@ impl Shared {
     }
 
     fn is_ours(&self, publisher: u64) -> bool {
-        publisher == self.us
+        is_ours(self.us, publisher)
     }
 
     fn seen(&mut self, stamps: &Stamps) {
