@@ -49,6 +49,8 @@ mod builder;
 mod conductor;
 mod error;
 mod figures;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod inbox;
 mod interest;
 mod link;

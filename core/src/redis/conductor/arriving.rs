@@ -103,6 +103,7 @@ impl Listener for Ears {
         if self.learned.replace(false) {
             self.line.stirred.notify_one();
             self.line.learned.notify_waiters();
+            self.conductor.tidy();
             self.conductor.tell_joined();
         }
     }
