@@ -388,8 +388,9 @@ impl Inbox {
         }
     }
 
-    /// A connection is gone, and with it the topics that it brought.
-    pub(crate) fn broken(&mut self, now: Stamp, was_heard: impl Fn(&str) -> bool) {
+    /// A connection is gone, and with it the topics that it alone brought: whatever is not
+    /// heard still.
+    pub(crate) fn broken(&mut self, now: Stamp, is_heard: impl Fn(&str) -> bool) {
         self.shared.tick(now);
         self.shared.cut_second = self.shared.second;
         if !self.patterns.0.is_empty() {
@@ -398,7 +399,7 @@ impl Inbox {
             self.breaks += 1;
         }
         for (topic, track) in &mut self.tracks {
-            if was_heard(topic) && !track.is_cut() {
+            if !track.is_cut() && !is_heard(topic) {
                 track.cut(&mut self.shared);
             }
         }
@@ -522,7 +523,8 @@ impl Inbox {
             track.forget_before(before);
         }
         self.retain(|_, track| {
-            !track.is_idle_since(before) || (track.is_exact && !track.is_blank())
+            let is_needed = track.is_exact || track.is_cut();
+            !track.is_idle_since(before) || (is_needed && !track.is_blank())
         });
     }
 
