@@ -12,7 +12,7 @@ use std::{
 };
 
 use distributary::{
-    Hub, Selector, Subscription,
+    Hub, Selector, Subscription, TryRecvError,
     redis::{
         Redis,
         migration::{Course, Migration, MigrationError, Moving, Side, Stage},
@@ -69,9 +69,12 @@ fn collect(mut subscription: Subscription) -> JoinHandle<Vec<String>> {
     thread::spawn(move || {
         let mut heard = Vec::new();
         loop {
-            let event = subscription
-                .recv_deadline(Instant::now() + Duration::from_secs(60))
-                .expect("an event");
+            let next = subscription.recv_deadline(Instant::now() + Duration::from_secs(60));
+            let event = match next {
+                Ok(event) => event,
+                Err(TryRecvError::Closed(_)) => return heard,
+                Err(error) => panic!("{error}"),
+            };
             let text = String::from_utf8(event.payload().to_vec()).unwrap();
             if text == END {
                 return heard;
