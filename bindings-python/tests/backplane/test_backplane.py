@@ -391,9 +391,9 @@ def test_options_are_checked_at_the_call(options: dict[str, Any], error: type[Ex
         {"root_certificates": b"nothing"},
     ],
 )
-def test_what_only_the_engine_knows_is_refused_with_the_hub(options: dict[str, Any]) -> None:
+def test_what_only_the_engine_knows_is_refused_as_well(options: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match=r"^redis: "):
-        Hub(redis=Redis(**{"url": "redis://127.0.0.1", **options}))
+        Redis(**{"url": "redis://127.0.0.1", **options})
 
 
 def test_a_password_is_not_shown() -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import subprocess
 import sys
 import textwrap
 import threading
@@ -47,7 +46,7 @@ async def nothing_comes(layer: ChannelLayer, channel: str) -> None:
 
 DATA = {
     "type": "chat.message",
-    "text": "häll\u00f6 \0 \ud83d\ude00",
+    "text": "häll\u00f6 \0 \U0001f600",
     "bytes": b"\0\xff",
     "list": [1, -(1 << 63), (1 << 64) - 1, 1.5, None, True, [b"in", {"a": b""}]],
     "dict": {"\0b": "no bytes", "\0": {b"key": "value"}},
@@ -209,7 +208,7 @@ def _threads() -> int:
     return sum(thread.name == "distributary-layer" for thread in threading.enumerate())
 
 
-async def test_another_process(redis_server: Any) -> None:
+async def test_another_process(redis_server: Any, launch: Any) -> None:
     program = """
         import asyncio, sys
         from distributary.django import ChannelLayer
@@ -227,14 +226,11 @@ async def test_another_process(redis_server: Any) -> None:
     layer = ChannelLayer(redis=redis_server.url)
     mine = await layer.new_channel()
     await layer.group_add("lobby", mine)
-    child = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(program), redis_server.url], stdout=subprocess.PIPE, text=True
-    )
+    child = launch(sys.executable, "-c", textwrap.dedent(program), redis_server.url)
     hello = await receive(layer, mine)
     await layer.send(hello["channel"], {"type": "x", "text": "to you"})
     await layer.group_send("chat", {"type": "x", "text": "to all"})
-    said, _ = await anyio.to_thread.run_sync(lambda: child.communicate(timeout=20))
-    assert (child.returncode, said) == (0, "to you to all\n")
+    assert (await anyio.to_thread.run_sync(child.wait), child.output()) == (0, "to you to all\n")
     await layer.close()
 
 

@@ -30,7 +30,6 @@ async def test_what_one_publishes_the_other_hears(redis_server: Any, kinds: tupl
         await other.unsubscribe(there)
         await one.wait_published("3", "a") if isinstance(one, ChannelsPlugin) else one.publish("3", "a")
         assert await asyncio.wait_for(anext(here.iter_events()), 20) == b"3"
-        assert there.qsize == 0
     for backend in backends:
         backend.hub.close()
 
