@@ -1,7 +1,11 @@
 //! What health says while servers fail, and when: real servers, asked as an application
 //! would.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use distributary::{
     Hub, Selector,
@@ -271,4 +275,71 @@ fn a_user_without_info_works_and_is_told_what_is_not_known() {
         .recv_deadline(Instant::now() + Duration::from_secs(10))
         .unwrap();
     assert_eq!(event.payload(), "hello");
+}
+
+/// What the example `redis_check` says: its exit code, and what it prints.
+fn check(arguments: &[&str]) -> (Option<i32>, String) {
+    let own = std::env::current_exe().unwrap();
+    // `cargo test` builds the examples beside the directory of this very program.
+    let profile = own.parent().and_then(Path::parent).unwrap();
+    let program = profile.join("examples").join("redis_check");
+    assert!(
+        program.exists(),
+        "{} is not there: run `cargo test` without a choice of targets, or `cargo build --examples --features redis` before",
+        program.display()
+    );
+    let output = Command::new(program).args(arguments).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    (output.status.code(), text)
+}
+
+#[test]
+fn redis_check_says_yes_to_a_healthy_pair() {
+    let pair = Pair::start();
+    let url = pair.master.url();
+    let (code, text) = check(&["--for", "4", "--replicas", "1", &url]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.starts_with("yes\n"), "{text}");
+    let (code, text) = check(&["--for", "1", "--json", &url]);
+    assert_eq!(code, Some(0), "{text}");
+    let answer: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(answer["safe"], true);
+    assert_eq!(
+        answer["nodes"][0]["replication"]["replicas"][0]["online"],
+        true
+    );
+}
+
+#[test]
+fn redis_check_says_no_and_why() {
+    let pair = Pair::start();
+    let url = pair.master.url();
+    let load = pair.load(5_000_000);
+    pair.link.flow(Flow::Throttled(100_000));
+    let (code, text) = check(&["--for", "12", &url]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(
+        text.starts_with("no\n") && text.contains("resync_loop"),
+        "{text}"
+    );
+    drop(load);
+
+    let full = Server::planned(&Plan::new().set("maxmemory", "1mb"));
+    let (code, text) = check(&["--for", "1", &full.url()]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("memory"), "{text}");
+
+    let (code, text) = check(&["--for", "1", "--replicas", "1", &Server::start().url()]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("replicas"), "{text}");
+
+    let gone = Server::start();
+    gone.kill();
+    let (code, text) = check(&["--for", "1", &gone.url()]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("disconnected"), "{text}");
+
+    assert_eq!(check(&["--for", "1", "http://127.0.0.1"]).0, Some(2));
+    assert_eq!(check(&[]).0, Some(2));
+    assert_eq!(check(&["--help"]).0, Some(0));
 }

@@ -9,6 +9,7 @@ mod health;
 mod hubs;
 mod interest;
 mod live;
+mod migration;
 mod replay;
 mod rig;
 mod sentinel;

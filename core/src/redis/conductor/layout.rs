@@ -100,6 +100,7 @@ impl Conductor {
                 }
             }
         }
+        self.reroute();
         self.remark();
         self.tell_joined();
     }

@@ -230,6 +230,7 @@ impl Link {
                     );
                     conductor.say("denied", Condition::Degraded, text);
                 }
+                self.line.lineage.set(greeted.server_id());
                 conductor.hubs.set(greeted.hubs.or(conductor.hubs.get()));
                 self.canary.set(greeted.canary);
                 self.beside.set(greeted.beside);
@@ -295,6 +296,7 @@ impl Link {
                 .get()
                 .then(|| canary(self.conductor.common.id, self.line.id));
             self.duty(probing::probe(
+                conductor(),
                 session.clone(),
                 probes,
                 canary,

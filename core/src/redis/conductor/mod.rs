@@ -10,7 +10,7 @@
 //! | `link` | one connection after another, as the machine says |
 //! | `greeting` | who we are and what the server is |
 //! | `joining` | the ledger's steps, sent and settled |
-//! | `publishing` | batches of the queue, sent and settled |
+//! | `publishing` | pipelines of the outbox, sent and settled |
 //! | `counting` | how many listen to a channel |
 //! | `probing` | whether the server still hears us, and we it |
 //! | `watching` | looks at the servers, and how it all is, posted |
@@ -32,7 +32,7 @@ mod line;
 mod link;
 mod mapping;
 mod probing;
-pub(crate) mod publishing;
+mod publishing;
 mod repairing;
 mod searching;
 mod sentinels;
@@ -59,6 +59,7 @@ use super::{
     arrival::Stamp,
     inbox::Inbox,
     interest::Mark,
+    outbox::Outbox,
     plane::{Common, Order},
     topology::{LinkId, Plan},
 };
@@ -89,6 +90,7 @@ pub(crate) struct Conductor {
     /// How many hubs share a server, as one of them told last.
     hubs: Cell<Option<u32>>,
     inbox: RefCell<Inbox>,
+    outbox: RefCell<Outbox<LinkId>>,
     repairs: Repairs,
     /// Logs may have to be looked for.
     searches: Notify,
@@ -108,7 +110,15 @@ struct Waiter {
 
 impl Conductor {
     pub(crate) fn new(common: Arc<Common>, inlet: Inlet) -> Rc<Self> {
+        let settings = &common.settings;
+        let outbox = Outbox::new(
+            Arc::clone(&common.queue),
+            settings.modes.clone(),
+            publishing::limits(settings),
+            common.id,
+        );
         Rc::new(Conductor {
+            outbox: RefCell::new(outbox),
             plan: RefCell::new(layout::plan(&common)),
             lines: RefCell::default(),
             links: RefCell::default(),
@@ -156,8 +166,9 @@ impl Conductor {
         if let Some(finding) = self.finding.take() {
             finding.abort();
         }
-        let _ = timeout(PARTING, self.part()).await;
         self.common.queue.close();
+        self.collect();
+        let _ = timeout(PARTING, self.part()).await;
         self.waiters.borrow_mut().clear();
     }
 
@@ -183,16 +194,6 @@ impl Conductor {
         let links = self.links.take();
         for link in links {
             let _ = link.await;
-        }
-    }
-
-    /// Brings published events to the lines they go out by.
-    async fn sort(self: Rc<Self>) {
-        loop {
-            self.common.filled.notified().await;
-            for line in self.lines.borrow().values() {
-                line.filled.notify_one();
-            }
         }
     }
 

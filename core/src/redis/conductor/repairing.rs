@@ -58,6 +58,8 @@ pub(super) struct Repairs {
     entry_bytes: Cell<usize>,
     /// Reads that wait for a moment.
     later: RefCell<Vec<Read>>,
+    /// It was said that logs cannot be read.
+    was_refused: Cell<bool>,
 }
 
 impl Default for Repairs {
@@ -66,6 +68,7 @@ impl Default for Repairs {
             wanted: Notify::new(),
             entry_bytes: Cell::new(ENTRY),
             later: RefCell::default(),
+            was_refused: Cell::new(false),
         }
     }
 }
@@ -201,9 +204,13 @@ impl Conductor {
                 } else {
                     let text = format!("the log of {:?} cannot be read: {words}", &*read.topic);
                     self.say("unread", Condition::Degraded, text);
+                    self.repairs.was_refused.set(true);
                     self.inbox(|inbox, shore| inbox.unread(read, now, shore));
                 }
                 continue;
+            }
+            if self.repairs.was_refused.replace(false) {
+                self.unsay("unread");
             }
             let head = match &head {
                 Reply::List(fields) => head_of(fields),

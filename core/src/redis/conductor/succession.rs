@@ -47,8 +47,6 @@ impl Conductor {
         to.mute
             .set(self.is_cluster() && from.speaks.get() && !to.is_joined());
         if !from.speaks.get() {
-            // What was said of it is no longer of importance.
-            self.unsay("late");
             self.leave(from.id);
         } else if to.is_joined() {
             self.hand_over(from);
@@ -149,11 +147,6 @@ impl Conductor {
         }
     }
 
-    /// Whether events without a log go out by this line.
-    pub(super) fn speaks(&self, line: &Line) -> bool {
-        self.route("", false) == Some(line.id)
-    }
-
     /// By which line an event of a topic goes out.
     pub(super) fn route(&self, topic: &str, logged: bool) -> Option<LinkId> {
         let plan = self.plan.borrow();
@@ -170,13 +163,6 @@ impl Conductor {
             .values()
             .find(|line| line.leaving.get() && line.speaks.get() && (!logged || !joined));
         Some(old.map_or(ear, |line| line.id))
-    }
-
-    /// Routes may have changed.
-    fn reroute(&self) {
-        for line in self.lines.borrow().values() {
-            line.filled.notify_one();
-        }
     }
 
     /// How many hubs share a server.

@@ -334,7 +334,8 @@ fn what_is_silent_or_given_up_is_forgotten() {
     assert!(!rig.inbox.is_unplaced("exact"));
     assert!(rig.inbox.tracks.contains_key("plain"));
 
-    rig.inbox.pattern_parted(&pattern("*"), |_| false);
+    rig.inbox.pattern_parted(&pattern("*"));
+    rig.inbox.forget_unheard(|_| false);
     assert_eq!((rig.inbox.tracks.len(), rig.inbox.roaming), (2, 0));
     rig.millis += 1_000 * u64::from(SILENT) + 2_000;
     rig.inbox.sweep(rig.now());

@@ -576,11 +576,6 @@ impl Ledger {
         let queues = self.joins.exact.capacity() + self.leaves.exact.capacity();
         self.table.bytes() + queues * size_of::<Name>()
     }
-
-    /// Whether a name is heard.
-    pub(crate) fn hears(&self, name: &Name) -> bool {
-        self.table.find(name).is_some_and(Entry::is_held)
-    }
 }
 
 /// The front of a queue that is in order of time, if its time has come.

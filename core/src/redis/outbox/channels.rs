@@ -3,7 +3,7 @@
 //! # Invariants
 //!
 //! - Serials of a topic are dense, from 1, per publisher's number. A topic that was
-//!   forgotten begins again at 1 under another number of the same hub: the lower sixteen
+//!   forgotten begins again at 1 under another number of the same hub: the upper sixteen
 //!   bits count how often topics have been forgotten.
 //! - `kept` is the newest serial that the log said it has; `tip` the newest that is in the
 //!   log or on its way there before anything that departs now.
@@ -15,8 +15,10 @@ use ahash::AHashMap as HashMap;
 use super::{Limits, parcel::Parcel};
 use crate::{redis::log::keys::Keys, topic::Topic};
 
-/// The part of a publisher's number that does not name the hub.
-const GENERATION: u64 = 0xffff;
+/// The part of a publisher's number that names the hub.
+const HUB: u64 = u64::MAX >> 16;
+/// One more in the other part.
+const GENERATION: u64 = HUB + 1;
 
 /// How long a topic is remembered after the last that can still be sent of it.
 const IDLE: Duration = Duration::from_secs(600);
@@ -26,7 +28,7 @@ const SWEEP: Duration = Duration::from_secs(60);
 
 /// Whether a publisher's number is one of the hub that has `ours`.
 pub(crate) fn is_ours(ours: u64, publisher: u64) -> bool {
-    ours & !GENERATION == publisher & !GENERATION
+    ours & HUB == publisher & HUB
 }
 
 /// One topic.
@@ -61,7 +63,7 @@ impl<L: Copy + Eq> Channels<L> {
     pub(super) fn new(publisher: u64) -> Self {
         Channels {
             known: HashMap::new(),
-            publisher: publisher & !GENERATION,
+            publisher: publisher & HUB,
             swept: None,
         }
     }
@@ -173,8 +175,7 @@ impl<L: Copy + Eq> Channels<L> {
         let before = self.known.len();
         self.known.retain(|_, channel| now < channel.touched + idle);
         if self.known.len() < before {
-            let generation = self.publisher.wrapping_add(1) & GENERATION;
-            self.publisher = self.publisher & !GENERATION | generation;
+            self.publisher = self.publisher.wrapping_add(GENERATION);
         }
     }
 }

@@ -99,11 +99,6 @@ impl Departures {
         other
     }
 
-    pub(super) fn renamed(&mut self, id: Option<u64>) {
-        self.wire.server.id = id;
-        self.seen = Some(id);
-    }
-
     /// What is lost with the connection, and how many wait again at the front.
     pub(super) fn broken(&mut self) -> (Vec<Parcel>, usize) {
         self.connected = false;
@@ -231,12 +226,11 @@ impl Departures {
     }
 
     /// Notes which topics are to leave once nothing is in flight.
-    pub(super) fn leave(&mut self, mut leaves: impl FnMut(&Topic) -> bool) {
+    pub(super) fn leave(&mut self, mut leaves: impl FnMut(&Parcel) -> bool) {
         let flying = self.flying.iter().flat_map(|flight| &flight.parcels);
         for parcel in flying.chain(&self.again).chain(&self.waiting) {
-            let topic = parcel.topic();
-            if !self.leaving.contains(topic) && leaves(topic) {
-                self.leaving.insert(topic.clone());
+            if !self.leaving.contains(parcel.topic()) && leaves(parcel) {
+                self.leaving.insert(parcel.topic().clone());
             }
         }
     }

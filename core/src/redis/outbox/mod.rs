@@ -67,8 +67,37 @@ use self::{
     queue::Posted,
     window::Window,
 };
-use super::{arrival::Stamp, log::script::Retention, modes::Modes, socket::Commands};
-use crate::topic::Topic;
+use super::{
+    arrival::Stamp,
+    log::script::Retention,
+    modes::{Modes, Way},
+    socket::{Commands, Reply},
+    wire::envelope,
+};
+use crate::{
+    backplane::{Acknowledge, Acknowledged, ForwardError, ForwardErrorKind},
+    event::Publication,
+    topic::Topic,
+};
+
+/// Whether an event can travel as its topic does: asked by its publisher's thread.
+pub(crate) fn check(modes: &Modes, event: &Publication) -> Result<(), ForwardError> {
+    let (attributes, key) = event.headers();
+    let has_headers = key.is_some() || !attributes.is_empty();
+    // Only then does it matter how its topic travels.
+    if !has_headers && !event.payload().starts_with(&envelope::MARK) {
+        return Ok(());
+    }
+    if !modes.of(event.topic().as_str()).is_plain() {
+        return Ok(());
+    }
+    let why = if has_headers {
+        "a key and attributes need an envelope around the payload: give the topic one by RedisBuilder::envelope or mode"
+    } else {
+        "the payload begins like an envelope, and plain it would be read as one: give the topic one by RedisBuilder::envelope or mode"
+    };
+    Err(ForwardError::new(ForwardErrorKind::Unsupported).because(why))
+}
 
 /// What is known of the server behind a link, once its connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -111,6 +140,19 @@ pub(crate) struct Tally {
     pub(crate) voided: u64,
 }
 
+/// What a publisher is to be told: foreign code, called by whoever drives the outbox and
+/// when nothing is borrowed.
+pub(crate) type Untold = (Acknowledge, Result<Acknowledged, ForwardError>);
+
+/// Outcomes that were found and are not told yet.
+#[derive(Default)]
+struct Outcomes {
+    tally: Tally,
+    /// Bytes to be given back to the queue's budget.
+    released: usize,
+    untold: Vec<Untold>,
+}
+
 /// Everything on its way out. `L` names a link.
 pub(crate) struct Outbox<L> {
     queue: Arc<Queue>,
@@ -124,9 +166,7 @@ pub(crate) struct Outbox<L> {
     homeless: VecDeque<Parcel>,
     window: Window,
     encoder: Encoder,
-    tally: Tally,
-    /// Bytes to be given back to the queue's budget.
-    released: usize,
+    outcomes: Outcomes,
 }
 
 impl<L: Copy + Eq + Hash> Outbox<L> {
@@ -142,14 +182,13 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
             homeless: VecDeque::new(),
             window: Window::new(limits.window_bytes, limits.window_age),
             encoder: Encoder::default(),
-            tally: Tally::default(),
-            released: 0,
+            outcomes: Outcomes::default(),
         }
     }
 
     /// Takes what was pushed since the last time, and lines it up at the links. `route` has
     /// the same answers as at the last [`reroute`](Self::reroute).
-    pub(crate) fn collect(&mut self, mut route: impl FnMut(&str) -> Option<L>) {
+    pub(crate) fn collect(&mut self, mut route: impl FnMut(&Topic, Way) -> Option<L>) {
         self.queue.drain(&mut self.spare);
         let mut posted = std::mem::take(&mut self.spare);
         let leaving = self.links.values().any(Departures::is_leaving);
@@ -159,7 +198,7 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
             let link = leaving
                 .then(|| self.leaves(topic))
                 .flatten()
-                .or_else(|| route(topic.as_str()));
+                .or_else(|| route(topic, way));
             self.line_up(Parcel::new(posted, way), link);
         }
         self.spare = posted;
@@ -197,13 +236,6 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
         }
     }
 
-    /// The server says by now that it has another replication id.
-    pub(crate) fn renamed(&mut self, link: L, id: Option<u64>) {
-        if let Some(departures) = self.links.get_mut(&link) {
-            departures.renamed(id);
-        }
-    }
-
     /// A link's connection is gone. What was in flight is sent again by the next one, or
     /// has its outcome now.
     pub(crate) fn broken(&mut self, link: L) {
@@ -212,7 +244,7 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
         };
         let (lost, again) = departures.broken();
         for parcel in lost {
-            parcel.unconfirmed(&mut self.tally, &mut self.released);
+            parcel.unconfirmed(&mut self.outcomes);
         }
         let again = departures.waiting.iter().take(again);
         self.channels.roll_back(again.map(Parcel::topic));
@@ -222,19 +254,19 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
     /// The routes have changed: everything that waits is lined up where it belongs now. A
     /// link with something in flight keeps what it has until that is answered; then
     /// [`wants_rerouting`](Self::wants_rerouting) asks for another call.
-    pub(crate) fn reroute(&mut self, mut route: impl FnMut(&str) -> Option<L>) {
+    pub(crate) fn reroute(&mut self, mut route: impl FnMut(&Topic, Way) -> Option<L>) {
         let mut moved = VecDeque::new();
         for (link, departures) in &mut self.links {
             departures.resume();
             departures.leaving.clear();
-            let mut leaves = |topic: &Topic| route(topic.as_str()) != Some(*link);
+            let mut leaves = |parcel: &Parcel| route(parcel.topic(), parcel.way) != Some(*link);
             if departures.is_flying() {
                 departures.leave(leaves);
                 continue;
             }
             let waiting = std::mem::take(&mut departures.waiting);
             for parcel in waiting {
-                let to = if leaves(parcel.topic()) {
+                let to = if leaves(&parcel) {
                     &mut moved
                 } else {
                     &mut departures.waiting
@@ -250,12 +282,12 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
             let leaving = was
                 .and_then(|was| links.get(&was))
                 .is_some_and(|departures| departures.leaving.contains(topic));
-            !leaving && was != route(topic.as_str())
+            !leaving && was != route(topic, parcel.way)
         });
         self.channels.forget(again.iter().map(Parcel::topic));
         self.channels.roll_back(moved.iter().map(Parcel::topic));
         for parcel in again.into_iter().chain(moved) {
-            let link = route(parcel.topic().as_str());
+            let link = route(parcel.topic(), parcel.way);
             self.line_up(parcel, link);
         }
         self.links
@@ -282,7 +314,7 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
             && let Some(mut parcel) = departures.waiting.pop_front()
         {
             if parcel.is_late(now.instant, &self.limits) {
-                parcel.late(&mut self.tally, &mut self.released);
+                parcel.late(&mut self.outcomes);
                 continue;
             }
             if parcel.way.is_plain() {
@@ -301,12 +333,7 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
     }
 
     /// The replies to the oldest pipeline that is in flight on a link.
-    pub(crate) fn settle(
-        &mut self,
-        link: L,
-        replies: &[super::socket::Reply],
-        now: Stamp,
-    ) -> Settled {
+    pub(crate) fn settle(&mut self, link: L, replies: &[Reply], now: Stamp) -> Settled {
         let mut settled = Settled::default();
         if let Some(departures) = self.links.get_mut(&link)
             && let Some(flight) = departures.land()
@@ -314,8 +341,7 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
             let mut ledger = settle::Ledger {
                 channels: &mut self.channels,
                 window: &mut self.window,
-                tally: &mut self.tally,
-                released: &mut self.released,
+                outcomes: &mut self.outcomes,
                 settled: &mut settled,
             };
             ledger.settle(departures, flight, replies, now.instant);
@@ -361,7 +387,7 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
                 .is_some_and(|front| front.is_late(now, &self.limits))
                 && let Some(parcel) = waiting.pop_front()
             {
-                parcel.late(&mut self.tally, &mut self.released);
+                parcel.late(&mut self.outcomes);
             }
         }
         self.window.expire(now);
@@ -380,20 +406,31 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
         pauses.chain(late).min()
     }
 
+    /// Whether nothing waits for a link and nothing is in flight there.
+    pub(crate) fn is_through(&self, link: L) -> bool {
+        self.links.get(&link).is_none_or(Departures::is_idle)
+    }
+
     /// Whether nothing waits and nothing is in flight.
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.homeless.is_empty()
             && self.links.values().all(Departures::is_idle)
             && self.queue.is_empty()
     }
 
+    /// What has to be told to publishers by now.
+    pub(crate) fn untold(&mut self) -> Vec<Untold> {
+        std::mem::take(&mut self.outcomes.untold)
+    }
+
     /// What has had an outcome so far.
     pub(crate) fn tally(&self) -> Tally {
-        self.tally
+        self.outcomes.tally
     }
 
     fn release(&mut self) {
-        let bytes = std::mem::take(&mut self.released);
+        let bytes = std::mem::take(&mut self.outcomes.released);
         if bytes > 0 {
             self.queue.release(bytes);
         }

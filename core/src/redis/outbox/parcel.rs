@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Limits, Tally, queue::Posted};
+use super::{Limits, Outcomes, queue::Posted};
 use crate::{
     backplane::{Acknowledge, Acknowledged, ForwardError, ForwardErrorKind},
     event::Publication,
@@ -72,52 +72,45 @@ impl Parcel {
     }
 
     /// It will not be sent any more: its time is over.
-    pub(super) fn late(self, tally: &mut Tally, released: &mut usize) {
+    pub(super) fn late(self, outcomes: &mut Outcomes) {
         let kind = match self.trace {
             Trace::None => ForwardErrorKind::Expired,
             Trace::Maybe => ForwardErrorKind::Unconfirmed,
             Trace::InLog => ForwardErrorKind::NotReplicated,
         };
-        self.failed(ForwardError::new(kind), tally, released);
+        self.failed(ForwardError::new(kind), outcomes);
     }
 
     /// Nobody knows whether it arrived.
-    pub(super) fn unconfirmed(self, tally: &mut Tally, released: &mut usize) {
+    pub(super) fn unconfirmed(self, outcomes: &mut Outcomes) {
         let error = ForwardError::new(ForwardErrorKind::Unconfirmed);
-        self.failed(error, tally, released);
+        self.failed(error, outcomes);
     }
 
-    pub(super) fn failed(mut self, error: ForwardError, tally: &mut Tally, released: &mut usize) {
-        self.tell(Err(error), tally, released);
+    pub(super) fn failed(mut self, error: ForwardError, outcomes: &mut Outcomes) {
+        self.tell(Err(error), outcomes);
     }
 
-    pub(super) fn arrived(
-        &mut self,
-        heard: u64,
-        number: Option<u64>,
-        tally: &mut Tally,
-        released: &mut usize,
-    ) {
-        self.tell(Ok(Acknowledged { heard, number }), tally, released);
+    pub(super) fn arrived(&mut self, heard: u64, number: Option<u64>, outcomes: &mut Outcomes) {
+        self.tell(Ok(Acknowledged { heard, number }), outcomes);
     }
 
     pub(super) fn tell(
         &mut self,
         outcome: Result<Acknowledged, ForwardError>,
-        tally: &mut Tally,
-        released: &mut usize,
+        outcomes: &mut Outcomes,
     ) {
         if std::mem::replace(&mut self.told, true) {
-            tally.voided += u64::from(outcome.is_err());
+            outcomes.tally.voided += u64::from(outcome.is_err());
             return;
         }
         match outcome {
-            Ok(_) => tally.sent += 1,
-            Err(_) => tally.failed += 1,
+            Ok(_) => outcomes.tally.sent += 1,
+            Err(_) => outcomes.tally.failed += 1,
         }
-        *released += self.weight;
+        outcomes.released += self.weight;
         if let Some(acknowledge) = self.acknowledge.take() {
-            acknowledge.tell(outcome);
+            outcomes.untold.push((acknowledge, outcome));
         }
     }
 }

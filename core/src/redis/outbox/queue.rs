@@ -102,6 +102,7 @@ impl Queue {
     }
 
     /// Whether nothing was pushed since it was last drained.
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.state.lock().posted.is_empty()
     }
@@ -111,8 +112,9 @@ impl Queue {
         self.state.lock().closed = true;
     }
 
-    /// Lets go of what is in it; for when nobody will drain it any more.
-    pub(crate) fn clear(&self) {
+    /// Refuses everything from here on, and lets go of what nobody will drain any more.
+    pub(crate) fn abandon(&self) {
+        self.close();
         let posted = std::mem::take(&mut self.state.lock().posted);
         drop(posted);
     }

@@ -11,15 +11,17 @@ pub(super) enum Refusal {
     Final,
 }
 
-/// What the one who drives the connections should know. The server's words come with it.
+/// What the one who drives the connections should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Trouble {
-    /// The slot is served elsewhere: `MOVED`, `CLUSTERDOWN`.
-    Moved(String),
-    /// The server is a replica by now: `READONLY`.
+    /// The slot is served elsewhere, or nowhere for now, in the server's words.
+    Elsewhere(String),
+    /// The server is a replica by now, in its words.
     Demoted(String),
-    /// It is loading, busy, or a slot is on its way: it will pass.
-    Busy(String),
+    /// It is loading, or busy: it will pass.
+    Busy,
+    /// It has no memory for more.
+    OutOfMemory,
 }
 
 impl Trouble {
@@ -33,16 +35,23 @@ impl Trouble {
 /// their own, so that the code may stand anywhere.
 pub(super) fn classify(words: &str) -> Refusal {
     let mut tokens = words.split(|char: char| !char.is_ascii_uppercase());
-    let again = |trouble: fn(String) -> Trouble| Refusal::Again(trouble(words.to_owned()));
+    let again = |trouble: fn(String) -> Trouble| Some(Refusal::Again(trouble(words.to_owned())));
     tokens
         .find_map(|token| match token {
             "NOSCRIPT" => Some(Refusal::Script),
-            "MOVED" | "CLUSTERDOWN" => Some(again(Trouble::Moved)),
-            "READONLY" | "UNBLOCKED" => Some(again(Trouble::Demoted)),
-            "LOADING" | "BUSY" | "MASTERDOWN" | "TRYAGAIN" | "ASK" => Some(again(Trouble::Busy)),
+            "MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN" => again(Trouble::Elsewhere),
+            "READONLY" | "UNBLOCKED" => again(Trouble::Demoted),
+            "LOADING" | "BUSY" | "MASTERDOWN" => Some(Refusal::Again(Trouble::Busy)),
             _ => None,
         })
         .unwrap_or(Refusal::Final)
+}
+
+/// Whether it is for want of memory.
+pub(super) fn is_out_of_memory(words: &str) -> bool {
+    words
+        .split(|char: char| !char.is_ascii_uppercase())
+        .any(|token| token == "OOM")
 }
 
 #[cfg(test)]
@@ -51,35 +60,35 @@ mod tests {
 
     #[test]
     fn codes_are_found_where_servers_put_them() {
-        let again = |words: &str, trouble: fn(String) -> Trouble| {
-            let expected = Refusal::Again(trouble(words.to_owned()));
-            assert_eq!(classify(words), expected, "{words}");
+        let again = |words: &str, trouble: Trouble| {
+            assert_eq!(classify(words), Refusal::Again(trouble), "{words}");
         };
-        again("MOVED 3999 127.0.0.1:6381", Trouble::Moved);
-        again("CLUSTERDOWN Hash slot not served", Trouble::Moved);
-        again(
+        for words in [
+            "MOVED 3999 127.0.0.1:6381",
+            "CLUSTERDOWN Hash slot not served",
+            "TRYAGAIN Multiple keys request during rehashing of slot",
+        ] {
+            again(words, Trouble::Elsewhere(words.into()));
+        }
+        for words in [
             "READONLY You can't write against a read only replica.",
-            Trouble::Demoted,
-        );
-        again(
             "ERR Error running script (call to f_0a): @user_script:5: @user_script: 5: -READONLY You can't write",
-            Trouble::Demoted,
-        );
-        again(
             "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
-            Trouble::Demoted,
-        );
+        ] {
+            again(words, Trouble::Demoted(words.into()));
+        }
         again(
             "LOADING Redis is loading the dataset in memory",
-            Trouble::Busy,
-        );
-        again(
-            "TRYAGAIN Multiple keys request during rehashing of slot",
             Trouble::Busy,
         );
         assert_eq!(classify("NOSCRIPT No matching script."), Refusal::Script);
         for words in ["NOPERM this user has no permissions", "ERR unknown", ""] {
             assert_eq!(classify(words), Refusal::Final);
         }
+        assert!(is_out_of_memory("OOM command not allowed when used memory"));
+        assert!(is_out_of_memory(
+            "@user_script: 9: -OOM command not allowed"
+        ));
+        assert!(!is_out_of_memory("NOPERM OOMPH"));
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{
-    Settled, Tally,
+    Outcomes, Settled,
     channels::Channels,
     departures::{Departures, Flight},
     parcel::{Parcel, Trace},
@@ -23,8 +23,7 @@ use crate::{
 pub(super) struct Ledger<'a, L> {
     pub(super) channels: &'a mut Channels<L>,
     pub(super) window: &'a mut Window,
-    pub(super) tally: &'a mut Tally,
-    pub(super) released: &'a mut usize,
+    pub(super) outcomes: &'a mut Outcomes,
     pub(super) settled: &'a mut Settled,
 }
 
@@ -53,7 +52,7 @@ impl<L: Copy + Eq> Ledger<'_, L> {
         for parcel in flight.parcels {
             let Some(reply) = replies.next() else {
                 // A session answers whole pipelines; with less, nothing is known.
-                parcel.unconfirmed(self.tally, self.released);
+                parcel.unconfirmed(self.outcomes);
                 continue;
             };
             match parcel.way {
@@ -70,7 +69,7 @@ impl<L: Copy + Eq> Ledger<'_, L> {
             reply => {
                 link.succeeded();
                 let heard = reply.as_int().and_then(|int| u64::try_from(int).ok());
-                parcel.arrived(heard.unwrap_or(0), None, self.tally, self.released);
+                parcel.arrived(heard.unwrap_or(0), None, self.outcomes);
             }
         }
     }
@@ -94,8 +93,9 @@ impl<L: Copy + Eq> Ledger<'_, L> {
             }
             Answer::Unkept { words, .. } => {
                 self.channels.gone(&parcel);
+                self.short_of_memory(&words);
                 let error = ForwardError::new(ForwardErrorKind::NotKept).because(words);
-                parcel.tell(Err(error), self.tally, self.released);
+                parcel.tell(Err(error), self.outcomes);
             }
             Answer::Refused(words) => self.refused(link, parcel, &words, now),
         }
@@ -126,7 +126,7 @@ impl<L: Copy + Eq> Ledger<'_, L> {
                 Err(ForwardError::new(ForwardErrorKind::NotReplicated).because(words.clone()))
             }
         };
-        parcel.tell(outcome, self.tally, self.released);
+        parcel.tell(outcome, self.outcomes);
         self.window.push(parcel);
     }
 
@@ -147,9 +147,16 @@ impl<L: Copy + Eq> Ledger<'_, L> {
             }
             Refusal::Final => {
                 self.channels.gone(&parcel);
+                self.short_of_memory(words);
                 let error = ForwardError::new(ForwardErrorKind::Rejected).because(words);
-                parcel.failed(error, self.tally, self.released);
+                parcel.failed(error, self.outcomes);
             }
+        }
+    }
+
+    fn short_of_memory(&mut self, words: &str) {
+        if refusal::is_out_of_memory(words) {
+            self.trouble(Trouble::OutOfMemory);
         }
     }
 

@@ -8,13 +8,9 @@ use std::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::{
-    Publication,
-    backplane::{Acknowledged, ForwardError, ForwardErrorKind, Receipt},
-    hub::Delivery,
-    redis::{modes::Way, socket::Reply},
-};
+use crate::{backplane::Receipt, hub::Delivery};
 
+const ID: u64 = 0xabcd;
 const BUDGET: usize = 4_000;
 const TOPICS: [&str; 5] = ["plain", "live.e", "log.a", "log.b", "durable"];
 
@@ -133,7 +129,7 @@ impl World {
         };
         let queue = Arc::new(Queue::new(BUDGET));
         World {
-            outbox: Outbox::new(Arc::clone(&queue), modes, limits, 0xabcd_0000),
+            outbox: Outbox::new(Arc::clone(&queue), modes, limits, ID),
             queue,
             servers: Servers::default(),
             routes: Owners::default(),
@@ -149,7 +145,8 @@ impl World {
 
     fn collect(&mut self) {
         let routes = &self.routes;
-        self.outbox.collect(|topic| Some(routes.of(topic)));
+        self.outbox
+            .collect(|topic, _| Some(routes.of(topic.as_str())));
     }
 
     fn act(&mut self, action: Action) {
@@ -175,6 +172,13 @@ impl World {
             }
         }
         assert!(self.queue.bytes() <= BUDGET);
+        self.tell();
+    }
+
+    fn tell(&mut self) {
+        for (acknowledge, outcome) in self.outbox.untold() {
+            acknowledge.tell(outcome);
+        }
     }
 
     fn push(&mut self, topic: usize, size: usize) {
@@ -264,7 +268,8 @@ impl World {
     fn reroute(&mut self) {
         self.routes = self.servers.owner.clone();
         let routes = &self.routes;
-        self.outbox.reroute(|topic| Some(routes.of(topic)));
+        self.outbox
+            .reroute(|topic, _| Some(routes.of(topic.as_str())));
     }
 
     fn execute(&mut self, link: u8, command: &[Vec<u8>], fault: Fault) -> Reply {
@@ -359,7 +364,8 @@ impl World {
         panic!("it never ends");
     }
 
-    fn check(&self) {
+    fn check(&mut self) {
+        self.tell();
         assert_eq!(self.queue.bytes(), 0);
         let tally = self.outbox.tally();
         assert_eq!(tally.sent + tally.failed, self.events.len() as u64);
@@ -464,11 +470,13 @@ fn what_is_in_flight_when_a_connection_breaks() {
         deliver(&mut world, topic, 1);
     }
     world.break_off(0, 0);
+    world.tell();
     let outcome = |world: &World, event: usize| world.events[event].receipt.outcome();
     let plain = outcome(&world, 0).unwrap().unwrap_err();
     assert_eq!(plain.kind(), ForwardErrorKind::Unconfirmed);
     assert!((1..5).all(|event| outcome(&world, event).is_none()));
     world.heal();
+    world.tell();
     assert!((1..5).all(|event| outcome(&world, event).unwrap().is_ok()));
     world.check();
 }
@@ -495,6 +503,7 @@ fn a_server_that_takes_over_gets_what_it_lacks() {
     world.connect(0, None);
     deliver(&mut world, 2, 5);
     world.serve(0, &[]);
+    world.tell();
     assert!(
         world
             .events
@@ -523,14 +532,14 @@ fn a_topic_that_was_forgotten_begins_again_under_another_number() {
         )
     };
     deliver(&mut world, 2, 2);
-    assert_eq!(publisher(&world), (0xabcd_0000, "2".into()));
+    assert_eq!(publisher(&world), (ID, "2".into()));
     world.serve(0, &[]);
     world.act(Action::Advance { millis: 1 });
     world.act(Action::Advance { millis: 20_000_000 });
     world.servers.logs.clear();
     deliver(&mut world, 2, 1);
-    assert_eq!(publisher(&world), (0xabcd_0001, "1".into()));
-    assert!(is_ours(0xabcd_0000, 0xabcd_0001) && !is_ours(0xabcd_0000, 0xabce_0001));
+    assert_eq!(publisher(&world), (ID + (1 << 48), "1".into()));
+    assert!(is_ours(ID, ID + (1 << 48)) && !is_ours(ID, ID + 1));
 }
 
 #[test]
@@ -543,6 +552,6 @@ fn a_queue_that_is_closed_takes_nothing() {
     let (error, _) = queue.push(event(), None, Instant::now()).unwrap_err();
     assert_eq!(error.kind(), ForwardErrorKind::Closed);
     assert!(!queue.is_empty());
-    queue.clear();
+    queue.abandon();
     assert!(queue.is_empty());
 }

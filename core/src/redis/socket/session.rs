@@ -10,14 +10,7 @@
 //!   not read holds it in its own memory, and cuts the reader off.
 //! - Once broken, always broken: every open request fails, and every later one.
 
-use std::{
-    cell::{Cell, RefCell},
-    collections::VecDeque,
-    fmt,
-    future::Future,
-    rc::Rc,
-    time::{Instant, SystemTime, UNIX_EPOCH},
-};
+use std::{cell::RefCell, collections::VecDeque, fmt, future::Future, rc::Rc};
 
 use bytes::{Buf, BufMut, BytesMut};
 use tokio::{
@@ -98,15 +91,16 @@ impl Commands {
         self
     }
 
-    /// How many replies they will have.
-    pub(crate) fn replies(&self) -> usize {
-        self.replies
-    }
-
     /// What goes out on the wire.
     #[cfg(test)]
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// How many replies they will have.
+    #[cfg(test)]
+    pub(crate) fn replies(&self) -> usize {
+        self.replies
     }
 
     /// Bytes on the wire.
@@ -181,7 +175,6 @@ struct Open {
 #[derive(Default)]
 struct Shared {
     outgoing: RefCell<BytesMut>,
-    unwritten: Cell<usize>,
     open: RefCell<VecDeque<Open>>,
     broken: RefCell<Option<Broken>>,
     /// There is something to write.
@@ -246,9 +239,6 @@ impl Session {
                 replies: Vec::with_capacity(commands.replies),
                 told,
             });
-            shared
-                .unwritten
-                .set(shared.unwritten.get() + commands.bytes.len());
             let mut outgoing = shared.outgoing.borrow_mut();
             if outgoing.is_empty() {
                 *outgoing = commands.bytes;
@@ -273,11 +263,6 @@ impl Session {
                 over.await;
             }
         }
-    }
-
-    /// Bytes that the socket has not taken yet.
-    pub(crate) fn unwritten(&self) -> usize {
-        self.0.unwritten.get()
     }
 
     /// Ends it.
@@ -428,6 +413,5 @@ async fn write_all(mut write: impl AsyncWrite + Unpin, shared: &Shared) -> Broke
         if let Err(error) = written.await {
             return Broken(format!("writing failed: {error}"));
         }
-        shared.unwritten.set(shared.unwritten.get() - bytes.len());
     }
 }

@@ -20,14 +20,15 @@
 //!
 //! | code | condition | what it says |
 //! |---|---|---|
-//! | `away` | away | no server can be reached |
+//! | `connecting` | away | no connection has been made yet |
+//! | `disconnected` | away | no server can be reached |
 //! | `no_thread` | away | the system refused the backplane its thread |
 //! | `denied` | degraded | the user may not do all that the backplane would |
 //! | `sentinels_silent` | degraded | no sentinel can be reached |
 //! | `sentinels_split` | degraded | the sentinels do not agree who the master is |
 //! | `master_unknown` | degraded | the sentinels know no master of this name |
 //! | `cluster` | degraded | nobody tells which server has which slot |
-//! | `partly_away` | degraded | some of several servers cannot be reached |
+//! | `partly_disconnected` | degraded | some of several servers cannot be reached |
 //! | `silent` | degraded | a probe has been under way for more than 900 ms |
 //! | `late` | degraded | a probe of the last 5 s was later than 900 ms |
 //! | `joining` | degraded | names that are wanted are not heard yet, for more than 2 s |
@@ -67,8 +68,9 @@ use crate::backplane::{Condition, Counts, Health, Node, Output, Reason};
 
 /// The stable words, as the table above explains them.
 pub(crate) mod code {
-    pub(crate) const AWAY: &str = "away";
-    pub(crate) const PARTLY_AWAY: &str = "partly_away";
+    pub(crate) const CONNECTING: &str = "connecting";
+    pub(crate) const DISCONNECTED: &str = "disconnected";
+    pub(crate) const PARTLY_DISCONNECTED: &str = "partly_disconnected";
     pub(crate) const SILENT: &str = "silent";
     pub(crate) const LATE: &str = "late";
     pub(crate) const JOINING: &str = "joining";
@@ -185,8 +187,13 @@ pub(crate) struct Watch {
 
 #[derive(Debug)]
 enum State {
-    Up { since: Instant },
-    Down { why: String },
+    Up {
+        since: Instant,
+    },
+    /// Nothing was wrong before the first attempt has ended.
+    Down {
+        why: Option<String>,
+    },
 }
 
 impl Watch {
@@ -195,9 +202,7 @@ impl Watch {
         Watch {
             address: address.into(),
             probes: Probes::default(),
-            state: State::Down {
-                why: "no connection yet".into(),
-            },
+            state: State::Down { why: None },
             server: None,
             followers: Followers::default(),
             room: Room::default(),
@@ -226,7 +231,9 @@ impl Watch {
             self.output = None;
             self.next = None;
         }
-        self.state = State::Down { why: why.into() };
+        self.state = State::Down {
+            why: Some(why.into()),
+        };
     }
 
     /// When to look next; `None` without a connection.
@@ -384,38 +391,18 @@ pub(crate) fn health<'a>(
 ) -> Health {
     let servers: Vec<&Watch> = servers.into_iter().collect();
     let mut reasons = Reasons(said);
-    let down = servers.iter().filter(|server| !server.is_up());
-    let gone: Vec<String> = down
-        .map(|server| match &server.state {
-            State::Down { why } => format!("{}: {why}", server.address),
-            State::Up { .. } => String::new(),
-        })
-        .collect();
+    connections(&servers, &mut reasons);
     let passed = |at: Instant| now.saturating_duration_since(at);
-    if gone.len() == servers.len() {
-        let why = if gone.is_empty() {
-            "no server is known yet".to_owned()
-        } else {
-            gone.join("; ")
-        };
-        reasons.away(
-            code::AWAY,
-            format!("{why}. Subscribers here are served by publishers here alone"),
+    if tallies.joining > 0
+        && let Some(since) = tallies.joining_since
+        && passed(since) >= PATIENCE
+        && servers.iter().any(|server| server.is_up())
+    {
+        let (names, seconds) = (tallies.joining, passed(since).as_secs());
+        reasons.degraded(
+            code::JOINING,
+            format!("{names} names that are wanted are not heard yet, after {seconds} s"),
         );
-    } else {
-        if !gone.is_empty() {
-            reasons.degraded(code::PARTLY_AWAY, gone.join("; "));
-        }
-        if tallies.joining > 0
-            && let Some(since) = tallies.joining_since
-            && passed(since) >= PATIENCE
-        {
-            let (names, seconds) = (tallies.joining, passed(since).as_secs());
-            reasons.degraded(
-                code::JOINING,
-                format!("{names} names that are wanted are not heard yet, after {seconds} s"),
-            );
-        }
     }
     if tallies.lost_at.is_some_and(|at| passed(at) < REMEMBERED) {
         reasons.degraded(
@@ -443,6 +430,34 @@ pub(crate) fn health<'a>(
         joining: tallies.joining,
         nodes: servers.iter().map(|server| server.view(now)).collect(),
         revision: 0,
+    }
+}
+
+/// What is to be said of servers without a connection.
+fn connections(servers: &[&Watch], reasons: &mut Reasons) {
+    let mut failed = Vec::new();
+    let mut down = 0;
+    for server in servers {
+        if let State::Down { why } = &server.state {
+            down += 1;
+            failed.extend(why.as_ref().map(|why| format!("{}: {why}", server.address)));
+        }
+    }
+    let failed = failed.join("; ");
+    if down < servers.len() {
+        if !failed.is_empty() {
+            reasons.degraded(code::PARTLY_DISCONNECTED, failed);
+        }
+    } else if failed.is_empty() {
+        reasons.away(
+            code::CONNECTING,
+            "no connection has been made yet".to_owned(),
+        );
+    } else {
+        reasons.away(
+            code::DISCONNECTED,
+            format!("{failed}. Subscribers here are served by publishers here alone"),
+        );
     }
 }
 

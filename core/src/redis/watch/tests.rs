@@ -16,24 +16,29 @@ fn codes(servers: &[&Watch], now: Instant) -> (Condition, Vec<&'static str>) {
 fn away_until_there_is_a_connection_and_again_after_it() {
     let start = Instant::now();
     let mut watch = Watch::new("a:1");
-    assert_eq!(codes(&[&watch], start), (Condition::Away, vec![code::AWAY]));
-    assert_eq!(codes(&[], start), (Condition::Away, vec![code::AWAY]));
+    let connecting = (Condition::Away, vec![code::CONNECTING]);
+    assert_eq!(codes(&[&watch], start), connecting);
+    assert_eq!(codes(&[], start), connecting);
     watch.up(start);
     assert_eq!(codes(&[&watch], start), (Condition::Ok, vec![]));
     watch.down("connection reset", start);
     let health = health([&watch], &Tallies::default(), vec![], start);
     assert_eq!(health.condition, Condition::Away);
+    assert_eq!(health.reasons[0].code, code::DISCONNECTED);
     assert!(health.reasons[0].text.contains("connection reset"));
 }
 
 #[test]
 fn one_of_several_away_is_not_away() {
     let start = Instant::now();
-    let (mut one, two) = (Watch::new("a:1"), Watch::new("b:1"));
+    let (mut one, mut two) = (Watch::new("a:1"), Watch::new("b:1"));
     one.up(start);
-    let (condition, codes) = codes(&[&one, &two], start);
-    assert_eq!(condition, Condition::Degraded);
-    assert_eq!(codes, [code::PARTLY_AWAY]);
+    assert_eq!(codes(&[&one, &two], start), (Condition::Ok, vec![]));
+    two.down("refused", start);
+    let partly = (Condition::Degraded, vec![code::PARTLY_DISCONNECTED]);
+    assert_eq!(codes(&[&one, &two], start), partly);
+    one.down("refused", start);
+    assert_eq!(codes(&[&one, &two], start).0, Condition::Away);
 }
 
 #[test]

@@ -66,6 +66,21 @@ pub struct Finding {
     pub text: String,
 }
 
+impl Verdict {
+    /// Adds what speaks against it, unless that is among the findings already.
+    pub fn object(&mut self, code: &'static str, text: &str) {
+        if self.findings.iter().any(|f| f.code == code && !f.met) {
+            return;
+        }
+        self.safe = false;
+        self.findings.push(Finding {
+            code,
+            met: false,
+            text: text.to_owned(),
+        });
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mark = if self.met { "ok" } else { "no" };
@@ -80,7 +95,7 @@ impl Demands {
         let mut findings = Findings::default();
         self.check_probes(health, &mut findings);
         if health.nodes.is_empty() {
-            findings.add(code::AWAY, false, "no server is known".into());
+            findings.add(code::DISCONNECTED, false, "no server is known".into());
         }
         for node in &health.nodes {
             self.check_node(node, &mut findings);
@@ -114,7 +129,7 @@ impl Demands {
     fn check_node(&self, node: &Node, findings: &mut Findings) {
         let at = &node.address;
         if !node.connected {
-            findings.add(code::AWAY, false, format!("{at} is not connected"));
+            findings.add(code::DISCONNECTED, false, format!("{at} is not connected"));
             return;
         }
         match &node.replication {
@@ -299,8 +314,11 @@ mod tests {
             ["probes"]
         );
         assert_eq!(refused(|h| h.lag.probes = 0), ["probes"]);
-        assert_eq!(refused(|h| h.nodes[0].connected = false), [code::AWAY]);
-        assert_eq!(refused(|h| h.nodes.clear()), [code::AWAY]);
+        assert_eq!(
+            refused(|h| h.nodes[0].connected = false),
+            [code::DISCONNECTED]
+        );
+        assert_eq!(refused(|h| h.nodes.clear()), [code::DISCONNECTED]);
     }
 
     #[test]
