@@ -84,11 +84,16 @@ fn a_frozen_server_is_degraded_at_900_ms_away_at_last_and_well_again() {
         .wait(since + Duration::from_secs(10))
         .expect("a change");
     assert_eq!(away.condition, Condition::Away, "{away:?}");
+    assert!(
+        away.reasons[0].text.contains("nothing is heard"),
+        "{away:?}"
+    );
     server.thaw();
     until("all is well again", || {
         hub.health().condition == Condition::Ok
     });
-    assert!(hub.health().lag.late > 0);
+    let health = hub.health();
+    assert!(health.lag.late > 0, "{health:?}");
 }
 
 #[test]

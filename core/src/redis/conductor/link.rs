@@ -128,8 +128,10 @@ impl Link {
             machine.fleet(hubs);
         }
         let before = machine.state();
-        if input == Input::Due {
-            self.because(format!("{} took too long", doing(before)));
+        match input {
+            Input::Due => self.because(format!("{} took too long", doing(before))),
+            Input::Silent => self.because("nothing is heard of the server any more".into()),
+            _ => {}
         }
         let action = machine.on(input, Instant::now(), &mut BUDGET.lock());
         let after = machine.state();
