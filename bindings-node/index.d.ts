@@ -143,6 +143,8 @@ export interface RedisOptions {
   urls?: readonly string[];
   /** The URLs are of Sentinels, which know the master of this name. */
   sentinel?: string;
+  /** For the Sentinels themselves. Default: those of the URLs. */
+  sentinelCredentials?: { user: string; password: string };
   /** The URLs are of nodes of a cluster; the others are found. */
   cluster?: boolean;
   /** Publishes to the node that has the topic's slot, and not to all of them. There are no patterns then. */

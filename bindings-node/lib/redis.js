@@ -10,6 +10,7 @@ const OPTIONS = [
   'url',
   'urls',
   'sentinel',
+  'sentinelCredentials',
   'cluster',
   'sharded',
   'modes',
@@ -52,6 +53,7 @@ function redisOptions(given, where) {
   return {
     urls,
     sentinel,
+    ...credentials(checked.sentinelCredentials, at),
     cluster,
     sharded,
     modes: modes(checked.modes, at),
@@ -77,6 +79,19 @@ function urlsOf({ url, urls }, where) {
   const several = strings(urls, where, 'urls', 'URLs');
   if (several.length === 0) throw wrong(where, 'urls names no server');
   return several;
+}
+
+/**
+ * @param {unknown} given
+ * @param {string} where
+ */
+function credentials(given, where) {
+  if (given === undefined) return {};
+  const at = `${where}: sentinelCredentials`;
+  const { user, password } = check.read(given, at, ['user', 'password']);
+  const [sentinelUser, sentinelPassword] = [text(user, at, 'user'), text(password, at, 'password')];
+  if (sentinelUser === undefined || sentinelPassword === undefined) throw wrong(at, 'give a user and a password');
+  return { sentinelUser, sentinelPassword };
 }
 
 /**

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use distributary::redis::{Redis, RedisBuilder, RedisError, RedisErrorKind};
+use distributary::redis::{ModeError, Redis, RedisBuilder, RedisError};
 use napi_derive::napi;
 
 use crate::error::{Code, Result, error};
@@ -28,6 +28,10 @@ pub struct NativeRedis {
     pub urls: Vec<String>,
     /// What sentinels call the master.
     pub sentinel: Option<String>,
+    /// As whom sentinels are asked, if not as the servers are.
+    pub sentinel_user: Option<String>,
+    /// And with which password.
+    pub sentinel_password: Option<String>,
     /// Whether it is a cluster.
     pub cluster: bool,
     /// Whether topics are published in their slots alone.
@@ -55,26 +59,38 @@ pub struct NativeRedis {
 impl NativeRedis {
     pub(crate) fn build(&self) -> Result<Redis> {
         // What the engine cannot do yet is refused, and not passed over.
-        let not_yet = [
-            ("sentinel", self.sentinel.is_some()),
-            ("cluster", self.cluster),
-            ("modes", !self.modes.is_empty()),
-            ("envelope", !self.envelope.is_empty()),
-            ("logLength", self.log_length.is_some()),
-        ];
-        if let Some((name, _)) = not_yet.into_iter().find(|(_, given)| *given) {
+        if self.log_length.is_some() {
             return Err(error(
                 Code::BadOption,
-                format_args!("new Hub(options): redis.{name} is not to be had in this version"),
+                "new Hub(options): redis.logLength is not to be had in this version",
             ));
         }
-        self.builder()
-            .and_then(RedisBuilder::build)
-            .map_err(|cause| refused(&cause))
+        let built = self.builder()?.build();
+        built.map_err(|cause| refused(&cause))
     }
 
-    fn builder(&self) -> std::result::Result<RedisBuilder, RedisError> {
-        let mut builder = Redis::at(self.urls.first().map_or("", String::as_str))?;
+    fn builder(&self) -> Result<RedisBuilder> {
+        let begun = match &self.sentinel {
+            Some(master) => Redis::sentinel(&self.urls, master),
+            None if self.cluster => Redis::cluster(&self.urls),
+            None => Redis::at(self.urls.first().map_or("", String::as_str)),
+        };
+        let mut builder = begun.map_err(|cause| refused(&cause))?;
+        if let Some((user, password)) = self
+            .sentinel_user
+            .as_ref()
+            .zip(self.sentinel_password.as_ref())
+        {
+            builder = builder.sentinel_credentials(user, password);
+        }
+        for NativeMode { topics, mode } in &self.modes {
+            let ruled = mode.parse().and_then(|mode| builder.mode(topics, mode));
+            builder = ruled.map_err(|cause| misruled(&cause))?;
+        }
+        for topics in &self.envelope {
+            let ruled = builder.envelope(topics);
+            builder = ruled.map_err(|cause| misruled(&cause))?;
+        }
         if self.sharded {
             builder = builder.sharded();
         }
@@ -104,8 +120,16 @@ fn millis(given: f64) -> Duration {
 
 /// Why there is no such backplane.
 fn refused(cause: &RedisError) -> napi::Error<Code> {
-    let code = match cause.kind() {
-        RedisErrorKind::Pattern => Code::BadPattern,
+    error(
+        Code::BadOption,
+        format_args!("new Hub(options): redis: {cause}"),
+    )
+}
+
+/// Why a rule cannot be.
+fn misruled(cause: &ModeError) -> napi::Error<Code> {
+    let code = match cause {
+        ModeError::Pattern(_) => Code::BadPattern,
         _ => Code::BadOption,
     };
     error(code, format_args!("new Hub(options): redis: {cause}"))

@@ -57,6 +57,7 @@ mod _native {
         hub::{Delivery, Hub},
         lane::Lane,
         recent::before_latest,
+        redis::check_redis,
         subscription::Subscription,
         waiting::Wait,
     };

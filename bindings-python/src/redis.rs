@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use distributary::redis::{Redis, RedisBuilder, RedisError, RedisErrorKind};
+use distributary::redis::{ModeError, Redis, RedisBuilder, RedisError};
 use pyo3::prelude::*;
 
 use crate::errors::{Kind, error};
@@ -18,6 +18,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 pub(crate) struct RedisSettings {
     urls: Vec<String>,
     sentinel: Option<String>,
+    sentinel_credentials: Option<(String, String)>,
     cluster: bool,
     sharded: bool,
     modes: Vec<(String, String)>,
@@ -34,26 +35,34 @@ pub(crate) struct RedisSettings {
 impl RedisSettings {
     pub(crate) fn build(&self) -> PyResult<Redis> {
         // What the engine cannot do yet is refused, and not passed over.
-        let not_yet = [
-            ("sentinel", self.sentinel.is_some()),
-            ("cluster", self.cluster),
-            ("modes", !self.modes.is_empty()),
-            ("envelope", !self.envelope.is_empty()),
-            ("log_length", self.log_length.is_some()),
-        ];
-        if let Some((name, _)) = not_yet.into_iter().find(|(_, given)| *given) {
+        if self.log_length.is_some() {
             return Err(error(
                 Kind::Option,
-                format_args!("redis: {name} is not to be had in this version"),
+                "redis: log_length is not to be had in this version",
             ));
         }
-        self.builder()
-            .and_then(RedisBuilder::build)
-            .map_err(|cause| refused(&cause))
+        let built = self.builder()?.build();
+        built.map_err(|cause| refused(&cause))
     }
 
-    fn builder(&self) -> Result<RedisBuilder, RedisError> {
-        let mut builder = Redis::at(self.urls.first().map_or("", String::as_str))?;
+    fn builder(&self) -> PyResult<RedisBuilder> {
+        let begun = match &self.sentinel {
+            Some(master) => Redis::sentinel(&self.urls, master),
+            None if self.cluster => Redis::cluster(&self.urls),
+            None => Redis::at(self.urls.first().map_or("", String::as_str)),
+        };
+        let mut builder = begun.map_err(|cause| refused(&cause))?;
+        if let Some((user, password)) = &self.sentinel_credentials {
+            builder = builder.sentinel_credentials(user, password);
+        }
+        for (topics, mode) in &self.modes {
+            let ruled = mode.parse().and_then(|mode| builder.mode(topics, mode));
+            builder = ruled.map_err(|cause| misruled(&cause))?;
+        }
+        for topics in &self.envelope {
+            let ruled = builder.envelope(topics);
+            builder = ruled.map_err(|cause| misruled(&cause))?;
+        }
         if self.sharded {
             builder = builder.sharded();
         }
@@ -77,14 +86,25 @@ impl RedisSettings {
     }
 }
 
+/// Raises what a hub with these settings would.
+#[pyfunction]
+pub(crate) fn check_redis(settings: RedisSettings) -> PyResult<()> {
+    settings.build().map(drop)
+}
+
 fn seconds(given: f64) -> Duration {
     Duration::try_from_secs_f64(given).unwrap_or(Duration::MAX)
 }
 
 /// Why there is no such backplane.
 fn refused(cause: &RedisError) -> PyErr {
-    let kind = match cause.kind() {
-        RedisErrorKind::Pattern => Kind::Pattern,
+    error(Kind::Option, format_args!("redis: {cause}"))
+}
+
+/// Why a rule cannot be.
+fn misruled(cause: &ModeError) -> PyErr {
+    let kind = match cause {
+        ModeError::Pattern(_) => Kind::Pattern,
         _ => Kind::Option,
     };
     error(kind, format_args!("redis: {cause}"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import signal
 import socket
 import subprocess
 import tempfile
@@ -201,7 +202,7 @@ def launch() -> Iterator[Launch]:
         program.stop()
 
 
-@dataclass(frozen=True)
+@dataclass
 class RedisServer:
     """A redis-server on loopback that keeps nothing on disk."""
 
@@ -211,6 +212,17 @@ class RedisServer:
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}"
+
+    def kill(self) -> None:
+        """Ends it as a crash does."""
+        self.program.signal(signal.SIGKILL)
+        self.program.wait()
+
+    def start_again(self) -> None:
+        """Starts it anew on its port, after it was killed."""
+        self.program.stop()
+        self.program = Program(self.program.command, cwd=None, env=None)
+        self.program.wait_for("Ready to accept connections")
 
     def flush(self) -> None:
         """Empties it."""
@@ -254,7 +266,7 @@ def _shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSer
 
 @pytest.fixture
 def start_redis(tmp_path: Path) -> Iterator[Callable[[], RedisServer]]:
-    """Starts servers of the test's own, to be killed: ``server = start_redis(); server.program.signal(SIGKILL)``."""
+    """Starts servers of the test's own, to be killed: ``server = start_redis(); server.kill()``."""
     servers: list[RedisServer] = []
 
     def start() -> RedisServer:

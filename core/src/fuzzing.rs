@@ -20,6 +20,12 @@ pub mod gateway {
     };
 }
 
+/// What other hubs send through a server.
+#[cfg(feature = "redis")]
+pub mod redis {
+    pub use crate::redis::fuzzing::{Opened, listen, open, seal};
+}
+
 /// A leaf of an event.
 #[derive(Debug)]
 pub struct FoundLeaf {

@@ -26,8 +26,8 @@ use super::{
 
 /// How long a subscription may take to be in force.
 const JOINING: Duration = Duration::from_secs(120);
-/// How often the state is looked at.
-const LOOK: Duration = Duration::from_millis(20);
+/// How long the state may stay as it is before somebody asks whether the hub is closed.
+const LOOK: Duration = Duration::from_secs(1);
 
 #[derive(Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
@@ -244,20 +244,15 @@ impl Desk {
 
     /// Says when the state changes, for as long as the process lives.
     fn tell_health(&self) {
-        let (hub, printer) = (self.hub.clone(), self.printer.clone());
+        let (mut changes, printer) = (self.hub.health_changes(), self.printer.clone());
+        let hub = self.hub.clone();
         thread::spawn(move || {
-            let mut last = (Condition::Ok, Vec::new());
             while !hub.is_closed() {
-                let health = hub.health();
-                let codes = health.reasons.iter().map(|reason| reason.code).collect();
-                let now = (health.condition, codes);
-                if now != last {
+                if let Some(health) = changes.wait(Instant::now() + LOOK) {
                     let mut line = told(&health);
                     line["ev"] = json!("health");
                     printer.json(&line);
-                    last = now;
                 }
-                thread::sleep(LOOK);
             }
         });
     }

@@ -1,7 +1,5 @@
 //! The environment, read once.
 
-#![allow(dead_code)]
-
 use std::{fs, time::Duration};
 
 use distributary::{Hub, redis::Redis};
@@ -73,8 +71,6 @@ pub(crate) struct Options {
     deadline_ms: Option<u64>,
     /// How long a channel is still heard after its last listener left.
     linger_ms: Option<u64>,
-    /// Entries that a log keeps.
-    log_length: Option<u64>,
     /// What the connections are called at the server.
     client_name: Option<String>,
     /// A file of certificates to trust, in PEM.
@@ -166,12 +162,16 @@ impl Settings {
 
     fn backplane(&self) -> Result<Redis, Failure> {
         let options = &self.options;
+        let urls = |addresses: &[Address]| addresses.iter().map(Address::url).collect::<Vec<_>>();
         let mut redis = match &self.target {
             Target::Single { url } => Redis::at(url.url())?,
-            Target::Sentinel { .. } | Target::Cluster { .. } => {
-                return Err("this target is not there yet".into());
-            }
+            Target::Sentinel { sentinels, name } => Redis::sentinel(urls(sentinels), name)?,
+            Target::Cluster { nodes } => Redis::cluster(urls(nodes))?,
         };
+        if options.sharded || self.mode == Speech::Sharded {
+            redis = redis.sharded();
+        }
+        redis = self.modes(redis)?;
         let bytes = options.queue_bytes.unwrap_or(QUEUE.0);
         redis = redis.queue(bytes, self.deadline());
         if let Some(hubs) = options.fleet {
@@ -187,6 +187,37 @@ impl Settings {
             redis = redis.root_certificates(fs::read(path)?);
         }
         Ok(redis.build()?)
+    }
+
+    /// The options' rules come first, and `FAULT_MODE` decides for the rest.
+    fn modes(&self, mut redis: RedisBuilder) -> Result<RedisBuilder, Failure> {
+        let Options {
+            envelope,
+            replay,
+            durable,
+            ..
+        } = &self.options;
+        for pattern in envelope.patterns() {
+            redis = redis.envelope(pattern)?;
+        }
+        for pattern in replay.patterns() {
+            redis = redis.mode(pattern, Mode::Replay)?;
+        }
+        for pattern in durable.patterns() {
+            redis = redis.mode(pattern, Mode::Durable)?;
+        }
+        let all = [envelope, replay, durable].map(Names::patterns);
+        let decided = all.iter().flatten().any(|pattern| *pattern == "*");
+        let rest = match self.mode {
+            Speech::Replay => Mode::Replay,
+            Speech::Durable => Mode::Durable,
+            Speech::Classic | Speech::Sharded => return Ok(redis),
+        };
+        Ok(if decided {
+            redis
+        } else {
+            redis.mode("*", rest)?
+        })
     }
 }
 

@@ -4,7 +4,9 @@
 //! are not UTF-8 are replaced rather than refused, so that no input is spent on nothing. The same functions run
 //! over the seeds in a plain `cargo test`.
 
+pub mod arrivals;
 mod choices;
+pub mod envelope;
 pub mod fields;
 pub mod glob;
 pub mod index;
@@ -17,6 +19,8 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target, by the name of its binary and of its folder of seeds.
 pub const TARGETS: &[Target] = &[
+    ("arrivals", arrivals::run),
+    ("envelope", envelope::run),
     ("fields", fields::run),
     ("glob", glob::run),
     ("index", index::run),

@@ -11,6 +11,7 @@ from typing_extensions import Self, disjoint_base
 from .errors import Reason
 from .filter import Scalar, Variables, Where
 from .options import Budget, Settings
+from .redis import Settings as RedisSettings
 from .waiting import Forwarding
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Wait",
     "before_latest",
     "check_pattern",
+    "check_redis",
     "check_value",
     "forked",
 ]
@@ -180,6 +182,9 @@ def check_value(path: str, value: object) -> None:
 
 def before_latest(hub: Hub, topic: str, most: int | None) -> str | None:
     """The position before the latest so many events of a topic that keeps history; without a limit, before all."""
+
+def check_redis(settings: RedisSettings) -> None:
+    """Raises what a hub with this server would; nothing is connected to."""
 
 def forked() -> None:
     """Tells that this process is the child of a fork."""

@@ -161,6 +161,11 @@ class Hub:
             data = self._encode(data)
         return Receipt(*self._native.publish_acknowledged(topic, data, key, attributes, self._lanes.come), self._lanes)
 
+    @property
+    def has_backplane(self) -> bool:
+        """Whether it may be joined with hubs of other processes."""
+        return self._settings["redis"] is not None
+
     def joined(self) -> Joined:
         """Waits until all that this hub listens to now is also heard from other machines; without a backplane, not at
         all. A subscription is in force for this process when `subscribe` returns, for others when this has been waited

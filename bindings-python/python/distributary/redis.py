@@ -9,6 +9,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Literal, TypedDict, get_args
 
+from . import _native
 from .errors import OptionError, PatternError
 from .names import encodable
 from .options import flag, seconds, shown, whole
@@ -27,6 +28,7 @@ class Settings(TypedDict):
 
     urls: list[str]
     sentinel: str | None
+    sentinel_credentials: tuple[str, str] | None
     cluster: bool
     sharded: bool
     modes: list[tuple[str, str]]
@@ -52,7 +54,7 @@ class Redis:
     for as long as the hub lives, and :meth:`Hub.health` says so.
 
     Raises:
-        OptionError: An option is out of its bounds. What is wrong with a URL is said when the hub is made.
+        OptionError: A URL or an option cannot be so.
         PatternError: A pattern of `modes` or `envelope` is none.
     """
 
@@ -62,6 +64,8 @@ class Redis:
     _: KW_ONLY
     #: The URLs are of Sentinels, which know the master of this name.
     sentinel: str | None = None
+    #: User and password for the Sentinels themselves. None: those of the URLs.
+    sentinel_credentials: tuple[str, str] | None = field(default=None, repr=False)
     #: The URLs are of nodes of a cluster; the others are found.
     cluster: bool = False
     #: Publishes to the node that has the topic's slot, and not to all of them. There are no patterns then.
@@ -97,6 +101,11 @@ class Redis:
         for name in ("sentinel", "name"):
             if (given := getattr(self, name)) is not None and not _text(name, given):
                 raise OptionError(f"redis: {name} is empty")
+        if (pair := self.sentinel_credentials) is not None:
+            if not isinstance(pair, tuple) or len(pair) != 2:
+                raise TypeError(f"redis: sentinel_credentials is a tuple of user and password, not {_type(pair)}")
+            for text in pair:
+                _text("sentinel_credentials", text)
         for name in ("cluster", "sharded"):
             flag(f"redis: {name}", getattr(self, name))
         if self.cluster and self.sentinel is not None:
@@ -112,7 +121,7 @@ class Redis:
         for name in ("deadline", "linger"):
             if (time := getattr(self, name)) is not None:
                 seconds(f"redis: {name}", time)
-        self._certificates()
+        _native.check_redis(self._settings())
 
     def _check_rules(self) -> None:
         if not isinstance(self.modes, Mapping):
@@ -158,6 +167,7 @@ class Redis:
         return {
             "urls": self._urls(),
             "sentinel": self.sentinel,
+            "sentinel_credentials": self.sentinel_credentials,
             "cluster": self.cluster,
             "sharded": self.sharded,
             "modes": list(self.modes.items()),

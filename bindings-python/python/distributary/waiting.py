@@ -6,6 +6,7 @@ Both are awaited in asyncio and trio, in the same lanes as readers sleep in, and
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from .hub import Hub
     from .loops import Lane, Lanes
 
-__all__ = ["Acknowledged", "Forwarding", "Joined", "Receipt"]
+__all__ = ["Acknowledged", "Forwarding", "Joined", "Receipt", "heard"]
 
 #: What became of the part of a publish that concerns other machines: there is no backplane; it is on its way, or waits
 #: for its turn; or the kind of :class:`ForwardError` for which it reached this hub's subscribers and nobody else.
@@ -37,6 +38,22 @@ Forwarding = Literal[
     "unsupported",
     "closed",
 ]
+
+
+#: Seconds that somebody who begins to listen waits until other machines are heard.
+PATIENCE = 2.0
+
+
+async def heard(hub: Hub, patience: float = PATIENCE) -> bool:
+    """Whether all that the hub listens to is heard from other machines; waits for it, but for an asyncio program that
+    has to go on when the server is away."""
+    if not hub.has_backplane:
+        return True
+    try:
+        await asyncio.wait_for(hub.joined()._joined(), patience)
+    except (asyncio.TimeoutError, TimeoutError):
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

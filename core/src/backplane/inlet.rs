@@ -12,34 +12,73 @@ use crate::{
 
 /// A hub, as its backplane sees it. Cheap to clone; does not keep the hub alive.
 #[derive(Clone)]
-pub struct Inlet(std::sync::Weak<Core>);
+pub struct Inlet(Way);
+
+#[derive(Clone)]
+enum Way {
+    Hub(std::sync::Weak<Core>),
+    #[cfg(feature = "redis")]
+    Upstream(StdArc<dyn Upstream>),
+}
+
+/// A backplane that stands between a hub and other backplanes, and is to them what the
+/// hub is to it.
+#[cfg(feature = "redis")]
+pub(crate) trait Upstream: Send + Sync {
+    fn next_change(&self) -> Option<Change>;
+    fn is_wanted(&self, name: &Name) -> bool;
+    fn deliver(&self, topic: &str, content: Content) -> u64;
+    fn lost(&self, topic: &Topic, missed: Option<u64>);
+    fn is_closed(&self) -> bool;
+}
 
 impl Inlet {
     pub(crate) fn new(core: &StdArc<Core>) -> Self {
-        Inlet(StdArc::downgrade(core))
+        Inlet(Way::Hub(StdArc::downgrade(core)))
+    }
+
+    /// Of a backplane that stands before others.
+    #[cfg(feature = "redis")]
+    pub(crate) fn of(upstream: StdArc<dyn Upstream>) -> Self {
+        Inlet(Way::Upstream(upstream))
     }
 
     /// The next name whose interest may have changed, and whether it is wanted now.
     pub fn next_change(&self) -> Option<Change> {
-        let core = self.0.upgrade()?;
-        let name = core.interest.next()?;
-        let wanted = core.is_wanted(&name);
-        Some(Change { name, wanted })
+        match &self.0 {
+            Way::Hub(core) => {
+                let core = core.upgrade()?;
+                let name = core.interest.next()?;
+                let wanted = core.is_wanted(&name);
+                Some(Change { name, wanted })
+            }
+            #[cfg(feature = "redis")]
+            Way::Upstream(upstream) => upstream.next_change(),
+        }
     }
 
     /// Whether anybody here listens to this name now.
     pub fn is_wanted(&self, name: &Name) -> bool {
-        self.0.upgrade().is_some_and(|core| core.is_wanted(name))
+        match &self.0 {
+            Way::Hub(core) => core.upgrade().is_some_and(|core| core.is_wanted(name)),
+            #[cfg(feature = "redis")]
+            Way::Upstream(upstream) => upstream.is_wanted(name),
+        }
     }
 
     /// Hands an event from elsewhere to those who asked for it. How many subscriptions
     /// that are; 0 when nobody did, or the hub is closed.
     pub fn deliver<T: AsRef<str>>(&self, publication: Publication<T>) -> u64 {
-        let Some(core) = self.0.upgrade() else {
-            return 0;
-        };
-        core.publish(publication)
-            .map_or(0, |delivery| delivery.subscriptions)
+        match &self.0 {
+            Way::Hub(core) => core.upgrade().map_or(0, |core| {
+                core.publish(publication)
+                    .map_or(0, |delivery| delivery.subscriptions)
+            }),
+            #[cfg(feature = "redis")]
+            Way::Upstream(upstream) => {
+                upstream.deliver(publication.topic.as_ref(), publication.content)
+            }
+        }
     }
 
     /// The same for a payload and nothing else.
@@ -51,24 +90,25 @@ impl Inlet {
     }
 
     /// Tells everybody who asked for the topic that events of it are lost: as many as
-    /// `missed`, or an unknown number that is at least one when it is `None`. Those under
-    /// [`Overflow::Disconnect`](crate::Overflow::Disconnect) end, as with any loss.
+    /// `missed`, or an unknown number that is at least one when it is `None`.
     pub fn lost(&self, topic: &Topic, missed: Option<u64>) {
-        if let Some(core) = self.0.upgrade() {
-            core.lose(topic, missed.unwrap_or(1).max(1));
-        }
-    }
-
-    /// Clears up what leavers left to whoever comes next, so that in a quiet hub, too, a
-    /// name without listeners is noted as such. Call it every second or so.
-    pub fn tidy(&self) {
-        if let Some(core) = self.0.upgrade() {
-            core.reap_all();
+        match &self.0 {
+            Way::Hub(core) => {
+                if let Some(core) = core.upgrade() {
+                    core.lose(topic, missed.unwrap_or(1).max(1));
+                }
+            }
+            #[cfg(feature = "redis")]
+            Way::Upstream(upstream) => upstream.lost(topic, missed),
         }
     }
 
     /// Whether the hub is gone or closed.
     pub fn is_closed(&self) -> bool {
-        self.0.upgrade().is_none_or(|core| core.is_closed())
+        match &self.0 {
+            Way::Hub(core) => core.upgrade().is_none_or(|core| core.is_closed()),
+            #[cfg(feature = "redis")]
+            Way::Upstream(upstream) => upstream.is_closed(),
+        }
     }
 }

@@ -36,6 +36,8 @@ pub(crate) use board::Board;
 pub use changes::HealthChanges;
 pub use health::{Condition, Counts, Health, Lag, Reason};
 pub use inlet::Inlet;
+#[cfg(feature = "redis")]
+pub(crate) use inlet::Upstream;
 pub(crate) use interest::Interest;
 pub use interest::{Change, Name};
 pub use joined::Joined;

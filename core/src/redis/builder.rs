@@ -10,6 +10,9 @@ use super::{
     target::{Credentials, Target, Topology},
 };
 
+/// A server that answers nothing for longer is given up.
+const LONGEST_REPLICA_WAIT: Duration = Duration::from_secs(2);
+
 /// Everything that was asked for, checked.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -23,6 +26,8 @@ pub(crate) struct Settings {
     pub(crate) fleet: Option<u32>,
     pub(crate) client_name: Option<String>,
     pub(crate) modes: Modes,
+    pub(crate) log_length: u64,
+    pub(crate) replica_wait: Duration,
 }
 
 /// Describes a [`Redis`] backplane; from [`Redis::at`] and its kin.
@@ -46,6 +51,8 @@ impl RedisBuilder {
                 fleet: None,
                 client_name: None,
                 modes: Modes::default(),
+                log_length: 10_000,
+                replica_wait: Duration::from_millis(500),
             },
             roots: None,
         }
@@ -90,6 +97,20 @@ impl RedisBuilder {
     /// As with [`mode`](RedisBuilder::mode).
     pub fn envelope(self, pattern: impl AsRef<str>) -> Result<Self, ModeError> {
         self.way(pattern.as_ref(), Way::Enveloped)
+    }
+
+    /// About how many events the log of a topic keeps, in the modes that have one: 10,000
+    /// unless set. A log that nothing was published to for a day goes away.
+    pub fn log_length(mut self, events: u64) -> Self {
+        self.settings.log_length = events;
+        self
+    }
+
+    /// How long a durable event may wait for a replica once the log has it: half a second
+    /// unless set. Whatever is sent on the same connection waits with it.
+    pub fn replica_wait(mut self, wait: Duration) -> Self {
+        self.settings.replica_wait = wait;
+        self
     }
 
     fn way(mut self, pattern: &str, way: Way) -> Result<Self, ModeError> {
@@ -148,6 +169,12 @@ impl RedisBuilder {
         }
         if settings.queue_bytes == 0 || settings.queue_deadline.is_zero() {
             return refused("a queue of no bytes or no time can send nothing: give it more");
+        }
+        if settings.log_length == 0 {
+            return refused("a log of no events cannot be read after a break: give it more");
+        }
+        if settings.replica_wait.is_zero() || settings.replica_wait > LONGEST_REPLICA_WAIT {
+            return refused("replicas are waited for at least a moment and at most two seconds");
         }
         if settings.fleet == Some(0) {
             return refused("a fleet has one hub at least");

@@ -29,6 +29,8 @@ pub(crate) struct Figures {
     pub(crate) arrived: Figure,
     pub(crate) sent: Figure,
     pub(crate) failed: Figure,
+    /// Events that were acknowledged, and that a server that took over may lack.
+    pub(crate) voided: Figure,
     pub(crate) gaps: Figure,
     pub(crate) lost: Figure,
     pub(crate) repaired: Figure,

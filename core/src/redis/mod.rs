@@ -1,26 +1,68 @@
-//! Redis and Valkey as the backplane (feature `redis`).
+//! Redis and Valkey as the backplane (feature `redis`): hubs on many machines act as one.
+//!
+//! Begin with [`Redis::at`], [`Redis::sentinel`] or [`Redis::cluster`], and give what
+//! [`RedisBuilder::build`] makes to [`HubBuilder::backplane`](crate::HubBuilder::backplane).
+//! Servers from Redis 6.2 and Valkey 7.2 on are understood.
+//!
+//! # Three promises
+//!
+//! A topic has a [`Mode`]; rules of patterns say which, and what no rule names is live.
+//!
+//! | mode | between machines | costs |
+//! |---|---|---|
+//! | [`Live`](Mode::Live) | at most once; what can be counted of a gap is counted | a `PUBLISH` |
+//! | [`Replay`](Mode::Replay) | exactly once per hub after any break, as far back as the log goes; what it no longer has is told with its size | a script with an `XADD`, memory for the log |
+//! | [`Durable`](Mode::Durable) | the same, acknowledged only once a replica has it | a `WAIT` more |
+//!
+//! Live events are the bare payload on the topic's own channel, for readers and from
+//! writers that know nothing of us. The other modes, and live topics by
+//! [`RedisBuilder::envelope`], put an envelope around it.
+//!
+//! # What happens when the server does not
+//!
+//! Who listens in this process is served by its own publishes, whatever the server's
+//! state. What is to go out waits, within a budget of bytes and a deadline, and then fails
+//! with a typed error. The connection is watched end to end, made again by a pace that
+//! spreads a fleet, and repaired from the logs. [`Hub::health`](crate::Hub::health) says
+//! what is not as it should be, in words.
+//!
+//! # The parts
+//!
+//! One thread per hub drives everything, with a runtime of its own; one connection per
+//! server serves both ways. Decisions are pure, and the `conductor` around them does what
+//! they say:
+//!
+//! | part | decides |
+//! |---|---|
+//! | `target`, `builder` | what was asked for, checked |
+//! | `topology` | which servers there are, and which name belongs to which |
+//! | `link` | when to connect, and what to do then |
+//! | `socket` | nothing: bytes, requests, replies, pushes |
+//! | `interest` | which names to ask a server for, in which batches |
+//! | `inbox`, `wire` | what an arriving message means |
+//! | `outbox`, `modes`, `log` | what goes out, in which shape, and what became of it |
+//! | `watch` | how it all is, and whether it is safe to switch |
+//! | `migration` | how a topic moves to another name or server |
 
 mod arrival;
 mod builder;
 mod conductor;
 mod error;
 mod figures;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod inbox;
-#[allow(dead_code, unused_imports)]
 mod interest;
-#[allow(dead_code)]
 mod link;
 #[allow(dead_code)]
 mod log;
-#[allow(dead_code)]
+pub mod migration;
 mod modes;
+mod outbox;
 mod plane;
-#[allow(dead_code, unused_imports)]
 mod socket;
-#[allow(dead_code)]
 mod target;
 mod thread;
-#[allow(dead_code, unused_imports)]
 mod topology;
 mod watch;
 #[allow(dead_code)]

@@ -16,17 +16,14 @@ use tokio::sync::{Notify, mpsc};
 
 use super::{
     builder::{RedisBuilder, Settings},
-    conductor::publishing::Queue,
     error::RedisError,
     figures::Figures,
+    outbox::{self, Queue},
     target::{Target, Topology},
     thread, watch,
 };
 use crate::{
-    backplane::{
-        Acknowledge, Backplane, Board, Condition, ForwardError, ForwardErrorKind, Health, Inlet,
-        Reason,
-    },
+    backplane::{Acknowledge, Backplane, Board, Condition, ForwardError, Health, Inlet, Reason},
     event::Publication,
     selector::Selector,
     sync::{Condvar, Mutex},
@@ -39,6 +36,9 @@ const PARTING: Duration = Duration::from_secs(2);
 pub(crate) enum Order {
     /// Names have come or gone.
     Interest,
+    /// To be told how many connections listen to a channel, or `None` if that cannot be
+    /// learned.
+    Listeners(String, Box<dyn FnOnce(Option<u64>) + Send>),
     /// To be called once all that is wanted now is heard.
     WhenJoined(Box<dyn FnOnce() + Send>),
     Close,
@@ -49,7 +49,7 @@ pub(crate) struct Common {
     pub(crate) settings: Arc<Settings>,
     /// Names this hub among all.
     pub(crate) id: u64,
-    pub(crate) queue: Queue,
+    pub(crate) queue: Arc<Queue>,
     /// Something was put into the queue.
     pub(crate) filled: Notify,
     pub(crate) figures: Figures,
@@ -62,6 +62,7 @@ pub(crate) struct Common {
 impl Common {
     /// The thread has done all it will do.
     pub(crate) fn end(&self) {
+        self.queue.abandon();
         self.board.end();
         *self.over.lock() = true;
         self.ended.notify_all();
@@ -124,7 +125,7 @@ impl Redis {
         let (orders, start) = mpsc::unbounded_channel();
         Redis {
             common: Arc::new(Common {
-                queue: Queue::new(settings.queue_bytes),
+                queue: Arc::new(Queue::new(settings.queue_bytes)),
                 settings,
                 id: fastrand::u64(1..),
                 filled: Notify::new(),
@@ -137,6 +138,12 @@ impl Redis {
             start: Mutex::new(Some(start)),
             thread: Mutex::new(None),
         }
+    }
+
+    /// Asks the server, all nodes of a cluster, how many connections listen to a channel by
+    /// its name.
+    pub(crate) fn listeners(&self, channel: &str, told: Box<dyn FnOnce(Option<u64>) + Send>) {
+        let _ = self.orders.send(Order::Listeners(channel.to_owned(), told));
     }
 
     fn end(&self) {
@@ -199,14 +206,13 @@ impl Backplane for Redis {
         event: Publication,
         acknowledge: Option<Acknowledge>,
     ) -> Result<(), (ForwardError, Option<Acknowledge>)> {
-        let (attributes, key) = event.headers();
-        if key.is_some() || !attributes.is_empty() {
-            let error = ForwardError::new(ForwardErrorKind::Unsupported)
-                .because("attributes and keys need an envelope around the payload");
+        if let Err(error) = outbox::check(&self.common.settings.modes, &event) {
             return Err((error, acknowledge));
         }
-        self.common.queue.push(event, acknowledge)?;
-        self.common.filled.notify_one();
+        let first = self.common.queue.push(event, acknowledge, Instant::now())?;
+        if first {
+            self.common.filled.notify_one();
+        }
         Ok(())
     }
 

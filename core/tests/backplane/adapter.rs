@@ -243,3 +243,33 @@ fn a_process_that_stands_still_is_cut_off_and_says_so() {
         "{gap}"
     );
 }
+
+#[test]
+fn a_process_that_stood_still_reads_what_it_missed() {
+    let plan = Plan::new().set("client-output-buffer-limit", "pubsub 8mb 2mb 60");
+    let server = Server::planned(&plan);
+    let mut listener = Adapter::on(&server, "replay");
+    let mut talker = Adapter::on(&server, "replay");
+    listener.ask(json!({"op": "subscribe", "channels": ["x"]}));
+    let flood = json!({"op": "flood", "channel": "x", "rate": 1_000, "seconds": 4, "size": 10_000});
+    let flood = talker.begin(flood);
+    until("it flows", || listener.numbers("x").len() > 100);
+    signal(listener.child.id(), "STOP");
+    until("the server cuts it off", || server.listeners("x") == 0);
+    signal(listener.child.id(), "CONT");
+    let told = talker.answer(&json!(flood));
+    assert_eq!(
+        (&told["sent"], &told["acked"]),
+        (&json!(4_000), &json!(4_000)),
+        "{told}"
+    );
+    until("all of it comes", || listener.messages("x").len() >= 4_000);
+    assert_eq!(listener.numbers("x"), (0..4_000).collect::<Vec<_>>());
+    assert!(
+        listener.events("gap").is_empty(),
+        "{:?}",
+        listener.events("gap")
+    );
+    let stats = listener.ask(json!({"op": "stats"}));
+    assert!(stats["repaired"].as_u64() > Some(0), "{stats}");
+}

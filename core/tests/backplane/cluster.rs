@@ -39,7 +39,10 @@ const SHARDED_REPLAY: Way = Way {
 };
 
 fn hub(cluster: &Cluster, way: Way) -> Hub {
-    let mut redis = Redis::cluster(cluster.urls()).unwrap();
+    let mut redis = Redis::cluster(cluster.urls())
+        .unwrap()
+        .mode("*", way.mode)
+        .unwrap();
     if way.sharded {
         redis = redis.sharded();
     }

@@ -2,4 +2,5 @@
 
 mod away;
 mod cut;
+mod memory;
 mod slow;

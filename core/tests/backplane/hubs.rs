@@ -7,7 +7,7 @@ use std::{
 };
 
 use distributary::{
-    Budget, Executor, Hub, Item, Listener, Publication, SubscribeOptions,
+    Budget, Executor, Hub, Item, Listener, Publication, Selector, SubscribeOptions,
     backplane::{Acknowledged, Condition, ForwardError, Receipt},
     redis::{Redis, RedisBuilder},
 };
@@ -69,22 +69,30 @@ pub(crate) struct Ear {
 
 impl Ear {
     pub(crate) fn on(hub: &Hub, topic: &str) -> Ear {
+        Ear::of(hub, Selector::topic(topic).expect("a topic"))
+    }
+
+    pub(crate) fn of(hub: &Hub, selector: Selector) -> Ear {
         let told: Arc<Mutex<Vec<(Instant, Told)>>> = Arc::default();
         let executor = Executor::new(hub, 1).expect("a thread");
         let room = Budget::default().events(1 << 20).expect("a number");
         let writing = Arc::clone(&told);
         let listener = executor
-            .on_with(topic, SubscribeOptions::new().budget(room), move |item| {
-                let told = match item {
-                    Item::Event(event) => {
-                        Told::Event(String::from_utf8_lossy(event.payload()).into_owned())
-                    }
-                    Item::Lagged { missed } => Told::Missed(missed),
-                    _ => return,
-                };
-                lock(&writing).push((Instant::now(), told));
-            })
-            .expect("a topic");
+            .on_with(
+                selector,
+                SubscribeOptions::new().budget(room),
+                move |item| {
+                    let told = match item {
+                        Item::Event(event) => {
+                            Told::Event(String::from_utf8_lossy(event.payload()).into_owned())
+                        }
+                        Item::Lagged { missed } => Told::Missed(missed),
+                        _ => return,
+                    };
+                    lock(&writing).push((Instant::now(), told));
+                },
+            )
+            .expect("a name");
         Ear {
             told,
             _listener: listener,

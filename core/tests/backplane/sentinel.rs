@@ -17,6 +17,8 @@ const WHILE: Duration = Duration::from_secs(2);
 fn hub(watched: &Watched, mode: Mode) -> Hub {
     let redis = Redis::sentinel(watched.urls(), NAME)
         .unwrap()
+        .mode("*", mode)
+        .unwrap()
         .build()
         .unwrap();
     Hub::builder().backplane(redis).build().unwrap()
@@ -55,6 +57,21 @@ fn switch(watched: &Watched) {
     watched.until_moved(master.port());
     // Until then the old one takes writes.
     watched.until_follows(master);
+}
+
+#[test]
+fn a_master_is_killed_and_nothing_acknowledged_is_lost() {
+    through(Mode::Replay, kill).is_whole("replay, master killed");
+}
+
+#[test]
+fn a_master_freezes_and_nothing_acknowledged_is_lost() {
+    through(Mode::Replay, freeze).is_whole("replay, master frozen");
+}
+
+#[test]
+fn a_planned_failover_loses_nothing() {
+    through(Mode::Replay, switch).is_whole("replay, planned failover");
 }
 
 #[test]

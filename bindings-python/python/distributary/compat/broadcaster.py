@@ -13,6 +13,8 @@ it: its bytes are those of the text, for filters and budgets, and of an object t
 
 What differs:
 
+- Across processes (``redis://``) a message is text or bytes. This process' own subscribers get it without the server,
+  and while that is away.
 - A subscriber is bounded: by `capacity` and `overflow`, of the :class:`Broadcast` or of a single subscription. What it
   lost is in `subscriber.missed`.
 - Publishing is done when `publish` returns, and works from every thread and event loop; without one there is
@@ -35,6 +37,7 @@ from urllib.parse import urlsplit
 from ..errors import Closed, DistributaryError, OptionError
 from ..hub import Hub
 from ..names import Topic
+from ..waiting import heard
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -119,7 +122,10 @@ class BroadcastBackend:
         raise TypeError(f"{type(self).__name__} has no `next_published`")
 
 
-#: What joins processes, by the scheme of its URL. `memory` is not among them: it is the hub.
+#: URLs of what joins hubs.
+_JOINED = ("redis", "rediss")
+
+#: What joins processes, by the scheme of its URL. `memory`, `redis` and `rediss` are not among them: they are the hub.
 BACKENDS: dict[str, Callable[[str], BroadcastBackend]] = {}
 
 
@@ -143,7 +149,8 @@ class Broadcast:
     """Publishes messages on channels, and subscribes to them.
 
     Args:
-        url: ``"memory://"``: in this process.
+        url: ``"memory://"``: in this process. ``"redis://host:port"`` or ``"rediss://"``: on a hub that the server joins
+            with those of other processes. Programs that have broadcaster's own are heard and hear, too.
         backend: What joins processes instead; see :class:`BroadcastBackend`.
         hub: A hub to be used, where others publish and subscribe, too. None: one of its own.
         capacity: Events that may wait for a subscriber. None: 65,536, or the hub's own when it is given.
@@ -164,13 +171,19 @@ class Broadcast:
         capacity: int | None = None,
         overflow: Overflow | None = None,
     ) -> None:
+        redis = None
         if backend is None and url is not None:
-            backend = _backend(url)
+            if urlsplit(url).scheme in _JOINED:
+                redis = url
+            else:
+                backend = _backend(url)
         elif backend is None and hub is None:
             raise OptionError("nothing is said of where to publish: give a url such as 'memory://', a backend or a hub")
+        if redis is not None and hub is not None:
+            raise OptionError("a hub is given and a URL for one: say Hub(redis=...) and leave the URL out")
         self._backend = backend
         if hub is None:
-            hub = Hub(capacity=CAPACITY if capacity is None else capacity, overflow=overflow or "drop_oldest")
+            hub = Hub(redis, capacity=CAPACITY if capacity is None else capacity, overflow=overflow or "drop_oldest")
         #: Where the events of this process are.
         self.hub = hub
         self._capacity = capacity
@@ -268,6 +281,8 @@ class Broadcast:
         try:
             if self._backend is not None:
                 await self._hear(self._backend, channel)
+            else:
+                await heard(self.hub)
             yield subscriber
         finally:
             subscription.close()
@@ -279,6 +294,11 @@ class Broadcast:
                     await self._leave(self._backend, channel)
 
     def _deliver(self, event: Event) -> None:
+        message = event.message
+        if self.hub.has_backplane and self._backend is None and not isinstance(message, (str, bytes, bytearray)):
+            raise TypeError(
+                f"a message to other processes is text or bytes, not {type(message).__qualname__}: make JSON of it"
+            )
         self.hub.publish(event.channel, _Payload.of(event))
 
     async def _hear(self, backend: BroadcastBackend, channel: str) -> None:
@@ -386,7 +406,7 @@ def _backend(url: str) -> BroadcastBackend | None:
     make = BACKENDS.get(scheme)
     if make is None:
         raise UnsupportedBackend(
-            f"there is no backend for {scheme or url!r} URLs: 'memory://' is this process; to join processes give a "
-            "backend of broadcaster's own, as in Broadcast(backend=...)"
+            f"there is no backend for {scheme or url!r} URLs: 'memory://' is this process, 'redis://' joins processes; "
+            "for others give a backend of broadcaster's own, as in Broadcast(backend=...)"
         )
     return make(url)

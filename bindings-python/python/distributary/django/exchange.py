@@ -13,10 +13,8 @@ threads without one, and by tests with a clock of their own.
   nothing; its turn goes to the next.
 - After a fork the child starts empty: who waited and who had joined is the parent's.
 
-All messages come in at `put` and `put_to_group`, with a name and a `Message` of plain data, which can be marshalled.
-That is the seam for what carries messages between processes over the topics of a hub: a group's messages on a topic of
-the group, addressed ones on a topic of the process whose `client` is in the channel's name. It publishes what
-`ChannelLayer` sends and calls these two with what it receives; nothing else has to know of it.
+All messages come in at `put` and `put_to_group`, with a name and a `Message` of plain data, those of other processes
+as well: see `relay`.
 """
 
 from __future__ import annotations
@@ -31,10 +29,13 @@ from asyncio import AbstractEventLoop
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from .bells import Bell, Sleeper
 from .messages import Message
+
+if TYPE_CHECKING:
+    from .relay import Relay
 
 __all__ = ["Exchange", "LayerStats", "Letter", "Limits", "Mailbox", "Reader"]
 
@@ -112,6 +113,8 @@ class Exchange:
     def _renew(self) -> None:
         #: In the names of the process-local channels that are made here.
         self.client = uuid.uuid4().hex
+        #: What joins it with those of other processes.
+        self.relay: Relay | None = None
         self._lock = threading.Lock()
         self._boxes: dict[str, Mailbox] = {}
         # Members in the order in which they joined, with the time when they did.
@@ -348,6 +351,11 @@ class Exchange:
             members[box] = now
             box.groups.add(group)
             self._due = min(self._due, now + self.limits.group_expiry)
+
+    def has_group(self, group: str) -> bool:
+        """Whether somebody is in the group."""
+        with self._lock:
+            return group in self._groups
 
     def leave(self, group: str, channel: str) -> None:
         """Takes the channel out of the group, if it is in it."""

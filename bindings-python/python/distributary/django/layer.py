@@ -4,9 +4,20 @@ In `settings.py`:
 
     CHANNEL_LAYERS = {"default": {"BACKEND": "distributary.django.ChannelLayer"}}
 
-Everything that a layer can be asked for is answered in this process, without a server: it is for one process with any
-number of threads and event loops. `async_to_sync(layer.group_send)(...)` works in a view, a signal handler or a
-management command that runs in the process; each call may come from a loop of its own.
+Everything that a layer can be asked for is then answered in this process, without a server, for any number of threads
+and event loops. `async_to_sync(layer.group_send)(...)` works in a view, a signal handler or a management command; each
+call may come from a loop of its own.
+
+With a Redis server it joins processes, those of other machines as well:
+
+    CHANNEL_LAYERS = {
+        "default": {"BACKEND": "distributary.django.ChannelLayer", "CONFIG": {"redis": "redis://127.0.0.1:6379"}},
+    }
+
+As with the pub/sub layer of channels_redis, a group's members are known to their own process alone, `group_send` and
+`send` reach all processes, and neither waits for the receivers: a channel of another process that is full drops what
+comes and counts it there. A channel without a `!` in its name, from which one of several processes were to receive, is
+refused: it would need a queue on the server.
 """
 
 from __future__ import annotations
@@ -25,12 +36,14 @@ from channels.layers import BaseChannelLayer
 from django.core.exceptions import ImproperlyConfigured
 
 from ..hub import Hub
+from ..redis import Redis
 from .bells import Bell
 from .errors import ForeignChannel, MessageError
 from .exchange import Exchange, LayerStats, Limits
 from .messages import Message
 from .names import check_channel, check_group
-from .options import read_hub, read_limits, read_prefix
+from .options import read_hub, read_limits, read_prefix, read_redis
+from .relay import Relay
 
 __all__ = ["ChannelLayer"]
 
@@ -41,14 +54,16 @@ _SHARED: weakref.WeakKeyDictionary[Hub, dict[str, Exchange]] = weakref.WeakKeyDi
 
 
 class ChannelLayer(BaseChannelLayer):
-    """A channel layer in this process, with capacity and expiry, for `CHANNEL_LAYERS`.
+    """A channel layer with capacity and expiry, for `CHANNEL_LAYERS`: in this process, or with `redis` across many.
 
     `expiry`: seconds after which a message that nobody received is thrown away. `group_expiry`: seconds after which a
     channel is taken out of a group unless it is added again. `capacity`: messages that a channel holds; when it is
     full, `send` raises `ChannelFull`, and `group_send` leaves it out and counts it (:meth:`stats`). `channel_capacity`:
     other capacities by channel, a dict of globs or compiled regular expressions; the first that matches counts.
     `hub`: the :class:`distributary.Hub` that consumers subscribe at, or its dotted path; one of its own if it is left
-    out. Layers that are given the same hub and `prefix` share their channels and groups.
+    out. Layers that are given the same hub and `prefix` share their channels and groups. `redis`: a URL, or the options
+    of a :class:`distributary.Redis` as a dict, with which its own hub is made; a hub that is given may have one itself.
+    Layers of all processes that have the same server and `prefix` are one.
     """
 
     extensions: ClassVar[list[str]] = ["groups", "flush"]
@@ -62,12 +77,13 @@ class ChannelLayer(BaseChannelLayer):
         *,
         prefix: str = "asgi",
         hub: Hub | str | None = None,
+        redis: str | Redis | Mapping[str, Any] | None = None,
         **unknown: Any,
     ) -> None:
         if unknown:
             raise ImproperlyConfigured(
                 f"the channel layer has no option {', '.join(sorted(unknown))}: there are expiry, group_expiry, "
-                "capacity, channel_capacity, prefix and hub"
+                "capacity, channel_capacity, prefix, hub and redis"
             )
         limits = read_limits(expiry, group_expiry, capacity, channel_capacity)
         super().__init__(expiry=limits.expiry, capacity=limits.capacity)
@@ -75,6 +91,7 @@ class ChannelLayer(BaseChannelLayer):
         self.group_expiry = limits.group_expiry
         self.prefix = read_prefix(prefix)
         self._hub = read_hub(hub)
+        self._redis = read_redis(redis, hub)
         self._owns_hub = self._hub is None
         self._exchange = self._exchange_for(limits)
 
@@ -96,8 +113,15 @@ class ChannelLayer(BaseChannelLayer):
     def hub(self) -> Hub:
         """The hub that consumers subscribe at."""
         if self._hub is None:
-            self._hub = Hub()
+            self._hub = Hub(self._redis)
         return self._hub
+
+    def _relay(self) -> Relay | None:
+        """What joins other processes, if something does."""
+        relay = self._exchange.relay
+        if relay is None and (self._redis is not None or (self._hub is not None and self._hub.has_backplane)):
+            relay = self._exchange.relay = Relay(self.hub, self._exchange, self.prefix)
+        return relay
 
     @property
     def client_prefix(self) -> str:
@@ -112,7 +136,11 @@ class ChannelLayer(BaseChannelLayer):
         if not exchange.knows(channel):
             check_channel(channel)
         letter = self._letter(message)
-        if not exchange.put(channel, letter, monotonic()):
+        relay = self._relay()
+        if relay is not None and (client := self._client_of(channel)) != exchange.client:
+            if not relay.send(client, channel, message):
+                raise ChannelFull(channel)
+        elif not exchange.put(channel, letter, monotonic()):
             raise ChannelFull(channel)
 
     async def receive(self, channel: str) -> dict[str, Any]:
@@ -124,6 +152,9 @@ class ChannelLayer(BaseChannelLayer):
         exchange = self._exchange
         if not exchange.knows(channel):
             self._check_receivable(channel)
+            if (relay := self._relay()) is not None:
+                self._client_of(channel)
+                await relay.attend()
         loop = asyncio.get_running_loop()
         nap = _Nap(exchange.bell_of(loop))
         while (message := exchange.take(channel, monotonic(), nap)) is None:
@@ -137,6 +168,8 @@ class ChannelLayer(BaseChannelLayer):
 
     async def new_channel(self, prefix: str = "specific") -> str:
         """The name of a channel that is received from in this process alone."""
+        if (relay := self._relay()) is not None:
+            await relay.attend()
         channel = f"{prefix}.{self._exchange.client}!{uuid.uuid4().hex}"
         check_channel(channel)
         return channel
@@ -147,13 +180,22 @@ class ChannelLayer(BaseChannelLayer):
         """Adds a channel to a group; if it is in it already, for another `group_expiry`."""
         check_group(group)
         check_channel(channel)
+        relay = self._relay()
+        if relay is not None and self._client_of(channel) != self._exchange.client:
+            raise ForeignChannel(
+                f"{channel!r} is a channel of another process: add it to the group there, where it is received from"
+            )
         self._exchange.join(group, channel, monotonic())
+        if relay is not None:
+            await relay.attend(group)
 
     async def group_discard(self, group: str, channel: str) -> None:
         """Takes a channel out of a group, if it is in it."""
         check_group(group)
         check_channel(channel)
         self._exchange.leave(group, channel)
+        if (relay := self._exchange.relay) is not None:
+            relay.look(group)
 
     async def group_send(self, group: str, message: dict[str, Any]) -> None:
         """Sends a message to all channels in a group. Those that are full do not get it and are counted."""
@@ -161,18 +203,23 @@ class ChannelLayer(BaseChannelLayer):
         members, full = self._exchange.put_to_group(group, self._letter(message), monotonic())
         if full:
             logger.info("%s of %s channels over capacity in group %s", full, members, group)
+        relay = self._relay()
+        if relay is not None and not relay.send_to_group(group, message):
+            logger.warning("a message to group %s reached this process alone: too many wait to be sent", group)
 
     # The rest
 
     async def flush(self) -> None:
-        """Throws away all messages and groups."""
+        """Throws away all messages and groups of this process."""
         self._exchange.flush()
+        if (relay := self._exchange.relay) is not None:
+            relay.look()
 
     async def close(self) -> None:
         """Closes the layer's own hub, if it has made one. The layer can be used further."""
         if self._owns_hub and self._hub is not None:
             self._hub.close()
-            self._hub = None
+            self._hub = self._exchange.relay = None
 
     def stats(self) -> LayerStats:
         """What the layer holds, and what it has lost."""
@@ -197,6 +244,18 @@ class ChannelLayer(BaseChannelLayer):
         if "__asgi_channel__" in message:
             raise MessageError("the key __asgi_channel__ is taken by channel layers: name it differently")
         return letter
+
+    @staticmethod
+    def _client_of(channel: str) -> str:
+        """Whose a channel is."""
+        owner, mark, _ = channel.partition("!")
+        if not mark:
+            raise ForeignChannel(
+                f"{channel!r} has no `!` in it, so one of all processes would have to receive each message: that needs "
+                "a queue on the server, which this layer has not. Use a group, or for workers a layer with queues "
+                "(channels_redis.core) under an alias of its own"
+            )
+        return owner.rpartition(".")[2]
 
     def _check_receivable(self, channel: str) -> None:
         check_channel(channel)

@@ -14,10 +14,12 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
+from ..errors import DistributaryError
 from ..hub import Hub
+from ..redis import Redis
 from .exchange import Limits
 
-__all__ = ["read_hub", "read_limits", "read_prefix"]
+__all__ = ["read_hub", "read_limits", "read_prefix", "read_redis"]
 
 
 def read_limits(expiry: Any, group_expiry: Any, capacity: Any, channel_capacity: Any) -> Limits:
@@ -57,6 +59,26 @@ def read_hub(hub: Any) -> Hub | None:
     if not isinstance(found, Hub):
         raise _wrong("hub", "names something that is no distributary.Hub", found)
     return found
+
+
+def read_redis(redis: Any, hub: Any) -> Redis | None:
+    """The server that joins processes: a URL, or options as settings write them."""
+    if redis is None or isinstance(redis, Redis):
+        options: Any = redis
+    elif isinstance(redis, str):
+        options = {"url": redis}
+    elif isinstance(redis, Mapping):
+        options = redis
+    else:
+        raise _wrong("redis", "is a URL or a dict of options", redis)
+    if options is not None and hub is not None:
+        raise ImproperlyConfigured("the channel layer has both hub and redis: give the redis to the hub")
+    if options is None or isinstance(options, Redis):
+        return options
+    try:
+        return Redis(**options)
+    except (DistributaryError, TypeError) as error:
+        raise ImproperlyConfigured(f"the channel layer's redis is wrong: {error}") from error
 
 
 def _seconds(name: str, value: Any) -> float:

@@ -16,6 +16,8 @@ from .. import _native
 from ..hub import Hub
 from ..names import Pattern, Topic
 from ..options import MOST_EVENTS, whole
+from ..redis import Redis
+from ..waiting import heard
 
 if TYPE_CHECKING:
     from ..subscription import Subscription
@@ -24,6 +26,9 @@ __all__ = ["ChannelsBackend"]
 
 #: Events that Litestar's own plugin may be behind.
 STREAM = 65_536
+
+#: A topic that nobody publishes to: a subscription has one at least.
+_NOTHING = "distributary.litestar:nothing"
 
 #: More events than a history holds.
 ALL = 2**31
@@ -36,13 +41,25 @@ class ChannelsBackend(Base):
     keeps what it was told to: ``Hub(history={"chat.*": 50})``. `stream` is how many events Litestar's own plugin may be
     behind before the oldest are dropped, which `missed` counts; :class:`ChannelsPlugin` has no such stream.
 
+    With `redis`, a URL or a :class:`distributary.Redis`, or on a hub that has it, processes are joined. What a channel
+    keeps is then what this process has published and heard, since somebody first subscribed here.
+
     Unlike Litestar's memory backend it remembers a channel whose last subscriber has left.
     """
 
-    def __init__(self, hub: Hub | None = None, *, history: int = 0, stream: int = STREAM) -> None:
+    def __init__(
+        self,
+        hub: Hub | None = None,
+        *,
+        redis: str | Redis | None = None,
+        history: int = 0,
+        stream: int = STREAM,
+    ) -> None:
         whole("history", history, least=0, most=MOST_EVENTS)
+        if hub is not None and redis is not None:
+            raise ImproperlyConfiguredException("a hub is given and redis: say Hub(redis=...) and leave `redis` out")
         if hub is None:
-            hub = Hub(history={"*": history}) if history else Hub()
+            hub = Hub(redis, history={"*": history}) if history else Hub(redis)
         elif not isinstance(hub, Hub):
             raise TypeError(f"hub: a Hub, not {type(hub).__qualname__}")
         elif history:
@@ -67,7 +84,9 @@ class ChannelsBackend(Base):
         """Called by the plugin when the application starts."""
         if self._streams and not self._running:
             # All there is, looked through by name: a cursor of thousands of names costs more at each change of them.
-            self._stream = self.hub.subscribe(Pattern("*"), capacity=self._capacity, overflow="drop_oldest")
+            # But what others publish is not all sent here for that.
+            all_there_is = Topic(_NOTHING) if self.hub.has_backplane else Pattern("*")
+            self._stream = self.hub.subscribe(all_there_is, capacity=self._capacity, overflow="drop_oldest")
         self._running = True
 
     async def on_shutdown(self) -> None:
@@ -93,11 +112,19 @@ class ChannelsBackend(Base):
 
     async def subscribe(self, channels: Iterable[str]) -> None:
         """Takes channels into the stream."""
-        self._channels.update(channels)
+        new = set(channels) - self._channels
+        self._channels |= new
+        if self._stream is not None and self.hub.has_backplane and new:
+            self._stream.add([Topic(channel) for channel in new])
+        if new:
+            await heard(self.hub)
 
     async def unsubscribe(self, channels: Iterable[str]) -> None:
         """Takes channels out of the stream."""
-        self._channels.difference_update(channels)
+        gone = self._channels & set(channels)
+        self._channels -= gone
+        if self._stream is not None and self.hub.has_backplane and gone and self._stream.closed is None:
+            self._stream.remove([Topic(channel) for channel in gone])
 
     async def stream_events(self) -> AsyncGenerator[tuple[str, bytes], None]:
         """The events of the channels that are subscribed to."""

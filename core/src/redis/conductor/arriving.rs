@@ -57,6 +57,7 @@ impl Ears {
             self.probes.heard(payload, now.instant);
             return;
         }
+        self.probes.busy(now.instant);
         let (via, pattern) = match pattern {
             None => (Via::Topic, None),
             Some(text) => (Via::Pattern, Some(std::str::from_utf8(text).unwrap_or(""))),
@@ -102,6 +103,7 @@ impl Listener for Ears {
         if self.learned.replace(false) {
             self.line.stirred.notify_one();
             self.line.learned.notify_waiters();
+            self.conductor.tidy();
             self.conductor.tell_joined();
         }
     }

@@ -25,6 +25,14 @@ pub(crate) struct Greeted {
     pub(crate) denied: Vec<String>,
 }
 
+impl Greeted {
+    /// The replication id in short, as logs note it.
+    pub(crate) fn server_id(&self) -> Option<u64> {
+        let digits = self.lineage.as_deref()?.get(..16)?;
+        u64::from_str_radix(digits, 16).ok()
+    }
+}
+
 /// Why a server is of no use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Unfit {

@@ -50,7 +50,7 @@ impl Conductor {
                 };
                 self.inbox(|inbox, _| match joined {
                     true => inbox.pattern_joined(&pattern, now),
-                    false => inbox.pattern_parted(&pattern, |topic| self.is_heard(topic)),
+                    false => inbox.pattern_parted(&pattern),
                 });
             }
             (_, true) => {
@@ -64,6 +64,11 @@ impl Conductor {
                 });
             }
         }
+    }
+
+    /// Patterns may have been given up: nothing is kept of what they alone brought.
+    pub(super) fn tidy(&self) {
+        self.inbox(|inbox, _| inbox.forget_unheard(|topic| self.is_heard(topic)));
     }
 
     /// All that a link brought is cut off, unless another brings it too.
@@ -98,6 +103,11 @@ impl Conductor {
         {
             self.inbox.borrow_mut().sent(topic, payload, Stamp::now());
         }
+    }
+
+    /// It did not, after all.
+    pub(super) fn will_not_echo(&self, topic: &str, payload: &[u8]) {
+        self.inbox.borrow_mut().refused(topic, payload);
     }
 
     fn is_heard(&self, topic: &str) -> bool {

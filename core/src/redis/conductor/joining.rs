@@ -5,12 +5,18 @@ use std::{rc::Rc, time::Instant};
 use tokio::time::sleep_until;
 
 use super::{Conductor, line::Line};
-use crate::redis::{
-    interest::{Held, Step, Verdict},
-    link::Input,
-    socket::{Commands, Reply, Session},
-    topology::Redirect,
+use crate::{
+    backplane::Condition,
+    redis::{
+        interest::{Held, Refusal, Step, Verdict},
+        link::Input,
+        socket::{Commands, Reply, Session},
+        topology::Redirect,
+    },
 };
+
+/// The word for names that the server does not let us hear.
+const REFUSED: &str = "refused_names";
 
 /// Names that a connection hears and the ledger does not know of: the canary, and the
 /// roll of hubs.
@@ -42,8 +48,8 @@ pub(super) async fn join(
                 )
             })
         };
+        let due = line.ledger.borrow().next_due();
         let Some((unplaced, commands, audit)) = request else {
-            let due = line.ledger.borrow().next_due();
             tokio::select! {
                 () = line.stirred.notified() => {}
                 () = sleep_until(due.unwrap_or(now).into()), if due.is_some() => {}
@@ -52,7 +58,12 @@ pub(super) async fn join(
         };
         // How far a log goes is asked first, so that all is heard or read from there on.
         conductor.place(unplaced).await;
-        let Ok(replies) = session.request(commands).await else {
+        let replies = tokio::select! {
+            replies = session.request(commands) => replies,
+            // The next look finds it overdue.
+            () = sleep_until(due.unwrap_or(now).into()), if due.is_some() => continue,
+        };
+        let Ok(replies) = replies else {
             return;
         };
         if audit {
@@ -84,13 +95,37 @@ fn settled(conductor: &Rc<Conductor>, line: &Line, replies: &[Reply]) {
     let now = Instant::now();
     let mut redirects = Vec::new();
     let mut ledger = line.ledger.borrow_mut();
+    let mut example = None;
     for (command, reply) in replies.iter().enumerate() {
-        if let Some(words) = reply.error() {
-            ledger.refused(command, words, now);
-            redirects.extend(Redirect::parse(words, &line.server));
+        let Some(words) = reply.error() else {
+            continue;
+        };
+        redirects.extend(Redirect::parse(words, &line.server));
+        if let Refusal::Names(names) = ledger.refused(command, words, now)
+            && let Some(name) = names.into_iter().next()
+        {
+            example = Some((name, words));
         }
     }
     drop(ledger);
+    let lines = conductor.lines.borrow();
+    let refused: usize = lines
+        .values()
+        .map(|line| line.ledger.borrow().refusals())
+        .sum();
+    drop(lines);
+    match example {
+        None if refused == 0 => conductor.unsay(REFUSED),
+        None => {}
+        Some((name, words)) => conductor.say(
+            REFUSED,
+            Condition::Degraded,
+            format!(
+                "the server lets this user not hear {refused} of the names that are wanted, such as {:?} ({words}): grant them by ACL SETUSER",
+                name.as_str()
+            ),
+        ),
+    }
     for redirect in redirects {
         conductor.redirected(redirect);
     }

@@ -3,14 +3,11 @@
 //! A topic of sharded mode is listened to at the owner of its slot, which the plan knows;
 //! everything else at the plan's ear, whichever that is.
 
-use std::{
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::{rc::Rc, time::Instant};
 
 use tokio::time::sleep;
 
-use super::{Conductor, line::Line, link::Link, mapping, sentinels};
+use super::{AFTER_FAULT, Conductor, line::Line, link::Link, mapping, sentinels};
 use crate::{
     backplane::Name,
     redis::{
@@ -21,9 +18,6 @@ use crate::{
         topology::{LinkId, Plan, Shape, Slot, SlotMap, Step},
     },
 };
-
-/// After a fault of ours a link starts anew, not at once.
-const AFTER_FAULT: Duration = Duration::from_secs(1);
 
 /// A plan for servers of which nothing is known yet.
 pub(super) fn plan(common: &Common) -> Plan {
@@ -106,6 +100,7 @@ impl Conductor {
                 }
             }
         }
+        self.reroute();
         self.remark();
         self.tell_joined();
     }

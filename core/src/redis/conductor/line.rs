@@ -22,6 +22,8 @@ pub(super) struct Line {
     pub(super) ledger: RefCell<Ledger>,
     /// The connection, from the greeting on.
     pub(super) session: RefCell<Option<Session>>,
+    /// What stands for the server's replication id, if it tells it.
+    pub(super) lineage: Cell<Option<u64>>,
     pub(super) state: Cell<State>,
     /// How the server is.
     pub(super) watch: RefCell<Watch>,
@@ -60,6 +62,7 @@ impl Line {
             server,
             ledger: RefCell::new(ledger),
             session: RefCell::default(),
+            lineage: Cell::new(None),
             state: Cell::new(State::Idle),
             since: Cell::new(now),
             heard: Cell::new(now),

@@ -11,7 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{sync::mpsc, task::JoinHandle, time::sleep_until};
+use tokio::{
+    sync::mpsc,
+    task::{AbortHandle, JoinHandle},
+    time::sleep_until,
+};
 
 use super::{
     Conductor,
@@ -49,7 +53,7 @@ pub(super) struct Link {
     probes: RefCell<Option<Rc<Probes>>>,
     canary: Cell<bool>,
     beside: Cell<u64>,
-    duties: RefCell<Vec<JoinHandle<()>>>,
+    duties: RefCell<Vec<AbortHandle>>,
     publishing: RefCell<Option<JoinHandle<()>>>,
     /// Why the last attempt or connection ended.
     why: RefCell<String>,
@@ -97,10 +101,7 @@ impl Link {
                 let deadline = due.unwrap_or_else(Instant::now);
                 let input = tokio::select! {
                     biased;
-                    () = self.line.parting.notified() => {
-                        self.part().await;
-                        Input::Close
-                    }
+                    () = self.line.parting.notified() => Input::Close,
                     Some((connection, tiding)) = tidings.recv() => {
                         if connection != self.connection.get() {
                             continue;
@@ -231,6 +232,7 @@ impl Link {
                     );
                     conductor.say("denied", Condition::Degraded, text);
                 }
+                self.line.lineage.set(greeted.server_id());
                 conductor.hubs.set(greeted.hubs.or(conductor.hubs.get()));
                 self.canary.set(greeted.canary);
                 self.beside.set(greeted.beside);
@@ -296,6 +298,7 @@ impl Link {
                 .get()
                 .then(|| canary(self.conductor.common.id, self.line.id));
             self.duty(probing::probe(
+                conductor(),
                 session.clone(),
                 probes,
                 canary,
@@ -321,9 +324,17 @@ impl Link {
         }
     }
 
+    /// Runs for as long as the connection stands. If it fails us, so has the connection.
     fn duty(&self, duty: impl Future<Output = ()> + 'static) {
         let duty = tokio::task::spawn_local(duty);
-        self.duties.borrow_mut().push(duty);
+        self.duties.borrow_mut().push(duty.abort_handle());
+        let (conductor, tell) = (Rc::clone(&self.conductor), self.teller());
+        tokio::task::spawn_local(async move {
+            if duty.await.is_err_and(|error| error.is_panic()) {
+                conductor.common.figures.panics.add(1);
+                tell(Input::Broken);
+            }
+        });
     }
 
     /// For duties of the connection that stands.

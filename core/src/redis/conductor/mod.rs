@@ -10,7 +10,8 @@
 //! | `link` | one connection after another, as the machine says |
 //! | `greeting` | who we are and what the server is |
 //! | `joining` | the ledger's steps, sent and settled |
-//! | `publishing` | batches of the queue, sent and settled |
+//! | `publishing` | pipelines of the outbox, sent and settled |
+//! | `counting` | how many listen to a channel |
 //! | `probing` | whether the server still hears us, and we it |
 //! | `watching` | looks at the servers, and how it all is, posted |
 //! | `arriving` | what a connection pushes, brought to where it belongs |
@@ -22,6 +23,7 @@
 //! are never borrowed across an `await`.
 
 mod arriving;
+mod counting;
 mod greeting;
 mod hearing;
 mod joining;
@@ -30,7 +32,7 @@ mod line;
 mod link;
 mod mapping;
 mod probing;
-pub(crate) mod publishing;
+mod publishing;
 mod repairing;
 mod searching;
 mod sentinels;
@@ -48,8 +50,8 @@ use std::{
 
 use tokio::{
     sync::{Notify, mpsc},
-    task::JoinHandle,
-    time::timeout,
+    task::{JoinHandle, spawn_local},
+    time::{sleep, timeout},
 };
 
 use self::{line::Line, repairing::Repairs, watching::Overview};
@@ -57,6 +59,7 @@ use super::{
     arrival::Stamp,
     inbox::Inbox,
     interest::Mark,
+    outbox::Outbox,
     plane::{Common, Order},
     topology::{LinkId, Plan},
 };
@@ -64,6 +67,9 @@ use crate::backplane::{Condition, Inlet, Name, Reason};
 
 /// How long what is queued may take to go out when the hub closes.
 const PARTING: Duration = Duration::from_millis(1_500);
+
+/// After a fault of ours a task begins anew, not at once.
+const AFTER_FAULT: Duration = Duration::from_secs(1);
 
 /// Everything that the tasks of one backplane share.
 pub(crate) struct Conductor {
@@ -84,6 +90,7 @@ pub(crate) struct Conductor {
     /// How many hubs share a server, as one of them told last.
     hubs: Cell<Option<u32>>,
     inbox: RefCell<Inbox>,
+    outbox: RefCell<Outbox<LinkId>>,
     repairs: Repairs,
     /// Logs may have to be looked for.
     searches: Notify,
@@ -103,7 +110,15 @@ struct Waiter {
 
 impl Conductor {
     pub(crate) fn new(common: Arc<Common>, inlet: Inlet) -> Rc<Self> {
+        let settings = &common.settings;
+        let outbox = Outbox::new(
+            Arc::clone(&common.queue),
+            settings.modes.clone(),
+            publishing::limits(settings),
+            common.id,
+        );
         Rc::new(Conductor {
+            outbox: RefCell::new(outbox),
             plan: RefCell::new(layout::plan(&common)),
             lines: RefCell::default(),
             links: RefCell::default(),
@@ -128,14 +143,22 @@ impl Conductor {
     pub(crate) async fn run(self: Rc<Self>, mut orders: mpsc::UnboundedReceiver<Order>) {
         self.find();
         self.take_changes();
-        let sorting = tokio::task::spawn_local(Rc::clone(&self).sort());
-        let assessing = tokio::task::spawn_local(Rc::clone(&self).keep_assessing());
-        let repairing = tokio::task::spawn_local(Rc::clone(&self).repair());
-        let searching = tokio::task::spawn_local(Rc::clone(&self).search());
+        self.stand(Conductor::sort);
+        self.stand(Conductor::repair);
+        self.stand(Conductor::search);
+        self.stand(Conductor::keep_assessing);
         while let Some(order) = orders.recv().await {
+            // A fault in one is counted, and the next is served.
             match order {
-                Order::Interest => self.take_changes(),
-                Order::WhenJoined(told) => self.when_joined(told),
+                Order::Interest => {
+                    self.contained(|| self.take_changes());
+                }
+                Order::WhenJoined(told) => {
+                    self.contained(|| self.when_joined(told));
+                }
+                Order::Listeners(channel, told) => {
+                    spawn_local(Rc::clone(&self).count_listeners(channel, told));
+                }
                 Order::Close => break,
             }
         }
@@ -143,13 +166,24 @@ impl Conductor {
         if let Some(finding) = self.finding.take() {
             finding.abort();
         }
-        let _ = timeout(PARTING, self.part()).await;
-        sorting.abort();
-        assessing.abort();
-        repairing.abort();
-        searching.abort();
         self.common.queue.close();
+        self.collect();
+        let _ = timeout(PARTING, self.part()).await;
         self.waiters.borrow_mut().clear();
+    }
+
+    /// Keeps a task up until the hub closes: a fault in it is counted, and it begins anew.
+    fn stand<F: Future<Output = ()> + 'static>(
+        self: &Rc<Self>,
+        task: impl Fn(Rc<Self>) -> F + 'static,
+    ) {
+        let conductor = Rc::clone(self);
+        spawn_local(async move {
+            while spawn_local(task(Rc::clone(&conductor))).await.is_err() {
+                conductor.common.figures.panics.add(1);
+                sleep(AFTER_FAULT).await;
+            }
+        });
     }
 
     /// Lets every link end, once what is queued has gone out.
@@ -160,16 +194,6 @@ impl Conductor {
         let links = self.links.take();
         for link in links {
             let _ = link.await;
-        }
-    }
-
-    /// Brings published events to the lines they go out by.
-    async fn sort(self: Rc<Self>) {
-        loop {
-            self.common.filled.notified().await;
-            for line in self.lines.borrow().values() {
-                line.filled.notify_one();
-            }
         }
     }
 

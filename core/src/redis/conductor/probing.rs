@@ -12,15 +12,23 @@ use std::{
 
 use tokio::time::sleep;
 
-use super::line::Line;
+use super::{Conductor, line::Line};
 use crate::redis::{
     link::Input,
     socket::{Commands, Session},
     watch::LATE,
 };
 
-/// From one probe to the next.
+/// From one look at the probes to the next, and from one probe to the next while events
+/// come or go.
 const EVERY: Duration = Duration::from_millis(250);
+
+/// From one probe to the next while nothing else does: a thousand idle hubs are to cost the
+/// server little.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// Nothing has come or gone for so long: the connection is idle.
+const IDLE_AFTER: Duration = Duration::from_secs(10);
 
 /// With nothing heard for so long, and a probe out, the connection is dead.
 const SILENT: Duration = Duration::from_millis(2_500);
@@ -35,6 +43,8 @@ pub(super) struct Probes {
     line: Rc<Line>,
     /// When anything was read last.
     alive: Cell<Instant>,
+    /// When an event came or went last.
+    busy: Cell<Instant>,
     late: Cell<bool>,
     lag: Cell<Duration>,
 }
@@ -44,6 +54,7 @@ impl Probes {
         Probes {
             line,
             alive: Cell::new(now),
+            busy: Cell::new(now),
             late: Cell::new(false),
             lag: Cell::new(Duration::ZERO),
         }
@@ -73,6 +84,21 @@ impl Probes {
         self.alive.set(now);
     }
 
+    /// An event has come or gone.
+    pub(super) fn busy(&self, now: Instant) {
+        self.busy.set(now);
+    }
+
+    /// From one probe to the next.
+    fn interval(&self, now: Instant) -> Duration {
+        let idle = now.saturating_duration_since(self.busy.get()) >= IDLE_AFTER;
+        if idle && !self.late.get() {
+            IDLE
+        } else {
+            EVERY
+        }
+    }
+
     /// The thread has slept: nobody is to blame for this time.
     fn excused(&self, now: Instant) {
         self.alive.set(now);
@@ -96,12 +122,15 @@ impl Probes {
 
 /// Probes for as long as the connection stands.
 pub(super) async fn probe(
+    conductor: Rc<Conductor>,
     session: Session,
     probes: Rc<Probes>,
     canary: Option<String>,
     tell: impl Fn(Input),
 ) {
     let mut last = Instant::now();
+    let mut next = last;
+    let mut sent = 0;
     loop {
         let now = Instant::now();
         if now.saturating_duration_since(last) > EVERY + STALLED {
@@ -111,21 +140,32 @@ pub(super) async fn probe(
         if let Some(news) = probes.news(now) {
             tell(news);
         }
-        let number = probes.sent(now);
-        let mut commands = Commands::default();
-        match &canary {
-            Some(channel) => commands.command(&[b"PUBLISH", channel.as_bytes(), number.as_bytes()]),
-            None => commands.command(&[b"PING", number.as_bytes()]),
-        };
-        let replied = session.request(commands);
-        if canary.is_none() {
-            let probes = Rc::clone(&probes);
-            tokio::task::spawn_local(async move {
-                if replied.await.is_ok() {
-                    probes.heard(number.as_bytes(), Instant::now());
-                }
-            });
+        let before = std::mem::replace(&mut sent, conductor.common.figures.sent.get());
+        if sent != before {
+            probes.busy(now);
+        }
+        if now >= next {
+            next = now + probes.interval(now);
+            send(&session, &probes, canary.as_deref(), now);
         }
         sleep(EVERY).await;
+    }
+}
+
+fn send(session: &Session, probes: &Rc<Probes>, canary: Option<&str>, now: Instant) {
+    let number = probes.sent(now);
+    let mut commands = Commands::default();
+    match canary {
+        Some(channel) => commands.command(&[b"PUBLISH", channel.as_bytes(), number.as_bytes()]),
+        None => commands.command(&[b"PING", number.as_bytes()]),
+    };
+    let replied = session.request(commands);
+    if canary.is_none() {
+        let probes = Rc::clone(probes);
+        tokio::task::spawn_local(async move {
+            if replied.await.is_ok() {
+                probes.heard(number.as_bytes(), Instant::now());
+            }
+        });
     }
 }

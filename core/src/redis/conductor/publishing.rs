@@ -1,136 +1,186 @@
-//! Batches of the queue, sent and settled.
+//! Pipelines of the outbox, sent and settled.
+//!
+//! The outbox decides what goes where and what a reply means; here are the futures. A link
+//! is written to as long as the outbox gives it something, and its replies are settled in
+//! the order of writing.
 
-use std::{collections::VecDeque, rc::Rc, time::Instant};
+use std::{collections::VecDeque, future::Future, pin::Pin, rc::Rc, time::Duration};
+
+use tokio::time::sleep_until;
 
 use super::{Conductor, line::Line};
-use crate::{
-    backplane::{Acknowledge, Acknowledged, ForwardError, ForwardErrorKind},
-    event::Publication,
-    redis::socket::{Commands, Reply, Session},
-    sync::Mutex,
+use crate::redis::{
+    arrival::Stamp,
+    builder::Settings,
+    log::script::Retention,
+    outbox::{Limits, Server, Trouble},
+    socket::{Broken, Reply, Session},
 };
 
-const BATCH: usize = 256 * 1024;
+/// A log that nothing was published to for so long goes away.
+const LOG_MS: u64 = 24 * 3_600 * 1_000;
 
-struct Waiting {
-    event: Publication,
-    acknowledge: Option<Acknowledge>,
-}
+/// How long acknowledged events are kept for a server that may take over and lack them: a
+/// demoted master may go on taking events for about ten seconds.
+const WINDOW_AGE: Duration = Duration::from_secs(20);
 
-/// Events that wait to be sent.
-pub(crate) struct Queue {
-    most: usize,
-    state: Mutex<(VecDeque<Waiting>, usize, bool)>,
-}
+/// How long after the last of a publisher its serial is known. What it sends again it
+/// sends sooner.
+const PUBLISHER_MS: u64 = 15 * 60 * 1_000;
 
-impl Queue {
-    pub(crate) fn new(most: usize) -> Self {
-        Queue {
-            most,
-            state: Mutex::default(),
-        }
-    }
-
-    pub(crate) fn push(
-        &self,
-        event: Publication,
-        acknowledge: Option<Acknowledge>,
-    ) -> Result<(), (ForwardError, Option<Acknowledge>)> {
-        let mut state = self.state.lock();
-        let weight = event.content.weight();
-        let kind = if state.2 {
-            ForwardErrorKind::Closed
-        } else if state.1 + weight > self.most {
-            ForwardErrorKind::Full
-        } else {
-            state.1 += weight;
-            state.0.push_back(Waiting { event, acknowledge });
-            return Ok(());
-        };
-        Err((ForwardError::new(kind), acknowledge))
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.state.lock().1
-    }
-
-    pub(super) fn close(&self) {
-        let mut state = self.state.lock();
-        state.2 = true;
-        let left = std::mem::take(&mut state.0);
-        state.1 = 0;
-        drop(state);
-        drop(left);
-    }
-
-    fn take(&self) -> Vec<Waiting> {
-        let mut state = self.state.lock();
-        let mut taken = Vec::new();
-        let mut bytes = 0;
-        while bytes < BATCH
-            && let Some(next) = state.0.pop_front()
-        {
-            bytes += next.event.content.weight();
-            taken.push(next);
-        }
-        state.1 -= bytes;
-        taken
+/// The outbox's limits by what was asked for.
+pub(super) fn limits(settings: &Settings) -> Limits {
+    let deadline_ms = u64::try_from(settings.queue_deadline.as_millis()).unwrap_or(u64::MAX);
+    Limits {
+        deadline: settings.queue_deadline,
+        window_bytes: settings.queue_bytes,
+        window_age: WINDOW_AGE,
+        replica_wait: settings.replica_wait,
+        retention: Retention {
+            length: settings.log_length,
+            log_ms: LOG_MS,
+            // What a server takes as a time to live at most.
+            publisher_ms: deadline_ms.saturating_add(PUBLISHER_MS).min(1 << 50),
+        },
     }
 }
 
-/// Sends what is queued for as long as the connection stands.
+/// What a link has been asked and has not answered, oldest first.
+type Open = VecDeque<Pin<Box<dyn Future<Output = Result<Vec<Reply>, Broken>>>>>;
+
+/// Sends what is there for a link for as long as its connection stands.
 pub(super) async fn publish(conductor: Rc<Conductor>, line: Rc<Line>, session: Session) {
+    let server = Server {
+        id: line.lineage.get(),
+        sharded: conductor.common.settings.sharded,
+    };
+    conductor.outbox.borrow_mut().connected(line.id, server);
+    let mut open = Open::new();
     loop {
-        let batch = match conductor.speaks(&line) {
-            true => conductor.common.queue.take(),
-            false => Vec::new(),
+        send(&conductor, &line, &session, &mut open);
+        if open.is_empty() && line.closing.get() && conductor.outbox.borrow().is_through(line.id) {
+            break;
+        }
+        tokio::select! {
+            replies = answered(&mut open) => match replies {
+                Ok(replies) => settle(&conductor, &line, &session, &replies),
+                Err(_) => break,
+            },
+            () = line.filled.notified() => {}
+            _ = session.closed() => break,
+        }
+    }
+    conductor.outbox.borrow_mut().broken(line.id);
+    conductor.outgoing();
+}
+
+fn send(conductor: &Conductor, line: &Line, session: &Session, open: &mut Open) {
+    let now = Stamp::now();
+    loop {
+        let taken = conductor
+            .outbox
+            .borrow_mut()
+            .take(line.id, now, |topic, payload| {
+                conductor.will_echo(topic.as_str(), payload);
+            });
+        let Some(commands) = taken else {
+            break;
         };
-        if batch.is_empty() {
-            if line.closing.get() {
-                return;
+        open.push_back(Box::pin(session.request(commands)));
+    }
+    conductor.tell_outcomes();
+}
+
+/// The oldest answer; none while nothing is open.
+async fn answered(open: &mut Open) -> Result<Vec<Reply>, Broken> {
+    match open.front_mut() {
+        None => std::future::pending().await,
+        Some(oldest) => {
+            let replies = oldest.await;
+            open.pop_front();
+            replies
+        }
+    }
+}
+
+fn settle(conductor: &Rc<Conductor>, line: &Line, session: &Session, replies: &[Reply]) {
+    let now = Stamp::now();
+    let settled = conductor.outbox.borrow_mut().settle(line.id, replies, now);
+    for (topic, payload) in settled.refused {
+        conductor.will_not_echo(topic.as_str(), &payload);
+    }
+    if !settled.troubles.is_empty() {
+        // A pause may have begun.
+        conductor.common.filled.notify_one();
+    }
+    for trouble in settled.troubles {
+        match trouble {
+            Trouble::Elsewhere(words) => conductor.refused_by(line.id, &words),
+            Trouble::Demoted(words) => {
+                conductor.refused_by(line.id, &words);
+                session.close(&words);
             }
+            Trouble::OutOfMemory => line.watch.borrow_mut().refused(now.instant),
+            Trouble::Busy => {}
+        }
+    }
+    conductor.outgoing();
+}
+
+impl Conductor {
+    /// Brings published events to the links they go out by, and gives up those that have
+    /// waited too long.
+    pub(super) async fn sort(self: Rc<Self>) {
+        loop {
+            let now = Stamp::now().instant;
+            let due = self.outbox.borrow().next_due(now);
             tokio::select! {
-                () = line.filled.notified() => continue,
-                _ = session.closed() => return,
+                () = self.common.filled.notified() => {}
+                () = sleep_until(due.unwrap_or(now).into()), if due.is_some() => {}
             }
+            let now = Stamp::now().instant;
+            self.outbox.borrow_mut().expire(now);
+            self.collect();
         }
-        let mut commands = Commands::default();
-        for Waiting { event, .. } in &batch {
-            let topic = event.topic.as_str();
-            commands.command(&[b"PUBLISH", topic.as_bytes(), event.payload()]);
-            conductor.will_echo(topic, event.payload());
+    }
+
+    /// Takes what was published, and wakes whoever sends it.
+    pub(super) fn collect(&self) {
+        self.outbox
+            .borrow_mut()
+            .collect(|topic, way| self.route(topic.as_str(), way.is_logged()));
+        self.outgoing();
+        for line in self.lines.borrow().values() {
+            line.filled.notify_one();
         }
-        let replies = session.request(commands).await;
-        let broken = replies.is_err();
-        for (at, waiting) in batch.into_iter().enumerate() {
-            let outcome = match &replies {
-                Err(broken) => {
-                    Err(ForwardError::new(ForwardErrorKind::Unconfirmed)
-                        .because(broken.to_string()))
-                }
-                Ok(replies) => match &replies[at] {
-                    Reply::Error(words) => {
-                        if words.starts_with("OOM") {
-                            line.watch.borrow_mut().refused(Instant::now());
-                        }
-                        Err(ForwardError::new(ForwardErrorKind::Rejected).because(words.as_str()))
-                    }
-                    reply => Ok(Acknowledged {
-                        heard: reply.as_int().unwrap_or(0) as u64,
-                        number: None,
-                    }),
-                },
-            };
-            match &outcome {
-                Ok(_) => conductor.common.figures.sent.add(1),
-                Err(_) => conductor.common.figures.failed.add(1),
-            }
-            if let Some(acknowledge) = waiting.acknowledge {
-                conductor.contained(|| acknowledge.tell(outcome));
-            }
+    }
+
+    /// The routes have changed.
+    pub(super) fn reroute(&self) {
+        self.outbox
+            .borrow_mut()
+            .reroute(|topic, way| self.route(topic.as_str(), way.is_logged()));
+        self.common.filled.notify_one();
+    }
+
+    /// What follows when something has become of events.
+    fn outgoing(&self) {
+        if self.outbox.borrow().wants_rerouting() {
+            self.reroute();
         }
-        if broken {
-            return;
+        self.tell_outcomes();
+    }
+
+    fn tell_outcomes(&self) {
+        let mut outbox = self.outbox.borrow_mut();
+        let tally = outbox.tally();
+        let untold = outbox.untold();
+        drop(outbox);
+        self.common.figures.sent.set(tally.sent);
+        self.common.figures.failed.set(tally.failed);
+        self.common.figures.voided.set(tally.voided);
+        for (acknowledge, outcome) in untold {
+            self.contained(|| acknowledge.tell(outcome));
         }
     }
 }

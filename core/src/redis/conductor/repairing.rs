@@ -17,7 +17,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::{sync::Notify, time::sleep};
+use tokio::{
+    sync::Notify,
+    time::{interval, sleep},
+};
 
 use super::Conductor;
 use crate::{
@@ -55,6 +58,8 @@ pub(super) struct Repairs {
     entry_bytes: Cell<usize>,
     /// Reads that wait for a moment.
     later: RefCell<Vec<Read>>,
+    /// It was said that logs cannot be read.
+    was_refused: Cell<bool>,
 }
 
 impl Default for Repairs {
@@ -63,6 +68,7 @@ impl Default for Repairs {
             wanted: Notify::new(),
             entry_bytes: Cell::new(ENTRY),
             later: RefCell::default(),
+            was_refused: Cell::new(false),
         }
     }
 }
@@ -89,6 +95,7 @@ impl Repairs {
 
 /// Reads for one link.
 struct Pipeline {
+    link: LinkId,
     session: Session,
     commands: Commands,
     reads: Vec<Read>,
@@ -98,11 +105,12 @@ struct Pipeline {
 impl Conductor {
     /// Reads what the inbox wants read, for as long as the hub lives.
     pub(super) async fn repair(self: Rc<Self>) {
+        let mut sweeps = interval(SWEEP);
         loop {
             tokio::select! {
                 () = self.repairs.wanted.notified() => {}
                 () = sleep(LATER), if !self.repairs.later.borrow().is_empty() => {}
-                () = sleep(SWEEP) => self.inbox.borrow_mut().sweep(Stamp::now()),
+                _ = sweeps.tick() => self.inbox.borrow_mut().sweep(Stamp::now()),
             }
             for read in self.repairs.later.take() {
                 self.inbox.borrow_mut().undone(&read);
@@ -139,13 +147,14 @@ impl Conductor {
         let page = (room / count.max(1)).clamp(1, PAGE);
         let at_once = (room / page).max(1);
         let mut pipelines = Vec::new();
-        for (session, reads) in reads.into_values() {
+        for (link, (session, reads)) in reads {
             for reads in reads.chunks(at_once) {
                 let mut commands = Commands::default();
                 for read in reads {
                     ask(&mut commands, read, page);
                 }
                 pipelines.push(Pipeline {
+                    link,
                     session: session.clone(),
                     commands,
                     reads: reads.to_vec(),
@@ -156,16 +165,17 @@ impl Conductor {
         pipelines
     }
 
-    async fn run_all(&self, pipelines: Vec<Pipeline>) {
+    async fn run_all(self: &Rc<Self>, pipelines: Vec<Pipeline>) {
         for pipeline in pipelines {
             let Pipeline {
+                link,
                 session,
                 commands,
                 reads,
                 page,
             } = pipeline;
             match session.request(commands).await {
-                Ok(replies) => self.settle(&reads, replies, page),
+                Ok(replies) => self.settle(link, &reads, replies, page),
                 Err(_) => {
                     self.repairs.broke();
                     self.repairs.later.borrow_mut().extend(reads);
@@ -174,7 +184,7 @@ impl Conductor {
         }
     }
 
-    fn settle(&self, reads: &[Read], replies: Vec<Reply>, asked: usize) {
+    fn settle(self: &Rc<Self>, link: LinkId, reads: &[Read], replies: Vec<Reply>, asked: usize) {
         let now = Stamp::now();
         let mut heaviest = 0;
         let mut replies = replies.into_iter();
@@ -189,13 +199,18 @@ impl Conductor {
             };
             if let Some(words) = head.error().or(page.error()) {
                 if is_passing(words) {
+                    self.refused_by(link, words);
                     self.repairs.later.borrow_mut().push(read.clone());
                 } else {
                     let text = format!("the log of {:?} cannot be read: {words}", &*read.topic);
                     self.say("unread", Condition::Degraded, text);
+                    self.repairs.was_refused.set(true);
                     self.inbox(|inbox, shore| inbox.unread(read, now, shore));
                 }
                 continue;
+            }
+            if self.repairs.was_refused.replace(false) {
+                self.unsay("unread");
             }
             let head = match &head {
                 Reply::List(fields) => head_of(fields),

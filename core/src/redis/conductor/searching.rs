@@ -73,7 +73,10 @@ impl Conductor {
             };
             let (next, found) = match replies.pop() {
                 Some(Reply::List(parts)) => match <[Reply; 2]>::try_from(parts) {
-                    Ok([next, Reply::List(found)]) => (next, found),
+                    Ok([next, Reply::List(found)]) => {
+                        self.unsay("unsearched");
+                        (next, found)
+                    }
                     _ => return false,
                 },
                 Some(Reply::Error(words)) => {

@@ -125,6 +125,16 @@ impl Conductor {
         }
     }
 
+    /// An error of a server, should it be about where something belongs.
+    pub(super) fn refused_by(self: &Rc<Self>, link: LinkId, words: &str) {
+        let redirect = self
+            .line(link)
+            .and_then(|line| Redirect::parse(words, &line.server));
+        if let Some(redirect) = redirect {
+            self.redirected(redirect);
+        }
+    }
+
     /// What a node said of where something belongs.
     pub(super) fn redirected(self: &Rc<Self>, redirect: Redirect) {
         match redirect {
@@ -135,11 +145,6 @@ impl Conductor {
             // For one command and not for those after it.
             Redirect::Ask { .. } => {}
         }
-    }
-
-    /// Whether events without a log go out by this line.
-    pub(super) fn speaks(&self, line: &Line) -> bool {
-        self.route("", false) == Some(line.id)
     }
 
     /// By which line an event of a topic goes out.
@@ -158,13 +163,6 @@ impl Conductor {
             .values()
             .find(|line| line.leaving.get() && line.speaks.get() && (!logged || !joined));
         Some(old.map_or(ear, |line| line.id))
-    }
-
-    /// Routes may have changed.
-    fn reroute(&self) {
-        for line in self.lines.borrow().values() {
-            line.filled.notify_one();
-        }
     }
 
     /// How many hubs share a server.

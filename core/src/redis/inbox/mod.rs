@@ -37,6 +37,7 @@ use smol_str::SmolStr;
 use super::{
     arrival::{Deliver, Stamp},
     log::repair::{Ask, Entry, Head, Place},
+    outbox::is_ours,
     wire::envelope::{self, Arrival, Envelope, Stamps},
 };
 use crate::{
@@ -114,6 +115,7 @@ pub(crate) struct Inbox {
     roaming: usize,
     /// Patterns, and since when they are heard, in µs since the epoch.
     patterns: Patterns,
+    has_parted: bool,
     /// Logs that nobody had heard of may have begun since then, while patterns were cut
     /// off.
     unseen: Option<u64>,
@@ -163,7 +165,7 @@ impl Shared {
     }
 
     fn is_ours(&self, publisher: u64) -> bool {
-        publisher == self.us
+        is_ours(self.us, publisher)
     }
 
     fn seen(&mut self, stamps: &Stamps) {
@@ -206,6 +208,7 @@ impl Inbox {
             tracks: hashbrown::HashMap::default(),
             roaming: 0,
             patterns: Patterns(PatternTable::new()),
+            has_parted: false,
             unseen: None,
             breaks: 0,
             next_ticket: 0,
@@ -359,10 +362,19 @@ impl Inbox {
         }
     }
 
-    /// A pattern was given up. `is_heard` tells of a topic whether anything else brings it.
-    pub(crate) fn pattern_parted(&mut self, pattern: &Pattern, is_heard: impl Fn(&str) -> bool) {
+    /// A pattern was given up. Topics that it alone brought are forgotten with
+    /// [`forget_unheard`](Inbox::forget_unheard): once for all that go together.
+    pub(crate) fn pattern_parted(&mut self, pattern: &Pattern) {
         if let Some(id) = self.patterns.0.find(pattern) {
             self.patterns.0.remove(id);
+            self.has_parted = true;
+        }
+    }
+
+    /// Forgets topics that only patterns brought that were given up. `is_heard` tells of a
+    /// topic whether anything else brings it.
+    pub(crate) fn forget_unheard(&mut self, is_heard: impl Fn(&str) -> bool) {
+        if std::mem::take(&mut self.has_parted) {
             self.retain(|topic, track| track.is_exact || is_heard(topic));
         }
     }

@@ -172,7 +172,6 @@ fn what_was_trimmed_while_away_is_told_exactly() {
     rig.message(Via::Topic, "t", &rig.kept(52, 1, 48));
     assert_eq!(rig.taken(), ["1:7"]);
     let entries = [rig.entry(50, 1, 46), rig.entry(51, 1, 47)];
-    let now = rig.now();
     rig.read(&read, Some(head(51)), &entries);
     assert_eq!(rig.taken(), ["1:46", "1:47", "1:48"]);
     assert_eq!(rig.heard.lost, 38);
@@ -259,7 +258,6 @@ fn a_long_log_is_read_whole_when_its_newest_page_does_not_reach_back() {
     rig.inbox.found("t", rig.now());
     let count = 2 * PAGE as u64 + 5;
     let log: Vec<_> = (1..=count).map(|n| rig.entry(n, 1, n)).collect();
-    let now = rig.now();
     while let Some(read) = rig.inbox.next_read() {
         let page = match read.ask {
             Ask::Newest => &log[log.len() - PAGE..],
@@ -300,7 +298,6 @@ fn what_cannot_be_read_is_one_lost_event() {
         bytes: b"foreign".to_vec(),
     };
     let entries = [foreign, rig.entry(4, 1, 2)];
-    let now = rig.now();
     rig.read(&read, Some(head(4)), &entries);
     assert_eq!(rig.taken(), ["1:1", "1:2"]);
     assert_eq!(rig.heard.lost, 3);
@@ -337,7 +334,8 @@ fn what_is_silent_or_given_up_is_forgotten() {
     assert!(!rig.inbox.is_unplaced("exact"));
     assert!(rig.inbox.tracks.contains_key("plain"));
 
-    rig.inbox.pattern_parted(&pattern("*"), |_| false);
+    rig.inbox.pattern_parted(&pattern("*"));
+    rig.inbox.forget_unheard(|_| false);
     assert_eq!((rig.inbox.tracks.len(), rig.inbox.roaming), (2, 0));
     rig.millis += 1_000 * u64::from(SILENT) + 2_000;
     rig.inbox.sweep(rig.now());

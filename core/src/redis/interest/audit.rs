@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 /// From one look to the next while all is well.
 const EVERY: Duration = Duration::from_secs(30);
 
+/// From the last change on: what is lost is lost most likely when it is asked for.
+const AFTER_CHANGE: Duration = Duration::from_secs(1);
+
 /// Until a difference is looked at again.
 const AGAIN: Duration = Duration::from_millis(200);
 
@@ -103,6 +106,11 @@ impl Audit {
         *self = Audit::default();
     }
 
+    /// Names were joined or parted.
+    pub(super) fn changed(&mut self, now: Instant) {
+        self.due = self.due.map(|due| due.min(now + AFTER_CHANGE));
+    }
+
     pub(super) fn due(&self) -> Option<Instant> {
         self.due
     }
@@ -159,6 +167,8 @@ mod tests {
         assert_eq!(audit.due(), Some(now));
         assert_eq!(audit.answered(Some(INFO), ours(3), now), Verdict::Equal);
         assert_eq!(audit.due(), Some(now + EVERY));
+        audit.changed(now);
+        assert_eq!(audit.due(), Some(now + AFTER_CHANGE));
 
         assert_eq!(audit.answered(Some(INFO), ours(5), now), Verdict::Unclear);
         assert_eq!(audit.due(), Some(now + AGAIN));
@@ -194,6 +204,8 @@ mod tests {
         let mut audit = Audit::default();
         audit.opened(now);
         assert_eq!(audit.answered(None, ours(2), now), Verdict::Unknown);
+        assert_eq!(audit.due(), None);
+        audit.changed(now);
         assert_eq!(audit.due(), None);
         assert_eq!(
             Held::parse("id=1 sub=1 psub=0"),

@@ -384,16 +384,17 @@ impl Ledger {
         if !asked {
             return Confirmation::Unknown;
         }
-        self.answered(1);
+        self.answered(1, now);
         Confirmation::Asked
     }
 
     /// So many names of the step have their answer.
-    fn answered(&mut self, names: usize) {
+    fn answered(&mut self, names: usize, now: Instant) {
         if let Some(under_way) = &mut self.under_way {
             under_way.unanswered = under_way.unanswered.saturating_sub(names);
             if under_way.unanswered == 0 {
                 self.under_way = None;
+                self.audit.changed(now);
             }
         }
     }
@@ -427,7 +428,7 @@ impl Ledger {
             self.halves.extend([(kind, first), (kind, second)]);
             Refusal::Halved
         };
-        self.answered(count);
+        self.answered(count, now);
         refusal
     }
 
@@ -574,11 +575,6 @@ impl Ledger {
     pub(super) fn bytes(&self) -> usize {
         let queues = self.joins.exact.capacity() + self.leaves.exact.capacity();
         self.table.bytes() + queues * size_of::<Name>()
-    }
-
-    /// Whether a name is heard.
-    pub(crate) fn hears(&self, name: &Name) -> bool {
-        self.table.find(name).is_some_and(Entry::is_held)
     }
 }
 

@@ -20,5 +20,5 @@ mod table;
 mod tests;
 
 pub(crate) use audit::{Held, Verdict};
-pub(crate) use batches::{Batch, Step};
+pub(crate) use batches::Step;
 pub(crate) use ledger::{Confirmation, Ledger, Mark, Refusal};

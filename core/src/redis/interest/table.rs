@@ -327,10 +327,6 @@ impl Table {
         })
     }
 
-    pub(super) fn find(&self, name: &Name) -> Option<&Entry> {
-        self.find_key(Key::of(name))
-    }
-
     fn find_key(&self, key: Key<'_>) -> Option<&Entry> {
         self.entries
             .find(hash(&self.hasher, key), |entry| Key::of(&entry.name) == key)

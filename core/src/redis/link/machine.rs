@@ -4,8 +4,9 @@
 //!        ┌───────────────────────────── Backoff ◀──────────────┐ whatever fails
 //!        ▼                                                     │
 //!    Resolving ─▶ Connecting ─▶ Handshaking ─▶ Joining ─▶ Auditing ─▶ CatchingUp ─▶ Live ⇄ Degraded
-//!        ▲                                        ▲                                  │
-//!        └── Draining ◀── a planned switch        └────── names were missing ────────┘
+//!                                                 ▲                                  │
+//!                                                 └────── names were missing ────────┘
+//!    whatever is connected ── Close ──▶ Draining ──▶ Closed
 //! ```
 //!
 //! An input says what has happened, the answer is the one thing to do now. Whoever does it
@@ -43,7 +44,7 @@ impl Default for Timing {
             connect: Duration::from_secs(2),
             handshake: Duration::from_secs(2),
             audit: Duration::from_secs(2),
-            drain: Duration::from_secs(2),
+            drain: Duration::from_millis(1_200),
         }
     }
 }
@@ -66,7 +67,7 @@ pub(crate) enum State {
     Live,
     /// Live, and late.
     Degraded,
-    /// Lets go of a server that is to be replaced.
+    /// Ends: what is in flight still goes out.
     Draining,
     Backoff,
     Closed,
@@ -109,8 +110,6 @@ pub(crate) enum Input {
     Silent,
     /// The connection is gone.
     Broken,
-    /// Another server is to be used from now on.
-    Switch,
     /// The time of [`Machine::due`] has come.
     Due,
     /// The link is no longer wanted.
@@ -189,23 +188,33 @@ impl Machine {
     pub(crate) fn on(&mut self, input: Input, now: Instant, budget: &mut Budget) -> Action {
         use State::*;
 
-        if self.state == Closed {
-            return Action::Stop;
-        }
-        if input == Input::Close {
-            self.go(Closed, None);
-            return Action::Stop;
-        }
         if self.dropping {
             // The one thing that matters first.
+            if input == Input::Close {
+                self.go(Closed, None);
+            }
             if input != Input::Done {
                 return Action::Carry;
             }
             self.dropping = false;
             return match self.state {
-                Resolving => self.attempt(now, budget),
+                Closed => Action::Stop,
                 _ => Action::Wait,
             };
+        }
+        if self.state == Closed {
+            return Action::Stop;
+        }
+        if input == Input::Close {
+            if self.state == Draining {
+                return Action::Carry;
+            }
+            if self.state.is_connected() {
+                self.go(Draining, Some(now + self.timing.drain));
+                return Action::Drain;
+            }
+            self.go(Closed, None);
+            return Action::Stop;
         }
         match (self.state, input) {
             (Idle, Input::Start) => self.attempt(now, budget),
@@ -251,18 +260,8 @@ impl Machine {
                 self.go(Live, None);
                 Action::Carry
             }
-            (Live | Degraded, Input::Switch) => {
-                self.go(Draining, Some(now + self.timing.drain));
-                Action::Drain
-            }
-            // A server that is on its way out while it is being joined is left at once.
-            (Joining | Auditing | CatchingUp | Handshaking, Input::Switch) => {
-                self.let_go(Resolving, None)
-            }
-            (Draining, Input::Switch | Input::Late | Input::Prompt | Input::Missing) => {
-                Action::Carry
-            }
-            (Draining, _) => self.let_go(Resolving, None),
+            (Draining, Input::Late | Input::Prompt | Input::Missing) => Action::Carry,
+            (Draining, _) => self.let_go(Closed, None),
 
             (_, Input::Refused) => {
                 let until = self.pace.refused(now);
@@ -378,6 +377,14 @@ mod tests {
             assert_eq!(stands, self.connected, "{:?}", self.machine);
         }
 
+        /// Whether this can happen now: what ends can only be what is being done, and letting
+        /// go cannot fail.
+        fn may(&self, input: Input) -> bool {
+            let ends = matches!(input, Input::Done | Input::Failed | Input::Refused);
+            (!ends || self.doing.is_some_and(|doing| doing != Action::Stop))
+                && (input == Input::Done || self.doing != Some(Action::Drop))
+        }
+
         fn wait(&mut self, time: Duration) {
             self.now += time;
             if self.machine.due().is_some_and(|due| due <= self.now) {
@@ -388,7 +395,9 @@ mod tests {
         /// Everything works from here on.
         fn work(&mut self) {
             for _ in 0..40 {
-                if self.doing.is_some() {
+                if self.doing == Some(Action::Stop) {
+                    return;
+                } else if self.doing.is_some() {
                     self.put(Input::Done);
                 } else if let Some(due) = self.machine.due() {
                     self.now = self.now.max(due);
@@ -410,7 +419,6 @@ mod tests {
             1 => Just(Input::Prompt),
             1 => Just(Input::Silent),
             1 => Just(Input::Broken),
-            1 => Just(Input::Switch),
         ]
     }
 
@@ -422,11 +430,7 @@ mod tests {
         ) {
             let mut shell = Shell::new(seed);
             for (input, wait) in steps {
-                let ends = matches!(input, Input::Done | Input::Failed | Input::Refused);
-                // What ends can only be what is being done; letting go cannot fail.
-                if (!ends || shell.doing.is_some())
-                    && (input == Input::Done || shell.doing != Some(Action::Drop))
-                {
+                if shell.may(input) {
                     shell.put(input);
                 }
                 shell.wait(Duration::from_millis(wait));
@@ -468,26 +472,52 @@ mod tests {
     }
 
     #[test]
-    fn a_switch_drains_first_and_a_refusal_waits_long() {
+    fn a_link_that_is_closed_drains_first_and_a_refusal_waits_long() {
         let mut shell = Shell::new(1);
-        shell.work();
-        assert_eq!(shell.machine.state(), State::Live);
-        shell.put(Input::Late);
-        assert_eq!(shell.machine.state(), State::Degraded);
-        shell.put(Input::Switch);
-        assert_eq!(shell.doing, Some(Action::Drain));
-        shell.put(Input::Done);
-        assert_eq!(shell.doing, Some(Action::Drop));
-        shell.put(Input::Done);
-        assert_eq!(shell.doing, Some(Action::Resolve));
-        shell.put(Input::Done);
-        shell.put(Input::Done);
+        for _ in 0..2 {
+            shell.put(Input::Done);
+        }
         assert_eq!(shell.doing, Some(Action::Greet));
         shell.put(Input::Refused);
         shell.put(Input::Done);
         assert!(shell.machine.due().unwrap() >= shell.now + Duration::from_secs(4));
+        shell.work();
+        assert_eq!(shell.machine.state(), State::Live);
+        shell.put(Input::Late);
+        assert_eq!(shell.machine.state(), State::Degraded);
         shell.put(Input::Close);
-        assert_eq!(shell.machine.state(), State::Closed);
+        assert_eq!(shell.doing, Some(Action::Drain));
+        shell.put(Input::Late);
+        assert_eq!(shell.doing, Some(Action::Drain));
+        shell.put(Input::Done);
+        assert_eq!(shell.doing, Some(Action::Drop));
+        shell.put(Input::Done);
+        assert_eq!(shell.doing, Some(Action::Stop));
+    }
+
+    proptest! {
+        #[test]
+        fn a_link_that_is_closed_ends_from_wherever_it_is(
+            seed: u64,
+            before in proptest::collection::vec(any_input(), 0..20),
+            after in proptest::collection::vec(any_input(), 0..5),
+        ) {
+            let mut shell = Shell::new(seed);
+            let put = |shell: &mut Shell, inputs: Vec<Input>| {
+                for input in inputs {
+                    if shell.may(input) {
+                        shell.put(input);
+                    }
+                }
+            };
+            put(&mut shell, before);
+            shell.put(Input::Close);
+            put(&mut shell, after);
+            shell.work();
+            prop_assert_eq!(shell.machine.state(), State::Closed);
+            prop_assert!(!shell.connected);
+            prop_assert_eq!(shell.doing, Some(Action::Stop));
+        }
     }
 
     #[test]

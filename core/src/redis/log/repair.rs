@@ -264,3 +264,163 @@ impl Repair {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Publication, redis::wire::envelope::Stamps};
+
+    const PAGE: usize = 3;
+
+    fn at(lineage: u64, number: u64) -> Position {
+        Position { lineage, number }
+    }
+
+    fn entry(Position { lineage, number }: Position, micros: u64) -> Entry<Vec<u8>> {
+        let stamps = Stamps {
+            lineage,
+            number,
+            micros,
+            ..Stamps::default()
+        };
+        let mut bytes = Vec::new();
+        envelope::encode(&stamps, &Publication::new("t", ""), &mut bytes);
+        Entry { number, bytes }
+    }
+
+    #[derive(Debug, PartialEq)]
+    enum Told {
+        Event(Position),
+        Lost(u64),
+        Unreadable,
+    }
+
+    /// Reads to the end of a log. What was told, where the reader stands then, and what it
+    /// asked for.
+    fn read(
+        mut repair: Repair,
+        head: Option<Head>,
+        log: &[Entry<Vec<u8>>],
+    ) -> (Vec<Told>, Option<Position>, Vec<Ask>) {
+        let (mut told, mut stands, mut asked) = (Vec::new(), None, Vec::new());
+        loop {
+            let ask = repair.ask();
+            asked.push(ask);
+            let mut page: Vec<_> = match ask {
+                Ask::Newest => log[log.len().saturating_sub(PAGE)..].to_vec(),
+                Ask::Head { after } | Ask::Page { after } => {
+                    let after = log.iter().filter(|entry| entry.number > after);
+                    after.cloned().collect()
+                }
+            };
+            page.truncate(PAGE);
+            let head = head.filter(|_| matches!(ask, Ask::Head { .. }));
+            let progress = repair.read(head, &page, page.len() < PAGE, &mut |found| match found {
+                Found::Stand(position) => stands = Some(position),
+                Found::Event(_, position) => {
+                    told.push(Told::Event(position));
+                    stands = Some(position);
+                }
+                Found::Lost(missed) => told.push(Told::Lost(missed)),
+                Found::Unreadable => told.push(Told::Unreadable),
+            });
+            assert!(asked.len() < 20, "it never ends");
+            if progress == Progress::End {
+                return (told, stands, asked);
+            }
+        }
+    }
+
+    fn head(newest: Position, before: Option<Position>) -> Option<Head> {
+        Some(Head { newest, before })
+    }
+
+    fn after(lineage: u64, number: u64) -> Repair {
+        Repair::after(Place::At(at(lineage, number)))
+    }
+
+    #[test]
+    fn the_place_decides_where_to_go_on() {
+        let two_lineages = |fork: u64| -> Vec<_> {
+            let lineage = |number| if number <= fork { 1 } else { 2 };
+            (1..=9).map(|n| entry(at(lineage(n), n), 0)).collect()
+        };
+        let events = |from: u64, lineage| -> Vec<_> {
+            (from..=9).map(|n| Told::Event(at(lineage, n))).collect()
+        };
+        // Of the log's own lineage.
+        let log = two_lineages(0);
+        let (told, stands, asked) = read(after(2, 6), head(at(2, 9), None), &log);
+        assert_eq!((told, stands), (events(7, 2), Some(at(2, 9))));
+        let pages = [Ask::Head { after: 6 }, Ask::Page { after: 9 }];
+        assert_eq!(asked, pages);
+        // Of the one before: from the fork, or from the place if that is older.
+        let log = two_lineages(4);
+        let forked = head(at(2, 9), Some(at(1, 4)));
+        let (told, ..) = read(after(1, 7), forked, &log);
+        assert_eq!(told, events(5, 2));
+        let (told, ..) = read(after(1, 3), forked, &log);
+        assert_eq!(told[0], Told::Event(at(1, 4)));
+        assert_eq!(told[1..], events(5, 2));
+        // Of neither, or nobody knows: all but what the place says was had.
+        for head in [head(at(2, 9), Some(at(3, 4))), None] {
+            let (told, ..) = read(after(1, 3), head, &log);
+            assert_eq!(told[0], Told::Event(at(1, 4)));
+            assert_eq!(told[1..], events(5, 2));
+        }
+        let (told, stands, _) = read(after(1, 3), head(at(2, 9), None), &[]);
+        assert_eq!((told, stands), (vec![], Some(at(2, 9))));
+        let (told, stands, _) = read(after(1, 3), None, &[]);
+        assert_eq!((told, stands), (vec![], None));
+    }
+
+    #[test]
+    fn what_is_gone_is_counted() {
+        let log: Vec<_> = [5, 6, 9].map(|n| entry(at(1, n), 0)).into();
+        let newest = head(at(1, 12), None);
+        let told = |from| read(from, newest, &log).0;
+        let rest = [
+            Told::Event(at(1, 6)),
+            Told::Lost(2),
+            Told::Event(at(1, 9)),
+            Told::Lost(3),
+        ];
+        assert_eq!(told(after(1, 5)), rest);
+        let from_two = told(after(1, 2));
+        assert_eq!(from_two[..2], [Told::Lost(2), Told::Event(at(1, 5))]);
+        // A log that was not there when it was looked at began at 1.
+        let from_start = told(Repair::after(Place::Start));
+        assert_eq!(from_start[..2], [Told::Lost(4), Told::Event(at(1, 5))]);
+    }
+
+    #[test]
+    fn since_a_time_reads_as_far_back_as_it_must() {
+        let log: Vec<_> = (1..=9).map(|n| entry(at(1, n), n * 10)).collect();
+        let events = |from: u64| -> Vec<_> { (from..=9).map(|n| Told::Event(at(1, n))).collect() };
+        let (told, _, asked) = read(Repair::since(85), None, &log);
+        assert_eq!((told, asked), (events(9), vec![Ask::Newest]));
+        let (told, stands, asked) = read(Repair::since(35), None, &log);
+        assert_eq!((told, stands), (events(4), Some(at(1, 9))));
+        assert_eq!(asked[..2], [Ask::Newest, Ask::Page { after: 0 }]);
+        let (told, stands, _) = read(Repair::since(500), None, &log);
+        assert_eq!((told, stands), (vec![], Some(at(1, 9))));
+    }
+
+    #[test]
+    fn nonsense_ends() {
+        let foreign = Entry {
+            number: 7,
+            bytes: b"foreign".to_vec(),
+        };
+        let log = [foreign, entry(at(1, u64::MAX), 0)];
+        let (told, ..) = read(after(1, 6), head(at(1, 3), None), &log);
+        assert_eq!(told[0], Told::Unreadable);
+        assert_eq!(told[1], Told::Lost(u64::MAX - 8));
+        let mut repair = after(1, 5);
+        let backwards = [3, 2, 9, 4].map(|n| entry(at(1, n), 0));
+        let mut events = 0;
+        let mut count = |found: Found<'_>| events += u64::from(matches!(found, Found::Event(..)));
+        repair.read(head(at(1, 9), None), &backwards, true, &mut count);
+        assert_eq!(events, 1);
+    }
+}

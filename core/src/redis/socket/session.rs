@@ -10,14 +10,7 @@
 //!   not read holds it in its own memory, and cuts the reader off.
 //! - Once broken, always broken: every open request fails, and every later one.
 
-use std::{
-    cell::{Cell, RefCell},
-    collections::VecDeque,
-    fmt,
-    future::Future,
-    rc::Rc,
-    time::{Instant, SystemTime, UNIX_EPOCH},
-};
+use std::{cell::RefCell, collections::VecDeque, fmt, future::Future, rc::Rc};
 
 use bytes::{Buf, BufMut, BytesMut};
 use tokio::{
@@ -98,7 +91,14 @@ impl Commands {
         self
     }
 
+    /// What goes out on the wire.
+    #[cfg(test)]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// How many replies they will have.
+    #[cfg(test)]
     pub(crate) fn replies(&self) -> usize {
         self.replies
     }
@@ -175,13 +175,21 @@ struct Open {
 #[derive(Default)]
 struct Shared {
     outgoing: RefCell<BytesMut>,
-    unwritten: Cell<usize>,
     open: RefCell<VecDeque<Open>>,
     broken: RefCell<Option<Broken>>,
     /// There is something to write.
     write: Notify,
     /// It is broken.
     over: Notify,
+}
+
+/// Held by the task that drives the stream: however that ends, the connection does.
+struct Driven(Rc<Shared>);
+
+impl Drop for Driven {
+    fn drop(&mut self) {
+        self.0.end(Broken("it was let go of".into()));
+    }
 }
 
 /// One connection. Cheap to clone.
@@ -197,8 +205,9 @@ impl Session {
     /// Drives a stream by a task of this thread until it breaks or is closed.
     pub(crate) fn start(stream: Box<dyn Stream>, listener: impl Listener + 'static) -> Session {
         let shared = Rc::new(Shared::default());
-        let driven = Rc::clone(&shared);
+        let driven = Driven(Rc::clone(&shared));
         tokio::task::spawn_local(async move {
+            let driven = &driven.0;
             let (read, write) = tokio::io::split(stream);
             // Registered before anything runs, so that no end goes by unseen.
             let over = driven.over.notified();
@@ -206,8 +215,8 @@ impl Session {
                 return;
             }
             tokio::select! {
-                broken = read_all(read, &driven, listener) => driven.end(broken),
-                broken = write_all(write, &driven) => driven.end(broken),
+                broken = read_all(read, driven, listener) => driven.end(broken),
+                broken = write_all(write, driven) => driven.end(broken),
                 () = over => {}
             }
         });
@@ -230,9 +239,6 @@ impl Session {
                 replies: Vec::with_capacity(commands.replies),
                 told,
             });
-            shared
-                .unwritten
-                .set(shared.unwritten.get() + commands.bytes.len());
             let mut outgoing = shared.outgoing.borrow_mut();
             if outgoing.is_empty() {
                 *outgoing = commands.bytes;
@@ -257,11 +263,6 @@ impl Session {
                 over.await;
             }
         }
-    }
-
-    /// Bytes that the socket has not taken yet.
-    pub(crate) fn unwritten(&self) -> usize {
-        self.0.unwritten.get()
     }
 
     /// Ends it.
@@ -412,6 +413,5 @@ async fn write_all(mut write: impl AsyncWrite + Unpin, shared: &Shared) -> Broke
         if let Err(error) = written.await {
             return Broken(format!("writing failed: {error}"));
         }
-        shared.unwritten.set(shared.unwritten.get() - bytes.len());
     }
 }

@@ -51,7 +51,9 @@ fn what_a_full_server_could_not_keep_is_what_is_reported_lost() {
         thread::sleep(Duration::from_micros(500));
     }
     let outcomes: Vec<_> = receipts.iter().map(outcome).collect();
-    until("the last one comes", || ear.numbers().last() == Some(&2_999));
+    until("the last one comes", || {
+        ear.numbers().last() == Some(&2_999)
+    });
     let heard = ear.numbers();
     assert!(heard.is_sorted_by(|a, b| a < b), "out of order, or twice");
 
@@ -64,6 +66,9 @@ fn what_a_full_server_could_not_keep_is_what_is_reported_lost() {
             Err(error) => assert_eq!(error.kind(), ForwardErrorKind::NotKept, "{number}: {error}"),
         }
     }
-    assert!(outcomes.iter().any(Result::is_err), "the server was never full");
+    assert!(
+        outcomes.iter().any(Result::is_err),
+        "the server was never full"
+    );
     assert_eq!(ear.missed(), lost, "told as missed, and not heard");
 }

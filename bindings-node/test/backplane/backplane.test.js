@@ -1,0 +1,296 @@
+'use strict';
+
+// Hubs that a Redis server joins.
+
+const assert = require('node:assert/strict');
+const { fork } = require('node:child_process');
+const { once } = require('node:events');
+const path = require('node:path');
+const { after, before, describe, it } = require('node:test');
+
+const Redis = require('ioredis');
+
+const { DistributaryError, ForwardError, Hub } = require('../..');
+const { caught, inTime, program, texts, until } = require('../hub/rig');
+const { startServer } = require('../rig/redis');
+
+/** Nobody listens there. */
+const NOWHERE = 'redis://127.0.0.1:1';
+
+/** @type {Awaited<ReturnType<typeof startServer>>} */
+let server;
+let url = '';
+before(async () => {
+  server = await startServer();
+  url = `redis://127.0.0.1:${server.port}`;
+});
+after(() => server?.stop());
+
+/** A hub that ends with the test. */
+function open(t, redis = url, options = {}) {
+  const hub = new Hub({ redis, ...options });
+  t.after(() => hub.close());
+  return hub;
+}
+
+/** A client of Redis that knows nothing of hubs. */
+function plain(t) {
+  const client = new Redis(url);
+  t.after(() => client.disconnect());
+  return client;
+}
+
+describe('a hub by itself', () => {
+  it('is joined and well', async () => {
+    const hub = new Hub();
+    assert.equal(await hub.joined(), true);
+    assert.equal(hub.publish('a', 'x').forwarding, 'none');
+    const seen = [];
+    hub.on('a', (event) => seen.push(event.text()));
+    const acknowledged = await hub.publishAcknowledged('a', { b: 1 }, { key: 'k', attributes: { c: [1, 2] } });
+    assert.equal(acknowledged.heard, 0);
+    assert.equal(acknowledged.number, null);
+    assert.equal(acknowledged.delivery.subscriptions, 1);
+    await until(() => seen.length === 1, 'it is heard');
+    assert.deepEqual(hub.health(), {
+      condition: 'ok',
+      reasons: [],
+      lag: { p50: 0, p99: 0, max: 0, late: 0 },
+      counts: { arrived: 0, sent: 0, failed: 0, gaps: 0, lost: 0, repaired: 0, duplicates: 0, attempts: 0, connections: 0 },
+      queuedBytes: 0,
+      joining: 0,
+    });
+    const changes = hub.healthChanges();
+    assert.equal((await changes.next()).value?.condition, 'ok');
+    const next = changes.next();
+    hub.close();
+    assert.deepEqual(await inTime(next), { value: undefined, done: true });
+    await assert.rejects(hub.publishAcknowledged('a', ''), { code: 'ERR_CLOSED' });
+    await assert.rejects(hub.joined(), { code: 'ERR_CLOSED' });
+  });
+
+  it('refuses what publish refuses', async () => {
+    const hub = new Hub();
+    await assert.rejects(hub.publishAcknowledged(/** @type {any} */ (5), ''), { code: 'ERR_BAD_TOPIC' });
+    await assert.rejects(hub.publishAcknowledged('', ''), { code: 'ERR_BAD_TOPIC' });
+    await assert.rejects(hub.publishAcknowledged('a', () => {}), { code: 'ERR_BAD_PAYLOAD' });
+    await assert.rejects(hub.publishAcknowledged('a', '', /** @type {any} */ ({ transfer: true })), { code: 'ERR_BAD_OPTION' });
+    await assert.rejects(hub.joined(/** @type {any} */ ({ timeout: '1' })), { code: 'ERR_BAD_OPTION' });
+    assert.throws(() => hub.healthChanges({ every: 0 }), { code: 'ERR_BAD_OPTION' });
+  });
+});
+
+describe('hubs that are joined', () => {
+  it('hear each other, in order, and nothing twice', async (t) => {
+    const [one, other] = [open(t), open(t, { url })];
+    const here = one.subscribe('a');
+    const there = other.subscribe({ patterns: '?' });
+    assert.deepEqual(await inTime(Promise.all([one.joined(), other.joined()])), [true, true]);
+    for (let i = 0; i < 100; i += 1) assert.equal(one.publish('a', String(i)).forwarding, 'queued');
+    const { heard, number } = await inTime(one.publishAcknowledged('a', 'last'));
+    assert.ok(heard >= 1);
+    assert.equal(number, null);
+    const all = [...Array.from({ length: 100 }, (_, i) => String(i)), 'last'];
+    assert.deepEqual(await texts(there, 101), all);
+    other.publish('a', 'back');
+    assert.deepEqual(await texts(here, 102), [...all, 'back']);
+    assert.equal(here.lag, 0);
+  });
+
+  it('of other processes as well', async (t) => {
+    const child = fork(path.join(__dirname, 'peer.js'), [url]);
+    t.after(() => child.kill());
+    const said = async (command) => {
+      const answer = once(child, 'message');
+      if (command !== undefined) child.send(command);
+      return (await inTime(answer))[0];
+    };
+    assert.deepEqual(await said({ subscribe: 'to.*' }), { joined: true });
+    const hub = open(t);
+    const back = hub.subscribe('back');
+    assert.equal(await hub.joined(), true);
+    const answer = said();
+    hub.publish('to.child', 'häll\u00f6');
+    assert.deepEqual(await answer, { topic: 'to.child', data: 'häll\u00f6' });
+    assert.deepEqual(await said({ publish: 'back', data: 'yes' }), { heard: 1 });
+    assert.deepEqual(await texts(back, 1), ['yes']);
+    const exit = once(child, 'exit');
+    child.disconnect();
+    assert.deepEqual(await inTime(exit), [0, null]);
+  });
+
+  it('hear plain clients, and are heard by them', async (t) => {
+    const hub = open(t);
+    const client = plain(t);
+    const found = hub.subscribe({ topics: 'plain', where: { n: [1] } });
+    assert.equal(await hub.joined(), true);
+    assert.equal(await client.publish('plain', '{"n":2}'), 1);
+    assert.equal(await client.publish('plain', '{"n":1}'), 1);
+    assert.deepEqual((await inTime(found.next())).value?.json(), { n: 1 });
+    const message = once(client, 'message');
+    await client.subscribe('objects');
+    hub.publish('objects', { id: 7n });
+    assert.deepEqual(await inTime(message), ['objects', '{"id":7}']);
+  });
+
+  it('are served by joined loops of other threads', async (t) => {
+    const hub = open(t);
+    const joined = Hub.join(hub.share());
+    assert.equal(joined.health().condition, hub.health().condition);
+    assert.equal(await joined.joined(), true);
+    assert.equal((await joined.publishAcknowledged('nobody', '')).heard, 0);
+  });
+
+  it('have many under way at once', async (t) => {
+    const [one, other] = [open(t), open(t, url, { budget: { events: 10_000 } })];
+    const there = other.subscribe('many');
+    assert.equal(await other.joined(), true);
+    const all = await inTime(Promise.all(Array.from({ length: 2000 }, (_, i) => one.publishAcknowledged('many', String(i)))));
+    assert.ok(all.every(({ heard }) => heard === 1));
+    assert.deepEqual(await texts(there, 2000), Array.from({ length: 2000 }, (_, i) => String(i)));
+  });
+});
+
+describe('a server that is away', () => {
+  it('is no error: this process goes on, and health says so', async (t) => {
+    const hub = open(t, NOWHERE);
+    const own = hub.subscribe('a');
+    assert.equal(hub.publish('a', 'x').forwarding, 'queued');
+    assert.deepEqual(await texts(own, 1), ['x']);
+    await until(() => hub.health().condition === 'away' && hub.health().counts.attempts > 0, 'it is seen');
+    assert.ok(hub.health().reasons.length > 0);
+    assert.equal(await hub.joined({ timeout: 20 }), false);
+  });
+
+  it('has what waits too long given up', async (t) => {
+    const hub = open(t, { url: NOWHERE, deadline: 200 });
+    const error = await inTime(hub.publishAcknowledged('a', '').then(assert.fail, (thrown) => thrown));
+    assert.ok(error instanceof ForwardError && error instanceof DistributaryError);
+    assert.deepEqual([error.name, error.code, error.kind], ['ForwardError', 'ERR_FORWARD', 'expired']);
+  });
+
+  it('has no more wait than may', async (t) => {
+    const hub = open(t, { url: NOWHERE, queueBytes: 1000 });
+    let delivery;
+    do delivery = hub.publish('a', Buffer.alloc(300));
+    while (delivery.forwarding === 'queued');
+    assert.equal(delivery.forwarding, 'full');
+    await assert.rejects(hub.publishAcknowledged('a', Buffer.alloc(300)), { code: 'ERR_FORWARD', kind: 'full' });
+  });
+
+  it('ends what waits with the hub', async (t) => {
+    const errors = caught(t);
+    const hub = new Hub({ redis: NOWHERE });
+    hub.subscribe('a');
+    const waiting = [hub.joined(), hub.publishAcknowledged('a', '').catch((error) => error.kind)];
+    hub.close();
+    assert.deepEqual(await inTime(Promise.all(waiting)), [false, 'closed']);
+    assert.deepEqual(errors, []);
+  });
+
+  it('is found again when it is back', async (t) => {
+    const own = await startServer();
+    t.after(() => own.stop());
+    const address = `redis://127.0.0.1:${own.port}`;
+    const [one, other] = [open(t, address), open(t, address)];
+    const there = other.subscribe('a');
+    assert.equal(await other.joined(), true);
+    const changes = one.healthChanges({ every: 10 });
+    const becomes = async (isSo) => {
+      for (;;) {
+        const { value, done } = await inTime(changes.next(), 'a change of health');
+        assert.ok(!done);
+        if (isSo(value.condition)) return;
+      }
+    };
+    await becomes((condition) => condition === 'ok');
+    await own.kill();
+    await becomes((condition) => condition !== 'ok');
+    await own.start();
+    await becomes((condition) => condition === 'ok');
+    await inTime(Promise.all([one.joined(), other.joined()]));
+    assert.equal((await one.publishAcknowledged('a', 'after')).heard, 1);
+    for (;;) {
+      const next = await inTime(there.next().catch((error) => error));
+      if (next.value?.text() === 'after') break;
+    }
+  });
+});
+
+describe('the process', () => {
+  it('waits for what is awaited, and for nothing else', async () => {
+    const waits = await program(`
+      const hub = new Hub({ redis: ${JSON.stringify(url)} });
+      hub.subscribe('a');
+      hub.joined().then(async (joined) => console.log(joined, (await hub.publishAcknowledged('a', 'x')).heard >= 0));`);
+    assert.deepEqual([waits.code, waits.out, waits.err], [0, 'true true\n', '']);
+    const ends = await program(`
+      const hub = new Hub({ redis: ${JSON.stringify(NOWHERE)} });
+      hub.on('a', () => {});
+      hub.healthChanges().next().then(() => console.log('seen'));`);
+    assert.deepEqual([ends.code, ends.out, ends.err], [0, 'seen\n', '']);
+  });
+
+  it('sends what was published before it closed the hub', async (t) => {
+    const other = open(t);
+    const there = other.subscribe('late');
+    assert.equal(await other.joined(), true);
+    const done = await program(`
+      const hub = new Hub({ redis: ${JSON.stringify(url)} });
+      for (let i = 0; i < 500; i += 1) hub.publish('late', String(i));
+      hub.close();`);
+    assert.deepEqual([done.code, done.err], [0, '']);
+    assert.deepEqual(await texts(there, 500), Array.from({ length: 500 }, (_, i) => String(i)));
+  });
+});
+
+describe('options', () => {
+  const cases = [
+    ['127.0.0.1:6379', /redis/],
+    ['http://127.0.0.1', /redis/],
+    ['redis://', /host/],
+    ['redis://127.0.0.1/x', /database/],
+    ['redis://127.0.0.1?db=1', /db/],
+    ['', /url is empty/],
+    [5, /redis is a URL or an object of options, not 5/],
+    [null, /not null/],
+    [['redis://a'], /not an array/],
+    [{}, /give a `url`/],
+    [{ url: 'redis://a', urls: ['redis://b'] }, /not both/],
+    [{ urls: [] }, /no server/],
+    [{ urls: 'redis://a' }, /urls is a list of URLs/],
+    [{ urls: ['redis://a', 'redis://b'] }, /several URLs/],
+    [{ url: 'redis://a', sentinel: '' }, /sentinel is empty/],
+    [{ url: 'redis://a', sentinel: 'm', cluster: true }, /no Sentinels/],
+    [{ url: 'redis://a', sharded: true }, /sharded is for a cluster/],
+    [{ url: 'redis://a', cluster: 1 }, /cluster is a boolean/],
+    [{ url: 'redis://a', modes: ['a'] }, /modes is an object/],
+    [{ url: 'redis://a', modes: { a: 'safe' } }, /modes\["a"\] is one of 'live', 'replay', 'durable'/],
+    [{ url: 'redis://a', envelope: 'a' }, /envelope is a list of patterns/],
+    [{ url: 'redis://a', logLength: 0 }, /logLength is a whole number/],
+    [{ url: 'redis://a', queueBytes: 1.5 }, /queueBytes is a whole number/],
+    [{ url: 'redis://a', deadline: 0 }, /deadline is a time/],
+    [{ url: 'redis://a', linger: '1' }, /linger is a time/],
+    [{ url: 'redis://a', fleet: 0 }, /fleet is a whole number/],
+    [{ url: 'redis://a', name: 'two words' }, /client name/],
+    [{ url: 'redis://a', rootCertificates: 'nothing' }, /rediss/],
+    [{ url: 'rediss://a', rootCertificates: 'nothing' }, /certificate/],
+    [{ url: 'redis://a', colour: 'red' }, /no option "colour"/],
+  ];
+  for (const [redis, message] of cases) {
+    it(`${JSON.stringify(redis)} is refused at the call`, () => {
+      assert.throws(() => new Hub(/** @type {any} */ ({ redis })), { name: 'TypeError', code: 'ERR_BAD_OPTION', message });
+    });
+  }
+
+  it('passwords are in no message', () => {
+    assert.throws(
+      () => new Hub({ redis: 'redis://:secret@127.0.0.1:99999' }),
+      (/** @type {Error} */ error) => !error.message.includes('secret'),
+    );
+  });
+
+  it('attributes need an envelope', (t) => {
+    assert.equal(open(t).publish('a', '', { attributes: { b: 1 } }).forwarding, 'unsupported');
+  });
+});

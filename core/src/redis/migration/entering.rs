@@ -1,0 +1,275 @@
+//! Entering stages: what is checked, and in which order things happen.
+//!
+//! A stage is asked for, not ordered. The other hubs are called upon first, so that what
+//! is judged is how they are now and not how they were; the server is asked how many
+//! listen, so that those who do not know of the migration count too. Then the change is
+//! made, and told.
+
+use std::{
+    fmt,
+    sync::{Weak, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    counts::Sides,
+    error::MigrationError,
+    moved::Moved,
+    moving::Shared,
+    roll::{self, Peer},
+    stage::{Change, Side, Stage},
+};
+use crate::{
+    backplane::{Backplane, Condition},
+    sync::StdArc,
+    topic::Topic,
+};
+
+/// How long called hubs may take to answer.
+const ANSWER: Duration = Duration::from_secs(3);
+
+/// How often the roll is looked at meanwhile.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// The migration of one topic, as this hub takes part in it; from
+/// [`Moving::begin`](super::Moving::begin). Cheap to clone; dropping it ends nothing.
+#[derive(Clone)]
+pub struct Migration {
+    shared: Weak<Shared>,
+    moved: StdArc<Moved>,
+}
+
+impl Migration {
+    pub(super) fn new(shared: Weak<Shared>, moved: StdArc<Moved>) -> Self {
+        Migration { shared, moved }
+    }
+
+    /// The topic, by the name that it has in this hub at every stage.
+    pub fn topic(&self) -> &Topic {
+        &self.moved.topic
+    }
+
+    /// How far it has come in this hub.
+    pub fn stage(&self) -> Stage {
+        self.moved.stage()
+    }
+
+    /// What each side has carried.
+    pub fn counts(&self) -> Sides {
+        self.moved.counters.sides()
+    }
+
+    /// The other hubs that take part, as far as they are known by now.
+    pub fn peers(&self) -> Vec<Peer> {
+        self.moved.roll.lock().present(Instant::now())
+    }
+
+    /// Enters a stage next to the one that it is at, forward or back, once nobody would
+    /// lose anything by it. Blocks until that is done, or found to be impossible, at most
+    /// until the deadline: in a task, call it on a thread for blocking calls.
+    ///
+    /// # Errors
+    /// [`MigrationError`] says who or what is in the way; nothing has changed then.
+    pub fn enter(&self, stage: Stage, deadline: Instant) -> Result<(), MigrationError> {
+        self.go(stage, deadline, true)
+    }
+
+    /// The same without looking at who would lose something. The side that is to be heard
+    /// is still waited for.
+    ///
+    /// # Errors
+    /// When the stages are no neighbours, the side cannot be reached, or the hub is closed.
+    pub fn force(&self, stage: Stage, deadline: Instant) -> Result<(), MigrationError> {
+        self.go(stage, deadline, false)
+    }
+
+    /// Whether [`enter`](Migration::enter) would enter a stage now.
+    ///
+    /// # Errors
+    /// What would be in the way.
+    pub fn check(&self, stage: Stage, deadline: Instant) -> Result<(), MigrationError> {
+        let (shared, change) = self.change_to(stage)?;
+        self.look(&shared, change, deadline)
+    }
+
+    fn change_to(&self, stage: Stage) -> Result<(StdArc<Shared>, Change), MigrationError> {
+        let shared = self.shared.upgrade().ok_or(MigrationError::Closed)?;
+        let from = self.stage();
+        let change =
+            Change::between(from, stage).ok_or(MigrationError::NotNext { from, to: stage })?;
+        Ok((shared, change))
+    }
+
+    fn go(&self, stage: Stage, deadline: Instant, checked: bool) -> Result<(), MigrationError> {
+        let moved = &self.moved;
+        let Some(_entering) = moved.entering.try_lock() else {
+            return Err(MigrationError::Busy);
+        };
+        let from = self.stage();
+        let (shared, change) = self.change_to(stage)?;
+        if checked {
+            self.look(&shared, change, deadline)?;
+        }
+        moved.set(stage);
+        shared.wants_changed(moved);
+        if let Change::Hear(side) = change
+            && let Err(error) = joined(&shared, moved, side, deadline)
+        {
+            moved.set(from);
+            shared.wants_changed(moved);
+            return Err(error);
+        }
+        moved.announce(stage);
+        shared.announce(moved, false);
+        Ok(())
+    }
+
+    /// Whether anybody would lose anything by a change.
+    fn look(
+        &self,
+        shared: &StdArc<Shared>,
+        change: Change,
+        deadline: Instant,
+    ) -> Result<(), MigrationError> {
+        let moved = &self.moved;
+        let left = match change {
+            // Who hears more loses nothing.
+            Change::Hear(_) => return Ok(()),
+            Change::Write(side) => side.other(),
+            Change::Drop(side) => side,
+        };
+        let peers = self.call(shared, deadline)?;
+        let barring = roll::barring(&peers, change);
+        if !barring.is_empty() {
+            return Err(match change {
+                Change::Write(_) => MigrationError::Readers(barring),
+                _ => MigrationError::Writers(barring),
+            });
+        }
+        if let Change::Write(side) = change {
+            let listeners = listeners(shared, moved, left, deadline)?;
+            let us = moved
+                .announcement(
+                    shared.hub,
+                    Side::BOTH.map(|side| shared.hears(moved, side)),
+                    false,
+                )
+                .peer;
+            let connections = roll::strangers(listeners, left, &us, &peers);
+            if connections > 0 {
+                return Err(MigrationError::Strangers {
+                    connections,
+                    side: left,
+                });
+            }
+            let server = shared.server(moved, side).ok_or(MigrationError::Closed)?;
+            let verdict = moved.demands.judge(&server.redis.health());
+            if !verdict.safe {
+                let failed = verdict.findings.into_iter().filter(|finding| !finding.met);
+                return Err(MigrationError::Unhealthy(failed.collect()));
+            }
+        } else if let Some(last) = moved.counters.last(left)
+            && last.elapsed() < moved.quiet
+        {
+            return Err(MigrationError::StillWritten {
+                side: left,
+                ago: last.elapsed(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Asks all hubs that take part where they are, and waits for their answers.
+    fn call(
+        &self,
+        shared: &StdArc<Shared>,
+        deadline: Instant,
+    ) -> Result<Vec<Peer>, MigrationError> {
+        let moved = &self.moved;
+        let first = shared.first().ok_or(MigrationError::Closed)?;
+        let called = Instant::now();
+        shared.announce(moved, true);
+        // Everybody who takes part listens to the channel, and so do we.
+        let taking_part = asked(deadline, |told| {
+            first.redis.listeners(moved.channel.as_str(), told);
+        })?;
+        let others = taking_part.saturating_sub(1);
+        let end = deadline.min(called + ANSWER);
+        loop {
+            let answered = moved.roll.lock().answered(called) as u64;
+            if answered >= others {
+                return Ok(self.peers());
+            }
+            if Instant::now() >= end {
+                return Err(MigrationError::Silent {
+                    hubs: others - answered,
+                });
+            }
+            thread::sleep(LOOK);
+        }
+    }
+}
+
+/// How many listen on a side, hubs and others.
+fn listeners(
+    shared: &Shared,
+    moved: &Moved,
+    side: Side,
+    deadline: Instant,
+) -> Result<u64, MigrationError> {
+    let server = shared.server(moved, side).ok_or(MigrationError::Closed)?;
+    asked(deadline, |told| {
+        server
+            .redis
+            .listeners(moved.ends[side.index()].1.as_str(), told);
+    })
+}
+
+/// Waits for an answer of a server.
+fn asked(
+    deadline: Instant,
+    ask: impl FnOnce(Box<dyn FnOnce(Option<u64>) + Send>),
+) -> Result<u64, MigrationError> {
+    let (told, answer) = mpsc::sync_channel(1);
+    ask(Box::new(move |count| {
+        // Nobody waits any more after the deadline.
+        let _ = told.send(count);
+    }));
+    let left = deadline.saturating_duration_since(Instant::now());
+    match answer.recv_timeout(left) {
+        Ok(Some(count)) => Ok(count),
+        _ => Err(MigrationError::NotReached),
+    }
+}
+
+/// Waits until all is heard that is wanted on a side.
+fn joined(
+    shared: &Shared,
+    moved: &Moved,
+    side: Side,
+    deadline: Instant,
+) -> Result<(), MigrationError> {
+    let server = shared.server(moved, side).ok_or(MigrationError::Closed)?;
+    // A server that nothing is wanted of has brought all of it, even if it is away.
+    while server.redis.health().condition == Condition::Away {
+        if Instant::now() >= deadline {
+            return Err(MigrationError::NotReached);
+        }
+        thread::sleep(LOOK);
+    }
+    asked(deadline, |told| {
+        server.redis.when_joined(Box::new(move || told(Some(0))));
+    })
+    .map(|_| ())
+}
+
+impl fmt::Debug for Migration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Migration")
+            .field("topic", &self.topic())
+            .field("stage", &self.stage())
+            .field("counts", &self.counts())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,141 @@
+//! Why a migration cannot begin, or a stage cannot be entered.
+
+use std::{fmt, time::Duration};
+
+use super::{
+    roll::Peer,
+    stage::{Side, Stage},
+};
+use crate::{
+    redis::{Finding, RedisError},
+    topic::TopicError,
+};
+
+/// Why a [`Migration`](super::Migration) cannot go where it was asked to. Nothing has
+/// changed then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MigrationError {
+    /// A name of the course is none.
+    Topic(TopicError),
+    /// The course ends where it begins.
+    Nowhere,
+    /// One of its names belongs to another migration, or is listened to by itself.
+    Taken {
+        /// The name.
+        topic: String,
+    },
+    /// The stages are no neighbours: they are entered one after the other.
+    NotNext {
+        /// Where it is.
+        from: Stage,
+        /// Where it was to go.
+        to: Stage,
+    },
+    /// Another thread is entering a stage of this migration.
+    Busy,
+    /// These hubs read the other side alone, and would miss what is written from now on.
+    Readers(Vec<Peer>),
+    /// So many connections listen to the other side and are no hubs that take part.
+    Strangers {
+        /// How many.
+        connections: u64,
+        /// Where they listen.
+        side: Side,
+    },
+    /// These hubs write to the side that is to be given up.
+    Writers(Vec<Peer>),
+    /// Somebody who is no hub that takes part still writes to the side that is to be given
+    /// up.
+    StillWritten {
+        /// The side.
+        side: Side,
+        /// How long ago its last event came.
+        ago: Duration,
+    },
+    /// So many hubs that take part did not answer.
+    Silent {
+        /// How many.
+        hubs: u64,
+    },
+    /// The side that is to be written to is not well enough.
+    Unhealthy(Vec<Finding>),
+    /// The side that is to be heard could not be joined, or the server could not be asked,
+    /// before the deadline.
+    NotReached,
+    /// The hub was closed.
+    Closed,
+    /// The heartbeat's thread cannot be started.
+    Redis(RedisError),
+}
+
+impl fmt::Display for MigrationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MigrationError::Topic(error) => error.fmt(f),
+            MigrationError::Nowhere => f.write_str(
+                "the course ends where it begins: give it another name or another server",
+            ),
+            MigrationError::Taken { topic } => write!(
+                f,
+                "{topic:?} belongs to another migration or is listened to by itself: end that first"
+            ),
+            MigrationError::NotNext { from, to } => write!(
+                f,
+                "{to} does not follow {from}: enter the stages one after the other"
+            ),
+            MigrationError::Busy => f.write_str("another thread is entering a stage"),
+            MigrationError::Readers(peers) => {
+                f.write_str("these hubs would miss what is written from now on: ")?;
+                list(f, peers)?;
+                f.write_str(": let them read both sides first")
+            }
+            MigrationError::Strangers { connections, side } => write!(
+                f,
+                "{connections} connections listen to the {side} side and take no part in the migration: move or end them first; hubs that left just now are gone within seconds"
+            ),
+            MigrationError::Writers(peers) => {
+                write!(f, "these hubs write to the side that would be given up: ")?;
+                list(f, peers)?;
+                f.write_str(": let them write to the other first")
+            }
+            MigrationError::StillWritten { side, ago } => write!(
+                f,
+                "somebody who takes no part writes to the {side} side, {} ms ago the last time: move them first",
+                ago.as_millis()
+            ),
+            MigrationError::Silent { hubs } => write!(
+                f,
+                "{hubs} hubs take part and do not answer: wait for them or end them"
+            ),
+            MigrationError::Unhealthy(findings) => {
+                f.write_str("the side that would be written to is not well")?;
+                for finding in findings {
+                    write!(f, "; {}: {}", finding.code, finding.text)?;
+                }
+                Ok(())
+            }
+            MigrationError::NotReached => {
+                f.write_str("the server did not answer in time: see Hub::health, and try again")
+            }
+            MigrationError::Closed => f.write_str("the hub was closed"),
+            MigrationError::Redis(error) => error.fmt(f),
+        }
+    }
+}
+
+fn list(f: &mut fmt::Formatter<'_>, peers: &[Peer]) -> fmt::Result {
+    for (at, peer) in peers.iter().enumerate() {
+        let between = if at == 0 { "" } else { ", " };
+        write!(f, "{between}{:016x} ({})", peer.hub, peer.stage)?;
+    }
+    Ok(())
+}
+
+impl std::error::Error for MigrationError {}
+
+impl From<TopicError> for MigrationError {
+    fn from(error: TopicError) -> Self {
+        MigrationError::Topic(error)
+    }
+}

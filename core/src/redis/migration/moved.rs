@@ -1,0 +1,149 @@
+//! One migration, as all threads see it.
+
+use std::time::{Duration, Instant};
+
+use ahash::RandomState;
+
+use super::{
+    counts::Counters,
+    course::Course,
+    roll::{Announcement, Peer, Roll},
+    stage::{Side, Stage},
+    twins::Twins,
+};
+use crate::{
+    backplane::Name,
+    redis::Demands,
+    sync::{AtomicU8, Mutex, Ordering},
+    topic::{MAX_TOPIC_BYTES, Topic},
+};
+
+/// Which server of a [`Moving`](super::Moving): the first is where nothing has moved.
+pub(super) type Server = usize;
+
+/// A topic on its way.
+pub(super) struct Moved {
+    /// What it is called in this hub, at every stage.
+    pub(super) topic: Topic,
+    /// Where each side is, and what the topic is called there.
+    pub(super) ends: [(Server, Topic); 2],
+    /// Where hubs tell each other their stages.
+    pub(super) channel: Topic,
+    pub(super) quiet: Duration,
+    pub(super) demands: Demands,
+    pub(super) counters: Counters,
+    pub(super) roll: Mutex<Roll>,
+    /// Held while a stage is entered.
+    pub(super) entering: Mutex<()>,
+    stage: AtomicU8,
+    /// What is told to others: a stage counts from when it is reached.
+    announced: AtomicU8,
+    twins: Mutex<Twins>,
+    hasher: RandomState,
+}
+
+impl Moved {
+    pub(super) fn new(course: &Course, onto: Server, stage: Stage) -> Self {
+        Moved {
+            ends: [(0, course.topic.clone()), (onto, course.name.clone())],
+            channel: channel(&course.topic),
+            topic: course.topic.clone(),
+            quiet: course.quiet,
+            demands: course.demands.clone(),
+            counters: Counters::default(),
+            roll: Mutex::default(),
+            entering: Mutex::new(()),
+            stage: AtomicU8::new(stage.index()),
+            announced: AtomicU8::new(stage.index()),
+            twins: Mutex::new(Twins::new(course.window)),
+            hasher: RandomState::new(),
+        }
+    }
+
+    pub(super) fn stage(&self) -> Stage {
+        Stage::from_index(self.stage.load(Ordering::Acquire))
+    }
+
+    pub(super) fn set(&self, stage: Stage) {
+        self.stage.store(stage.index(), Ordering::Release);
+    }
+
+    /// The stage that others are told from now on.
+    pub(super) fn announce(&self, stage: Stage) {
+        self.announced.store(stage.index(), Ordering::Release);
+    }
+
+    pub(super) fn announcement(&self, hub: u64, hears: [bool; 2], call: bool) -> Announcement {
+        Announcement {
+            peer: Peer {
+                hub,
+                stage: Stage::from_index(self.announced.load(Ordering::Acquire)),
+                hears,
+            },
+            call,
+            gone: false,
+        }
+    }
+
+    /// The name of a side, to be listened to.
+    pub(super) fn name(&self, side: Side) -> Name {
+        Name::Topic(self.ends[side.index()].1.clone())
+    }
+
+    /// An event came by a side: whether it is to be delivered.
+    pub(super) fn arrived(&self, side: Side, payload: &[u8], now: Instant) -> bool {
+        let hash = self.hasher.hash_one(payload);
+        let first = self.twins.lock().arrived(side, hash, now);
+        self.counters.read(side, first, now);
+        first
+    }
+
+    /// An event of this hub goes out, by the side that is returned.
+    pub(super) fn sends(&self, payload: &[u8], now: Instant) -> Side {
+        let side = self.stage().writes();
+        let hash = self.hasher.hash_one(payload);
+        self.twins.lock().sent(side, hash, now);
+        self.counters.written(side);
+        side
+    }
+}
+
+/// Where hubs tell each other how far they are with a topic.
+fn channel(topic: &Topic) -> Topic {
+    let name = format!("distributary:migration:{topic}");
+    // A topic may be as long as a name can be: then its hash stands for it.
+    Topic::new(&name).unwrap_or_else(|_| hashed(topic))
+}
+
+fn hashed(topic: &Topic) -> Topic {
+    // The same on every machine and in every version, and no secret.
+    let hash = topic
+        .as_str()
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    let name = format!("distributary:migration:#{hash:016x}");
+    debug_assert!(name.len() <= MAX_TOPIC_BYTES);
+    // A few dozen bytes: a topic.
+    Topic::new(&name).unwrap_or_else(|_| topic.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_topic_has_a_channel() {
+        let short = Topic::new("docs").unwrap();
+        assert_eq!(channel(&short).as_str(), "distributary:migration:docs");
+        let [one, other] = ["a", "b"].map(|text| Topic::new(text.repeat(MAX_TOPIC_BYTES)).unwrap());
+        assert_ne!(channel(&one), channel(&other));
+        assert_eq!(channel(&one).as_str(), channel(&one.clone()).as_str());
+        assert!(
+            channel(&one)
+                .as_str()
+                .starts_with("distributary:migration:#")
+        );
+    }
+}

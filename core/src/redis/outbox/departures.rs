@@ -1,0 +1,260 @@
+//! One link: what waits for it, what is in flight on it, and when it may send.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use ahash::AHashSet as HashSet;
+
+use super::{
+    Server,
+    encode::Wire,
+    parcel::{Parcel, Trace},
+};
+use crate::{
+    redis::{modes::Way, socket::Commands},
+    topic::Topic,
+};
+
+/// Bytes in flight on a link: more is not written before something is answered.
+const MAX_FLYING: usize = 1024 * 1024;
+/// Bytes and events of one pipeline.
+const MAX_BATCH: usize = 128 * 1024;
+const MAX_EVENTS: usize = 1_024;
+
+/// After a "not now": the first pause, and the longest.
+const PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long is waited for replicas that let the last event wait in vain.
+const LATE_REPLICA_WAIT: Duration = Duration::from_millis(50);
+
+#[derive(Default)]
+pub(super) struct Departures {
+    /// Oldest first.
+    pub(super) waiting: VecDeque<Parcel>,
+    flying: VecDeque<Flight>,
+    flying_bytes: usize,
+    /// Refused for now, in order: they wait again once nothing is in flight.
+    again: Vec<Parcel>,
+    /// Topics whose logs lack what must come first.
+    lacking: Vec<Topic>,
+    pub(super) wire: Wire,
+    /// The replication id of the server that was last connected to.
+    seen: Option<Option<u64>>,
+    connected: bool,
+    paused_until: Option<Instant>,
+    pause: Duration,
+    replicas_are_late: bool,
+    /// Topics that belong to other links, and have something in flight or waiting here.
+    /// Nothing is sent before they are gone.
+    pub(super) leaving: HashSet<Topic>,
+}
+
+/// One pipeline in flight.
+pub(super) struct Flight {
+    pub(super) parcels: Vec<Parcel>,
+    /// A `WAIT` is its last command.
+    pub(super) waits: bool,
+    bytes: usize,
+}
+
+/// One pipeline under construction.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) commands: Commands,
+    parcels: Vec<Parcel>,
+    waits: bool,
+}
+
+/// What comes back once nothing is in flight.
+pub(super) struct Landed {
+    /// Topics whose logs lack what must come first.
+    pub(super) lacking: Vec<Topic>,
+    /// So many at the front wait again.
+    pub(super) again: usize,
+}
+
+impl Batch {
+    pub(super) fn has_room(&self) -> bool {
+        self.commands.len() < MAX_BATCH && self.parcels.len() < MAX_EVENTS
+    }
+
+    pub(super) fn add(&mut self, parcel: Parcel) {
+        self.waits |= parcel.way == Way::Durable;
+        self.parcels.push(parcel);
+    }
+}
+
+impl Departures {
+    /// True when another server is there than before, for all that is known.
+    pub(super) fn connected(&mut self, server: Server) -> bool {
+        let other = server.id.is_none() || self.seen != Some(server.id);
+        self.seen = Some(server.id);
+        self.connected = true;
+        self.wire = Wire::new(server);
+        self.replicas_are_late = false;
+        self.resume();
+        other
+    }
+
+    /// What is lost with the connection, and how many wait again at the front.
+    pub(super) fn broken(&mut self) -> (Vec<Parcel>, usize) {
+        self.connected = false;
+        self.flying_bytes = 0;
+        self.lacking.clear();
+        let mut lost = Vec::new();
+        let mut again = std::mem::take(&mut self.again);
+        for parcel in again.iter_mut().chain(&mut self.waiting) {
+            // It was in the log of a server that may not be there again.
+            if parcel.trace == Trace::InLog {
+                parcel.trace = Trace::Maybe;
+            }
+        }
+        for mut parcel in self.flying.drain(..).flat_map(|flight| flight.parcels) {
+            if parcel.way.is_plain() {
+                lost.push(parcel);
+            } else {
+                parcel.trace = Trace::Maybe;
+                again.push(parcel);
+            }
+        }
+        let count = again.len();
+        self.put_first(again);
+        (lost, count)
+    }
+
+    /// A pipeline to be filled, if something may be sent.
+    pub(super) fn begin(&mut self, now: Instant) -> Option<Batch> {
+        if self.paused_until.is_some_and(|until| until <= now) {
+            self.paused_until = None;
+        }
+        let free = self.connected
+            && self.again.is_empty()
+            && !self.is_leaving()
+            && self.paused_until.is_none()
+            && self.flying_bytes < MAX_FLYING;
+        (free && !self.waiting.is_empty()).then(Batch::default)
+    }
+
+    /// The pipeline is filled; none if it is empty.
+    pub(super) fn depart(&mut self, mut batch: Batch, replica_wait: Duration) -> Option<Commands> {
+        if batch.parcels.is_empty() {
+            return None;
+        }
+        if batch.waits {
+            let patience = if self.replicas_are_late {
+                replica_wait.min(LATE_REPLICA_WAIT)
+            } else {
+                replica_wait
+            };
+            let millis = patience.as_millis().max(1).to_string();
+            batch.commands.command(&[b"WAIT", b"1", millis.as_bytes()]);
+        }
+        let bytes = batch.commands.len();
+        self.flying_bytes += bytes;
+        self.flying.push_back(Flight {
+            parcels: batch.parcels,
+            waits: batch.waits,
+            bytes,
+        });
+        Some(batch.commands)
+    }
+
+    /// The oldest pipeline is answered.
+    pub(super) fn land(&mut self) -> Option<Flight> {
+        let flight = self.flying.pop_front()?;
+        self.flying_bytes -= flight.bytes;
+        Some(flight)
+    }
+
+    /// Puts what was refused for now back in line, if nothing is in flight any more.
+    pub(super) fn landed(&mut self) -> Option<Landed> {
+        if !self.flying.is_empty() || self.again.is_empty() {
+            return None;
+        }
+        let parcels = std::mem::take(&mut self.again);
+        let again = parcels.len();
+        self.put_first(parcels);
+        Some(Landed {
+            lacking: std::mem::take(&mut self.lacking),
+            again,
+        })
+    }
+
+    /// Sends it again, once all that is in flight is answered.
+    pub(super) fn again(&mut self, parcel: Parcel) {
+        self.again.push(parcel);
+    }
+
+    /// Its log lacks what must come before it.
+    pub(super) fn lacks(&mut self, parcel: Parcel) {
+        if !self.lacking.contains(parcel.topic()) {
+            self.lacking.push(parcel.topic().clone());
+        }
+        self.again(parcel);
+    }
+
+    /// The server said "not now".
+    pub(super) fn pause(&mut self, now: Instant) {
+        if self.paused_until.is_none() {
+            self.pause = (self.pause * 2).clamp(PAUSE, LONGEST_PAUSE);
+            self.paused_until = Some(now + self.pause);
+        }
+    }
+
+    /// The server took something.
+    pub(super) fn succeeded(&mut self) {
+        self.pause = Duration::ZERO;
+    }
+
+    pub(super) fn resume(&mut self) {
+        self.paused_until = None;
+        self.pause = Duration::ZERO;
+    }
+
+    /// When a pause ends that something waits for.
+    pub(super) fn resumes(&self, now: Instant) -> Option<Instant> {
+        let waits = self.connected && !self.waiting.is_empty();
+        self.paused_until
+            .filter(|until| waits && *until > now && self.again.is_empty())
+    }
+
+    pub(super) fn replicas_answered(&mut self, in_time: bool) {
+        self.replicas_are_late = !in_time;
+    }
+
+    /// Notes which topics are to leave once nothing is in flight.
+    pub(super) fn leave(&mut self, mut leaves: impl FnMut(&Parcel) -> bool) {
+        let flying = self.flying.iter().flat_map(|flight| &flight.parcels);
+        for parcel in flying.chain(&self.again).chain(&self.waiting) {
+            if !self.leaving.contains(parcel.topic()) && leaves(parcel) {
+                self.leaving.insert(parcel.topic().clone());
+            }
+        }
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        !self.leaving.is_empty()
+    }
+
+    pub(super) fn is_flying(&self) -> bool {
+        !self.flying.is_empty()
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.connected
+    }
+
+    /// Whether nothing waits and nothing is in flight.
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.flying.is_empty() && self.again.is_empty()
+    }
+
+    fn put_first(&mut self, parcels: Vec<Parcel>) {
+        for parcel in parcels.into_iter().rev() {
+            self.waiting.push_front(parcel);
+        }
+    }
+}

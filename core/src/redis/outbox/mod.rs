@@ -1,0 +1,438 @@
+//! The way out: from a publish on any thread to what became of it.
+//!
+//! ```text
+//! any thread      the backplane's thread
+//! ──────────      ──────────────────────────────────────────────────────────
+//! push ─▶ queue ─▶ route ─▶ waiting ─▶ take ─▶ in flight ─▶ settle ─▶ outcome
+//!                             ▲                    │            │
+//!                             └──── again ─────────┘            └─▶ window
+//! ```
+//!
+//! [`Queue`] is what threads share: a lock, a list and a budget of bytes. Everything after
+//! it belongs to one thread and is pure: it is told what happened and when, and holds no
+//! connection. Per link there is one line that waits and one list of what is in flight;
+//! links are answered in the order they were written to.
+//!
+//! What an event is promised when things go wrong:
+//!
+//! | way | the connection breaks while it is in flight | the server says "not now" |
+//! |---|---|---|
+//! | plain | `Unconfirmed`: sent again it might be heard twice | sent again |
+//! | enveloped | sent again; readers know its serial | sent again |
+//! | replayed, durable | sent again; the log knows its serial | sent again |
+//!
+//! Sent again means: in the old order, before everything later, until the deadline.
+//!
+//! # Invariants
+//!
+//! - Every event has exactly one outcome, whatever happens to links and servers.
+//! - Events of a topic are sent in the order of their publishing. When one has to be sent
+//!   again, nothing new goes out on its link until all that is in flight there is answered.
+//!   Should a later one have been kept in the meantime after all, a log would be out of
+//!   order: so each event of a log names the serial that must be there before it.
+//! - The bytes of events without an outcome never exceed the budget.
+//! - A log's events stay in the window for a while after they were acknowledged. A server
+//!   that takes over may lack them: they are sent to it before anything else is.
+
+mod channels;
+mod departures;
+mod encode;
+mod parcel;
+mod queue;
+mod refusal;
+mod settle;
+#[cfg(test)]
+mod tests;
+mod window;
+
+use std::{
+    collections::VecDeque,
+    hash::Hash,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use ahash::AHashMap as HashMap;
+use bytes::Bytes;
+
+pub(crate) use channels::is_ours;
+pub(crate) use queue::Queue;
+pub(crate) use refusal::Trouble;
+
+use self::{
+    channels::Channels,
+    departures::{Departures, Landed},
+    encode::Encoder,
+    parcel::Parcel,
+    queue::Posted,
+    window::Window,
+};
+use super::{
+    arrival::Stamp,
+    log::script::Retention,
+    modes::{Modes, Way},
+    socket::{Commands, Reply},
+    wire::envelope,
+};
+use crate::{
+    backplane::{Acknowledge, Acknowledged, ForwardError, ForwardErrorKind},
+    event::Publication,
+    topic::Topic,
+};
+
+/// Whether an event can travel as its topic does: asked by its publisher's thread.
+pub(crate) fn check(modes: &Modes, event: &Publication) -> Result<(), ForwardError> {
+    let (attributes, key) = event.headers();
+    let has_headers = key.is_some() || !attributes.is_empty();
+    // Only then does it matter how its topic travels.
+    if !has_headers && !event.payload().starts_with(&envelope::MARK) {
+        return Ok(());
+    }
+    if !modes.of(event.topic().as_str()).is_plain() {
+        return Ok(());
+    }
+    let why = if has_headers {
+        "a key and attributes need an envelope around the payload: give the topic one by RedisBuilder::envelope or mode"
+    } else {
+        "the payload begins like an envelope, and plain it would be read as one: give the topic one by RedisBuilder::envelope or mode"
+    };
+    Err(ForwardError::new(ForwardErrorKind::Unsupported).because(why))
+}
+
+/// What is known of the server behind a link, once its connection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Server {
+    /// What stands for its replication id, if that is known.
+    pub(crate) id: Option<u64>,
+    /// Events go out by `SPUBLISH`.
+    pub(crate) sharded: bool,
+}
+
+/// How much, how long.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// How long an event may wait for its outcome to begin.
+    pub(crate) deadline: Duration,
+    /// Acknowledged events of logs: how many bytes, and for how long.
+    pub(crate) window_bytes: usize,
+    pub(crate) window_age: Duration,
+    /// How long a durable event waits for a replica.
+    pub(crate) replica_wait: Duration,
+    pub(crate) retention: Retention,
+}
+
+/// What one look at the replies has told.
+#[derive(Debug, Default)]
+pub(crate) struct Settled {
+    /// What the one who drives the connections should know, each kind once.
+    pub(crate) troubles: Vec<Trouble>,
+    /// Plain events that did not go out after all: no echo of them will come.
+    pub(crate) refused: Vec<(Topic, Bytes)>,
+}
+
+/// Events that had an outcome, since the beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Tally {
+    pub(crate) sent: u64,
+    pub(crate) failed: u64,
+    /// Events that were acknowledged, and that the log of a server that took over may lack:
+    /// it refused them, or could not be given them in time.
+    pub(crate) voided: u64,
+}
+
+/// What a publisher is to be told: foreign code, called by whoever drives the outbox and
+/// when nothing is borrowed.
+pub(crate) type Untold = (Acknowledge, Result<Acknowledged, ForwardError>);
+
+/// Outcomes that were found and are not told yet.
+#[derive(Default)]
+struct Outcomes {
+    tally: Tally,
+    /// Bytes to be given back to the queue's budget.
+    released: usize,
+    untold: Vec<Untold>,
+}
+
+/// Everything on its way out. `L` names a link.
+pub(crate) struct Outbox<L> {
+    queue: Arc<Queue>,
+    /// The queue's other half: empty between calls.
+    spare: Vec<Posted>,
+    modes: Modes,
+    limits: Limits,
+    channels: Channels<L>,
+    links: HashMap<L, Departures>,
+    /// What belongs to no link at present.
+    homeless: VecDeque<Parcel>,
+    window: Window,
+    encoder: Encoder,
+    outcomes: Outcomes,
+}
+
+impl<L: Copy + Eq + Hash> Outbox<L> {
+    /// For a hub: `publisher` is its number among all, see [`channels::is_ours`].
+    pub(crate) fn new(queue: Arc<Queue>, modes: Modes, limits: Limits, publisher: u64) -> Self {
+        Outbox {
+            queue,
+            spare: Vec::new(),
+            modes,
+            limits,
+            channels: Channels::new(publisher),
+            links: HashMap::new(),
+            homeless: VecDeque::new(),
+            window: Window::new(limits.window_bytes, limits.window_age),
+            encoder: Encoder::default(),
+            outcomes: Outcomes::default(),
+        }
+    }
+
+    /// Takes what was pushed since the last time, and lines it up at the links. `route` has
+    /// the same answers as at the last [`reroute`](Self::reroute).
+    pub(crate) fn collect(&mut self, mut route: impl FnMut(&Topic, Way) -> Option<L>) {
+        self.queue.drain(&mut self.spare);
+        let mut posted = std::mem::take(&mut self.spare);
+        let leaving = self.links.values().any(Departures::is_leaving);
+        for posted in posted.drain(..) {
+            let topic = posted.event.topic();
+            let way = self.modes.of(topic.as_str());
+            let link = leaving
+                .then(|| self.leaves(topic))
+                .flatten()
+                .or_else(|| route(topic, way));
+            self.line_up(Parcel::new(posted, way), link);
+        }
+        self.spare = posted;
+    }
+
+    /// The link that earlier events of a topic are still to leave for another one.
+    fn leaves(&self, topic: &Topic) -> Option<L> {
+        let mut links = self.links.iter();
+        links
+            .find(|(_, departures)| departures.leaving.contains(topic))
+            .map(|(link, _)| *link)
+    }
+
+    fn line_up(&mut self, parcel: Parcel, link: Option<L>) {
+        match link {
+            Some(link) => {
+                let departures = self.links.entry(link).or_default();
+                departures.waiting.push_back(parcel);
+            }
+            None => self.homeless.push_back(parcel),
+        }
+    }
+
+    /// A link's connection stands. If another server is behind it than before, it gets
+    /// again what the window holds for it.
+    pub(crate) fn connected(&mut self, link: L, server: Server) {
+        let departures = self.links.entry(link).or_default();
+        let other = departures.connected(server);
+        if other {
+            let channels = &self.channels;
+            let again = self
+                .window
+                .take(|parcel| channels.link(parcel.topic()) == Some(link));
+            self.send_again(link, again);
+        }
+    }
+
+    /// A link's connection is gone. What was in flight is sent again by the next one, or
+    /// has its outcome now.
+    pub(crate) fn broken(&mut self, link: L) {
+        let Some(departures) = self.links.get_mut(&link) else {
+            return;
+        };
+        let (lost, again) = departures.broken();
+        for parcel in lost {
+            parcel.unconfirmed(&mut self.outcomes);
+        }
+        let again = departures.waiting.iter().take(again);
+        self.channels.roll_back(again.map(Parcel::topic));
+        self.release();
+    }
+
+    /// The routes have changed: everything that waits is lined up where it belongs now. A
+    /// link with something in flight keeps what it has until that is answered; then
+    /// [`wants_rerouting`](Self::wants_rerouting) asks for another call.
+    pub(crate) fn reroute(&mut self, mut route: impl FnMut(&Topic, Way) -> Option<L>) {
+        let mut moved = VecDeque::new();
+        for (link, departures) in &mut self.links {
+            departures.resume();
+            departures.leaving.clear();
+            let mut leaves = |parcel: &Parcel| route(parcel.topic(), parcel.way) != Some(*link);
+            if departures.is_flying() {
+                departures.leave(leaves);
+                continue;
+            }
+            let waiting = std::mem::take(&mut departures.waiting);
+            for parcel in waiting {
+                let to = if leaves(&parcel) {
+                    &mut moved
+                } else {
+                    &mut departures.waiting
+                };
+                to.push_back(parcel);
+            }
+        }
+        moved.append(&mut self.homeless);
+        let (links, channels) = (&self.links, &self.channels);
+        let again = self.window.take(|parcel| {
+            let topic = parcel.topic();
+            let was = channels.link(topic);
+            let leaving = was
+                .and_then(|was| links.get(&was))
+                .is_some_and(|departures| departures.leaving.contains(topic));
+            !leaving && was != route(topic, parcel.way)
+        });
+        self.channels.forget(again.iter().map(Parcel::topic));
+        self.channels.roll_back(moved.iter().map(Parcel::topic));
+        for parcel in again.into_iter().chain(moved) {
+            let link = route(parcel.topic(), parcel.way);
+            self.line_up(parcel, link);
+        }
+        self.links
+            .retain(|_, departures| departures.is_connected() || !departures.is_idle());
+    }
+
+    /// Whether a link has run empty whose events belong elsewhere.
+    pub(crate) fn wants_rerouting(&self) -> bool {
+        let mut links = self.links.values();
+        links.any(|departures| departures.is_leaving() && !departures.is_flying())
+    }
+
+    /// The next pipeline for a link, if there is anything to send and the link may. `plain`
+    /// hears of each payload that goes out as it is, before it does.
+    pub(crate) fn take(
+        &mut self,
+        link: L,
+        now: Stamp,
+        mut plain: impl FnMut(&Topic, &Bytes),
+    ) -> Option<Commands> {
+        let departures = self.links.get_mut(&link)?;
+        let mut batch = departures.begin(now.instant)?;
+        while batch.has_room()
+            && let Some(mut parcel) = departures.waiting.pop_front()
+        {
+            if parcel.is_late(now.instant, &self.limits) {
+                parcel.late(&mut self.outcomes);
+                continue;
+            }
+            if parcel.way.is_plain() {
+                plain(parcel.topic(), parcel.event.payload());
+            }
+            let ticket = self.channels.depart(&mut parcel, link, now.instant);
+            let wire = &mut departures.wire;
+            let retention = &self.limits.retention;
+            self.encoder
+                .write(&mut batch.commands, &parcel, ticket, wire, retention, now);
+            batch.add(parcel);
+        }
+        let commands = departures.depart(batch, self.limits.replica_wait);
+        self.release();
+        commands
+    }
+
+    /// The replies to the oldest pipeline that is in flight on a link.
+    pub(crate) fn settle(&mut self, link: L, replies: &[Reply], now: Stamp) -> Settled {
+        let mut settled = Settled::default();
+        if let Some(departures) = self.links.get_mut(&link)
+            && let Some(flight) = departures.land()
+        {
+            let mut ledger = settle::Ledger {
+                channels: &mut self.channels,
+                window: &mut self.window,
+                outcomes: &mut self.outcomes,
+                settled: &mut settled,
+            };
+            ledger.settle(departures, flight, replies, now.instant);
+            if let Some(landed) = departures.landed() {
+                self.repeat(link, landed);
+            }
+        }
+        self.release();
+        settled
+    }
+
+    /// All that was in flight on a link is answered, and some of it goes out again: first
+    /// what logs turned out to lack, then what was refused.
+    fn repeat(&mut self, link: L, landed: Landed) {
+        let channels = &self.channels;
+        let lacking = self
+            .window
+            .take(|parcel| landed.lacking.contains(parcel.topic()) && channels.lacks(parcel));
+        if let Some(departures) = self.links.get_mut(&link) {
+            let again = lacking.len() + landed.again;
+            for parcel in lacking.into_iter().rev() {
+                departures.waiting.push_front(parcel);
+            }
+            let again = departures.waiting.iter().take(again);
+            self.channels.roll_back(again.map(Parcel::topic));
+        }
+    }
+
+    fn send_again(&mut self, link: L, again: Vec<Parcel>) {
+        self.channels.forget(again.iter().map(Parcel::topic));
+        let departures = self.links.entry(link).or_default();
+        for parcel in again.into_iter().rev() {
+            departures.waiting.push_front(parcel);
+        }
+    }
+
+    /// Gives up what has waited too long, and forgets what need not be known any more.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        let waiting = self.links.values_mut().map(|link| &mut link.waiting);
+        for waiting in waiting.chain([&mut self.homeless]) {
+            while waiting
+                .front()
+                .is_some_and(|front| front.is_late(now, &self.limits))
+                && let Some(parcel) = waiting.pop_front()
+            {
+                parcel.late(&mut self.outcomes);
+            }
+        }
+        self.window.expire(now);
+        self.channels.sweep(now, &self.limits);
+        self.release();
+    }
+
+    /// When [`expire`](Self::expire) or [`take`](Self::take) has something to do that no
+    /// other call brings about.
+    pub(crate) fn next_due(&self, now: Instant) -> Option<Instant> {
+        let pauses = self.links.values().filter_map(|link| link.resumes(now));
+        let lines = self.links.values().map(|link| &link.waiting);
+        let late = lines
+            .chain([&self.homeless])
+            .filter_map(|line| line.front().map(|front| front.due(&self.limits)));
+        pauses.chain(late).min()
+    }
+
+    /// Whether nothing waits for a link and nothing is in flight there.
+    pub(crate) fn is_through(&self, link: L) -> bool {
+        self.links.get(&link).is_none_or(Departures::is_idle)
+    }
+
+    /// Whether nothing waits and nothing is in flight.
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.homeless.is_empty()
+            && self.links.values().all(Departures::is_idle)
+            && self.queue.is_empty()
+    }
+
+    /// What has to be told to publishers by now.
+    pub(crate) fn untold(&mut self) -> Vec<Untold> {
+        std::mem::take(&mut self.outcomes.untold)
+    }
+
+    /// What has had an outcome so far.
+    pub(crate) fn tally(&self) -> Tally {
+        self.outcomes.tally
+    }
+
+    fn release(&mut self) {
+        let bytes = std::mem::take(&mut self.outcomes.released);
+        if bytes > 0 {
+            self.queue.release(bytes);
+        }
+    }
+}

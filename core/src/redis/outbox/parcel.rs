@@ -1,0 +1,116 @@
+//! One event on its way, and its outcome.
+
+use std::time::Instant;
+
+use super::{Limits, Outcomes, queue::Posted};
+use crate::{
+    backplane::{Acknowledge, Acknowledged, ForwardError, ForwardErrorKind},
+    event::Publication,
+    redis::modes::Way,
+    topic::Topic,
+};
+
+/// An event that waits, is in flight, or was acknowledged and is in the window.
+pub(super) struct Parcel {
+    pub(super) event: Publication,
+    pub(super) way: Way,
+    pub(super) at: Instant,
+    /// The publisher's number on the topic; 0 until it first departs, and when it is plain.
+    pub(super) serial: u64,
+    weight: usize,
+    acknowledge: Option<Acknowledge>,
+    /// It has had its outcome, and is sent for the sake of another server's log.
+    told: bool,
+    pub(super) trace: Trace,
+}
+
+/// What is known of an event that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trace {
+    /// No server has it.
+    None,
+    /// It was in flight when a connection broke.
+    Maybe,
+    /// The log has it; a replica may not.
+    InLog,
+}
+
+impl Parcel {
+    pub(super) fn new(posted: Posted, way: Way) -> Self {
+        Parcel {
+            event: posted.event,
+            way,
+            at: posted.at,
+            serial: 0,
+            weight: posted.weight,
+            acknowledge: posted.acknowledge,
+            told: false,
+            trace: Trace::None,
+        }
+    }
+
+    pub(super) fn topic(&self) -> &Topic {
+        self.event.topic()
+    }
+
+    pub(super) fn weight(&self) -> usize {
+        self.weight
+    }
+
+    /// When it is given up.
+    pub(super) fn due(&self, limits: &Limits) -> Instant {
+        let patience = if self.told {
+            limits.window_age
+        } else {
+            limits.deadline
+        };
+        self.at + patience
+    }
+
+    pub(super) fn is_late(&self, now: Instant, limits: &Limits) -> bool {
+        now >= self.due(limits)
+    }
+
+    /// It will not be sent any more: its time is over.
+    pub(super) fn late(self, outcomes: &mut Outcomes) {
+        let kind = match self.trace {
+            Trace::None => ForwardErrorKind::Expired,
+            Trace::Maybe => ForwardErrorKind::Unconfirmed,
+            Trace::InLog => ForwardErrorKind::NotReplicated,
+        };
+        self.failed(ForwardError::new(kind), outcomes);
+    }
+
+    /// Nobody knows whether it arrived.
+    pub(super) fn unconfirmed(self, outcomes: &mut Outcomes) {
+        let error = ForwardError::new(ForwardErrorKind::Unconfirmed);
+        self.failed(error, outcomes);
+    }
+
+    pub(super) fn failed(mut self, error: ForwardError, outcomes: &mut Outcomes) {
+        self.tell(Err(error), outcomes);
+    }
+
+    pub(super) fn arrived(&mut self, heard: u64, number: Option<u64>, outcomes: &mut Outcomes) {
+        self.tell(Ok(Acknowledged { heard, number }), outcomes);
+    }
+
+    pub(super) fn tell(
+        &mut self,
+        outcome: Result<Acknowledged, ForwardError>,
+        outcomes: &mut Outcomes,
+    ) {
+        if std::mem::replace(&mut self.told, true) {
+            outcomes.tally.voided += u64::from(outcome.is_err());
+            return;
+        }
+        match outcome {
+            Ok(_) => outcomes.tally.sent += 1,
+            Err(_) => outcomes.tally.failed += 1,
+        }
+        outcomes.released += self.weight;
+        if let Some(acknowledge) = self.acknowledge.take() {
+            outcomes.untold.push((acknowledge, outcome));
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What a server's "no" means for an event.
+
+/// What to do after an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The server has forgotten the script.
+    Script,
+    /// Not now, or not here.
+    Again(Trouble),
+    /// It will not take it.
+    Final,
+}
+
+/// What the one who drives the connections should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// The slot is served elsewhere, or nowhere for now, in the server's words.
+    Elsewhere(String),
+    /// The server is a replica by now, in its words.
+    Demoted(String),
+    /// It is loading, or busy: it will pass.
+    Busy,
+    /// It has no memory for more.
+    OutOfMemory,
+}
+
+impl Trouble {
+    /// Whether both call for the same.
+    pub(super) fn is_like(&self, other: &Trouble) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+}
+
+/// Reads an error. Older servers put what a script's command was told behind words of
+/// their own, so that the code may stand anywhere.
+pub(super) fn classify(words: &str) -> Refusal {
+    let mut tokens = words.split(|char: char| !char.is_ascii_uppercase());
+    let again = |trouble: fn(String) -> Trouble| Some(Refusal::Again(trouble(words.to_owned())));
+    tokens
+        .find_map(|token| match token {
+            "NOSCRIPT" => Some(Refusal::Script),
+            "MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN" => again(Trouble::Elsewhere),
+            "READONLY" | "UNBLOCKED" => again(Trouble::Demoted),
+            "LOADING" | "BUSY" | "MASTERDOWN" => Some(Refusal::Again(Trouble::Busy)),
+            _ => None,
+        })
+        .unwrap_or(Refusal::Final)
+}
+
+/// Whether it is for want of memory.
+pub(super) fn is_out_of_memory(words: &str) -> bool {
+    words
+        .split(|char: char| !char.is_ascii_uppercase())
+        .any(|token| token == "OOM")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_found_where_servers_put_them() {
+        let again = |words: &str, trouble: Trouble| {
+            assert_eq!(classify(words), Refusal::Again(trouble), "{words}");
+        };
+        for words in [
+            "MOVED 3999 127.0.0.1:6381",
+            "CLUSTERDOWN Hash slot not served",
+            "TRYAGAIN Multiple keys request during rehashing of slot",
+        ] {
+            again(words, Trouble::Elsewhere(words.into()));
+        }
+        for words in [
+            "READONLY You can't write against a read only replica.",
+            "ERR Error running script (call to f_0a): @user_script:5: @user_script: 5: -READONLY You can't write",
+            "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
+        ] {
+            again(words, Trouble::Demoted(words.into()));
+        }
+        again(
+            "LOADING Redis is loading the dataset in memory",
+            Trouble::Busy,
+        );
+        assert_eq!(classify("NOSCRIPT No matching script."), Refusal::Script);
+        for words in ["NOPERM this user has no permissions", "ERR unknown", ""] {
+            assert_eq!(classify(words), Refusal::Final);
+        }
+        assert!(is_out_of_memory("OOM command not allowed when used memory"));
+        assert!(is_out_of_memory(
+            "@user_script: 9: -OOM command not allowed"
+        ));
+        assert!(!is_out_of_memory("NOPERM OOMPH"));
+    }
+}

@@ -1,0 +1,557 @@
+//! The outbox against a naive server: random breaks, refusals, moves and failovers.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{backplane::Receipt, hub::Delivery};
+
+const ID: u64 = 0xabcd;
+const BUDGET: usize = 4_000;
+const TOPICS: [&str; 5] = ["plain", "live.e", "log.a", "log.b", "durable"];
+
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    None,
+    /// Live and logged: not now, for all that is in flight.
+    Loading,
+    /// Logged: this one alone. Live: none.
+    Odd,
+    OutOfMemory,
+    Final,
+    NoScript,
+    Replica,
+}
+
+#[derive(Debug, Clone)]
+enum Action {
+    Push { topic: usize, size: usize },
+    Take { link: u8 },
+    Serve { link: u8, faults: Vec<Fault> },
+    Break { link: u8, executed: usize },
+    Connect { link: u8, failover: Option<usize> },
+    Move { topic: usize },
+    Reroute,
+    Advance { millis: u64 },
+}
+
+fn actions() -> impl Strategy<Value = Vec<Action>> {
+    let fault = prop_oneof![
+        12 => Just(Fault::None),
+        1 => Just(Fault::Loading),
+        1 => Just(Fault::Odd),
+        1 => Just(Fault::OutOfMemory),
+        1 => Just(Fault::Final),
+        1 => Just(Fault::NoScript),
+        1 => Just(Fault::Replica),
+    ];
+    let action = prop_oneof![
+        12 => (0..TOPICS.len(), 1..200usize).prop_map(|(topic, size)| Action::Push { topic, size }),
+        8 => (0..2u8).prop_map(|link| Action::Take { link }),
+        8 => (0..2u8, prop::collection::vec(fault, 0..6))
+            .prop_map(|(link, faults)| Action::Serve { link, faults }),
+        2 => (0..2u8, 0..6usize).prop_map(|(link, executed)| Action::Break { link, executed }),
+        4 => (0..2u8, prop::option::weighted(0.3, 0..4usize))
+            .prop_map(|(link, failover)| Action::Connect { link, failover }),
+        1 => (0..TOPICS.len()).prop_map(|topic| Action::Move { topic }),
+        2 => Just(Action::Reroute),
+        2 => (1..400u64).prop_map(|millis| Action::Advance { millis }),
+    ];
+    prop::collection::vec(action, 0..120)
+}
+
+/// What all servers together have.
+#[derive(Default)]
+struct Servers {
+    /// By topic: serial and event.
+    logs: BTreeMap<String, Vec<(u64, usize)>>,
+    /// What listeners of a topic that has no log heard.
+    heard: BTreeMap<String, Vec<usize>>,
+    owner: Owners,
+}
+
+/// Who has a topic that is not link 0's.
+#[derive(Default, Clone)]
+struct Owners(BTreeMap<String, u8>);
+
+impl Owners {
+    fn of(&self, topic: &str) -> u8 {
+        self.0.get(topic).copied().unwrap_or(0)
+    }
+}
+
+#[derive(Default)]
+struct Link {
+    connected: bool,
+    id: u64,
+    knows_script: bool,
+    loading: bool,
+    pipelines: VecDeque<Vec<Vec<Vec<u8>>>>,
+}
+
+struct Event {
+    topic: usize,
+    receipt: Receipt,
+}
+
+struct World {
+    outbox: Outbox<u8>,
+    queue: Arc<Queue>,
+    servers: Servers,
+    /// As far as is known here.
+    routes: Owners,
+    links: [Link; 2],
+    events: Vec<Event>,
+    now: Stamp,
+    failovers: u32,
+}
+
+impl World {
+    fn new() -> World {
+        let mut modes = Modes::default();
+        modes.rule("live.*", Way::Enveloped).unwrap();
+        modes.rule("log.*", Way::Replayed).unwrap();
+        modes.rule("durable", Way::Durable).unwrap();
+        let limits = Limits {
+            deadline: Duration::from_secs(1),
+            window_bytes: usize::MAX,
+            window_age: Duration::from_secs(10_000),
+            replica_wait: Duration::from_millis(500),
+            retention: Retention {
+                length: 1_000,
+                log_ms: 1_000,
+                publisher_ms: 1_000,
+            },
+        };
+        let queue = Arc::new(Queue::new(BUDGET));
+        World {
+            outbox: Outbox::new(Arc::clone(&queue), modes, limits, ID),
+            queue,
+            servers: Servers::default(),
+            routes: Owners::default(),
+            links: Default::default(),
+            events: Vec::new(),
+            now: Stamp {
+                instant: Instant::now(),
+                micros: 1_000_000,
+            },
+            failovers: 0,
+        }
+    }
+
+    fn collect(&mut self) {
+        let routes = &self.routes;
+        self.outbox
+            .collect(|topic, _| Some(routes.of(topic.as_str())));
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Push { topic, size } => self.push(topic, size),
+            Action::Take { link } => {
+                self.collect();
+                self.take(link);
+            }
+            Action::Serve { link, faults } => self.serve(link, &faults),
+            Action::Break { link, executed } => self.break_off(link, executed),
+            Action::Connect { link, failover } => self.connect(link, failover),
+            Action::Move { topic } => {
+                let owner = &mut self.servers.owner;
+                let other = 1 - owner.of(TOPICS[topic]);
+                owner.0.insert(TOPICS[topic].into(), other);
+            }
+            Action::Reroute => self.reroute(),
+            Action::Advance { millis } => {
+                self.now.instant += Duration::from_millis(millis);
+                self.now.micros += millis * 1_000;
+                self.outbox.expire(self.now.instant);
+            }
+        }
+        assert!(self.queue.bytes() <= BUDGET);
+        self.tell();
+    }
+
+    fn tell(&mut self) {
+        for (acknowledge, outcome) in self.outbox.untold() {
+            acknowledge.tell(outcome);
+        }
+    }
+
+    fn push(&mut self, topic: usize, size: usize) {
+        // Its place among all, and then as many bytes.
+        let mut payload = (self.events.len() as u64).to_be_bytes().to_vec();
+        payload.resize(8 + size, b'x');
+        let (acknowledge, receipt) = Receipt::pair();
+        let event = Publication::new(Topic::new(TOPICS[topic]).unwrap(), payload);
+        match self.queue.push(event, Some(acknowledge), self.now.instant) {
+            Ok(_) => self.events.push(Event {
+                topic,
+                receipt: receipt(Delivery::default()),
+            }),
+            Err((error, acknowledge)) => {
+                assert_eq!(error.kind(), ForwardErrorKind::Full);
+                drop(acknowledge);
+            }
+        }
+    }
+
+    fn take(&mut self, link: u8) {
+        let taken = self.outbox.take(link, self.now, |topic, _| {
+            assert_eq!(topic.as_str(), "plain");
+        });
+        if let Some(commands) = taken {
+            let at = &mut self.links[usize::from(link)];
+            assert!(at.connected);
+            let parsed = parse(commands.as_bytes());
+            assert_eq!(parsed.len(), commands.replies());
+            at.pipelines.push_back(parsed);
+        }
+    }
+
+    fn serve(&mut self, link: u8, faults: &[Fault]) {
+        let at = usize::from(link);
+        let Some(pipeline) = self.links[at].pipelines.pop_front() else {
+            return;
+        };
+        let mut faults = faults.iter();
+        let replies: Vec<_> = pipeline
+            .iter()
+            .map(|command| {
+                let fault = faults.next().unwrap_or(&Fault::None);
+                self.execute(link, command, *fault)
+            })
+            .collect();
+        self.outbox.settle(link, &replies, self.now);
+        if self.links[at].pipelines.is_empty() {
+            self.links[at].loading = false;
+        }
+    }
+
+    fn break_off(&mut self, link: u8, executed: usize) {
+        let at = usize::from(link);
+        let pipelines = std::mem::take(&mut self.links[at].pipelines);
+        for command in pipelines.iter().flatten().take(executed) {
+            self.execute(link, command, Fault::None);
+        }
+        self.links[at].connected = false;
+        self.links[at].loading = false;
+        self.outbox.broken(link);
+    }
+
+    /// Another server lacks the last entries of what the link's owns.
+    fn connect(&mut self, link: u8, failover: Option<usize>) {
+        let at = usize::from(link);
+        if self.links[at].connected {
+            return;
+        }
+        if let Some(lacks) = failover {
+            self.links[at].id += 1;
+            self.failovers += 1;
+            let owner = &self.servers.owner;
+            for (topic, log) in &mut self.servers.logs {
+                // What has moved without having been noticed is safe there.
+                if owner.of(topic) == link && self.routes.of(topic) == link {
+                    log.truncate(log.len().saturating_sub(lacks));
+                }
+            }
+        }
+        self.links[at].knows_script = false;
+        self.links[at].connected = true;
+        let id = Some(self.links[at].id);
+        self.outbox.connected(link, Server { id, sharded: false });
+    }
+
+    fn reroute(&mut self) {
+        self.routes = self.servers.owner.clone();
+        let routes = &self.routes;
+        self.outbox
+            .reroute(|topic, _| Some(routes.of(topic.as_str())));
+    }
+
+    fn execute(&mut self, link: u8, command: &[Vec<u8>], fault: Fault) -> Reply {
+        let error = |words: &str| Reply::Error(words.into());
+        let at = &mut self.links[usize::from(link)];
+        at.loading |= matches!(fault, Fault::Loading);
+        if at.loading {
+            return error("LOADING Redis is loading the dataset in memory");
+        }
+        let text = |part: usize| std::str::from_utf8(&command[part]).unwrap().to_owned();
+        match text(0).as_str() {
+            "WAIT" => match fault {
+                Fault::Replica => Reply::Int(0),
+                Fault::Odd => error("UNBLOCKED force unblock from blocking operation"),
+                _ => Reply::Int(1),
+            },
+            "PUBLISH" => {
+                if matches!(fault, Fault::Final) {
+                    return error("NOPERM no");
+                }
+                let payload = &command[2];
+                let payload = payload
+                    .strip_prefix(&[0, 0x64, 0x79])
+                    .map_or(&payload[..], |rest| &rest[41..]);
+                let heard = self.servers.heard.entry(text(1)).or_default();
+                heard.push(event_of(payload));
+                Reply::Int(3)
+            }
+            verb => {
+                let topic = text(6);
+                if self.servers.owner.of(&topic) != link {
+                    return error("MOVED 1 127.0.0.1:2");
+                }
+                match fault {
+                    Fault::Odd => return error("TRYAGAIN Multiple keys request"),
+                    Fault::Final => return error("NOPERM no"),
+                    Fault::NoScript => at.knows_script = false,
+                    _ => {}
+                }
+                if verb == "EVALSHA" && !at.knows_script {
+                    return error("NOSCRIPT No matching script");
+                }
+                at.knows_script = true;
+                let number = |part| text(part).parse::<u64>().unwrap();
+                let (serial, after) = (number(10), number(11));
+                let log = self.servers.logs.entry(topic).or_default();
+                let newest = log.last().map_or(0, |entry| entry.0);
+                let int = |int: u64| Reply::Int(int as i64);
+                if serial <= newest {
+                    return Reply::List(vec![int(2), int(0)]);
+                }
+                if matches!(fault, Fault::OutOfMemory) {
+                    return Reply::List(vec![int(4), int(2), Reply::Text("OOM".into())]);
+                }
+                if after > newest {
+                    return Reply::List(vec![int(3), int(newest)]);
+                }
+                log.push((serial, event_of(&command[17][24..])));
+                Reply::List(vec![int(1), int(log.len() as u64), int(2)])
+            }
+        }
+    }
+
+    /// All goes well from here on.
+    fn heal(&mut self) {
+        for round in 0..10_000 {
+            self.collect();
+            for link in [0, 1] {
+                self.connect(link, None);
+                while self.links[usize::from(link)].pipelines.front().is_some() {
+                    self.serve(link, &[]);
+                }
+            }
+            if self.outbox.wants_rerouting() || round == 0 {
+                self.reroute();
+            }
+            for link in [0, 1] {
+                self.take(link);
+            }
+            let flying = self.links.iter().any(|link| !link.pipelines.is_empty());
+            if self.outbox.is_empty() && !flying {
+                return;
+            }
+            if !flying {
+                // A pause, at most.
+                let due = self.outbox.next_due(self.now.instant);
+                let due = due.expect("something is to be waited for");
+                self.now.instant = self.now.instant.max(due);
+                self.outbox.expire(self.now.instant);
+            }
+        }
+        panic!("it never ends");
+    }
+
+    fn check(&mut self) {
+        self.tell();
+        assert_eq!(self.queue.bytes(), 0);
+        let tally = self.outbox.tally();
+        assert_eq!(tally.sent + tally.failed, self.events.len() as u64);
+        let mut kept = BTreeSet::new();
+        for (topic, log) in &self.servers.logs {
+            let events: Vec<_> = log.iter().map(|entry| entry.1).collect();
+            assert!(events.is_sorted_by(|a, b| a < b), "{topic}: {events:?}");
+            kept.extend(events);
+        }
+        let mut heard: BTreeMap<usize, u32> = BTreeMap::new();
+        for (topic, events) in &self.servers.heard {
+            let mut first = events.clone();
+            let mut seen = BTreeSet::new();
+            first.retain(|event| seen.insert(*event));
+            assert!(first.is_sorted(), "{topic}: {events:?}");
+            for event in events {
+                *heard.entry(*event).or_default() += 1;
+            }
+        }
+        let mut void = 0;
+        for (number, event) in self.events.iter().enumerate() {
+            let outcome = event.receipt.outcome().expect("an outcome");
+            let outcome = outcome.map_err(|error: ForwardError| error.kind());
+            let arrived = match TOPICS[event.topic] {
+                "plain" => {
+                    let times = heard.get(&number).copied().unwrap_or(0);
+                    assert!(times <= 1, "{number} was heard {times} times");
+                    times == 1
+                }
+                "live.e" => heard.contains_key(&number),
+                _ => kept.contains(&number),
+            };
+            match outcome {
+                Ok(Acknowledged { .. }) => void += u64::from(!arrived),
+                // It is lost if the master is.
+                Err(ForwardErrorKind::NotReplicated) => assert!(arrived || self.failovers > 0),
+                Err(ForwardErrorKind::Unconfirmed) => {}
+                // An earlier try may have been executed before its connection broke.
+                Err(ForwardErrorKind::Rejected | ForwardErrorKind::NotKept) => {
+                    assert!(TOPICS[event.topic] != "plain" || !arrived);
+                }
+                Err(ForwardErrorKind::Expired) => assert!(!arrived, "{number} has expired"),
+                Err(other) => panic!("{number}: {other:?}"),
+            }
+        }
+        assert!(void <= tally.voided, "acknowledged, and nowhere");
+    }
+}
+
+fn event_of(payload: &[u8]) -> usize {
+    u64::from_be_bytes(payload[..8].try_into().unwrap()) as usize
+}
+
+/// Commands as a server reads them.
+fn parse(mut bytes: &[u8]) -> Vec<Vec<Vec<u8>>> {
+    fn number(bytes: &mut &[u8], mark: u8) -> usize {
+        assert_eq!(bytes[0], mark);
+        let end = bytes.iter().position(|byte| *byte == b'\r').unwrap();
+        let number = std::str::from_utf8(&bytes[1..end]).unwrap();
+        *bytes = &bytes[end + 2..];
+        number.parse().unwrap()
+    }
+    let mut commands = Vec::new();
+    while !bytes.is_empty() {
+        let parts = number(&mut bytes, b'*');
+        let mut command = Vec::new();
+        for _ in 0..parts {
+            let length = number(&mut bytes, b'$');
+            command.push(bytes[..length].to_vec());
+            bytes = &bytes[length + 2..];
+        }
+        commands.push(command);
+    }
+    commands
+}
+
+proptest! {
+    #[test]
+    fn every_event_has_one_outcome_and_it_is_true(actions in actions()) {
+        let mut world = World::new();
+        for action in actions {
+            world.act(action);
+        }
+        world.heal();
+        world.check();
+    }
+}
+
+fn deliver(world: &mut World, topic: usize, count: usize) {
+    for _ in 0..count {
+        world.push(topic, 10);
+    }
+    world.collect();
+    world.take(0);
+}
+
+#[test]
+fn what_is_in_flight_when_a_connection_breaks() {
+    let mut world = World::new();
+    world.connect(0, None);
+    for topic in 0..TOPICS.len() {
+        deliver(&mut world, topic, 1);
+    }
+    world.break_off(0, 0);
+    world.tell();
+    let outcome = |world: &World, event: usize| world.events[event].receipt.outcome();
+    let plain = outcome(&world, 0).unwrap().unwrap_err();
+    assert_eq!(plain.kind(), ForwardErrorKind::Unconfirmed);
+    assert!((1..5).all(|event| outcome(&world, event).is_none()));
+    world.heal();
+    world.tell();
+    assert!((1..5).all(|event| outcome(&world, event).unwrap().is_ok()));
+    world.check();
+}
+
+#[test]
+fn what_waits_too_long_expires_and_frees_its_bytes() {
+    let mut world = World::new();
+    deliver(&mut world, 2, 3);
+    assert!(world.queue.bytes() > 0);
+    let due = world.outbox.next_due(world.now.instant).unwrap();
+    assert_eq!(due, world.now.instant + Duration::from_secs(1));
+    world.act(Action::Advance { millis: 1_000 });
+    assert_eq!(world.queue.bytes(), 0);
+    for event in &world.events {
+        let error = event.receipt.outcome().unwrap().unwrap_err();
+        assert_eq!(error.kind(), ForwardErrorKind::Expired);
+    }
+    assert!(world.outbox.is_empty());
+}
+
+#[test]
+fn a_server_that_takes_over_gets_what_it_lacks() {
+    let mut world = World::new();
+    world.connect(0, None);
+    deliver(&mut world, 2, 5);
+    world.serve(0, &[]);
+    world.tell();
+    assert!(
+        world
+            .events
+            .iter()
+            .all(|event| event.receipt.outcome().unwrap().is_ok())
+    );
+    world.break_off(0, 0);
+    world.connect(0, Some(3));
+    assert_eq!(world.servers.logs["log.a"].len(), 2);
+    deliver(&mut world, 2, 1);
+    world.heal();
+    assert_eq!(world.servers.logs["log.a"].len(), 6);
+    world.check();
+}
+
+#[test]
+fn a_topic_that_was_forgotten_begins_again_under_another_number() {
+    let mut world = World::new();
+    world.connect(0, None);
+    let publisher = |world: &World| {
+        let command = world.links[0].pipelines.back().unwrap().last().unwrap();
+        let serial = std::str::from_utf8(&command[10]).unwrap().to_owned();
+        (
+            u64::from_be_bytes(command[17][..8].try_into().unwrap()),
+            serial,
+        )
+    };
+    deliver(&mut world, 2, 2);
+    assert_eq!(publisher(&world), (ID, "2".into()));
+    world.serve(0, &[]);
+    world.act(Action::Advance { millis: 1 });
+    world.act(Action::Advance { millis: 20_000_000 });
+    world.servers.logs.clear();
+    deliver(&mut world, 2, 1);
+    assert_eq!(publisher(&world), (ID + (1 << 48), "1".into()));
+    assert!(is_ours(ID, ID + (1 << 48)) && !is_ours(ID, ID + 1));
+}
+
+#[test]
+fn a_queue_that_is_closed_takes_nothing() {
+    let queue = Queue::new(10_000);
+    let event = || Publication::new(Topic::new("t").unwrap(), "x");
+    assert_eq!(queue.push(event(), None, Instant::now()).ok(), Some(true));
+    assert_eq!(queue.push(event(), None, Instant::now()).ok(), Some(false));
+    queue.close();
+    let (error, _) = queue.push(event(), None, Instant::now()).unwrap_err();
+    assert_eq!(error.kind(), ForwardErrorKind::Closed);
+    assert!(!queue.is_empty());
+    queue.abandon();
+    assert!(queue.is_empty());
+}

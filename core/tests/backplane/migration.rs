@@ -1,0 +1,426 @@
+//! Topics that move to another name or another server under load: nothing is lost,
+//! nothing comes twice, and whoever would lose something stands in the way.
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use distributary::{
+    Hub, Selector, Subscription,
+    redis::{
+        Redis,
+        migration::{Course, Migration, MigrationError, Moving, Side, Stage},
+    },
+};
+
+use crate::rig::{Server, until};
+
+const TOPIC: &str = "documents";
+const NAME: &str = "documents.v2";
+
+/// Long enough for whatever works.
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(20)
+}
+
+fn redis(server: &Server) -> Redis {
+    Redis::at(server.url())
+        .unwrap()
+        .linger(Duration::from_millis(200))
+        .build()
+        .unwrap()
+}
+
+/// Where a test's topic moves to.
+#[derive(Clone, Copy)]
+enum Way<'a> {
+    Name,
+    Server(&'a Server),
+}
+
+impl Way<'_> {
+    fn course(self) -> Course {
+        let course = Course::of(TOPIC).unwrap().quiet(Duration::from_millis(300));
+        match self {
+            Way::Name => course.to(NAME).unwrap(),
+            Way::Server(server) => course.onto(redis(server)),
+        }
+    }
+}
+
+struct Node {
+    hub: Hub,
+    migration: Migration,
+    heard: JoinHandle<Vec<String>>,
+    publishing: Option<JoinHandle<usize>>,
+    ended: Arc<AtomicBool>,
+}
+
+/// The last event of a test.
+const END: &str = "end";
+
+fn collect(mut subscription: Subscription) -> JoinHandle<Vec<String>> {
+    thread::spawn(move || {
+        let mut heard = Vec::new();
+        loop {
+            let event = subscription
+                .recv_deadline(Instant::now() + Duration::from_secs(60))
+                .expect("an event");
+            let text = String::from_utf8(event.payload().to_vec()).unwrap();
+            if text == END {
+                return heard;
+            }
+            heard.push(text);
+        }
+    })
+}
+
+impl Node {
+    fn start(server: &Server, way: Way<'_>, stage: Stage) -> Self {
+        let moving = Moving::on(redis(server));
+        let hub = Hub::builder().backplane(moving.clone()).build().unwrap();
+        let subscription = hub.subscribe(Selector::topic(TOPIC).unwrap()).unwrap();
+        let migration = moving.begin(way.course(), stage).unwrap();
+        assert!(hub.joined().wait(soon()), "{:?}", hub.health());
+        Node {
+            heard: collect(subscription),
+            hub,
+            migration,
+            publishing: None,
+            ended: Arc::default(),
+        }
+    }
+
+    /// Publishes `name:0`, `name:1` and so on until it is ended.
+    fn publish(&mut self, name: &'static str) {
+        let (hub, ended) = (self.hub.clone(), Arc::clone(&self.ended));
+        self.publishing = Some(thread::spawn(move || {
+            let mut number = 0;
+            while !ended.load(Ordering::Relaxed) {
+                hub.publish(TOPIC, format!("{name}:{number}")).unwrap();
+                number += 1;
+                thread::sleep(Duration::from_millis(2));
+            }
+            number
+        }));
+    }
+
+    /// How many it has published.
+    fn end(&mut self) -> usize {
+        self.ended.store(true, Ordering::Relaxed);
+        let publishing = self.publishing.take();
+        publishing.map_or(0, |thread| thread.join().unwrap())
+    }
+
+    /// Once nothing but time is in the way.
+    #[track_caller]
+    fn enter(&self, stage: Stage) {
+        let mut last = None;
+        until("a stage is entered", || {
+            match self.migration.enter(stage, soon()) {
+                Ok(()) => true,
+                Err(error) => {
+                    if last.as_ref() != Some(&error.to_string()) {
+                        println!("{stage}: {error}");
+                        last = Some(error.to_string());
+                    }
+                    false
+                }
+            }
+        });
+        assert_eq!(self.migration.stage(), stage);
+    }
+}
+
+/// Somebody who publishes without knowing of migrations, where they are told to.
+struct Plain {
+    /// To the old side, to the new side.
+    sides: Arc<[AtomicBool; 2]>,
+    ended: Arc<AtomicBool>,
+    thread: JoinHandle<usize>,
+}
+
+impl Plain {
+    fn start(old: &Server, way: Way<'_>) -> Self {
+        let sides = Arc::new([AtomicBool::new(true), AtomicBool::new(false)]);
+        let ended = Arc::new(AtomicBool::new(false));
+        let (new, name) = match way {
+            Way::Name => (old, NAME),
+            Way::Server(server) => (server, TOPIC),
+        };
+        let mut consoles = [
+            (old.console().unwrap(), TOPIC),
+            (new.console().unwrap(), name),
+        ];
+        let thread = {
+            let (sides, ended) = (Arc::clone(&sides), Arc::clone(&ended));
+            thread::spawn(move || {
+                let mut number = 0;
+                while !ended.load(Ordering::Relaxed) {
+                    let payload = format!("plain:{number}");
+                    for (at, (console, channel)) in consoles.iter_mut().enumerate() {
+                        if sides[at].load(Ordering::Relaxed) {
+                            console.ask(&["PUBLISH", channel, &payload]).unwrap();
+                        }
+                    }
+                    number += 1;
+                    thread::sleep(Duration::from_millis(2));
+                }
+                number
+            })
+        };
+        Plain {
+            sides,
+            ended,
+            thread,
+        }
+    }
+
+    fn write(&self, old: bool, new: bool) {
+        // Both for a moment rather than neither.
+        for (side, on) in self.sides.iter().zip([old, new]) {
+            if on {
+                side.store(true, Ordering::Relaxed);
+            }
+        }
+        for (side, on) in self.sides.iter().zip([old, new]) {
+            side.store(on, Ordering::Relaxed);
+        }
+    }
+
+    fn end(self) -> usize {
+        self.ended.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
+}
+
+/// Every event once; in order where that is promised.
+#[track_caller]
+fn complete(heard: &[String], published: &[(&str, usize)], in_order: bool) {
+    let distinct: HashSet<_> = heard.iter().collect();
+    let duplicates = heard.len() - distinct.len();
+    let mut missing = 0;
+    for (name, count) in published {
+        missing += (0..*count)
+            .filter(|number| !distinct.contains(&format!("{name}:{number}")))
+            .count();
+        if in_order {
+            let prefix = format!("{name}:");
+            let numbers: Vec<usize> = heard
+                .iter()
+                .filter_map(|text| text.strip_prefix(&prefix)?.parse().ok())
+                .collect();
+            assert!(numbers.is_sorted(), "{name} is out of order");
+        }
+    }
+    println!(
+        "heard {} of {published:?}: {missing} lost, {duplicates} duplicated",
+        heard.len()
+    );
+    assert_eq!((missing, duplicates), (0, 0));
+}
+
+fn let_it_flow() {
+    thread::sleep(Duration::from_millis(150));
+}
+
+/// Two hubs and a plain publisher move a topic in stages while all of them publish; on
+/// the way there everything is tried too early, and gone back upon.
+fn phased(old: &Server, way: Way<'_>, in_order: bool) {
+    let mut one = Node::start(old, way, Stage::Old);
+    let mut two = Node::start(old, way, Stage::Old);
+    let plain = Plain::start(old, way);
+    one.publish("one");
+    two.publish("two");
+    until("hubs know each other", || {
+        one.migration.peers().len() == 1 && two.migration.peers().len() == 1
+    });
+    let_it_flow();
+
+    one.enter(Stage::DualRead);
+    let_it_flow();
+    let early = one.migration.enter(Stage::NewWrite, soon());
+    let Err(MigrationError::Readers(readers)) = early else {
+        panic!("the early flip: {early:?}");
+    };
+    assert_eq!(readers.len(), 1);
+    assert_eq!(readers[0].stage, Stage::Old);
+    assert_eq!(one.migration.stage(), Stage::DualRead);
+
+    // There and back, and there again.
+    one.enter(Stage::Old);
+    let_it_flow();
+    one.enter(Stage::DualRead);
+    two.enter(Stage::DualRead);
+    let_it_flow();
+
+    one.enter(Stage::NewWrite);
+    let_it_flow();
+    let early = one.migration.enter(Stage::New, soon());
+    assert!(
+        matches!(early, Err(MigrationError::Writers(_))),
+        "{early:?}"
+    );
+    let back = two.migration.enter(Stage::Old, soon());
+    assert!(matches!(back, Err(MigrationError::Writers(_))), "{back:?}");
+    one.enter(Stage::DualRead);
+    let_it_flow();
+    one.enter(Stage::NewWrite);
+    two.enter(Stage::NewWrite);
+    let_it_flow();
+
+    let early = one.migration.enter(Stage::New, soon());
+    let still = matches!(
+        early,
+        Err(MigrationError::StillWritten {
+            side: Side::Old,
+            ..
+        })
+    );
+    assert!(still, "{early:?}");
+    plain.write(true, true);
+    let_it_flow();
+    plain.write(false, true);
+    let_it_flow();
+    one.enter(Stage::New);
+    let_it_flow();
+    let back = two.migration.enter(Stage::DualRead, soon());
+    assert!(matches!(back, Err(MigrationError::Readers(_))), "{back:?}");
+    one.enter(Stage::NewWrite);
+    let_it_flow();
+    one.enter(Stage::New);
+    two.enter(Stage::New);
+    let_it_flow();
+    until("the old side is given up", || old.listeners(TOPIC) == 0);
+
+    let published = [
+        ("one", one.end()),
+        ("two", two.end()),
+        ("plain", plain.end()),
+    ];
+    for node in [&one, &two] {
+        let counts = node.migration.counts();
+        println!("{counts:?}");
+        assert!(counts.old.only > 0 && counts.new.only > 0);
+        assert!(counts.old.written > 0 && counts.new.written > 0);
+        assert!(counts.old.duplicates + counts.new.duplicates > 0);
+    }
+    let metrics = one.hub.prometheus();
+    let stage = "distributary_migration_stage{topic=\"documents\",stage=\"new\"} 1";
+    assert!(metrics.contains(stage), "{metrics}");
+
+    // What is on its way arrives before the end does.
+    let_it_flow();
+    one.hub.publish(TOPIC, END).unwrap();
+    for node in [one, two] {
+        complete(&node.heard.join().unwrap(), &published, in_order);
+    }
+}
+
+#[test]
+fn a_topic_moves_to_another_name() {
+    let server = Server::start();
+    phased(&server, Way::Name, true);
+}
+
+#[test]
+fn a_topic_moves_to_another_server() {
+    let (old, new) = (Server::start(), Server::start());
+    phased(&old, Way::Server(&new), false);
+}
+
+#[test]
+fn whoever_listens_without_taking_part_stands_in_the_way() {
+    let server = Server::start();
+    let node = Node::start(&server, Way::Name, Stage::Old);
+    node.enter(Stage::DualRead);
+    let mut stranger = server.console().unwrap();
+    stranger.ask(&["SUBSCRIBE", TOPIC]).unwrap();
+    until("nothing else is in the way", || {
+        let flip = node.migration.check(Stage::NewWrite, soon());
+        flip == Err(MigrationError::Strangers {
+            connections: 1,
+            side: Side::Old,
+        })
+    });
+    let flip = node.migration.enter(Stage::NewWrite, soon()).unwrap_err();
+    assert!(flip.to_string().contains("1 connections listen"), "{flip}");
+    assert_eq!(node.migration.stage(), Stage::DualRead);
+    node.migration.force(Stage::NewWrite, soon()).unwrap();
+    node.hub.publish(TOPIC, "forced").unwrap();
+    node.hub.publish(TOPIC, END).unwrap();
+    assert_eq!(node.heard.join().unwrap(), ["forced"]);
+}
+
+#[test]
+fn nothing_is_written_to_a_server_that_is_not_well() {
+    let (old, new) = (Server::start(), Server::start());
+    let node = Node::start(&old, Way::Server(&new), Stage::Old);
+    node.enter(Stage::DualRead);
+    new.kill();
+    until("the flip is refused", || {
+        let flip = node.migration.enter(Stage::NewWrite, soon());
+        let Err(error) = flip else {
+            panic!("it was entered");
+        };
+        matches!(error, MigrationError::Unhealthy(_))
+    });
+    // Back again, nobody minds.
+    node.enter(Stage::Old);
+    node.hub.publish(TOPIC, "old").unwrap();
+    node.hub.publish(TOPIC, END).unwrap();
+    assert_eq!(node.heard.join().unwrap(), ["old"]);
+}
+
+#[test]
+fn a_hub_that_cannot_be_reached_bars_nobody_for_ever_and_stages_are_not_skipped() {
+    let server = Server::start();
+    let node = Node::start(&server, Way::Name, Stage::Old);
+    let other = Node::start(&server, Way::Name, Stage::Old);
+    let skip = node.migration.enter(Stage::NewWrite, soon());
+    let not_next = MigrationError::NotNext {
+        from: Stage::Old,
+        to: Stage::NewWrite,
+    };
+    assert_eq!(skip, Err(not_next));
+    node.enter(Stage::DualRead);
+    let flip = node.migration.enter(Stage::NewWrite, soon());
+    assert!(matches!(flip, Err(MigrationError::Readers(_))), "{flip:?}");
+    let Node { hub, .. } = other;
+    hub.close();
+    node.enter(Stage::NewWrite);
+    drop(node);
+}
+
+#[test]
+fn patterns_hear_a_moved_topic_by_its_old_name_and_its_new_name_is_refused() {
+    let server = Server::start();
+    let moving = Moving::on(redis(&server));
+    let hub = Hub::builder().backplane(moving.clone()).build().unwrap();
+    let mut all = hub.subscribe(Selector::pattern("doc*s").unwrap()).unwrap();
+    let migration = moving.begin(Way::Name.course(), Stage::DualRead).unwrap();
+    assert!(hub.joined().wait(soon()));
+    until("the new name is heard", || server.listeners(NAME) == 1);
+    let error = hub.subscribe(Selector::topic(NAME).unwrap()).unwrap_err();
+    assert!(error.to_string().contains("listen to documents"), "{error}");
+    server.ask(&["PUBLISH", NAME, "1"]);
+    server.ask(&["PUBLISH", TOPIC, "2"]);
+    for expected in ["1", "2"] {
+        let event = all.recv_deadline(soon()).unwrap();
+        assert_eq!(event.topic().as_str(), TOPIC);
+        assert_eq!(event.payload(), expected);
+    }
+    let counts = migration.counts();
+    assert_eq!((counts.old.read, counts.new.read), (1, 1));
+
+    let twice = moving.begin(Way::Name.course(), Stage::Old).unwrap_err();
+    assert!(matches!(twice, MigrationError::Taken { .. }), "{twice}");
+    let nowhere = moving.begin(Course::of("x").unwrap(), Stage::Old);
+    assert_eq!(nowhere.unwrap_err(), MigrationError::Nowhere);
+}

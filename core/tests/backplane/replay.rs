@@ -1,0 +1,301 @@
+//! What is heard when connections break: in replay mode everything, once and in order, or
+//! the exact number of what is missing; in live mode what came, and what can be counted.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use distributary::{
+    Hub, Publication, Selector,
+    redis::{Mode, Redis, RedisBuilder},
+};
+
+use crate::{
+    hubs::{Ear, Told, hub, hub_with, joined, outcome, publish, publish_told},
+    rig::{Proxy, Server, until, until_within},
+};
+
+const KILLS: u64 = 20;
+/// Events per second of each of two publishers.
+const RATE: u64 = 1_000;
+
+fn replay(url: &str) -> RedisBuilder {
+    let redis = Redis::at(url).unwrap();
+    redis.mode("*", Mode::Replay).unwrap()
+}
+
+/// A listener behind a proxy, so that it alone can be cut off.
+fn behind(proxy: &Proxy, options: impl FnOnce(RedisBuilder) -> RedisBuilder) -> Hub {
+    hub_with(options(Redis::at(proxy.url()).unwrap()))
+}
+
+fn replayed(redis: RedisBuilder) -> RedisBuilder {
+    redis.mode("*", Mode::Replay).unwrap()
+}
+
+/// Cuts a listener off for as long as `meanwhile` takes.
+fn while_away(proxy: &Proxy, server: &Server, topic: &str, meanwhile: impl FnOnce()) {
+    let listeners = server.listeners(topic);
+    proxy.refuse(true);
+    proxy.cut();
+    until("the server has noticed", || {
+        server.listeners(topic) < listeners
+    });
+    meanwhile();
+    proxy.refuse(false);
+}
+
+fn events(numbers: impl IntoIterator<Item = u64>) -> Vec<Told> {
+    let numbers = numbers.into_iter();
+    numbers.map(|n| Told::Event(n.to_string())).collect()
+}
+
+#[test]
+fn every_connection_is_killed_and_everything_arrives_once_and_in_order() {
+    let server = Server::start();
+    let hubs: Vec<Hub> = (0..3).map(|_| hub_with(replay(&server.url()))).collect();
+    // All listen: what a publisher hears of itself never went over the wire.
+    let ears: Vec<Ear> = hubs.iter().map(|hub| Ear::on(hub, "numbers")).collect();
+    hubs.iter().for_each(joined);
+    let stop = AtomicBool::new(false);
+    // Even numbers from one, odd ones from the other.
+    let send = |of: u64| {
+        let begun = Instant::now();
+        let mut receipts = Vec::new();
+        while !stop.load(Ordering::Relaxed) {
+            let due = begun.elapsed().as_millis() as u64 * RATE / 1_000;
+            while (receipts.len() as u64) < due {
+                let number = 2 * receipts.len() as u64 + of;
+                receipts.push(publish_told(&hubs[of as usize], "numbers", number));
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        receipts.iter().for_each(|receipt| {
+            outcome(receipt).expect("it was kept");
+        });
+        receipts.len() as u64
+    };
+    let sent = thread::scope(|scope| {
+        let sending = [0, 1].map(|of| scope.spawn(move || send(of)));
+        for _ in 0..KILLS {
+            let heard = ears[2].numbers().len();
+            server.kill_clients();
+            until("it flows again", || ears[2].numbers().len() > heard + 200);
+        }
+        stop.store(true, Ordering::Relaxed);
+        sending.map(|sending| sending.join().unwrap())
+    });
+    for (at, ear) in ears.iter().enumerate() {
+        until("the last come", || {
+            ear.numbers().len() as u64 >= sent[0] + sent[1]
+        });
+        let numbers = ear.numbers();
+        for of in [0, 1] {
+            let these: Vec<u64> = numbers.iter().copied().filter(|n| n % 2 == of).collect();
+            let expected: Vec<u64> = (0..sent[of as usize]).map(|n| 2 * n + of).collect();
+            assert!(
+                these == expected,
+                "hub {at} did not hear {of} as it was sent"
+            );
+        }
+        assert_eq!(ear.missed(), 0);
+    }
+    let counts = hubs[2].health().counts;
+    assert_eq!((counts.gaps, counts.lost), (0, 0));
+    assert!(counts.repaired > 0, "{counts:?}");
+    println!(
+        "{} events and {KILLS} kills: {} repaired, {} came twice, longest silence {:?}",
+        sent[0] + sent[1],
+        counts.repaired,
+        counts.duplicates,
+        ears[2].longest_silence(),
+    );
+}
+
+#[test]
+fn what_was_trimmed_while_away_is_told_with_its_number() {
+    let server = Server::start();
+    let proxy = Proxy::before(server.port());
+    let (away, other) = (behind(&proxy, replayed), hub_with(replay(&server.url())));
+    let ear = Ear::on(&away, "t");
+    joined(&away);
+    outcome(&publish_told(&other, "t", 1)).unwrap();
+    until("it is heard", || ear.told().len() == 1);
+    while_away(&proxy, &server, "t", || {
+        let receipts: Vec<_> = (2..=500).map(|n| publish_told(&other, "t", n)).collect();
+        receipts.iter().for_each(|receipt| {
+            outcome(receipt).unwrap();
+        });
+        server.ask(&["XTRIM", "distributary:log:{t}", "MAXLEN", "20"]);
+    });
+    until("all of the rest is heard", || ear.heard("500"));
+    let mut expected = events([1]);
+    expected.push(Told::Missed(479));
+    expected.extend(events(481..=500));
+    assert_eq!(ear.told(), expected);
+    let counts = away.health().counts;
+    assert_eq!((counts.gaps, counts.lost, counts.repaired), (1, 479, 20));
+    // With nothing left at all, the head of the log tells how many.
+    while_away(&proxy, &server, "t", || {
+        let receipts: Vec<_> = (501..=510).map(|n| publish_told(&other, "t", n)).collect();
+        receipts.iter().for_each(|receipt| {
+            outcome(receipt).unwrap();
+        });
+        server.ask(&["XTRIM", "distributary:log:{t}", "MAXLEN", "0"]);
+    });
+    until("it is told", || ear.missed() == 489);
+}
+
+#[test]
+fn what_is_published_between_two_events_of_a_quiet_topic_is_read_back() {
+    let server = Server::start();
+    let proxy = Proxy::before(server.port());
+    let (away, other) = (behind(&proxy, replayed), hub_with(replay(&server.url())));
+    // Nothing was heard before the break: the place in the log is known all the same.
+    let fresh = Ear::on(&away, "fresh");
+    outcome(&publish_told(&other, "old", 1)).unwrap();
+    let old = Ear::on(&away, "old");
+    joined(&away);
+    while_away(&proxy, &server, "old", || {
+        for n in 2..=300 {
+            publish(&other, "old", n);
+            publish(&other, "fresh", n);
+        }
+        outcome(&publish_told(&other, "fresh", 301)).unwrap();
+    });
+    until("both are heard", || fresh.heard("301") && old.heard("300"));
+    assert_eq!(fresh.told(), events(2..=301));
+    assert_eq!(old.told(), events(2..=300));
+}
+
+#[test]
+fn a_local_publish_is_heard_once_whatever_the_mode() {
+    let server = Server::start();
+    let redis = Redis::at(server.url()).unwrap();
+    let redis = redis.envelope("enveloped").unwrap();
+    let redis = redis.mode("replayed", Mode::Replay).unwrap();
+    let here = hub_with(redis.clone());
+    let there = hub_with(redis);
+    let topics = ["plain", "enveloped", "replayed"];
+    let all = Selector::pattern("*").unwrap();
+    let mut ears = Vec::new();
+    for hub in [&here, &there] {
+        for topic in topics {
+            ears.push(Ear::on(hub, topic));
+        }
+        joined(hub);
+    }
+    let wide = Ear::of(&here, all);
+    joined(&here);
+    for n in 0..200 {
+        for topic in topics {
+            publish(&here, topic, n);
+        }
+    }
+    for topic in topics {
+        outcome(&publish_told(&there, topic, 200)).unwrap();
+    }
+    for ear in &ears {
+        until("the last is heard", || ear.heard("200"));
+        assert_eq!(ear.numbers(), (0..=200).collect::<Vec<u64>>());
+    }
+    until("all are heard", || wide.numbers().len() >= 603);
+    assert_eq!(wide.numbers().len(), 603);
+}
+
+#[test]
+fn plain_publishers_are_heard_on_topics_that_keep_a_log() {
+    let server = Server::start();
+    let listener = hub_with(replay(&server.url()));
+    let other = hub_with(replay(&server.url()));
+    let ear = Ear::on(&listener, "t");
+    joined(&listener);
+    outcome(&publish_told(&other, "t", 1)).unwrap();
+    server.ask(&["PUBLISH", "t", "2"]);
+    outcome(&publish_told(&other, "t", 3)).unwrap();
+    until("all are heard", || ear.told().len() == 3);
+    assert_eq!(ear.told(), events([1, 2, 3]));
+}
+
+#[test]
+fn live_envelopes_tell_how_many_a_break_has_cost() {
+    let server = Server::start();
+    let proxy = Proxy::before(server.port());
+    let enveloped = |redis: RedisBuilder| redis.envelope("*").unwrap();
+    let away = behind(&proxy, enveloped);
+    let other = hub_with(enveloped(Redis::at(server.url()).unwrap()));
+    let ear = Ear::on(&away, "t");
+    joined(&away);
+    let event = Publication::new("t", "1")
+        .key("k")
+        .attribute("kind", "edit");
+    let receipt = other.publish_acknowledged(event).unwrap();
+    outcome(&receipt).unwrap();
+    until("it is heard", || ear.told().len() == 1);
+    while_away(&proxy, &server, "t", || {
+        for n in 2..=8 {
+            outcome(&publish_told(&other, "t", n)).unwrap();
+        }
+    });
+    until("it listens again", || server.listeners("t") == 1);
+    outcome(&publish_told(&other, "t", 9)).unwrap();
+    until("it is heard", || ear.heard("9"));
+    let expected = [events([1]), vec![Told::Missed(7)], events([9])].concat();
+    assert_eq!(ear.told(), expected);
+    let counts = away.health().counts;
+    assert_eq!((counts.gaps, counts.lost), (1, 7));
+}
+
+#[test]
+fn a_break_of_a_plain_topic_is_a_gap() {
+    let server = Server::start();
+    let proxy = Proxy::before(server.port());
+    let away = behind(&proxy, |redis| redis);
+    let other = hub(&server.url());
+    let ear = Ear::on(&away, "busy");
+    let quiet = Ear::on(&away, "quiet");
+    joined(&away);
+    outcome(&publish_told(&other, "busy", 1)).unwrap();
+    until("it is heard", || ear.told().len() == 1);
+    while_away(&proxy, &server, "busy", || {
+        outcome(&publish_told(&other, "busy", 2)).unwrap();
+    });
+    until("the gap is told", || ear.missed() == 1);
+    assert_eq!(away.health().counts.gaps, 1);
+    assert_eq!(quiet.missed(), 0);
+}
+
+#[test]
+fn topics_that_begin_while_their_pattern_is_cut_off_are_found() {
+    let server = Server::start();
+    let proxy = Proxy::before(server.port());
+    let other = hub_with(replay(&server.url()));
+    // From before anybody listened: never to be heard.
+    outcome(&publish_told(&other, "a.old", 0)).unwrap();
+    let away = behind(&proxy, replayed);
+    let ear = Ear::of(&away, Selector::pattern("a.*").unwrap());
+    joined(&away);
+    outcome(&publish_told(&other, "a.known", 1)).unwrap();
+    until("it is heard", || ear.told().len() == 1);
+    proxy.refuse(true);
+    proxy.cut();
+    until("the server has noticed", || {
+        server.ask(&["PUBSUB", "NUMPAT"]).int() == 0
+    });
+    for (n, topic) in (2..).zip(["a.known", "a.new", "b.new", "a.{x}y"]) {
+        outcome(&publish_told(&other, topic, n)).unwrap();
+    }
+    proxy.refuse(false);
+    until("all are heard", || ear.numbers().len() >= 4);
+    let mut numbers = ear.numbers();
+    numbers.sort_unstable();
+    assert_eq!(numbers, [1, 2, 3, 5]);
+    // All is as before.
+    outcome(&publish_told(&other, "a.new", 6)).unwrap();
+    until_within(Duration::from_secs(5), "it is heard live", || {
+        ear.heard("6")
+    });
+    assert_eq!((ear.numbers().len(), ear.missed()), (5, 0));
+}
