@@ -56,7 +56,7 @@ pub(super) struct Link {
     duties: RefCell<Vec<AbortHandle>>,
     publishing: RefCell<Option<JoinHandle<()>>>,
     /// Why the last attempt or connection ended.
-    why: RefCell<String>,
+    why: Rc<RefCell<String>>,
 }
 
 impl Link {
@@ -74,7 +74,7 @@ impl Link {
             beside: Cell::new(0),
             duties: RefCell::default(),
             publishing: RefCell::default(),
-            why: RefCell::default(),
+            why: Rc::default(),
         }
     }
 
@@ -254,11 +254,9 @@ impl Link {
     fn watch_end(&self, session: &Session) {
         let closed = session.closed();
         let tell = self.teller();
-        let (conductor, line) = (Rc::clone(&self.conductor), Rc::clone(&self.line));
+        let why = Rc::clone(&self.why);
         self.duty(async move {
-            let broken = closed.await;
-            line.watch.borrow_mut().down(broken.0, Instant::now());
-            conductor.assess();
+            *why.borrow_mut() = closed.await.0;
             tell(Input::Broken);
         });
     }
