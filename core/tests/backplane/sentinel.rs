@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use distributary::{
     Hub,
+    backplane::Condition,
     redis::{Mode, Redis},
 };
 
 use crate::{
-    rig::{NAME, Watched},
+    hubs::{hub_with, until_worse},
+    rig::{NAME, PATIENCE, Watched, until},
     traffic::{Report, Traffic},
 };
 
@@ -95,4 +97,34 @@ fn without_sentinels_the_master_stays() {
     traffic.flow(WHILE);
     let report = traffic.end(Duration::ZERO);
     report.is_whole("live, all sentinels away");
+}
+
+#[test]
+fn servers_and_sentinels_have_users_of_their_own() {
+    let watched = Watched::secured(
+        "app on >secret ~* &* +@all",
+        "watch on >other &* -@all +hello +client +subscribe +ping +sentinel|myid +sentinel|sentinels +sentinel|get-master-addr-by-name",
+    );
+    let urls = watched.urls();
+    let urls = urls
+        .iter()
+        .map(|url| url.replace("redis://", "redis://app:secret@"));
+    let redis = |urls: &[String]| Redis::sentinel(urls, NAME).unwrap();
+    let urls: Vec<String> = urls.collect();
+    let here = hub_with(redis(&urls).sentinel_credentials("watch", "other"));
+    let there = hub_with(redis(&urls).sentinel_credentials("watch", "other"));
+    let traffic = Traffic::begin(&here, &there, topics());
+    traffic.flow(WHILE / 4);
+    kill(&watched);
+    traffic.flow(WHILE);
+    traffic.end(WHILE).is_alive("live, users, master killed");
+
+    // Who is not let in says so.
+    let stranger = hub_with(redis(&urls).sentinel_credentials("watch", "wrong"));
+    until_worse(&stranger, Condition::Away, PATIENCE);
+    until("the reason is told", || {
+        let health = stranger.health();
+        let mut reasons = health.reasons.iter();
+        reasons.any(|reason| reason.code == "sentinels_silent" && reason.text.contains("WRONGPASS"))
+    });
 }

@@ -33,6 +33,8 @@ pub(super) struct Line {
     pub(super) heard: Cell<Instant>,
     /// Another line succeeds this one.
     pub(super) leaving: Cell<bool>,
+    /// It is left, and what it was for is done by another line.
+    pub(super) handed: Cell<bool>,
     /// It is left, and events without a log still go out by it.
     pub(super) speaks: Cell<bool>,
     /// Another line brings what this one does, and counts.
@@ -67,6 +69,7 @@ impl Line {
             since: Cell::new(now),
             heard: Cell::new(now),
             leaving: Cell::new(false),
+            handed: Cell::new(false),
             speaks: Cell::new(false),
             mute: Cell::new(false),
             succeeds,
@@ -79,13 +82,14 @@ impl Line {
         }
     }
 
-    /// It is in this state now.
-    pub(super) fn turn(&self, state: State) {
+    /// It is in this state now. Whether its names were heard and are not any more.
+    pub(super) fn turn(&self, state: State) -> bool {
         let was = self.is_joined();
         self.state.set(state);
         if self.is_joined() != was {
             self.since.set(Instant::now());
         }
+        was && !self.is_joined()
     }
 
     /// Whether its names are heard.

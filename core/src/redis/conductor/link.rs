@@ -136,10 +136,10 @@ impl Link {
         }
         let action = machine.on(input, Instant::now(), &mut BUDGET.lock());
         let after = machine.state();
-        self.line.turn(after);
+        let fell = self.line.turn(after);
         if after != before {
             self.report(after);
-            self.conductor.turned(&self.line);
+            self.conductor.turned(&self.line, fell);
         }
         action
     }

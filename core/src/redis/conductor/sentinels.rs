@@ -58,6 +58,8 @@ struct Chamber {
     council: RefCell<Council>,
     /// Something was said.
     heard: Notify,
+    /// Why a sentinel could not be asked, the last time that it was so.
+    why: RefCell<String>,
 }
 
 /// Follows the master of this name until it is dropped.
@@ -68,6 +70,7 @@ pub(super) async fn follow(conductor: Rc<Conductor>, name: String) {
         name,
         council: RefCell::new(Council::new(seeds)),
         heard: Notify::new(),
+        why: RefCell::default(),
     });
     let mut attended = BTreeMap::new();
     loop {
@@ -120,7 +123,10 @@ impl Chamber {
             Verdict::Pending => return,
             Verdict::Silence => Some((
                 "sentinels_silent",
-                "no sentinel can be reached: a failover would not be noticed".to_owned(),
+                format!(
+                    "no sentinel can be asked, so a failover would not be noticed: {}",
+                    self.why.borrow()
+                ),
             )),
             Verdict::Unknown => Some((
                 "master_unknown",
@@ -153,8 +159,9 @@ async fn attend(chamber: Rc<Chamber>, at: Server) {
     let mut wait = AGAIN[0];
     loop {
         let answered = Cell::new(false);
-        // Why it ended interests nobody as long as others can be reached.
-        let _ = converse(&chamber, &at, &answered).await;
+        if let Err(why) = converse(&chamber, &at, &answered).await {
+            *chamber.why.borrow_mut() = format!("{at}: {why}");
+        }
         chamber.change(|council| council.silent(&at));
         if answered.get() {
             wait = AGAIN[0].max(chamber.conductor.spread());

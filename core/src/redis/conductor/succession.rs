@@ -43,6 +43,7 @@ impl Conductor {
         to.stirred.notify_one();
         to.leaving.set(false);
         from.leaving.set(true);
+        from.handed.set(false);
         from.speaks.set(from.is_prompt(now));
         to.mute
             .set(self.is_cluster() && from.speaks.get() && !to.is_joined());
@@ -53,8 +54,8 @@ impl Conductor {
         }
     }
 
-    /// A line has come to another state.
-    pub(super) fn turned(self: &Rc<Self>, line: &Rc<Line>) {
+    /// A line has come to another state. `fell`: what was heard by it is not any more.
+    pub(super) fn turned(self: &Rc<Self>, line: &Rc<Line>, fell: bool) {
         let state = line.state.get();
         if line.leaving.get() {
             if !line.is_joined() {
@@ -70,7 +71,7 @@ impl Conductor {
                     self.hand_over(from);
                 }
             }
-        } else if !state.is_connected() {
+        } else if fell {
             self.doubted.notify_one();
         }
         self.reroute();
@@ -78,6 +79,9 @@ impl Conductor {
 
     /// What was at this line is heard at another: it may go, in a while.
     fn hand_over(self: &Rc<Self>, from: Rc<Line>) {
+        if from.handed.replace(true) {
+            return;
+        }
         let conductor = Rc::clone(self);
         let one = !self.is_cluster();
         from.mute.set(!one);

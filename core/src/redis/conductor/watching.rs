@@ -62,7 +62,9 @@ impl Conductor {
             let late = line.watch.borrow_mut().probes.take_late();
             self.common.figures.late_probes.add(late);
         }
-        let watches: Vec<Ref<'_, Watch>> = lines.values().map(|line| line.watch.borrow()).collect();
+        // What becomes of a line that is left is of no importance any more.
+        let kept = lines.values().filter(|line| !line.leaving.get());
+        let watches: Vec<Ref<'_, Watch>> = kept.map(|line| line.watch.borrow()).collect();
         let tallies = self.overview.tallies(&self.common, now);
         let said = self.reasons.borrow().clone();
         let health = watch::health(watches.iter().map(|watch| &**watch), &tallies, said, now);

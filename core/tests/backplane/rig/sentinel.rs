@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Answer, Plan, Server, until, until_within};
+use super::{Answer, Plan, Server, server::RIG, until, until_within};
 
 /// What the sentinels call the master.
 pub(crate) const NAME: &str = "main";
@@ -20,11 +20,28 @@ pub(crate) struct Watched {
 impl Watched {
     /// Sentinels that call a master dead after a second.
     pub(crate) fn start() -> Watched {
-        Watched::planned(&Plan::new(), &Plan::new())
+        Watched::planned(&Plan::new(), &Plan::new(), "")
+    }
+
+    /// The same, where servers take in the user of these rules alone, and sentinels that of
+    /// those.
+    pub(crate) fn secured(user: &str, watcher: &str) -> Watched {
+        let [name, password] = RIG;
+        let server = Plan::new()
+            .user(user)
+            .set("masteruser", name)
+            .set("masterauth", password);
+        let lines = format!(
+            "sentinel auth-user {NAME} {name}\n\
+             sentinel auth-pass {NAME} {password}\n\
+             sentinel sentinel-user {name}\n\
+             sentinel sentinel-pass {password}\n"
+        );
+        Watched::planned(&server, &Plan::new().user(watcher), &lines)
     }
 
     /// With settings of their own for servers and sentinels, once all know each other.
-    pub(crate) fn planned(server: &Plan<'_>, sentinel: &Plan<'_>) -> Watched {
+    fn planned(server: &Plan<'_>, sentinel: &Plan<'_>, lines: &str) -> Watched {
         let master = Server::planned(server);
         let replica = || Server::planned(&server.clone().replica_of(&master));
         let replicas = [replica(), replica()];
@@ -32,7 +49,8 @@ impl Watched {
             "sentinel monitor {NAME} 127.0.0.1 {} 2\n\
              sentinel down-after-milliseconds {NAME} 1000\n\
              sentinel failover-timeout {NAME} 10000\n\
-             sentinel parallel-syncs {NAME} 2\n",
+             sentinel parallel-syncs {NAME} 2\n\
+             {lines}",
             master.port()
         );
         let plan = sentinel.clone().sentinel(&lines);

@@ -76,7 +76,7 @@ pub(crate) struct Server {
 }
 
 /// The user of the rig's own connections, where there are users.
-const RIG: [&str; 2] = ["rig", "rig"];
+pub(super) const RIG: [&str; 2] = ["rig", "rig"];
 
 impl Server {
     /// With the settings of [`Plan::new`].
