@@ -41,7 +41,7 @@ impl Overview {
         self.joining_since.set(since.filter(|_| joining > 0));
         Tallies {
             counts,
-            late: common.figures.late.get() + common.figures.late_probes.get(),
+            late: common.figures.all_late(),
             queued_bytes: common.queue.bytes() as u64,
             joining,
             joining_since: self.joining_since.get(),
