@@ -41,6 +41,7 @@ use super::{
     wire::envelope::{self, Arrival, Envelope, Stamps},
 };
 use crate::{
+    backplane::Origin,
     pattern::{Pattern, PatternTable},
     topic::MAX_TOPIC_BYTES,
 };
@@ -191,7 +192,18 @@ impl Shared {
             Ok(event) => {
                 self.tally.arrived += 1;
                 self.tally.repaired += u64::from(from_log);
-                out.event(event);
+                let Stamps {
+                    publisher,
+                    serial,
+                    micros,
+                    ..
+                } = envelope.stamps;
+                let origin = Origin {
+                    publisher,
+                    serial,
+                    micros,
+                };
+                out.numbered(event, origin);
             }
             Err(_) => {
                 self.tally.unreadable += 1;
