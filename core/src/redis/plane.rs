@@ -140,6 +140,11 @@ impl Redis {
         }
     }
 
+    /// Who this hub is in the envelopes of its events.
+    pub(crate) fn publisher(&self) -> u64 {
+        self.common.id
+    }
+
     /// Asks the server, all nodes of a cluster, how many connections listen to a channel by
     /// its name.
     pub(crate) fn listeners(&self, channel: &str, told: Box<dyn FnOnce(Option<u64>) + Send>) {

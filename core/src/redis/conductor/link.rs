@@ -131,7 +131,7 @@ impl Link {
         let before = machine.state();
         match input {
             Input::Due => self.because(format!("{} took too long", doing(before))),
-            Input::Silent => self.because("nothing is heard of the server any more".into()),
+            Input::Silent => self.because("nothing was heard of it any more".into()),
             _ => {}
         }
         let action = machine.on(input, Instant::now(), &mut BUDGET.lock());
@@ -291,10 +291,10 @@ impl Link {
             self.teller(),
         ));
         if let Some(probes) = self.probes.borrow().clone() {
-            let canary = self
-                .canary
-                .get()
-                .then(|| canary(self.conductor.common.id, self.line.id));
+            if !self.canary.get() {
+                probes.plain();
+            }
+            let canary = canary(self.conductor.common.id, self.line.id);
             self.duty(probing::probe(
                 conductor(),
                 session.clone(),
@@ -303,10 +303,15 @@ impl Link {
                 self.teller(),
             ));
         }
+        let (tell, why) = (self.teller(), Rc::clone(&self.why));
         self.duty(watching::look(
             conductor(),
             Rc::clone(&self.line),
             session.clone(),
+            move || {
+                *why.borrow_mut() = "the server was made a replica".into();
+                tell(Input::Failed);
+            },
         ));
         let publishing = publishing::publish(conductor(), Rc::clone(&self.line), session.clone());
         *self.publishing.borrow_mut() = Some(tokio::task::spawn_local(publishing));

@@ -87,8 +87,14 @@ impl Conductor {
     }
 }
 
-/// Looks at a server for as long as the connection stands.
-pub(super) async fn look(conductor: Rc<Conductor>, line: Rc<Line>, session: Session) {
+/// Looks at a server for as long as the connection stands. One that is no master any more
+/// breaks nothing by itself, and is to be left.
+pub(super) async fn look(
+    conductor: Rc<Conductor>,
+    line: Rc<Line>,
+    session: Session,
+    demoted: impl Fn(),
+) {
     loop {
         let now = Instant::now();
         let hubs = conductor.fleet();
@@ -107,6 +113,10 @@ pub(super) async fn look(conductor: Rc<Conductor>, line: Rc<Line>, session: Sess
         };
         take(&conductor, &line, look, &replies, Instant::now());
         conductor.assess();
+        let replication = replies.first().and_then(Reply::as_str).unwrap_or_default();
+        if replication.lines().any(|line| line == "role:slave") {
+            demoted();
+        }
     }
 }
 
