@@ -48,6 +48,11 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
+    /// Probes and live events later than 900 ms.
+    pub(crate) fn all_late(&self) -> u64 {
+        self.late.get() + self.late_probes.get()
+    }
+
     pub(crate) fn counts(&self) -> Counts {
         Counts {
             arrived: self.arrived.get(),

@@ -84,11 +84,16 @@ fn a_frozen_server_is_degraded_at_900_ms_away_at_last_and_well_again() {
         .wait(since + Duration::from_secs(10))
         .expect("a change");
     assert_eq!(away.condition, Condition::Away, "{away:?}");
+    assert!(
+        away.reasons[0].text.contains("nothing is heard"),
+        "{away:?}"
+    );
     server.thaw();
     until("all is well again", || {
         hub.health().condition == Condition::Ok
     });
-    assert!(hub.health().lag.late > 0);
+    let health = hub.health();
+    assert!(health.lag.late > 0, "{health:?}");
 }
 
 #[test]
@@ -342,4 +347,23 @@ fn redis_check_says_no_and_why() {
     assert_eq!(check(&["--for", "1", "http://127.0.0.1"]).0, Some(2));
     assert_eq!(check(&[]).0, Some(2));
     assert_eq!(check(&["--help"]).0, Some(0));
+}
+
+#[test]
+fn a_broken_connection_is_told_with_its_reason() {
+    let server = Server::start();
+    let hub = well(&server.url());
+    let mut changes = hub.health_changes();
+    server.kill();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let away = changes.wait(deadline).expect("a change");
+    assert_eq!(away.condition, Condition::Away, "{away:?}");
+    let text = &away.reasons[0].text;
+    assert!(text.contains("closed") || text.contains("failed"), "{text}");
+    server.restart();
+    until("all is well again", || {
+        hub.health().condition == Condition::Ok
+    });
+    let health = hub.health();
+    assert!(health.counts.attempts >= 2 && health.counts.connections == 2);
 }

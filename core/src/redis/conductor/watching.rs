@@ -41,7 +41,7 @@ impl Overview {
         self.joining_since.set(since.filter(|_| joining > 0));
         Tallies {
             counts,
-            late: common.figures.late.get() + common.figures.late_probes.get(),
+            late: common.figures.all_late(),
             queued_bytes: common.queue.bytes() as u64,
             joining,
             joining_since: self.joining_since.get(),
@@ -82,8 +82,14 @@ impl Conductor {
     }
 }
 
-/// Looks at a server for as long as the connection stands.
-pub(super) async fn look(conductor: Rc<Conductor>, line: Rc<Line>, session: Session) {
+/// Looks at a server for as long as the connection stands. One that is no master any more
+/// breaks nothing by itself, and is to be left.
+pub(super) async fn look(
+    conductor: Rc<Conductor>,
+    line: Rc<Line>,
+    session: Session,
+    demoted: impl Fn(),
+) {
     loop {
         let now = Instant::now();
         let hubs = conductor.fleet();
@@ -102,6 +108,10 @@ pub(super) async fn look(conductor: Rc<Conductor>, line: Rc<Line>, session: Sess
         };
         take(&conductor, &line, look, &replies, Instant::now());
         conductor.assess();
+        let replication = replies.first().and_then(Reply::as_str).unwrap_or_default();
+        if replication.lines().any(|line| line == "role:slave") {
+            demoted();
+        }
     }
 }
 

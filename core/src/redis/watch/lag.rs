@@ -94,6 +94,11 @@ impl Probes {
         self.came.push_back((now, lag));
     }
 
+    /// The oldest probe under way.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        self.out.front().map(|(number, _)| *number)
+    }
+
     /// How long the oldest probe under way has been waited for.
     pub(crate) fn waiting(&self, now: Instant) -> Option<Duration> {
         let (_, sent) = self.out.front()?;
