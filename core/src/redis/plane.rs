@@ -215,7 +215,7 @@ impl Backplane for Redis {
             Ok(()) => self.common.queue.push(event, acknowledge, Instant::now()),
             Err(error) => Err((error, acknowledge)),
         };
-        let first = queued.inspect_err(|_| self.common.figures.failed.add(1))?;
+        let first = queued.inspect_err(|_| self.common.figures.refused.add(1))?;
         if first {
             self.common.filled.notify_one();
         }
