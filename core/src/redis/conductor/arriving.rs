@@ -4,7 +4,7 @@ use std::{cell::Cell, rc::Rc};
 
 use super::{Conductor, line::Line, probing::Probes};
 use crate::{
-    backplane::Inlet,
+    backplane::{Inlet, Origin},
     event::Publication,
     redis::{
         arrival::{Deliver, Stamp},
@@ -29,6 +29,10 @@ pub(super) struct Shore<'a>(pub(super) &'a Inlet);
 impl Deliver for Shore<'_> {
     fn event(&mut self, event: Publication<&str>) {
         self.0.deliver(event);
+    }
+
+    fn numbered(&mut self, event: Publication<&str>, origin: Origin) {
+        self.0.deliver_numbered(event, origin);
     }
 
     fn lost(&mut self, topic: &str, missed: Option<u64>) {
