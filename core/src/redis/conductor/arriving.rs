@@ -4,7 +4,7 @@ use std::{cell::Cell, rc::Rc};
 
 use super::{Conductor, line::Line, probing::Probes};
 use crate::{
-    backplane::{Inlet, Origin},
+    backplane::{Inlet, Origin, Together},
     event::Publication,
     redis::{
         arrival::{Deliver, Stamp},
@@ -24,20 +24,23 @@ pub(super) fn canary(id: u64, link: LinkId) -> String {
 }
 
 /// The hub.
-pub(super) struct Shore<'a>(pub(super) &'a Inlet);
+pub(super) struct Shore<'a> {
+    pub(super) inlet: &'a Inlet,
+    pub(super) together: &'a mut Together,
+}
 
 impl Deliver for Shore<'_> {
     fn event(&mut self, event: Publication<&str>) {
-        self.0.deliver(event);
+        self.inlet.deliver_together(event, self.together);
     }
 
     fn numbered(&mut self, event: Publication<&str>, origin: Origin) {
-        self.0.deliver_numbered(event, origin);
+        self.inlet.deliver_numbered(event, origin, self.together);
     }
 
     fn lost(&mut self, topic: &str, missed: Option<u64>) {
         if let Ok(topic) = Topic::new(topic) {
-            self.0.lost(&topic, missed);
+            self.inlet.lost(&topic, missed);
         }
     }
 }
@@ -72,7 +75,7 @@ impl Ears {
         };
         if !self.line.mute.get() && self.line.ledger.borrow().carries(pattern, channel) {
             self.conductor
-                .inbox(|inbox, shore| inbox.message(via, channel, payload, now, shore));
+                .hear(|inbox, shore| inbox.message(via, channel, payload, now, shore));
         }
     }
 
@@ -105,6 +108,7 @@ impl Listener for Ears {
     }
 
     fn rest(&mut self, now: Stamp) {
+        self.conductor.together.borrow_mut().wake();
         self.probes.alive(now.instant);
         self.line.heard.set(now.instant);
         self.conductor.count();
