@@ -31,14 +31,19 @@ pub(super) struct Overview {
 }
 
 impl Overview {
+    /// So many names are waited for. Told of every change: where names come and go all the
+    /// time, each look by itself would find some.
+    pub(super) fn joining(&self, names: usize) {
+        let since = self.joining_since.get().or_else(|| Some(Instant::now()));
+        self.joining_since.set(since.filter(|_| names > 0));
+    }
+
     fn tallies(&self, common: &Common, now: Instant) -> Tallies {
         let counts = common.figures.counts();
         if self.gaps.replace(counts.gaps) < counts.gaps {
             self.lost_at.set(Some(now));
         }
         let joining = common.figures.joining.get();
-        let since = self.joining_since.get().or(Some(now));
-        self.joining_since.set(since.filter(|_| joining > 0));
         Tallies {
             counts,
             late: common.figures.all_late(),

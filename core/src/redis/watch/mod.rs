@@ -10,9 +10,9 @@
 //! | `verdict` | is it safe to switch to this one now? |
 //!
 //! A [`Watch`] puts them together for one server, and says when it wants to look again;
-//! [`health`] puts servers together for a hub. Looking costs the server little and is
-//! spread over the fleet: a short look (`INFO replication`, `INFO stats`: some 50 µs)
-//! every second, or less often where hubs are many, a long one every fifth.
+//! [`health`] puts servers together for a hub. A short look (`INFO replication`, `INFO
+//! stats`) costs a server less than 10 µs and is taken every second, every fifth one is
+//! long; where hubs are many they share a thousand looks a second.
 //!
 //! # The codes of reasons
 //!
@@ -31,7 +31,7 @@
 //! | `partly_disconnected` | degraded | some of several servers cannot be reached |
 //! | `silent` | degraded | a probe has been under way for more than 900 ms |
 //! | `late` | degraded | a probe of the last 5 s was later than 900 ms |
-//! | `joining` | degraded | names that are wanted are not heard yet, for more than 2 s |
+//! | `joining` | degraded | names that are wanted are not heard yet, for more than 3 s |
 //! | `losing` | degraded | in the last 10 s something was lost and could not be repaired |
 //! | `not_master` | degraded | the server is a replica |
 //! | `failover` | degraded | the server is handing over to a replica |
@@ -99,7 +99,7 @@ const ODD: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// Looks that a fleet takes at one server, in a second.
-const FLEET_RATE: u64 = 200;
+const FLEET_RATE: u64 = 1_000;
 
 /// Every so many looks is a long one.
 const LONG_EVERY: u64 = 5;
@@ -108,7 +108,7 @@ const LONG_EVERY: u64 = 5;
 const AGES_EVERY: u64 = 12;
 
 /// Joining for so long is said.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// For how long a loss is said.
 const REMEMBERED: Duration = Duration::from_secs(10);

@@ -75,7 +75,8 @@ fn looks_are_short_and_long_in_turn_and_spread_over_a_fleet() {
         .iter()
         .filter(|look| **look == Look::Long { ages: true });
     assert_eq!(ages.count(), 1);
-    assert_eq!(looks(1_000, 60).len(), 12);
+    assert_eq!(looks(1_000, 60).len(), 60);
+    assert_eq!(looks(5_000, 60).len(), 12);
     assert_eq!(looks(1_000_000, 60).len(), 6);
     assert!(Watch::new("a:1").look(1, 0.0, start).is_none());
 }
@@ -122,7 +123,7 @@ fn joining_and_losing_are_said_for_a_while() {
         let codes = health.reasons.iter().map(|reason| reason.code);
         codes.collect::<Vec<_>>()
     };
-    assert_eq!(at(start + ms(1_999)), [code::LOSING]);
-    assert_eq!(at(start + ms(2_000)), [code::JOINING, code::LOSING]);
+    assert_eq!(at(start + ms(2_999)), [code::LOSING]);
+    assert_eq!(at(start + ms(3_000)), [code::JOINING, code::LOSING]);
     assert_eq!(at(start + ms(10_000)), [code::JOINING]);
 }
