@@ -54,7 +54,6 @@ pub(crate) mod fuzzing;
 mod inbox;
 mod interest;
 mod link;
-#[allow(dead_code)]
 mod log;
 pub mod migration;
 mod modes;
@@ -65,7 +64,6 @@ mod target;
 mod thread;
 mod topology;
 mod watch;
-#[allow(dead_code)]
 mod wire;
 
 pub use builder::RedisBuilder;

@@ -211,10 +211,11 @@ impl Backplane for Redis {
         event: Publication,
         acknowledge: Option<Acknowledge>,
     ) -> Result<(), (ForwardError, Option<Acknowledge>)> {
-        if let Err(error) = outbox::check(&self.common.settings.modes, &event) {
-            return Err((error, acknowledge));
-        }
-        let first = self.common.queue.push(event, acknowledge, Instant::now())?;
+        let queued = match outbox::check(&self.common.settings.modes, &event) {
+            Ok(()) => self.common.queue.push(event, acknowledge, Instant::now()),
+            Err(error) => Err((error, acknowledge)),
+        };
+        let first = queued.inspect_err(|_| self.common.figures.refused.add(1))?;
         if first {
             self.common.filled.notify_one();
         }

@@ -48,6 +48,8 @@ struct Heard {
 pub(crate) struct Report {
     pub(crate) sent: usize,
     pub(crate) acknowledged: usize,
+    /// Errors, and how many events had each.
+    pub(crate) failed: BTreeMap<String, usize>,
     /// Acknowledged and never heard.
     pub(crate) lost: Vec<(String, u64)>,
     /// Heard more than once.
@@ -101,14 +103,16 @@ impl Traffic {
         let receipts = self.publishing.join().expect("the publisher");
         let deadline = Instant::now() + PATIENCE;
         let sent = receipts.len();
-        let acknowledged: BTreeSet<Sent> = receipts
-            .into_iter()
-            .filter(|(_, receipt)| {
-                let outcome = receipt.wait(deadline).expect("an outcome in time");
-                outcome.is_ok()
-            })
-            .map(|(sent, _)| sent)
-            .collect();
+        let mut acknowledged = BTreeSet::new();
+        let mut failed: BTreeMap<String, usize> = BTreeMap::new();
+        for (sent, receipt) in receipts {
+            match receipt.wait(deadline).expect("an outcome in time") {
+                Ok(_) => {
+                    acknowledged.insert(sent);
+                }
+                Err(error) => *failed.entry(error.to_string()).or_default() += 1,
+            }
+        }
         thread::sleep(settle);
         // Ends the listener: the last of all topics.
         let ends = self.topics.iter().map(|topic| {
@@ -117,7 +121,10 @@ impl Traffic {
         });
         ends.for_each(drop);
         let heard = self.listening.join().expect("the listener");
-        self::report(&self.topics, sent, acknowledged, heard)
+        Report {
+            failed,
+            ..report(&self.topics, sent, acknowledged, heard)
+        }
     }
 }
 
@@ -135,6 +142,9 @@ impl Report {
             self.missed,
             self.silence.as_secs_f64()
         );
+        for (error, count) in &self.failed {
+            println!("{what}: {count} failed: {error}");
+        }
     }
 
     /// The promise of every mode: what comes after a fault arrives, and nothing twice.
@@ -180,8 +190,10 @@ fn publish(hub: &Hub, topics: &[String], over: &AtomicBool) -> Vec<(Sent, Receip
 
 /// Hears until the end of every topic, or until nothing more comes after the end.
 fn hear(mut subscriptions: Vec<Subscription>, over: &AtomicBool) -> Heard {
-    let mut heard = Heard::default();
-    heard.open = (0..subscriptions.len()).collect();
+    let mut heard = Heard {
+        open: (0..subscriptions.len()).collect(),
+        ..Heard::default()
+    };
     let mut last = Instant::now();
     while !heard.open.is_empty() {
         let mut idle = true;
@@ -220,6 +232,7 @@ fn report(topics: &[String], sent: usize, acknowledged: BTreeSet<Sent>, heard: H
     let mut report = Report {
         sent,
         acknowledged: acknowledged.len(),
+        failed: BTreeMap::new(),
         lost: Vec::new(),
         twice: Vec::new(),
         late: Vec::new(),

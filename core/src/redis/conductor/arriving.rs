@@ -61,6 +61,10 @@ impl Ears {
             self.probes.heard(payload, now.instant);
             return;
         }
+        // A wide pattern brings those of others as well.
+        if pattern.is_some() && channel.starts_with(CANARIES) {
+            return;
+        }
         self.probes.busy(now.instant);
         let (via, pattern) = match pattern {
             None => (Via::Topic, None),

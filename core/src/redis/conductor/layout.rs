@@ -61,6 +61,8 @@ impl Conductor {
         let uncovered = map.uncovered();
         self.mapped.set(true);
         self.replan(|plan, steps| plan.slots(map, steps));
+        // Events without listeners here have new places, too.
+        self.reroute();
         self.try_another_ear();
         uncovered == 0 && self.lines.borrow().values().all(|line| line.is_joined())
     }
@@ -68,6 +70,7 @@ impl Conductor {
     /// A slot has another owner, by the word of a node.
     pub(super) fn moved(self: &Rc<Self>, slot: Slot, to: Server) {
         self.replan(|plan, steps| plan.moved(slot, to, steps));
+        self.reroute();
     }
 
     /// Changes the plan, and does what follows.

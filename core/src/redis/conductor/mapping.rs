@@ -40,9 +40,15 @@ pub(super) async fn follow(conductor: Rc<Conductor>) {
         turn = turn.wrapping_add(1);
         let told = tell(&conductor, turn).await;
         let settled = match told {
-            Ok(map) => {
+            Ok(Some(map)) => {
                 conductor.unsay("cluster");
                 conductor.slots(map)
+            }
+            Ok(None) => {
+                let text = "slots of the cluster are without an owner: a master has failed and no replica has taken its place yet";
+                conductor.say("cluster", Condition::Degraded, text.to_owned());
+                conductor.try_another_ear();
+                false
             }
             Err(why) => {
                 conductor.say("cluster", Condition::Degraded, why);
@@ -54,7 +60,7 @@ pub(super) async fn follow(conductor: Rc<Conductor>) {
 }
 
 /// Asks somebody.
-async fn tell(conductor: &Conductor, turn: usize) -> Result<SlotMap, String> {
+async fn tell(conductor: &Conductor, turn: usize) -> Result<Option<SlotMap>, String> {
     let reached = conductor.reached();
     let known = !reached.is_empty();
     if known {
@@ -93,9 +99,9 @@ async fn tell(conductor: &Conductor, turn: usize) -> Result<SlotMap, String> {
         .map_err(|why| format!("{at} does not say who owns which slot: {why}"))
 }
 
-/// The map, by the word of one node. One that finds its cluster in pieces is believed only
-/// by who knows nothing yet: it may be in the smaller piece.
-async fn ask(session: &Session, at: &Server, mapped: bool) -> Result<SlotMap, String> {
+/// The map, by the word of one node. One that finds its cluster down is believed only by
+/// who knows nothing yet: it may be cut off from the others.
+async fn ask(session: &Session, at: &Server, mapped: bool) -> Result<Option<SlotMap>, String> {
     let mut commands = Commands::default();
     commands
         .command(&[b"CLUSTER", b"SLOTS"])
@@ -108,10 +114,7 @@ async fn ask(session: &Session, at: &Server, mapped: bool) -> Result<SlotMap, St
     let broken = info
         .as_str()
         .is_some_and(|info| info.contains("cluster_state:fail"));
-    if broken && mapped {
-        return Err(format!("{at} finds the cluster down"));
-    }
-    Ok(map)
+    Ok((!broken || !mapped).then_some(map))
 }
 
 /// For connections that listen to nothing.

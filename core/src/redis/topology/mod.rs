@@ -22,7 +22,7 @@ mod slots;
 #[cfg(test)]
 mod recorded;
 
-pub(crate) use council::{Colleague, Council, EVENTS, Verdict, colleagues, master, switched};
+pub(crate) use council::{Council, EVENTS, Verdict, colleagues, master, switched};
 pub(crate) use plan::{LinkId, Plan, Shape, Step};
 pub(crate) use redirect::Redirect;
 pub(crate) use refresh::Refresh;

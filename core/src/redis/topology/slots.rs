@@ -35,6 +35,7 @@ impl Slot {
         (number < SLOTS).then_some(Slot(number))
     }
 
+    #[cfg(test)]
     pub(crate) fn all() -> impl Iterator<Item = Slot> {
         (0..SLOTS).map(Slot)
     }
