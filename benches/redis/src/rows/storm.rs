@@ -76,7 +76,11 @@ fn measure() -> Outcome<Vec<Line>> {
             "the longest wait of a bystander's PING",
             &one(Unit::Nanos, nanos(back.worst)),
         )
-        .target(Target::AtMost(30e6)),
+        .target(Target::AtMost(30e6))
+        .note(format!(
+            "{:.1} ms before the outage",
+            rest.as_secs_f64() * 1e3
+        )),
         Line::new("until all were back", &one(Unit::Nanos, nanos(back.took)))
             .target(Target::AtMost(15e9)),
     ])
