@@ -21,7 +21,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Failure, flood::Flood, listening::Listening, own::Own, printer::Printer, settings::Settings,
+    Failure,
+    flood::Flood,
+    listening::Listening,
+    moves::{Moves, Step},
+    own::Own,
+    printer::Printer,
+    settings::Settings,
 };
 
 /// How long a subscription may take to be in force.
@@ -39,6 +45,7 @@ enum Command {
     Stats {},
     Health {},
     Stall { ms: u64 },
+    Migrate(Step),
 }
 
 /// A list, or a prefix and numbers.
@@ -106,6 +113,7 @@ pub(crate) struct Desk {
     hub: Hub,
     publisher: Arc<Publisher>,
     listening: Listening,
+    moves: Arc<Moves>,
     printer: Printer,
     outcomes: Sender<(Value, Receipt)>,
     /// What is under way on threads of its own.
@@ -115,7 +123,7 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) fn open(settings: Settings, printer: Printer) -> Result<Self, Failure> {
-        let hub = settings.hub()?;
+        let (hub, moving) = settings.hub()?;
         let own = (!settings.echo).then(Arc::<Own>::default);
         let listening = Listening::new(&hub, settings.capacity(), printer.clone(), own.clone())?;
         let publisher = Arc::new(Publisher {
@@ -128,6 +136,7 @@ impl Desk {
             hub,
             publisher,
             listening,
+            moves: Arc::new(Moves::new(moving)),
             printer,
             outcomes,
             busy: Arc::default(),
@@ -170,6 +179,10 @@ impl Desk {
             },
             Command::Stats {} => self.printer.done(&id, self.stats()),
             Command::Health {} => self.printer.done(&id, told(&self.hub.health())),
+            Command::Migrate(step) => {
+                let moves = Arc::clone(&self.moves);
+                self.apart(id, move || moves.take(&step));
+            }
             Command::Stall { ms } => {
                 self.listening.stall(Duration::from_millis(ms));
                 self.printer.done(&id, json!({}));

@@ -273,3 +273,44 @@ fn a_process_that_stood_still_reads_what_it_missed() {
     let stats = listener.ask(json!({"op": "stats"}));
     assert!(stats["repaired"].as_u64() > Some(0), "{stats}");
 }
+
+#[test]
+fn a_channel_moves_while_it_is_in_use_and_an_early_flip_is_refused() {
+    let server = Server::start();
+    let mut both = [0, 1].map(|_| Adapter::on(&server, "replay"));
+    for adapter in &mut both {
+        adapter.ask(json!({"op": "subscribe", "channels": ["x"]}));
+    }
+    let flood = json!({"op": "flood", "channel": "x", "rate": 300, "seconds": 6, "size": 10});
+    let flood = both[0].begin(flood);
+    let step = |stage: &str| json!({"op": "migrate", "channel": "x", "stage": stage});
+    let told = both[0].ask(step("dual_read"));
+    assert_eq!(
+        (&told["ok"], &told["stage"]),
+        (&json!(true), &json!("dual_read")),
+        "{told}"
+    );
+    let early = both[0].ask(step("new_write"));
+    assert_eq!(early["ok"], false, "{early}");
+    assert_eq!(both[0].ask(step("sideways"))["ok"], false);
+    for stage in ["dual_read", "new_write", "cleanup"] {
+        for adapter in [1, 0] {
+            // A fresh server is not yet known to be steady.
+            let mut step = step(stage);
+            step["force"] = json!(stage == "new_write");
+            let told = both[adapter].ask(step);
+            assert_eq!(told["ok"], true, "{stage}: {told}");
+        }
+        if stage == "new_write" {
+            thread::sleep(Duration::from_secs(3));
+        }
+    }
+    let told = both[0].answer(&json!(flood));
+    assert_eq!(told["acked"], 1_800, "{told}");
+    for adapter in &both {
+        until("all of it comes", || adapter.messages("x").len() >= 1_800);
+        let mut numbers = adapter.numbers("x");
+        numbers.sort_unstable();
+        assert_eq!(numbers, (0..1_800).collect::<Vec<_>>());
+    }
+}
