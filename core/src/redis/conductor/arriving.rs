@@ -2,6 +2,8 @@
 
 use std::{cell::Cell, rc::Rc};
 
+use bytes::Bytes;
+
 use super::{Conductor, line::Line, probing::Probes};
 use crate::{
     backplane::{Inlet, Origin},
@@ -9,6 +11,7 @@ use crate::{
     redis::{
         arrival::{Deliver, Stamp},
         inbox::Via,
+        migration,
         socket::{Kind, Listener, Push},
         topology::LinkId,
     },
@@ -18,9 +21,12 @@ use crate::{
 /// Where every hub listens and nobody publishes: how many listen is how many there are.
 pub(super) const HUBS: &str = "distributary:hubs";
 
+/// What the channels begin with that are of one hub each.
+const CANARIES: &str = "distributary:canary:";
+
 /// Where this hub publishes what it alone listens to.
 pub(super) fn canary(id: u64, link: LinkId) -> String {
-    format!("distributary:canary:{id:016x}:{link}")
+    format!("{CANARIES}{id:016x}:{link}")
 }
 
 /// The hub.
@@ -66,14 +72,26 @@ impl Ears {
             return;
         }
         self.probes.busy(now.instant);
+        if channel.starts_with(CANARIES) {
+            // A pattern that matches everything brings those of other hubs.
+            return;
+        }
         let (via, pattern) = match pattern {
             None => (Via::Topic, None),
             Some(text) => (Via::Pattern, Some(std::str::from_utf8(text).unwrap_or(""))),
         };
-        if !self.line.mute.get() && self.line.ledger.borrow().carries(pattern, channel) {
-            self.conductor
-                .inbox(|inbox, shore| inbox.message(via, channel, payload, now, shore));
+        if self.line.mute.get() || !self.line.ledger.borrow().carries(pattern, channel) {
+            return;
         }
+        self.conductor.inbox(|inbox, shore| {
+            if migration::is_channel(channel) {
+                // Said again within a second: what is missed of it is no loss.
+                let payload = Bytes::copy_from_slice(payload);
+                shore.event(Publication::new(channel, payload));
+            } else {
+                inbox.message(via, channel, payload, now, shore);
+            }
+        });
     }
 
     fn confirmed(&self, kind: Kind, joined: bool, name: &[u8], now: Stamp) {
