@@ -26,6 +26,7 @@
 //! spreads a fleet, and repaired from the logs. [`Hub::health`](crate::Hub::health) says
 //! what is not as it should be, in words.
 //!
+#![doc = include_str!("watch/codes.md")]
 //! # The parts
 //!
 //! One thread per hub drives everything, with a runtime of its own; one connection per

@@ -21,7 +21,7 @@ use crate::{
 /// Where every hub listens and nobody publishes: how many listen is how many there are.
 pub(super) const HUBS: &str = "distributary:hubs";
 
-/// What the channels begin with that are of one hub each.
+/// What canaries' channels begin with.
 const CANARIES: &str = "distributary:canary:";
 
 /// Where this hub publishes what it alone listens to.
@@ -72,10 +72,6 @@ impl Ears {
             return;
         }
         self.probes.busy(now.instant);
-        if channel.starts_with(CANARIES) {
-            // A pattern that matches everything brings those of other hubs.
-            return;
-        }
         let (via, pattern) = match pattern {
             None => (Via::Topic, None),
             Some(text) => (Via::Pattern, Some(std::str::from_utf8(text).unwrap_or(""))),
