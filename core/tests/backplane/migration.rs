@@ -19,7 +19,7 @@ use distributary::{
     },
 };
 
-use crate::rig::{Server, until};
+use crate::rig::{Cluster, Server, until};
 
 const TOPIC: &str = "documents";
 const NAME: &str = "documents.v2";
@@ -52,6 +52,7 @@ fn replaying(server: &Server) -> Redis {
 enum Way<'a> {
     Name,
     Server(&'a Server),
+    Cluster(&'a Cluster),
 }
 
 impl Way<'_> {
@@ -60,6 +61,10 @@ impl Way<'_> {
         match self {
             Way::Name => course.to(NAME).unwrap(),
             Way::Server(server) => course.onto(redis(server)),
+            Way::Cluster(cluster) => {
+                let onto = Redis::cluster(cluster.urls()).unwrap();
+                course.onto(onto.build().unwrap())
+            }
         }
     }
 }
@@ -175,6 +180,7 @@ impl Plain {
         let (new, name) = match way {
             Way::Name => (old, NAME),
             Way::Server(server) => (server, TOPIC),
+            Way::Cluster(cluster) => (&cluster.nodes[0], TOPIC),
         };
         let mut consoles = [
             (old.console().unwrap(), TOPIC),
@@ -420,6 +426,12 @@ fn a_topic_moves_to_another_name() {
 fn a_topic_moves_to_another_server() {
     let (old, new) = (Server::start(), Server::start());
     phased(&old, Way::Server(&new), false);
+}
+
+#[test]
+fn a_topic_moves_to_a_cluster() {
+    let (old, new) = (Server::start(), Cluster::start());
+    phased(&old, Way::Cluster(&new), false);
 }
 
 #[test]
