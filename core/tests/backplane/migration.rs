@@ -14,12 +14,12 @@ use std::{
 use distributary::{
     Hub, Selector, Subscription, TryRecvError,
     redis::{
-        Mode, Redis,
+        Demands, Mode, Redis,
         migration::{Course, Migration, MigrationError, Moving, Side, Stage},
     },
 };
 
-use crate::rig::{Cluster, Server, until};
+use crate::rig::{Cluster, Plan, Proxy, Server, until};
 
 const TOPIC: &str = "documents";
 const NAME: &str = "documents.v2";
@@ -475,6 +475,41 @@ fn nothing_is_written_to_a_server_that_is_not_well() {
     node.hub.publish(TOPIC, "old").unwrap();
     node.hub.publish(TOPIC, END).unwrap();
     assert_eq!(node.heard.join().unwrap(), ["old"]);
+}
+
+#[test]
+fn nothing_is_written_to_a_server_whose_replica_is_not_in_sync() {
+    let (old, new) = (Server::start(), Server::start());
+    let between = Proxy::before(new.port());
+    let replica = Server::planned(&Plan::new().replica_of_port(between.port()));
+    replica.until_in_sync();
+    let mut demands = Demands::default();
+    demands.replicas = 1;
+    demands.stable = Duration::ZERO;
+    demands.steady = Duration::ZERO;
+    let moving = Moving::on(redis(&old));
+    let hub = Hub::builder().backplane(moving.clone()).build().unwrap();
+    let course = Way::Server(&new).course(redis).demands(demands);
+    let migration = moving.begin(course, Stage::Old).unwrap();
+    assert!(hub.joined().wait(soon()));
+    migration.enter(Stage::DualRead, soon()).unwrap();
+
+    between.refuse(true);
+    between.cut();
+    until("the server has no replica", || {
+        new.info("replication", "connected_slaves") == "0"
+    });
+    until("the flip is refused for its replicas", || {
+        let flip = migration.check(Stage::NewWrite, soon());
+        let Err(MigrationError::Unhealthy(findings)) = flip else {
+            return false;
+        };
+        findings.iter().any(|finding| finding.code == "replicas")
+    });
+    between.refuse(false);
+    until("the replica is back and the flip is not refused", || {
+        migration.enter(Stage::NewWrite, soon()).is_ok()
+    });
 }
 
 #[test]
