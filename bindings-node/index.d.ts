@@ -156,8 +156,10 @@ export interface RedisOptions {
    * and keys and attributes.
    */
   envelope?: readonly string[];
-  /** Events that a topic's log keeps, about. Default: 1,000. */
+  /** Events that a topic's log keeps, about. Default: 10,000. */
   logLength?: number;
+  /** Milliseconds that a durable event may wait for a replica once the log has it. Default: 500. */
+  replicaWait?: number;
   /** Bytes that may wait to be sent. Default: 16 MiB. */
   queueBytes?: number;
   /** Milliseconds after which what waits to be sent is given up. Default: 10,000. */

@@ -204,7 +204,7 @@ impl NativeHub {
     /// All counters as Prometheus reads them.
     #[napi(catch_unwind)]
     pub fn prometheus(&self) -> String {
-        self.hub().stats().prometheus()
+        self.hub().prometheus()
     }
 
     /// Where a topic that keeps history stands.

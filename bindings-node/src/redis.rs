@@ -42,6 +42,8 @@ pub struct NativeRedis {
     pub envelope: Vec<String>,
     /// Events that a topic's log keeps.
     pub log_length: Option<f64>,
+    /// How long a durable event may wait for a replica.
+    pub replica_wait: Option<f64>,
     /// Bytes that may wait to be sent.
     pub queue_bytes: Option<f64>,
     /// How long they may.
@@ -58,13 +60,6 @@ pub struct NativeRedis {
 
 impl NativeRedis {
     pub(crate) fn build(&self) -> Result<Redis> {
-        // What the engine cannot do yet is refused, and not passed over.
-        if self.log_length.is_some() {
-            return Err(error(
-                Code::BadOption,
-                "new Hub(options): redis.logLength is not to be had in this version",
-            ));
-        }
         let built = self.builder()?.build();
         built.map_err(|cause| refused(&cause))
     }
@@ -94,9 +89,15 @@ impl NativeRedis {
         if self.sharded {
             builder = builder.sharded();
         }
+        if let Some(events) = self.log_length {
+            builder = builder.log_length(events as u64);
+        }
         if self.queue_bytes.is_some() || self.deadline.is_some() {
             let bytes = self.queue_bytes.map_or(QUEUE_BYTES, |bytes| bytes as usize);
             builder = builder.queue(bytes, self.deadline.map_or(DEADLINE, millis));
+        }
+        if let Some(wait) = self.replica_wait {
+            builder = builder.replica_wait(millis(wait));
         }
         if let Some(linger) = self.linger {
             builder = builder.linger(millis(linger));

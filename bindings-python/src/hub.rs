@@ -143,7 +143,7 @@ impl Hub {
     }
 
     fn prometheus(&self) -> PyResult<String> {
-        Ok(self.hub()?.stats().prometheus().to_string())
+        Ok(self.hub()?.prometheus())
     }
 
     fn count_topic(&self, topic: &Bound<'_, PyAny>) -> PyResult<()> {

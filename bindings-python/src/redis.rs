@@ -24,6 +24,7 @@ pub(crate) struct RedisSettings {
     modes: Vec<(String, String)>,
     envelope: Vec<String>,
     log_length: Option<u64>,
+    replica_wait: Option<f64>,
     queue_bytes: Option<usize>,
     deadline: Option<f64>,
     linger: Option<f64>,
@@ -34,13 +35,6 @@ pub(crate) struct RedisSettings {
 
 impl RedisSettings {
     pub(crate) fn build(&self) -> PyResult<Redis> {
-        // What the engine cannot do yet is refused, and not passed over.
-        if self.log_length.is_some() {
-            return Err(error(
-                Kind::Option,
-                "redis: log_length is not to be had in this version",
-            ));
-        }
         let built = self.builder()?.build();
         built.map_err(|cause| refused(&cause))
     }
@@ -66,9 +60,15 @@ impl RedisSettings {
         if self.sharded {
             builder = builder.sharded();
         }
+        if let Some(events) = self.log_length {
+            builder = builder.log_length(events);
+        }
         if self.queue_bytes.is_some() || self.deadline.is_some() {
             let deadline = self.deadline.map_or(DEADLINE, seconds);
             builder = builder.queue(self.queue_bytes.unwrap_or(QUEUE_BYTES), deadline);
+        }
+        if let Some(wait) = self.replica_wait {
+            builder = builder.replica_wait(seconds(wait));
         }
         if let Some(linger) = self.linger {
             builder = builder.linger(seconds(linger));

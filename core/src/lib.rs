@@ -94,6 +94,6 @@ pub use topic::{MAX_TOPIC_BYTES, Topic, TopicError};
 pub mod fuzzing;
 
 /// The examples of the README are compiled with those of the documentation.
-#[cfg(all(doctest, feature = "gateway"))]
+#[cfg(all(doctest, feature = "gateway", feature = "redis"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;

@@ -2,7 +2,10 @@
 
 use std::{fs, time::Duration};
 
-use distributary::{Hub, redis::Redis};
+use distributary::{
+    Hub,
+    redis::{Mode, Redis, RedisBuilder},
+};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -71,6 +74,8 @@ pub(crate) struct Options {
     deadline_ms: Option<u64>,
     /// How long a channel is still heard after its last listener left.
     linger_ms: Option<u64>,
+    /// Entries that a log keeps.
+    log_length: Option<u64>,
     /// What the connections are called at the server.
     client_name: Option<String>,
     /// A file of certificates to trust, in PEM.
@@ -179,6 +184,9 @@ impl Settings {
         }
         if let Some(linger) = options.linger_ms {
             redis = redis.linger(Duration::from_millis(linger));
+        }
+        if let Some(length) = options.log_length {
+            redis = redis.log_length(length);
         }
         if let Some(name) = &options.client_name {
             redis = redis.client_name(name);

@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use distributary::redis::{Demands, Redis};
+use distributary::redis::{Demands, Mode, Redis};
 
 pub(crate) const USAGE: &str = "\
 Is it safe to switch to this Redis now? Prints yes or no, and why.
@@ -90,7 +90,8 @@ impl Options {
     pub(crate) fn redis(&self) -> Result<Redis, Box<dyn std::error::Error>> {
         let mut builder = match &self.sentinel {
             Some(name) => Redis::sentinel(&self.urls, name)?,
-            None if self.cluster => Redis::cluster(&self.urls)?,
+            // Logs are spread over all masters, so that every one of them is watched.
+            None if self.cluster => Redis::cluster(&self.urls)?.mode("*", Mode::Replay)?,
             None => Redis::at(&self.urls[0])?,
         };
         if let Some(path) = &self.roots {

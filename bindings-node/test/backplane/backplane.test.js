@@ -11,6 +11,7 @@ const { after, before, describe, it } = require('node:test');
 const Redis = require('ioredis');
 
 const { DistributaryError, ForwardError, Hub } = require('../..');
+const { connect, serve } = require('../gateway/rig');
 const { caught, inTime, program, texts, until } = require('../hub/rig');
 const { startServer } = require('../rig/redis');
 
@@ -151,6 +152,17 @@ describe('hubs that are joined', () => {
   });
 });
 
+describe('the gateway', () => {
+  it('brings what other processes publish', async (t) => {
+    const [one, other] = [open(t), open(t)];
+    const gateway = await serve(t, { hub: other, authorize: () => ({ topics: 'news', session: {} }) });
+    const client = await connect(t, gateway.ws);
+    assert.equal(await other.joined(), true);
+    one.publish('news', { n: 1 });
+    assert.equal(await client.next(), '{"n":1}');
+  });
+});
+
 describe('a server that is away', () => {
   it('is no error: this process goes on, and health says so', async (t) => {
     const hub = open(t, NOWHERE);
@@ -237,8 +249,10 @@ describe('the process', () => {
     assert.equal(await other.joined(), true);
     const done = await program(`
       const hub = new Hub({ redis: ${JSON.stringify(url)} });
-      for (let i = 0; i < 500; i += 1) hub.publish('late', String(i));
-      hub.close();`);
+      hub.publishAcknowledged('other', '').then(() => {
+        for (let i = 0; i < 500; i += 1) hub.publish('late', String(i));
+        hub.close();
+      });`);
     assert.deepEqual([done.code, done.err], [0, '']);
     assert.deepEqual(await texts(there, 500), Array.from({ length: 500 }, (_, i) => String(i)));
   });

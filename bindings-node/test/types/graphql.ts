@@ -4,7 +4,7 @@ import { EventEmitter } from 'node:events';
 
 import Redis, { Cluster } from 'ioredis';
 
-import { Filter } from '../../index';
+import { Filter, Hub } from '../../index';
 import { PubSub, PubSubEngine, RedisPubSub, where, whereArgs, withFilter } from '../../graphql';
 import type {
   FilterFn,
@@ -104,6 +104,11 @@ const options: PubSubRedisOptions = {
   triggerTransform: (trigger, { path }: any) => [trigger, ...path].join('.'),
   reviver: (key, value) => (key === 'at' ? new Date(value) : value),
 };
+new RedisPubSub({ redis: 'redis://a' });
+new RedisPubSub({ redis: { url: 'redis://a', deadline: 1 } });
+new RedisPubSub({ redis: new Hub() });
+// @ts-expect-error a port is no URL
+new RedisPubSub({ redis: 6379 });
 const redis = new RedisPubSub({ publisher: new Redis(), subscriber: new Redis() });
 const cluster = new RedisPubSub({ publisher: new Cluster([]), subscriber: new Cluster([]), messageEventName: 'messageBuffer', pmessageEventName: 'pmessageBuffer' });
 new RedisPubSub({ ...options, connection: 'redis://localhost' });

@@ -1,8 +1,9 @@
 // What the types of the hub admit and refuse. Compiled, never run.
 
-import { DistributaryError, Event, Filter, Hub, LaggedError } from '../../index';
+import { DistributaryError, Event, Filter, ForwardError, Hub, LaggedError } from '../../index';
 import type {
-  Closed, Delivery, EventOf, HubOptions, HubStats, Listener, Overflow, Pipe, Subscription, TopicStats, Where,
+  Acknowledged, Closed, Delivery, EventOf, ForwardKind, Health, HubOptions, HubStats, Listener, Overflow, Pipe, RedisOptions,
+  Subscription, TopicStats, Where,
 } from '../../index';
 
 interface Order {
@@ -186,6 +187,42 @@ templated.on('user.7', (event) => void event.json().name);
 // @ts-expect-error no number
 templated.publish('user.x', { name: 'ann' });
 
+// Other machines.
+
+const redis: RedisOptions = {
+  urls: ['redis://a', 'redis://b'], sentinel: 'm', sentinelCredentials: { user: 'ann', password: 'secret' }, sharded: false,
+  modes: { 'a.*': 'replay', b: 'durable', '*': 'live' }, envelope: ['c'], logLength: 1, replicaWait: 1, queueBytes: 1, deadline: 1,
+  linger: 1, fleet: 1, name: 'n', rootCertificates: '',
+};
+const elsewhere = new Hub<Shop>({ redis });
+new Hub({ redis: 'redis://a' });
+async function forward() {
+  const { heard, number, delivery }: Acknowledged = await elsewhere.publishAcknowledged('note', 'text', { key: 'k' });
+  const forwarding: 'none' | 'queued' | ForwardKind = delivery.forwarding;
+  const isJoined: boolean = await elsewhere.joined({ timeout: 10 });
+  const health: Health = elsewhere.health();
+  const lost: number = health.counts.lost + health.lag.p99 + health.queuedBytes + health.joining;
+  for await (const { condition, reasons } of elsewhere.healthChanges({ every: 10 })) {
+    const word: 'ok' | 'degraded' | 'away' = condition;
+    const code: string | undefined = reasons[0]?.code;
+    void [word, code];
+  }
+  // @ts-expect-error a text is no order
+  await elsewhere.publishAcknowledged('order.changed', 'text');
+  // @ts-expect-error what is sent is copied
+  await elsewhere.publishAcknowledged('raw', Hub.allocate(1), { transfer: true });
+  try {
+    await elsewhere.publishAcknowledged('note', '');
+  } catch (error) {
+    if (error instanceof ForwardError && error.kind === 'expired') void (error.code satisfies 'ERR_FORWARD');
+  }
+  void [heard, number, forwarding, isJoined, lost];
+}
+// @ts-expect-error there is no such mode
+new Hub({ redis: { url: 'redis://a', modes: { a: 'safe' } } });
+// @ts-expect-error a port is no URL
+new Hub({ redis: 6379 });
+
 // The rest.
 
 const joined = Hub.join<Shop>(hub.share(), { slice: 2 });
@@ -213,4 +250,4 @@ new Hub({ slices: 4 });
 // @ts-expect-error events are not made, they are published
 new Event();
 
-void [reached, at, count, names, lag, closed, pipe, wheres, untyped, stats, topics, text, position, policy];
+void [forward, reached, at, count, names, lag, closed, pipe, wheres, untyped, stats, topics, text, position, policy];

@@ -34,6 +34,7 @@ class Settings(TypedDict):
     modes: list[tuple[str, str]]
     envelope: list[str]
     log_length: int | None
+    replica_wait: float | None
     queue_bytes: int | None
     deadline: float | None
     linger: float | None
@@ -75,8 +76,10 @@ class Redis:
     #: Patterns of live topics that nobody but hubs listens to: their events carry what lets a hub count what it missed,
     #: and keys and attributes.
     envelope: Iterable[str] = ()
-    #: Events that a topic's log keeps, about. None: 1,000.
+    #: Events that a topic's log keeps, about. None: 10,000.
     log_length: int | None = None
+    #: Seconds that a durable event may wait for a replica once the log has it. None: 0.5.
+    replica_wait: float | None = None
     #: Bytes that may wait to be sent. None: 16 MiB.
     queue_bytes: int | None = None
     #: Seconds after which what waits to be sent is given up. None: 10.
@@ -118,7 +121,7 @@ class Redis:
         for name in ("log_length", "queue_bytes", "fleet"):
             if (number := getattr(self, name)) is not None:
                 whole(f"redis: {name}", number, least=1)
-        for name in ("deadline", "linger"):
+        for name in ("replica_wait", "deadline", "linger"):
             if (time := getattr(self, name)) is not None:
                 seconds(f"redis: {name}", time)
         _native.check_redis(self._settings())
@@ -173,6 +176,7 @@ class Redis:
             "modes": list(self.modes.items()),
             "envelope": list(self.envelope),
             "log_length": self.log_length,
+            "replica_wait": self.replica_wait,
             "queue_bytes": self.queue_bytes,
             "deadline": self.deadline,
             "linger": self.linger,

@@ -12,6 +12,7 @@ from typing import Any
 
 import anyio
 import pytest
+import websockets
 
 from distributary import (
     Closed,
@@ -22,6 +23,7 @@ from distributary import (
     Redis,
     WrongLoop,
 )
+from distributary.gateway import Accept, Gateway, Request
 
 #: Nobody listens there.
 NOWHERE = "redis://127.0.0.1:1"
@@ -133,6 +135,22 @@ def test_a_plain_client_is_heard_and_hears(redis_server: Any, plain: Any) -> Non
         plain.send("SUBSCRIBE", "b")
         hub.publish("b", {"id": 7})
         assert plain.read() == [b"message", b"b", b'{"id":7}']
+
+
+async def test_clients_of_a_gateway_hear_other_processes(hubs: tuple[Hub, Hub]) -> None:
+    one, other = hubs
+
+    async def authorize(request: Request) -> Accept[None]:
+        return Accept("news")
+
+    async with Gateway(other, address="127.0.0.1:0", authorize=authorize) as gateway:
+        assert gateway.address is not None
+        host, port = gateway.address
+        async with websockets.connect(f"ws://{host}:{port}/") as client:
+            await other.joined()
+            one.publish("news", {"n": 1})
+            with anyio.fail_after(20):
+                assert await client.recv() == '{"n":1}'
 
 
 async def test_publishing_at_once_from_many_tasks_and_threads(hubs: tuple[Hub, Hub]) -> None:
@@ -290,6 +308,7 @@ def test_what_was_published_before_the_close_goes_out(redis_server: Any) -> None
     with Hub(redis_server.url) as other, other.subscribe("a", capacity=10_000) as there:
         assert other.joined().wait(20)
         hub = Hub(redis_server.url)
+        assert hub.publish_acknowledged("other", b"").wait(20) is not None
         for number in range(2000):
             hub.publish("a", b"%d" % number)
         hub.close()

@@ -16,7 +16,7 @@ from sdists import sdist
 
 from distributary.django import ChannelLayer
 
-__all__ = ["published"]
+__all__ = ["JoinedLayer", "published"]
 
 
 class Layer(ChannelLayer):
@@ -29,7 +29,17 @@ class Layer(ChannelLayer):
         await self.close()
 
 
-def published(file: str, left_out: dict[str, str]) -> dict[str, Any]:
+class JoinedLayer(Layer):
+    """The same, on a server that joins processes."""
+
+    #: Of the server.
+    url = ""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(redis=self.url, **options)
+
+
+def published(file: str, left_out: dict[str, str], layer: type[Layer] = Layer) -> dict[str, Any]:
     """The tests of a file and their fixtures, without those left out (name and reason).
 
     A name in `left_out` that the file does not have is an error, so that the list stays true. Tests that are expected
@@ -38,7 +48,7 @@ def published(file: str, left_out: dict[str, str]) -> dict[str, Any]:
     path = sdist("channels-redis") / "tests" / f"{file}.py"
     namespace: dict[str, Any] = {"__name__": file, "__file__": str(path)}
     with pytest.MonkeyPatch.context() as patch:
-        for name, module in _stand_ins().items():
+        for name, module in _stand_ins(layer).items():
             patch.setitem(sys.modules, name, module)
         exec(compile(path.read_text(), path, "exec"), namespace)
     for name in left_out:
@@ -65,12 +75,12 @@ def _plain_fixture(name: str, make: Callable[[], AsyncGenerator[Any]]) -> Any:
     return fixture
 
 
-def _stand_ins() -> dict[str, types.ModuleType]:
+def _stand_ins(layer: type[Layer]) -> dict[str, types.ModuleType]:
     """What the files import that is not here, or must be ours."""
     contents: dict[str, dict[str, Any]] = {
         "channels_redis": {},
-        "channels_redis.core": {"ChannelFull": ChannelFull, "RedisChannelLayer": Layer},
-        "channels_redis.pubsub": {"RedisPubSubChannelLayer": Layer},
+        "channels_redis.core": {"ChannelFull": ChannelFull, "RedisChannelLayer": layer},
+        "channels_redis.pubsub": {"RedisPubSubChannelLayer": layer},
         "channels_redis.utils": {"_close_redis": None},
     }
     if sys.version_info >= (3, 11):

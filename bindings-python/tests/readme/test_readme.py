@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -173,9 +174,11 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize(("title", "blocks"), EXAMPLES)
-def test_examples_say_what_their_comments_say(title: str, blocks: list[str], tmp_path: Path) -> None:
+def test_examples_say_what_their_comments_say(title: str, blocks: list[str], tmp_path: Path, redis_server: Any) -> None:
     program = tmp_path / "example.py"
-    program.write_text("\n".join([STAGE.get(title, ""), *blocks, ACT.get(title, "")]))
+    text = "\n".join([STAGE.get(title, ""), *blocks, ACT.get(title, "")])
+    # The server of the tests in the place of the one that an application has.
+    program.write_text(text.replace("redis://127.0.0.1:6379", redis_server.url))
     done = subprocess.run(
         [sys.executable, "-W", "error", program.name],
         cwd=tmp_path,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 from typing_extensions import assert_type
 
 from distributary import (
+    Acknowledged,
     Closed,
     DecodeError,
     Delivery,
@@ -19,10 +21,15 @@ from distributary import (
     F,
     Field,
     Filter,
+    ForwardError,
+    Health,
     History,
     Hub,
+    Joined,
     Overflow,
     Pattern,
+    Receipt,
+    Redis,
     Stats,
     Subscription,
     Template,
@@ -73,6 +80,51 @@ def hubs(policy: Overflow, limits: dict[str, int]) -> None:
         hub.count_topic("t")
         hub.uncount_topic("t")
         hub.close()
+
+
+def joined_hubs(server: Redis) -> None:
+    Hub("redis://127.0.0.1", capacity=10)
+    Hub(redis=server)
+    Hub(redis=None)
+    Redis("redis://a", modes={"a.*": "replay", "b": "durable", "*": "live"}, envelope=["c"], log_length=10)
+    Redis(["redis://a", "redis://b"], sentinel="m", sentinel_credentials=("ann", "secret"), name="n")
+    Redis(("redis://a",), cluster=True, sharded=True, fleet=10, linger=1, deadline=2.5, queue_bytes=10, replica_wait=1)
+    Redis("rediss://a", root_certificates=b"pem")
+    Redis("rediss://a", root_certificates=Path("pem"))
+
+
+async def forwarding(hub: Hub) -> None:
+    match hub.publish("t", b"").forwarding:
+        case "none" | "queued" | "full" | "expired" | "unconfirmed" | "rejected" | "closed":
+            pass
+        case "not_kept" | "not_replicated" | "unsupported":
+            pass
+    receipt = hub.publish_acknowledged("t", {"a": 1}, key="k", attributes={"a": 1})
+    assert_type(receipt, Receipt)
+    assert_type(receipt.delivery, Delivery)
+    assert_type(receipt.wait(1), Acknowledged | None)
+    acknowledged = await receipt
+    assert_type(acknowledged, Acknowledged)
+    assert_type(acknowledged.heard, int)
+    assert_type(acknowledged.number, int | None)
+    try:
+        await hub.publish_acknowledged("t", b"")
+    except ForwardError as error:
+        if error.kind == "expired":
+            return
+    assert_type(hub.joined(), Joined)
+    assert_type(hub.joined().wait(), bool)
+    await hub.joined()
+    assert_type(hub.has_backplane, bool)
+    health = hub.health()
+    assert_type(health, Health)
+    if health.condition == "away":
+        assert_type(health.reasons[0].code, str)
+        assert_type(health.lag.p99, float)
+        assert_type(health.counts.lost, int)
+        assert_type(health.queued_bytes, int)
+    async for changed in hub.health_changes(every=1):
+        assert_type(changed, Health)
 
 
 def publishing(hub: Hub, order: Order, attributes: Mapping[str, str]) -> None:

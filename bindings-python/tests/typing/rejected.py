@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from distributary import Event, F, Filter, Hub, Overflow, Subscription, Template, Var
+from distributary import Event, F, Filter, Hub, Overflow, Redis, Subscription, Template, Var
 
 
 def hubs(count: str, policy: str) -> None:
-    Hub(5)  # E: call-arg
+    Hub(5)  # E: arg-type
     Hub(capacty=5)  # E: call-arg
     Hub(capacity=count)  # E: arg-type
     Hub(capacity=1.5)  # E: arg-type
@@ -32,6 +32,20 @@ def publishing(hub: Hub) -> None:
     hub.publish("t", b"", attributes={"a": {}})  # E: dict-item
     hub.publish("t", b"", attributes=["a"])  # E: arg-type
     hub.publish("t", b"").subscriptions = 5  # E: misc
+
+
+async def joining(hub: Hub) -> None:
+    Hub(5)  # E: arg-type
+    Hub("redis://a", 10)  # E: call-arg
+    Redis()  # E: call-arg
+    Redis("a", modes={"a": "safe"})  # E: dict-item
+    Redis("a", "b")  # E: call-arg
+    Redis("a", sentinel_credentials="ann")  # E: arg-type
+    hub.publish("a", b"").forwarding == "lost"  # E: comparison-overlap
+    number: int = await hub.publish_acknowledged("a", b"")  # E: assignment
+    del number
+    await hub.health()  # E: misc
+    hub.health().condition = "ok"  # E: misc
 
 
 def subscribing(hub: Hub, event: Event) -> None:

@@ -21,13 +21,25 @@ enum Way {
     Upstream(StdArc<dyn Upstream>),
 }
 
+/// By whom and as which an event was published: whatever way it comes, it is this one.
+#[cfg(feature = "redis")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Origin {
+    /// The publisher.
+    pub(crate) publisher: u64,
+    /// Its number of the event, of a topic; it may have others of the same number.
+    pub(crate) serial: u64,
+    /// When, in µs since the Unix epoch.
+    pub(crate) micros: u64,
+}
+
 /// A backplane that stands between a hub and other backplanes, and is to them what the
 /// hub is to it.
 #[cfg(feature = "redis")]
 pub(crate) trait Upstream: Send + Sync {
     fn next_change(&self) -> Option<Change>;
     fn is_wanted(&self, name: &Name) -> bool;
-    fn deliver(&self, topic: &str, content: Content) -> u64;
+    fn deliver(&self, topic: &str, content: Content, origin: Option<Origin>) -> u64;
     fn lost(&self, topic: &Topic, missed: Option<u64>);
     fn is_closed(&self) -> bool;
 }
@@ -76,8 +88,17 @@ impl Inlet {
             }),
             #[cfg(feature = "redis")]
             Way::Upstream(upstream) => {
-                upstream.deliver(publication.topic.as_ref(), publication.content)
+                upstream.deliver(publication.topic.as_ref(), publication.content, None)
             }
+        }
+    }
+
+    /// The same, for those who compare what comes by several ways.
+    #[cfg(feature = "redis")]
+    pub(crate) fn deliver_numbered(&self, event: Publication<&str>, origin: Origin) -> u64 {
+        match &self.0 {
+            Way::Hub(_) => self.deliver(event),
+            Way::Upstream(upstream) => upstream.deliver(event.topic, event.content, Some(origin)),
         }
     }
 

@@ -37,7 +37,7 @@ pub use changes::HealthChanges;
 pub use health::{Condition, Counts, Health, Lag, Reason};
 pub use inlet::Inlet;
 #[cfg(feature = "redis")]
-pub(crate) use inlet::Upstream;
+pub(crate) use inlet::{Origin, Upstream};
 pub(crate) use interest::Interest;
 pub use interest::{Change, Name};
 pub use joined::Joined;

@@ -2,7 +2,7 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::event::Publication;
+use crate::{backplane::Origin, event::Publication};
 
 /// A moment on both clocks, taken once per read of the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,12 @@ impl Stamp {
 pub(crate) trait Deliver {
     /// An event from another hub, once and in order.
     fn event(&mut self, event: Publication<&str>);
+
+    /// The same, when it is known by whom and as which it was published.
+    fn numbered(&mut self, event: Publication<&str>, origin: Origin) {
+        let _ = origin;
+        self.event(event);
+    }
 
     /// Events of a topic that nobody will bring any more; how many, if that is known.
     fn lost(&mut self, topic: &str, missed: Option<u64>);

@@ -28,7 +28,10 @@ impl Figure {
 pub(crate) struct Figures {
     pub(crate) arrived: Figure,
     pub(crate) sent: Figure,
+    /// Of those that were queued.
     pub(crate) failed: Figure,
+    /// Those that were not even queued.
+    pub(crate) refused: Figure,
     /// Events that were acknowledged, and that a server that took over may lack.
     pub(crate) voided: Figure,
     pub(crate) gaps: Figure,
@@ -48,11 +51,16 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
+    /// Probes and live events later than 900 ms.
+    pub(crate) fn all_late(&self) -> u64 {
+        self.late.get() + self.late_probes.get()
+    }
+
     pub(crate) fn counts(&self) -> Counts {
         Counts {
             arrived: self.arrived.get(),
             sent: self.sent.get(),
-            failed: self.failed.get(),
+            failed: self.failed.get() + self.refused.get(),
             gaps: self.gaps.get(),
             lost: self.lost.get(),
             repaired: self.repaired.get(),

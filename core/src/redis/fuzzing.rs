@@ -98,7 +98,7 @@ pub fn listen(choose: &mut dyn FnMut(u8) -> u8) {
     while choose(255) != 0 {
         let now = stamp();
         match choose(9) {
-            0 => inbox.broken(now, |_| true),
+            0 => inbox.broken(now, |_| false),
             1 => inbox.joined("t", now, &mut heard),
             2 => inbox.placed("t", head(choose), now),
             3 => inbox.sweep(now),

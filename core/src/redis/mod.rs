@@ -26,6 +26,7 @@
 //! spreads a fleet, and repaired from the logs. [`Hub::health`](crate::Hub::health) says
 //! what is not as it should be, in words.
 //!
+#![doc = include_str!("watch/codes.md")]
 //! # The parts
 //!
 //! One thread per hub drives everything, with a runtime of its own; one connection per
@@ -54,7 +55,6 @@ pub(crate) mod fuzzing;
 mod inbox;
 mod interest;
 mod link;
-#[allow(dead_code)]
 mod log;
 pub mod migration;
 mod modes;
@@ -65,7 +65,6 @@ mod target;
 mod thread;
 mod topology;
 mod watch;
-#[allow(dead_code)]
 mod wire;
 
 pub use builder::RedisBuilder;

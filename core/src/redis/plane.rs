@@ -140,6 +140,11 @@ impl Redis {
         }
     }
 
+    /// Who this hub is in the envelopes of its events.
+    pub(crate) fn publisher(&self) -> u64 {
+        self.common.id
+    }
+
     /// Asks the server, all nodes of a cluster, how many connections listen to a channel by
     /// its name.
     pub(crate) fn listeners(&self, channel: &str, told: Box<dyn FnOnce(Option<u64>) + Send>) {
@@ -206,10 +211,11 @@ impl Backplane for Redis {
         event: Publication,
         acknowledge: Option<Acknowledge>,
     ) -> Result<(), (ForwardError, Option<Acknowledge>)> {
-        if let Err(error) = outbox::check(&self.common.settings.modes, &event) {
-            return Err((error, acknowledge));
-        }
-        let first = self.common.queue.push(event, acknowledge, Instant::now())?;
+        let queued = match outbox::check(&self.common.settings.modes, &event) {
+            Ok(()) => self.common.queue.push(event, acknowledge, Instant::now()),
+            Err(error) => Err((error, acknowledge)),
+        };
+        let first = queued.inspect_err(|_| self.common.figures.refused.add(1))?;
         if first {
             self.common.filled.notify_one();
         }
@@ -220,7 +226,7 @@ impl Backplane for Redis {
         // What is counted is as of now, what is judged as of a moment ago.
         let mut health = self.common.board.latest();
         health.counts = self.common.figures.counts();
-        health.lag.late = self.common.figures.late.get();
+        health.lag.late = self.common.figures.all_late();
         health.queued_bytes = self.common.queue.bytes() as u64;
         health.joining = self.common.figures.joining.get();
         health

@@ -2,6 +2,7 @@
 //! would.
 
 use std::{
+    collections::HashSet,
     path::Path,
     process::Command,
     time::{Duration, Instant},
@@ -13,7 +14,7 @@ use distributary::{
     redis::Redis,
 };
 
-use crate::rig::{Flow, Plan, Proxy, Server, until, until_within};
+use crate::rig::{Cluster, Flow, NAME, Plan, Proxy, Server, Watched, until, until_within};
 
 fn hub(url: &str) -> Hub {
     let redis = Redis::at(url).unwrap().build().unwrap();
@@ -84,11 +85,16 @@ fn a_frozen_server_is_degraded_at_900_ms_away_at_last_and_well_again() {
         .wait(since + Duration::from_secs(10))
         .expect("a change");
     assert_eq!(away.condition, Condition::Away, "{away:?}");
+    assert!(
+        away.reasons[0].text.contains("nothing is heard"),
+        "{away:?}"
+    );
     server.thaw();
     until("all is well again", || {
         hub.health().condition == Condition::Ok
     });
-    assert!(hub.health().lag.late > 0);
+    let health = hub.health();
+    assert!(health.lag.late > 0, "{health:?}");
 }
 
 #[test]
@@ -342,4 +348,50 @@ fn redis_check_says_no_and_why() {
     assert_eq!(check(&["--for", "1", "http://127.0.0.1"]).0, Some(2));
     assert_eq!(check(&[]).0, Some(2));
     assert_eq!(check(&["--help"]).0, Some(0));
+}
+
+#[test]
+fn a_broken_connection_is_told_with_its_reason() {
+    let server = Server::start();
+    let hub = well(&server.url());
+    let mut changes = hub.health_changes();
+    server.kill();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let away = changes.wait(deadline).expect("a change");
+    assert_eq!(away.condition, Condition::Away, "{away:?}");
+    let text = &away.reasons[0].text;
+    assert!(text.contains("closed") || text.contains("failed"), "{text}");
+    server.restart();
+    until("all is well again", || {
+        hub.health().condition == Condition::Ok
+    });
+    let health = hub.health();
+    assert!(health.counts.attempts >= 2 && health.counts.connections == 2);
+}
+
+#[test]
+fn redis_check_follows_sentinels_and_clusters() {
+    let watched = Watched::start();
+    let mut asked = vec!["--for", "2", "--json", "--sentinel", NAME];
+    let urls = watched.urls();
+    asked.extend(urls.iter().map(String::as_str));
+    let (code, text) = check(&asked);
+    assert_eq!(code, Some(0), "{text}");
+    let answer: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let node = &answer["nodes"][0];
+    assert_eq!(node["replication"]["role"], "master");
+    let port = format!(":{}", watched.master_port());
+    assert!(node["address"].as_str().unwrap().ends_with(&port), "{text}");
+
+    let cluster = Cluster::start();
+    let urls = cluster.urls();
+    let mut asked = vec!["--for", "2", "--json", "--replicas", "1", "--cluster"];
+    asked.extend(urls.iter().map(String::as_str));
+    let (code, text) = check(&asked);
+    let answer: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(code, Some(0), "{text}");
+    // Every master is looked at.
+    let nodes = answer["nodes"].as_array().unwrap();
+    let addresses: HashSet<_> = nodes.iter().map(|node| node["address"].as_str()).collect();
+    assert!(addresses.len() >= 3, "{text}");
 }

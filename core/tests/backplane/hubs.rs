@@ -179,6 +179,21 @@ pub(crate) fn until_well(hub: &Hub, most: Duration) -> Duration {
     since.elapsed()
 }
 
+/// Waits until the hub hears and is heard again; it may still say that it was not so.
+#[track_caller]
+pub(crate) fn until_back(hub: &Hub, most: Duration) -> Duration {
+    let since = Instant::now();
+    let past = |code| ["late", "losing"].contains(&code);
+    loop {
+        let health = hub.health();
+        if health.reasons.iter().all(|reason| past(reason.code)) {
+            return since.elapsed();
+        }
+        assert!(since.elapsed() < most, "not back: {health:?}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex
         .lock()

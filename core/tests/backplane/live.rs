@@ -215,6 +215,52 @@ fn a_user_of_few_rights_is_let_in_as_far_as_these_go() {
 }
 
 #[test]
+fn a_user_whose_channels_are_taken_away_and_given_back_hears_again() {
+    let server = Server::start();
+    let hub = hub(&server.url());
+    let mut all = topic(&hub, "t");
+    until_well(&hub, PATIENCE);
+    server.ask(&["ACL", "SETUSER", "default", "resetchannels"]);
+    until("the server has cut it off", || server.listeners("t") == 0);
+    server.ask(&["ACL", "SETUSER", "default", "allchannels"]);
+    until("it is heard again", || {
+        server.ask(&["PUBLISH", "t", "again"]);
+        all.try_recv().is_ok()
+    });
+}
+
+#[test]
+fn a_user_that_may_only_listen_listens() {
+    let rules = "ear on >pw resetkeys &* -@all +hello +auth +ping +subscribe +unsubscribe";
+    let server = Server::planned(&Plan::new().user(rules));
+    let ear = hub(&server.url_of("ear", "pw"));
+    let mut all = topic(&ear, "t");
+    server.ask(&["PUBLISH", "t", "x"]);
+    assert_eq!(next(&mut all), "x");
+    // Long enough for a probe to be missed.
+    thread::sleep(Duration::from_secs(3));
+    assert_eq!(ear.health().counts.connections, 1, "{:?}", ear.health());
+    assert!(
+        ear.health()
+            .reasons
+            .iter()
+            .all(|reason| reason.code != "late")
+    );
+}
+
+#[test]
+fn a_master_that_is_made_a_replica_is_left() {
+    let (first, second) = (Server::start(), Server::start());
+    let hub = hub(&first.url());
+    joined(&hub);
+    until_well(&hub, PATIENCE);
+    first.ask(&["REPLICAOF", "127.0.0.1", &second.port().to_string()]);
+    until("it is said", || hub.health().condition == Condition::Away);
+    first.ask(&["REPLICAOF", "NO", "ONE"]);
+    until_well(&hub, PATIENCE);
+}
+
+#[test]
 fn the_database_of_the_url_is_taken_and_one_that_is_not_there_is_told() {
     let server = Server::start();
     let hub_of = |db: u32| hub(&format!("{}/{db}", server.url()));

@@ -10,6 +10,7 @@ mod hubs;
 mod interest;
 mod live;
 mod migration;
+mod publishing;
 mod replay;
 mod rig;
 mod sentinel;

@@ -190,8 +190,10 @@ fn publish(hub: &Hub, topics: &[String], over: &AtomicBool) -> Vec<(Sent, Receip
 
 /// Hears until the end of every topic, or until nothing more comes after the end.
 fn hear(mut subscriptions: Vec<Subscription>, over: &AtomicBool) -> Heard {
-    let mut heard = Heard::default();
-    heard.open = (0..subscriptions.len()).collect();
+    let mut heard = Heard {
+        open: (0..subscriptions.len()).collect(),
+        ..Heard::default()
+    };
     let mut last = Instant::now();
     while !heard.open.is_empty() {
         let mut idle = true;

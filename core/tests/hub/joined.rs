@@ -240,6 +240,22 @@ fn joining_is_waited_for() {
 }
 
 #[test]
+fn whoever_waits_for_a_backplane_that_ends_is_told_that_it_never_joined() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.hub();
+    let joined = hub.joined();
+    let ended = std::thread::scope(|scope| {
+        let waits = scope.spawn(|| joined.wait(soon()));
+        node.waiting.lock().unwrap().clear();
+        waits.join().unwrap()
+    });
+    assert!(!ended);
+    let mut joined = std::pin::pin!(joined);
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(joined.as_mut().poll(&mut cx).is_ready());
+}
+
+#[test]
 fn the_backplane_is_closed_once_and_its_inlet_leads_nowhere() {
     let wire = Arc::new(Wire::default());
     let (hub, node) = wire.hub();

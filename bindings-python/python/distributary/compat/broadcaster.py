@@ -149,8 +149,8 @@ class Broadcast:
     """Publishes messages on channels, and subscribes to them.
 
     Args:
-        url: ``"memory://"``: in this process. ``"redis://host:port"`` or ``"rediss://"``: on a hub that the server joins
-            with those of other processes. Programs that have broadcaster's own are heard and hear, too.
+        url: ``"memory://"``: in this process. ``"redis://host:port"`` or ``"rediss://"``: on a hub that the server
+            joins with those of other processes. Programs that have broadcaster's own are heard and hear, too.
         backend: What joins processes instead; see :class:`BroadcastBackend`.
         hub: A hub to be used, where others publish and subscribe, too. None: one of its own.
         capacity: Events that may wait for a subscriber. None: 65,536, or the hub's own when it is given.

@@ -4,7 +4,7 @@ use std::{cell::Cell, rc::Rc};
 
 use super::{Conductor, line::Line, probing::Probes};
 use crate::{
-    backplane::Inlet,
+    backplane::{Inlet, Origin},
     event::Publication,
     redis::{
         arrival::{Deliver, Stamp},
@@ -18,9 +18,12 @@ use crate::{
 /// Where every hub listens and nobody publishes: how many listen is how many there are.
 pub(super) const HUBS: &str = "distributary:hubs";
 
+/// What canaries' channels begin with.
+const CANARIES: &str = "distributary:canary:";
+
 /// Where this hub publishes what it alone listens to.
 pub(super) fn canary(id: u64, link: LinkId) -> String {
-    format!("distributary:canary:{id:016x}:{link}")
+    format!("{CANARIES}{id:016x}:{link}")
 }
 
 /// The hub.
@@ -29,6 +32,10 @@ pub(super) struct Shore<'a>(pub(super) &'a Inlet);
 impl Deliver for Shore<'_> {
     fn event(&mut self, event: Publication<&str>) {
         self.0.deliver(event);
+    }
+
+    fn numbered(&mut self, event: Publication<&str>, origin: Origin) {
+        self.0.deliver_numbered(event, origin);
     }
 
     fn lost(&mut self, topic: &str, missed: Option<u64>) {
@@ -55,6 +62,10 @@ impl Ears {
         };
         if channel == self.canary {
             self.probes.heard(payload, now.instant);
+            return;
+        }
+        // A wide pattern brings those of others as well.
+        if pattern.is_some() && channel.starts_with(CANARIES) {
             return;
         }
         self.probes.busy(now.instant);

@@ -71,15 +71,14 @@ impl Conductor {
         self.inbox(|inbox, _| inbox.forget_unheard(|topic| self.is_heard(topic)));
     }
 
-    /// All that a link brought is cut off, unless another brings it too.
+    /// A link is gone: what no other brings is cut off.
     pub(super) fn cut_off(&self, line: &Line) {
-        let was_heard = |topic: &str| {
+        let is_heard = |topic: &str| {
             let lines = self.lines.borrow();
             let mut others = lines.values().filter(|other| other.id != line.id);
-            line.ledger.borrow().brings(topic)
-                && !others.any(|other| other.ledger.borrow().brings(topic))
+            others.any(|other| other.ledger.borrow().brings(topic))
         };
-        self.inbox(|inbox, _| inbox.broken(Stamp::now(), was_heard));
+        self.inbox(|inbox, _| inbox.broken(Stamp::now(), is_heard));
     }
 
     /// All that is wanted of a link is heard.

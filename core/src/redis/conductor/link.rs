@@ -56,7 +56,7 @@ pub(super) struct Link {
     duties: RefCell<Vec<AbortHandle>>,
     publishing: RefCell<Option<JoinHandle<()>>>,
     /// Why the last attempt or connection ended.
-    why: RefCell<String>,
+    why: Rc<RefCell<String>>,
 }
 
 impl Link {
@@ -74,7 +74,7 @@ impl Link {
             beside: Cell::new(0),
             duties: RefCell::default(),
             publishing: RefCell::default(),
-            why: RefCell::default(),
+            why: Rc::default(),
         }
     }
 
@@ -129,8 +129,10 @@ impl Link {
             machine.fleet(hubs);
         }
         let before = machine.state();
-        if input == Input::Due {
-            self.because(format!("{} took too long", doing(before)));
+        match input {
+            Input::Due => self.because(format!("{} took too long", doing(before))),
+            Input::Silent => self.because("nothing was heard of it any more".into()),
+            _ => {}
         }
         let action = machine.on(input, Instant::now(), &mut BUDGET.lock());
         let after = machine.state();
@@ -252,11 +254,9 @@ impl Link {
     fn watch_end(&self, session: &Session) {
         let closed = session.closed();
         let tell = self.teller();
-        let (conductor, line) = (Rc::clone(&self.conductor), Rc::clone(&self.line));
+        let why = Rc::clone(&self.why);
         self.duty(async move {
-            let broken = closed.await;
-            line.watch.borrow_mut().down(broken.0, Instant::now());
-            conductor.assess();
+            *why.borrow_mut() = closed.await.0;
             tell(Input::Broken);
         });
     }
@@ -291,10 +291,10 @@ impl Link {
             self.teller(),
         ));
         if let Some(probes) = self.probes.borrow().clone() {
-            let canary = self
-                .canary
-                .get()
-                .then(|| canary(self.conductor.common.id, self.line.id));
+            if !self.canary.get() {
+                probes.plain();
+            }
+            let canary = canary(self.conductor.common.id, self.line.id);
             self.duty(probing::probe(
                 conductor(),
                 session.clone(),
@@ -303,10 +303,15 @@ impl Link {
                 self.teller(),
             ));
         }
+        let (tell, why) = (self.teller(), Rc::clone(&self.why));
         self.duty(watching::look(
             conductor(),
             Rc::clone(&self.line),
             session.clone(),
+            move || {
+                *why.borrow_mut() = "the server was made a replica".into();
+                tell(Input::Failed);
+            },
         ));
         let publishing = publishing::publish(conductor(), Rc::clone(&self.line), session.clone());
         *self.publishing.borrow_mut() = Some(tokio::task::spawn_local(publishing));

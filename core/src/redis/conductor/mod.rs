@@ -241,6 +241,7 @@ impl Conductor {
             }
         }
         self.common.figures.joining.set(missing as u64);
+        self.overview.joining(missing);
         let mut waiters = self.waiters.take();
         let mut kept = Vec::new();
         for mut waiter in waiters.drain(..) {

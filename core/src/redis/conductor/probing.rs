@@ -3,6 +3,10 @@
 //! Every probe goes the whole way: published by this connection, pushed back on it. Where
 //! the user may not use the canary's channel, `PING` stands in: it shows that the server
 //! lives, not that it forwards.
+//!
+//! A server answers in the order of its commands, and pushes what a command has published
+//! before it answers the next one. So when a later probe is answered and an earlier one has
+//! not come, it will not: the server has lost our subscriptions.
 
 use std::{
     cell::Cell,
@@ -15,7 +19,7 @@ use tokio::time::sleep;
 use super::{Conductor, line::Line};
 use crate::redis::{
     link::Input,
-    socket::{Commands, Session},
+    socket::{Commands, Reply, Session},
     watch::LATE,
 };
 
@@ -47,6 +51,10 @@ pub(super) struct Probes {
     busy: Cell<Instant>,
     late: Cell<bool>,
     lag: Cell<Duration>,
+    /// The latest probe whose command was answered.
+    answered: Cell<u64>,
+    /// The user may not use the canary's channel.
+    plain: Cell<bool>,
 }
 
 impl Probes {
@@ -57,12 +65,14 @@ impl Probes {
             busy: Cell::new(now),
             late: Cell::new(false),
             lag: Cell::new(Duration::ZERO),
+            answered: Cell::new(0),
+            plain: Cell::new(false),
         }
     }
 
-    /// Another one goes out: what is published.
-    fn sent(&self, now: Instant) -> String {
-        self.line.watch.borrow_mut().probes.sent(now).to_string()
+    /// Another one goes out: its number.
+    fn sent(&self, now: Instant) -> u64 {
+        self.line.watch.borrow_mut().probes.sent(now)
     }
 
     /// One has come back, and with it all before it.
@@ -79,9 +89,29 @@ impl Probes {
         }
     }
 
+    /// The command of one was answered.
+    fn replied(&self, number: u64, reply: &Reply, now: Instant) {
+        if self.plain.get() {
+            self.heard(number.to_string().as_bytes(), now);
+        } else if reply
+            .error()
+            .is_some_and(|words| words.starts_with("NOPERM"))
+        {
+            self.plain.set(true);
+            self.heard(number.to_string().as_bytes(), now);
+        } else if reply.error().is_none() {
+            self.answered.set(number);
+        }
+    }
+
     /// Something was read.
     pub(super) fn alive(&self, now: Instant) {
         self.alive.set(now);
+    }
+
+    /// The user may not use the canary's channel: `PING` stands in.
+    pub(super) fn plain(&self) {
+        self.plain.set(true);
     }
 
     /// An event has come or gone.
@@ -107,7 +137,13 @@ impl Probes {
 
     /// What is to be said of the connection now, if it is news.
     fn news(&self, now: Instant) -> Option<Input> {
-        let waits = self.line.watch.borrow().probes.waiting(now);
+        let (waits, oldest) = {
+            let probes = &self.line.watch.borrow().probes;
+            (probes.waiting(now), probes.oldest())
+        };
+        if oldest.is_some_and(|oldest| oldest < self.answered.get()) {
+            return Some(Input::Silent);
+        }
         let waits = waits.unwrap_or_default();
         if waits >= SILENT && now.saturating_duration_since(self.alive.get()) >= SILENT {
             return Some(Input::Silent);
@@ -125,7 +161,7 @@ pub(super) async fn probe(
     conductor: Rc<Conductor>,
     session: Session,
     probes: Rc<Probes>,
-    canary: Option<String>,
+    canary: String,
     tell: impl Fn(Input),
 ) {
     let mut last = Instant::now();
@@ -146,26 +182,25 @@ pub(super) async fn probe(
         }
         if now >= next {
             next = now + probes.interval(now);
-            send(&session, &probes, canary.as_deref(), now);
+            send(&session, &probes, &canary, now);
         }
         sleep(EVERY).await;
     }
 }
 
-fn send(session: &Session, probes: &Rc<Probes>, canary: Option<&str>, now: Instant) {
+fn send(session: &Session, probes: &Rc<Probes>, canary: &str, now: Instant) {
     let number = probes.sent(now);
+    let text = number.to_string();
     let mut commands = Commands::default();
-    match canary {
-        Some(channel) => commands.command(&[b"PUBLISH", channel.as_bytes(), number.as_bytes()]),
-        None => commands.command(&[b"PING", number.as_bytes()]),
+    match probes.plain.get() {
+        false => commands.command(&[b"PUBLISH", canary.as_bytes(), text.as_bytes()]),
+        true => commands.command(&[b"PING", text.as_bytes()]),
     };
-    let replied = session.request(commands);
-    if canary.is_none() {
-        let probes = Rc::clone(probes);
-        tokio::task::spawn_local(async move {
-            if replied.await.is_ok() {
-                probes.heard(number.as_bytes(), Instant::now());
-            }
-        });
-    }
+    let replies = session.request(commands);
+    let probes = Rc::clone(probes);
+    tokio::task::spawn_local(async move {
+        if let Ok([reply]) = replies.await.as_deref() {
+            probes.replied(number, reply, Instant::now());
+        }
+    });
 }

@@ -31,17 +31,22 @@ pub(super) struct Overview {
 }
 
 impl Overview {
+    /// So many names are waited for. Told of every change: where names come and go all the
+    /// time, each look by itself would find some.
+    pub(super) fn joining(&self, names: usize) {
+        let since = self.joining_since.get().or_else(|| Some(Instant::now()));
+        self.joining_since.set(since.filter(|_| names > 0));
+    }
+
     fn tallies(&self, common: &Common, now: Instant) -> Tallies {
         let counts = common.figures.counts();
         if self.gaps.replace(counts.gaps) < counts.gaps {
             self.lost_at.set(Some(now));
         }
         let joining = common.figures.joining.get();
-        let since = self.joining_since.get().or(Some(now));
-        self.joining_since.set(since.filter(|_| joining > 0));
         Tallies {
             counts,
-            late: common.figures.late.get() + common.figures.late_probes.get(),
+            late: common.figures.all_late(),
             queued_bytes: common.queue.bytes() as u64,
             joining,
             joining_since: self.joining_since.get(),
@@ -82,8 +87,14 @@ impl Conductor {
     }
 }
 
-/// Looks at a server for as long as the connection stands.
-pub(super) async fn look(conductor: Rc<Conductor>, line: Rc<Line>, session: Session) {
+/// Looks at a server for as long as the connection stands. One that is no master any more
+/// breaks nothing by itself, and is to be left.
+pub(super) async fn look(
+    conductor: Rc<Conductor>,
+    line: Rc<Line>,
+    session: Session,
+    demoted: impl Fn(),
+) {
     loop {
         let now = Instant::now();
         let hubs = conductor.fleet();
@@ -102,6 +113,10 @@ pub(super) async fn look(conductor: Rc<Conductor>, line: Rc<Line>, session: Sess
         };
         take(&conductor, &line, look, &replies, Instant::now());
         conductor.assess();
+        let replication = replies.first().and_then(Reply::as_str).unwrap_or_default();
+        if replication.lines().any(|line| line == "role:slave") {
+            demoted();
+        }
     }
 }
 

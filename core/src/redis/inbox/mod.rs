@@ -41,6 +41,7 @@ use super::{
     wire::envelope::{self, Arrival, Envelope, Stamps},
 };
 use crate::{
+    backplane::Origin,
     pattern::{Pattern, PatternTable},
     topic::MAX_TOPIC_BYTES,
 };
@@ -191,7 +192,18 @@ impl Shared {
             Ok(event) => {
                 self.tally.arrived += 1;
                 self.tally.repaired += u64::from(from_log);
-                out.event(event);
+                let Stamps {
+                    publisher,
+                    serial,
+                    micros,
+                    ..
+                } = envelope.stamps;
+                let origin = Origin {
+                    publisher,
+                    serial,
+                    micros,
+                };
+                out.numbered(event, origin);
             }
             Err(_) => {
                 self.tally.unreadable += 1;
@@ -388,8 +400,9 @@ impl Inbox {
         }
     }
 
-    /// A connection is gone, and with it the topics that it brought.
-    pub(crate) fn broken(&mut self, now: Stamp, was_heard: impl Fn(&str) -> bool) {
+    /// A connection is gone, and with it the topics that it alone brought: whatever is not
+    /// heard still.
+    pub(crate) fn broken(&mut self, now: Stamp, is_heard: impl Fn(&str) -> bool) {
         self.shared.tick(now);
         self.shared.cut_second = self.shared.second;
         if !self.patterns.0.is_empty() {
@@ -398,7 +411,7 @@ impl Inbox {
             self.breaks += 1;
         }
         for (topic, track) in &mut self.tracks {
-            if was_heard(topic) && !track.is_cut() {
+            if !track.is_cut() && !is_heard(topic) {
                 track.cut(&mut self.shared);
             }
         }
@@ -522,7 +535,8 @@ impl Inbox {
             track.forget_before(before);
         }
         self.retain(|_, track| {
-            !track.is_idle_since(before) || (track.is_exact && !track.is_blank())
+            let is_needed = track.is_exact || track.is_cut();
+            !track.is_idle_since(before) || (is_needed && !track.is_blank())
         });
     }
 

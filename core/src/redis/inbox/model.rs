@@ -284,7 +284,7 @@ impl World {
             self.connected = false;
             self.stream.clear();
             let now = self.now();
-            self.inbox.broken(now, |_| true);
+            self.inbox.broken(now, |_| false);
         }
     }
 

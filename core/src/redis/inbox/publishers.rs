@@ -95,6 +95,13 @@ impl Publishers {
         }
     }
 
+    /// Nobody could be heard until this second: their silence begins now.
+    pub(super) fn excuse(&mut self, second: u32) {
+        for known in &mut self.known {
+            known.heard = second;
+        }
+    }
+
     /// Whether nobody is known.
     pub(super) fn is_empty(&self) -> bool {
         self.known.is_empty()
@@ -151,6 +158,11 @@ mod tests {
             assert!(publishers.known.len() <= MOST);
         }
         assert!(publishers.knows(1_999) && publishers.knows(1_200) && !publishers.knows(0));
+        let mut excused = Publishers::default();
+        excused.heard(7, 1, 0);
+        excused.excuse(9);
+        excused.forget_before(9);
+        assert!(excused.knows(7));
         publishers.forget_before(1_999);
         assert!(publishers.knows(1_999) && !publishers.knows(1_998));
         publishers.forget_before(u32::MAX);

@@ -69,7 +69,7 @@ impl Rig {
 
     /// Breaks the connection for a second; the topic is heard again by its name.
     fn cut(&mut self, topic: &str) {
-        self.inbox.broken(self.now(), |_| true);
+        self.inbox.broken(self.now(), |_| false);
         self.millis += 1_000;
         let now = self.now();
         self.inbox.joined(topic, now, &mut self.heard);
@@ -127,7 +127,7 @@ fn a_break_is_a_gap_of_unknown_size_where_plain_events_came_lately() {
     rig.cut("busy");
     assert_eq!(rig.heard.unknown, 1);
     rig.message(Via::Topic, "busy", b"3");
-    rig.inbox.broken(rig.now(), |_| true);
+    rig.inbox.broken(rig.now(), |_| false);
     rig.millis += 3_600_000;
     // However long it lasted.
     let now = rig.now();
@@ -154,6 +154,13 @@ fn live_envelopes_are_counted_per_publisher() {
     assert_eq!(rig.heard.lost, 2);
     rig.cut("t");
     assert_eq!(rig.inbox.next_read(), None);
+    // However long it lasted.
+    rig.inbox.broken(rig.now(), |_| false);
+    rig.millis += 10_000 * u64::from(SILENT);
+    rig.inbox.sweep(rig.now());
+    let now = rig.now();
+    rig.inbox.joined("t", now, &mut rig.heard);
+    rig.inbox.sweep(now);
     rig.message(Via::Topic, "t", &live(2, 5));
     let tally = rig.inbox.tally();
     assert_eq!((rig.heard.lost, rig.heard.unknown), (4, 0));
@@ -211,7 +218,7 @@ fn logs_that_began_while_a_pattern_was_cut_off_are_read_since_the_break() {
     rig.millis += 3_600_000;
     rig.message(via, "a.known", &rig.kept(5, 1, 1));
     assert_eq!(rig.inbox.to_search(), None);
-    rig.inbox.broken(rig.now(), |_| true);
+    rig.inbox.broken(rig.now(), |_| false);
     rig.millis += 1_000;
     let mark = rig.inbox.to_search().unwrap();
     let young = rig.entry(2, 1, 2);
@@ -254,7 +261,7 @@ fn logs_that_began_while_a_pattern_was_cut_off_are_read_since_the_break() {
 fn a_long_log_is_read_whole_when_its_newest_page_does_not_reach_back() {
     let mut rig = Rig::new();
     rig.inbox.pattern_joined(&pattern("*"), rig.now());
-    rig.inbox.broken(rig.now(), |_| true);
+    rig.inbox.broken(rig.now(), |_| false);
     rig.inbox.found("t", rig.now());
     let count = 2 * PAGE as u64 + 5;
     let log: Vec<_> = (1..=count).map(|n| rig.entry(n, 1, n)).collect();

@@ -125,23 +125,29 @@ impl Track {
         self.place.is_some()
     }
 
-    /// Whether it is heard: not cut off.
+    /// Whether it is cut off.
     pub(super) fn is_cut(&self) -> bool {
         matches!(self.state, State::Cut)
     }
 
-    /// Whether nothing would be lost with it.
+    /// Whether nothing was heard of it since a second, and nothing is being read.
     pub(super) fn is_idle_since(&self, second: u32) -> bool {
-        self.heard < second && matches!(self.state, State::Open)
+        self.heard < second && !matches!(self.state, State::Repairing(_))
     }
 
-    /// Whether it holds nothing that could not be had again.
+    /// Whether nothing would be lost with it.
     pub(super) fn is_blank(&self) -> bool {
-        self.place.is_none() && self.publishers.is_empty()
+        self.place.is_none()
+            && self.publishers.is_empty()
+            && !self.is_unseen
+            && !(self.is_cut() && self.plain.is_some())
     }
 
     /// Forgets publishers that were silent since before a second.
     pub(super) fn forget_before(&mut self, second: u32) {
+        if self.is_cut() {
+            return;
+        }
         self.publishers.forget_before(second);
         if self.echoes.as_ref().is_some_and(|echoes| echoes.is_empty()) {
             self.echoes = None;
@@ -198,6 +204,8 @@ impl Track {
             return;
         }
         self.state = State::Open;
+        self.heard = shared.second;
+        self.publishers.excuse(shared.second);
         if let Some(plain) = self.plain.take()
             && plain >= shared.cut_second.saturating_sub(super::LATELY)
         {

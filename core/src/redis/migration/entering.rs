@@ -29,7 +29,10 @@ use crate::{
 /// How long called hubs may take to answer.
 const ANSWER: Duration = Duration::from_secs(3);
 
-/// How often the roll is looked at meanwhile.
+/// A server that was connected to just now is known by then.
+const KNOWN: Duration = Duration::from_secs(2);
+
+/// How often things are looked at meanwhile.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// The migration of one topic, as this hub takes part in it; from
@@ -139,6 +142,9 @@ impl Migration {
             Change::Write(side) => side.other(),
             Change::Drop(side) => side,
         };
+        if let Change::Write(side) = change {
+            self.judge(shared, side, deadline)?;
+        }
         let peers = self.call(shared, deadline)?;
         let barring = roll::barring(&peers, change);
         if !barring.is_empty() {
@@ -147,27 +153,16 @@ impl Migration {
                 _ => MigrationError::Writers(barring),
             });
         }
-        if let Change::Write(side) = change {
+        if let Change::Write(_) = change {
             let listeners = listeners(shared, moved, left, deadline)?;
-            let us = moved
-                .announcement(
-                    shared.hub,
-                    Side::BOTH.map(|side| shared.hears(moved, side)),
-                    false,
-                )
-                .peer;
+            let hears = Side::BOTH.map(|side| shared.hears(moved, side));
+            let us = moved.announcement(shared.hub, hears, false).peer;
             let connections = roll::strangers(listeners, left, &us, &peers);
             if connections > 0 {
                 return Err(MigrationError::Strangers {
                     connections,
                     side: left,
                 });
-            }
-            let server = shared.server(moved, side).ok_or(MigrationError::Closed)?;
-            let verdict = moved.demands.judge(&server.redis.health());
-            if !verdict.safe {
-                let failed = verdict.findings.into_iter().filter(|finding| !finding.met);
-                return Err(MigrationError::Unhealthy(failed.collect()));
             }
         } else if let Some(last) = moved.counters.last(left)
             && last.elapsed() < moved.quiet
@@ -178,6 +173,30 @@ impl Migration {
             });
         }
         Ok(())
+    }
+
+    /// Whether a side is well enough to be written to.
+    fn judge(
+        &self,
+        shared: &StdArc<Shared>,
+        side: Side,
+        deadline: Instant,
+    ) -> Result<(), MigrationError> {
+        let server = shared
+            .server(&self.moved, side)
+            .ok_or(MigrationError::Closed)?;
+        let end = deadline.min(Instant::now() + KNOWN);
+        loop {
+            let verdict = self.moved.demands.judge(&server.redis.health());
+            if verdict.safe {
+                return Ok(());
+            }
+            if Instant::now() >= end {
+                let failed = verdict.findings.into_iter().filter(|finding| !finding.met);
+                return Err(MigrationError::Unhealthy(failed.collect()));
+            }
+            thread::sleep(LOOK);
+        }
     }
 
     /// Asks all hubs that take part where they are, and waits for their answers.

@@ -12,11 +12,14 @@ use super::{
     twins::Twins,
 };
 use crate::{
-    backplane::Name,
+    backplane::{Name, Origin},
     redis::Demands,
     sync::{AtomicU8, Mutex, Ordering},
     topic::{MAX_TOPIC_BYTES, Topic},
 };
+
+/// Events whose publishers are known are one within this, however late a mirror is.
+const KNOWN: Duration = Duration::from_secs(60);
 
 /// Which server of a [`Moving`](super::Moving): the first is where nothing has moved.
 pub(super) type Server = usize;
@@ -38,7 +41,10 @@ pub(super) struct Moved {
     stage: AtomicU8,
     /// What is told to others: a stage counts from when it is reached.
     announced: AtomicU8,
+    /// Of plain events, by their payloads.
     twins: Mutex<Twins>,
+    /// Of events whose publishers are known.
+    numbered: Mutex<Twins>,
     hasher: RandomState,
 }
 
@@ -56,6 +62,7 @@ impl Moved {
             stage: AtomicU8::new(stage.index()),
             announced: AtomicU8::new(stage.index()),
             twins: Mutex::new(Twins::new(course.window)),
+            numbered: Mutex::new(Twins::new(KNOWN)),
             hasher: RandomState::new(),
         }
     }
@@ -90,7 +97,16 @@ impl Moved {
         Name::Topic(self.ends[side.index()].1.clone())
     }
 
-    /// An event came by a side: whether it is to be delivered.
+    /// An event of a known publisher came by a side: whether it is to be delivered.
+    pub(super) fn numbered(&self, side: Side, origin: Origin, now: Instant) -> bool {
+        // The time tells events of one number apart that were published on both names.
+        let hash = self.hasher.hash_one(origin);
+        let first = self.numbered.lock().arrived(side, hash, now);
+        self.counters.read(side, first, now);
+        first
+    }
+
+    /// A plain event came by a side: whether it is to be delivered.
     pub(super) fn arrived(&self, side: Side, payload: &[u8], now: Instant) -> bool {
         let hash = self.hasher.hash_one(payload);
         let first = self.twins.lock().arrived(side, hash, now);

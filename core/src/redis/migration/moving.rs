@@ -30,7 +30,7 @@ use super::{
 use crate::{
     backplane::{
         Acknowledge, Backplane, Change, Counts, ForwardError, Health, Inlet, Interest, Name,
-        Upstream,
+        Origin, Upstream,
     },
     event::{Content, Publication},
     pattern::Pattern,
@@ -311,7 +311,13 @@ impl Shared {
         }
     }
 
-    fn deliver(&self, server: Server, topic: &str, content: Content) -> u64 {
+    fn deliver(
+        &self,
+        server: Server,
+        topic: &str,
+        content: Content,
+        origin: Option<Origin>,
+    ) -> u64 {
         let Some(hub) = self.hub_inlet.get() else {
             return 0;
         };
@@ -332,7 +338,17 @@ impl Shared {
         match end {
             None => hub.deliver(Publication { topic, content }),
             Some((moved, side)) => {
-                if !moved.arrived(side, &content.payload, Instant::now()) {
+                let now = Instant::now();
+                let first = match origin {
+                    // What this hub published by the other side was delivered then.
+                    Some(origin) if self.published(&moved, side.other(), origin) => {
+                        moved.counters.read(side, false, now);
+                        false
+                    }
+                    Some(origin) => moved.numbered(side, origin, now),
+                    None => moved.arrived(side, &content.payload, now),
+                };
+                if !first {
                     return 0;
                 }
                 hub.deliver(Publication {
@@ -341,6 +357,12 @@ impl Shared {
                 })
             }
         }
+    }
+
+    /// Whether this hub published an event, by the server of a side.
+    fn published(&self, moved: &Moved, side: Side, origin: Origin) -> bool {
+        self.server(moved, side)
+            .is_some_and(|plane| plane.redis.publisher() == origin.publisher)
     }
 
     fn lost(&self, server: Server, topic: &Topic, missed: Option<u64>) {
@@ -371,9 +393,11 @@ impl Upstream for Tap {
         shared.is_some_and(|shared| shared.is_wanted(self.server, name))
     }
 
-    fn deliver(&self, topic: &str, content: Content) -> u64 {
+    fn deliver(&self, topic: &str, content: Content, origin: Option<Origin>) -> u64 {
         let shared = self.shared.upgrade();
-        shared.map_or(0, |shared| shared.deliver(self.server, topic, content))
+        shared.map_or(0, |shared| {
+            shared.deliver(self.server, topic, content, origin)
+        })
     }
 
     fn lost(&self, topic: &Topic, missed: Option<u64>) {

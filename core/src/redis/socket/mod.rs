@@ -12,6 +12,8 @@
 mod dial;
 mod frames;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use dial::{Tls, dial};
 pub(crate) use frames::{Kind, Push, Reply};

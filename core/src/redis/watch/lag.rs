@@ -24,7 +24,7 @@ const WINDOW: Duration = Duration::from_secs(60);
 const MOST: usize = 512;
 
 /// For how long after a late probe the way is called slow.
-const REMEMBERED: Duration = Duration::from_secs(5);
+const REMEMBERED: Duration = Duration::from_secs(2);
 
 /// The probes of one connection, and of those before it.
 #[derive(Debug, Default)]
@@ -57,6 +57,9 @@ impl Probes {
         self.out.drain(..=at);
         let lag = now.saturating_duration_since(sent);
         self.count(lag, now);
+        if lag >= LATE {
+            self.late_at = Some(now);
+        }
         Some(lag)
     }
 
@@ -72,26 +75,32 @@ impl Probes {
         std::mem::take(&mut self.late)
     }
 
-    /// The connection is gone, and with it what was under way.
+    /// The connection is gone, and with it what was under way. The next one is not slow
+    /// for that.
     pub(crate) fn broken(&mut self, now: Instant) {
         if let Some(age) = self.waiting(now)
             && age >= LATE
         {
             self.count(age, now);
         }
+        self.late_at = None;
         self.out.clear();
     }
 
     fn count(&mut self, lag: Duration, now: Instant) {
         if lag >= LATE {
             self.late += 1;
-            self.late_at = Some(now);
         }
         let old = |(came, _): &(Instant, _)| now.saturating_duration_since(*came) > WINDOW;
         while self.came.len() == MOST || self.came.front().is_some_and(old) {
             self.came.pop_front();
         }
         self.came.push_back((now, lag));
+    }
+
+    /// The oldest probe under way.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        self.out.front().map(|(number, _)| *number)
     }
 
     /// How long the oldest probe under way has been waited for.
@@ -171,8 +180,11 @@ mod tests {
         assert_eq!(probes.waiting(start + ms(2_500)), None);
         let lag = figures([&probes], start + ms(3_000));
         assert_eq!((lag.max, probes.take_late()), (ms(2_500), 1));
-        assert!(probes.late_lately(start + ms(7_000)));
-        assert!(!probes.late_lately(start + ms(8_000)));
+        assert!(!probes.late_lately(start + ms(3_000)));
+        let number = probes.sent(start + ms(3_000));
+        probes.heard(number, start + ms(4_000));
+        assert!(probes.late_lately(start + ms(5_999)));
+        assert!(!probes.late_lately(start + ms(6_000)));
     }
 
     #[test]

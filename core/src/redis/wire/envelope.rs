@@ -160,12 +160,7 @@ fn envelope(bytes: &[u8]) -> Option<Envelope<'_>> {
     })
 }
 
-impl<'a> Envelope<'a> {
-    /// The payload.
-    pub(crate) fn payload(&self) -> &'a [u8] {
-        self.payload
-    }
-
+impl Envelope<'_> {
     /// The event, copied out.
     ///
     /// # Errors

@@ -12,8 +12,8 @@ use distributary::{
 
 use crate::{
     hubs::{
-        Ear, Told, hub, hub_with, joined, outcome, publish, publish_told, until_heard, until_well,
-        until_worse,
+        Ear, Told, hub, hub_with, joined, outcome, publish, publish_told, until_back, until_heard,
+        until_well, until_worse,
     },
     rig::{Flow, Proxy, Server, until},
 };
@@ -51,8 +51,8 @@ fn a_server_that_comes_back_is_found_again_also_by_who_only_listens() {
     until_heard(&other, FOUND, |mark| {
         server.ask(&["PUBLISH", "news", mark]);
     });
-    until_well(&listener, FOUND);
-    until_well(&talker, FOUND);
+    until_back(&listener, FOUND);
+    until_back(&talker, FOUND);
     assert!(back.elapsed() < FOUND);
     outcome(&waits).expect("it waited, and went out");
     let mut told = own.told();
@@ -111,7 +111,7 @@ fn a_black_hole_is_noticed_and_left() {
         server.ask(&["PUBLISH", "news", mark]);
     });
     for hub in [&talker, &listener] {
-        until_well(hub, FOUND);
+        until_back(hub, FOUND);
     }
     assert!(opened.elapsed() < FOUND, "{:?}", opened.elapsed());
 }
@@ -131,7 +131,7 @@ fn a_frozen_server_is_found_out() {
     until_heard(&ear, FOUND, |mark| {
         server.ask(&["PUBLISH", "news", mark]);
     });
-    until_well(&hub, FOUND);
+    until_back(&hub, FOUND);
 }
 
 #[test]

@@ -244,7 +244,8 @@ fn an_application_is_not_asked_any_longer_for_a_client_that_has_gone() {
         let websocket = handshake("/", "");
         let sse = "GET / HTTP/1.1\r\nhost: a\r\naccept: text/event-stream\r\n\r\n".to_owned();
         let ahead = format!("{websocket}\x01");
-        let leaves: [(&str, fn(TcpStream)); 3] = [
+        type Leave = fn(TcpStream);
+        let leaves: [(&str, Leave); 3] = [
             ("closes", drop),
             ("closes its half", |stream| {
                 stream
