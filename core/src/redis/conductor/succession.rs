@@ -183,6 +183,12 @@ impl Conductor {
         Some(old.map_or(ear, |line| line.id))
     }
 
+    /// Whether probes of this line are events. A cluster brings every event to every node,
+    /// so one line has to do; at the others a node has to answer.
+    pub(super) fn has_canary(&self, line: &Line) -> bool {
+        !self.is_cluster() || self.plan.borrow().ear() == Some(line.id)
+    }
+
     /// How many hubs share a server.
     pub(super) fn fleet(&self) -> Option<u32> {
         self.common.settings.fleet.or(self.hubs.get())
