@@ -18,9 +18,12 @@ use crate::{
 /// Where every hub listens and nobody publishes: how many listen is how many there are.
 pub(super) const HUBS: &str = "distributary:hubs";
 
+/// How the names begin of what hubs publish to themselves.
+const CANARIES: &str = "distributary:canary:";
+
 /// Where this hub publishes what it alone listens to.
 pub(super) fn canary(id: u64, link: LinkId) -> String {
-    format!("distributary:canary:{id:016x}:{link}")
+    format!("{CANARIES}{id:016x}:{link}")
 }
 
 /// The hub.
