@@ -66,7 +66,9 @@ impl RedisBuilder {
     }
 
     /// How many bytes of events may wait to be sent, and how long each may: 16 MiB and
-    /// ten seconds unless set.
+    /// ten seconds unless set. In the modes with a log up to as many bytes again are kept
+    /// for twenty seconds after they were acknowledged: a server that takes over may lack
+    /// them.
     pub fn queue(mut self, bytes: usize, deadline: Duration) -> Self {
         self.settings.queue_bytes = bytes;
         self.settings.queue_deadline = deadline;

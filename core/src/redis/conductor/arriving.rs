@@ -18,7 +18,7 @@ use crate::{
 /// Where every hub listens and nobody publishes: how many listen is how many there are.
 pub(super) const HUBS: &str = "distributary:hubs";
 
-/// How the names begin of what hubs publish to themselves.
+/// What canaries' channels begin with.
 const CANARIES: &str = "distributary:canary:";
 
 /// Where this hub publishes what it alone listens to.

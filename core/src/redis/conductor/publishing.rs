@@ -62,6 +62,8 @@ pub(super) async fn publish(conductor: Rc<Conductor>, line: Rc<Line>, session: S
             break;
         }
         tokio::select! {
+            // What was answered before the end counts.
+            biased;
             replies = answered(&mut open) => match replies {
                 Ok(replies) => settle(&conductor, &line, &session, &replies),
                 Err(_) => break,

@@ -225,6 +225,8 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
     /// A link's connection stands. If another server is behind it than before, it gets
     /// again what the window holds for it.
     pub(crate) fn connected(&mut self, link: L, server: Server) {
+        // Should the end of the last one not have been told.
+        self.broken(link);
         let departures = self.links.entry(link).or_default();
         let other = departures.connected(server);
         if other {
