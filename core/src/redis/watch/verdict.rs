@@ -95,7 +95,7 @@ impl Demands {
         let mut findings = Findings::default();
         for reason in &health.reasons {
             if reason.condition > Condition::Ok {
-                findings.object(reason.code, reason.text.clone());
+                findings.add(reason.code, false, reason.text.clone());
             }
         }
         self.check_probes(health, &mut findings);
@@ -129,7 +129,7 @@ impl Demands {
     fn check_node(&self, node: &Node, findings: &mut Findings) {
         let at = &node.address;
         if !node.connected {
-            findings.add(code::DISCONNECTED, false, format!("{at} is not connected"));
+            findings.object(code::DISCONNECTED, format!("{at} is not connected"));
             return;
         }
         match &node.replication {
