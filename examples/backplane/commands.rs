@@ -24,7 +24,7 @@ use super::{
     Failure,
     flood::Flood,
     listening::Listening,
-    moves::{Moves, Step},
+    moves::{Move, Moves},
     own::Own,
     printer::Printer,
     settings::Settings,
@@ -44,8 +44,8 @@ enum Command {
     Flood(Flood),
     Stats {},
     Health {},
+    Migrate(Move),
     Stall { ms: u64 },
-    Migrate(Step),
 }
 
 /// A list, or a prefix and numbers.
@@ -112,8 +112,8 @@ impl Publisher {
 pub(crate) struct Desk {
     hub: Hub,
     publisher: Arc<Publisher>,
+    moves: Moves,
     listening: Listening,
-    moves: Arc<Moves>,
     printer: Printer,
     outcomes: Sender<(Value, Receipt)>,
     /// What is under way on threads of its own.
@@ -135,8 +135,8 @@ impl Desk {
         let desk = Desk {
             hub,
             publisher,
+            moves: Moves::new(moving),
             listening,
-            moves: Arc::new(Moves::new(moving)),
             printer,
             outcomes,
             busy: Arc::default(),
@@ -179,9 +179,11 @@ impl Desk {
             },
             Command::Stats {} => self.printer.done(&id, self.stats()),
             Command::Health {} => self.printer.done(&id, told(&self.hub.health())),
-            Command::Migrate(step) => {
-                let moves = Arc::clone(&self.moves);
-                self.apart(id, move || moves.take(&step));
+            Command::Migrate(wish) => {
+                let moves = self.moves.clone();
+                self.apart(id, move || {
+                    moves.enter(&wish).map_err(|error| error.to_string())
+                });
             }
             Command::Stall { ms } => {
                 self.listening.stall(Duration::from_millis(ms));

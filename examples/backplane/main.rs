@@ -19,7 +19,7 @@
 //! | `flood` | publishes `{"i":n,"t":epoch_seconds,"p":"xx…"}` at a rate; answered once every outcome is known | `channel`, `rate`, `seconds`, `size` (of `p`), `start` (the first `n`) |
 //! | `stats` | answers with what was counted | |
 //! | `health` | answers with the state and its reasons | |
-//! | `migrate` | enters the next stage of moving a channel to another name, or the one before: `dual_read`, `new_write`, `cleanup`, `old`; answered with what each side carried, or with what is in the way | `channel`, `stage`, `to` (its new name; `.v2` behind the old one unless given), `force` |
+//! | `migrate` | moves a channel to another name, one stage further or back: `old`, `dual_read`, `new_write`, `cleanup`; refused while somebody would lose something by it | `channel`, `stage`, `to` (the other name), `force` |
 //! | `stall` | this process' subscriber takes nothing for so long | `ms` |
 //!
 //! # Out

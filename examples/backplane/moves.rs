@@ -1,95 +1,115 @@
-//! Channels that move to other names, stage by stage.
+//! Channels that move to another name, stage by stage.
 
 use std::{
     collections::HashMap,
-    sync::Mutex,
+    sync::{Arc, Mutex},
+    thread,
     time::{Duration, Instant},
 };
 
-use distributary::redis::migration::{Course, Migration, Moving, SideCounts, Stage};
+use distributary::redis::migration::{
+    Course, Migration, MigrationError, Moving, SideCounts, Stage,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// How long a stage may take to be entered.
-const ENTERING: Duration = Duration::from_secs(20);
+/// How long entering a stage may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// What passes by itself is waited for so long.
+const PASSING: Duration = Duration::from_secs(5);
 
-/// A stage to enter.
+/// The line `migrate`.
 #[derive(Deserialize)]
-pub(crate) struct Step {
+pub(crate) struct Move {
     channel: String,
-    stage: String,
+    stage: Word,
+    /// What it is called on the new side; `.moved` is added unless said.
     to: Option<String>,
     #[serde(default)]
     force: bool,
 }
 
-/// Those that this process takes part in.
+/// The words of stages.
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "snake_case")]
+enum Word {
+    Old,
+    DualRead,
+    NewWrite,
+    #[serde(alias = "new")]
+    Cleanup,
+}
+
+/// All migrations of this process. Cheap to clone.
+#[derive(Clone)]
 pub(crate) struct Moves {
     moving: Moving,
-    begun: Mutex<HashMap<String, Migration>>,
+    begun: Arc<Mutex<HashMap<String, Migration>>>,
 }
 
 impl Moves {
     pub(crate) fn new(moving: Moving) -> Self {
         Moves {
             moving,
-            begun: Mutex::default(),
+            begun: Arc::default(),
         }
     }
 
-    /// Enters a stage. Blocks until that is done, or found to be impossible.
-    pub(crate) fn take(&self, step: &Step) -> Result<Value, String> {
-        let stage = match step.stage.as_str() {
-            "cleanup" => Some(Stage::New),
-            word => Stage::parse(word),
+    /// Enters a stage, if nobody would lose anything by it; what has been carried so far.
+    pub(crate) fn enter(&self, wish: &Move) -> Result<Value, MigrationError> {
+        let migration = self.begin(wish)?;
+        let stage = match wish.stage {
+            Word::Old => Stage::Old,
+            Word::DualRead => Stage::DualRead,
+            Word::NewWrite => Stage::NewWrite,
+            Word::Cleanup => Stage::New,
         };
-        let stage = stage.ok_or_else(|| {
-            format!(
-                "{:?} is no stage: expected old, dual_read, new_write or cleanup",
-                step.stage
-            )
-        })?;
-        let migration = self.migration(step)?;
-        let deadline = Instant::now() + ENTERING;
-        // Entering it twice is entering it.
-        if migration.stage() != stage {
-            let entered = match step.force {
+        let since = Instant::now();
+        let deadline = since + PATIENCE;
+        while migration.stage() != stage {
+            let entered = match wish.force {
                 true => migration.force(stage, deadline),
                 false => migration.enter(stage, deadline),
             };
-            entered.map_err(|error| error.to_string())?;
+            match entered {
+                Err(
+                    MigrationError::StillWritten { .. }
+                    | MigrationError::Strangers { .. }
+                    | MigrationError::Busy,
+                ) if since.elapsed() < PASSING => thread::sleep(Duration::from_millis(50)),
+                other => other?,
+            }
         }
-        let sides = migration.counts();
+        let counts = migration.counts();
         Ok(json!({
             "stage": migration.stage().as_str(),
-            "old": told(&sides.old),
-            "new": told(&sides.new),
+            "peers": migration.peers().len(),
+            "old": told(&counts.old),
+            "new": told(&counts.new),
         }))
     }
 
-    /// That of the channel; begun if it has not been yet.
-    fn migration(&self, step: &Step) -> Result<Migration, String> {
+    fn begin(&self, wish: &Move) -> Result<Migration, MigrationError> {
         let mut begun = self
             .begun
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
-        if let Some(migration) = begun.get(&step.channel) {
+        if let Some(migration) = begun.get(&wish.channel) {
             return Ok(migration.clone());
         }
-        let name = step.to.clone();
-        let name = name.unwrap_or_else(|| format!("{}.v2", step.channel));
-        let migration = Course::of(&step.channel)
-            .and_then(|course| course.to(name))
-            .and_then(|course| self.moving.begin(course, Stage::Old))
-            .map_err(|error| error.to_string())?;
-        begun.insert(step.channel.clone(), migration.clone());
+        let moved = format!("{}.moved", wish.channel);
+        let course = Course::of(&wish.channel)?.to(wish.to.as_ref().unwrap_or(&moved))?;
+        let migration = self.moving.begin(course, Stage::Old)?;
+        begun.insert(wish.channel.clone(), migration.clone());
         Ok(migration)
     }
 }
 
 fn told(side: &SideCounts) -> Value {
     json!({
-        "read": side.read, "written": side.written, "duplicates": side.duplicates,
+        "read": side.read,
+        "written": side.written,
+        "duplicates": side.duplicates,
         "only": side.only,
     })
 }

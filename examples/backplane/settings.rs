@@ -146,7 +146,7 @@ impl Settings {
         })
     }
 
-    /// The hub that all of this makes, and what moves its topics.
+    /// The hub that all of this makes.
     pub(crate) fn hub(&self) -> Result<(Hub, Moving), Failure> {
         let moving = Moving::on(self.backplane()?);
         let hub = Hub::builder()

@@ -69,6 +69,7 @@ pub(crate) trait Upstream: Send + Sync {
     fn deliver(&self, topic: &str, content: Content, origin: Option<Origin>) -> u64;
     fn lost(&self, topic: &Topic, missed: Option<u64>);
     fn is_closed(&self) -> bool;
+    fn tidy(&self);
 }
 
 impl Inlet {
@@ -170,6 +171,20 @@ impl Inlet {
             }
             #[cfg(feature = "redis")]
             Way::Upstream(upstream) => upstream.lost(topic, missed),
+        }
+    }
+
+    /// Clears up what leavers left to whoever comes next, so that in a quiet hub, too, a
+    /// name without listeners is noted as such. Call it every second or so.
+    pub fn tidy(&self) {
+        match &self.0 {
+            Way::Hub(core) => {
+                if let Some(core) = core.upgrade() {
+                    core.reap_all();
+                }
+            }
+            #[cfg(feature = "redis")]
+            Way::Upstream(upstream) => upstream.tidy(),
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::{cell::Cell, rc::Rc};
 
+use bytes::Bytes;
+
 use super::{Conductor, line::Line, probing::Probes};
 use crate::{
     backplane::{Inlet, Origin, Together},
@@ -9,6 +11,7 @@ use crate::{
     redis::{
         arrival::{Deliver, Stamp},
         inbox::Via,
+        migration,
         socket::{Kind, Listener, Push},
         topology::LinkId,
     },
@@ -76,10 +79,18 @@ impl Ears {
             None => (Via::Topic, None),
             Some(text) => (Via::Pattern, Some(std::str::from_utf8(text).unwrap_or(""))),
         };
-        if !self.line.mute.get() && self.line.ledger.borrow().carries(pattern, channel) {
-            self.conductor
-                .hear(|inbox, shore| inbox.message(via, channel, payload, now, shore));
+        if self.line.mute.get() || !self.line.ledger.borrow().carries(pattern, channel) {
+            return;
         }
+        self.conductor.hear(|inbox, shore| {
+            if migration::is_channel(channel) {
+                // Said again within a second: what is missed of it is no loss.
+                let payload = Bytes::copy_from_slice(payload);
+                shore.event(Publication::new(channel, payload));
+            } else {
+                inbox.message(via, channel, payload, now, shore);
+            }
+        });
     }
 
     fn confirmed(&self, kind: Kind, joined: bool, name: &[u8], now: Stamp) {
