@@ -7,7 +7,8 @@
 //! | `distributary:from:<publisher>:{channel}` | string | the publisher's newest serial that the log has and the number it got, so that nothing is kept twice |
 //!
 //! [`keys`] spells them, also for channels that have braces of their own. [`script`] is
-//! the only writer: one script per publish does all of it or nothing.
+//! the only writer: one script per publish does all of it or nothing. [`repair`] says what
+//! a reader that was away has to read.
 //!
 //! # Numbers and lineages
 //!
