@@ -8,7 +8,7 @@ use distributary::{
 };
 
 use crate::{
-    rig::{Cluster, Server},
+    rig::{Cluster, Server, until},
     traffic::{Report, Traffic},
 };
 
@@ -96,6 +96,34 @@ fn freeze_ear(cluster: &Cluster) {
     cluster.until_served();
 }
 
+fn freeze(cluster: &Cluster) {
+    let slot = cluster.slot(&topics()[0]);
+    let owner = cluster.owner(slot);
+    cluster.nodes[owner].freeze();
+    let asked = &cluster.nodes[(owner + 1) % cluster.nodes.len()];
+    until("the frozen node is replaced", || {
+        let text = asked.ask(&["CLUSTER", "INFO"]).text();
+        let nodes = asked.ask(&["CLUSTER", "NODES"]).text();
+        text.contains("cluster_state:ok") && nodes.contains("master,fail ")
+    });
+    std::thread::sleep(WHILE);
+    cluster.nodes[owner].thaw();
+    cluster.until_moved(slot, owner);
+}
+
+/// All nodes die, and come back.
+fn restart(cluster: &Cluster) {
+    for node in &cluster.nodes {
+        node.kill();
+    }
+    std::thread::sleep(2 * WHILE);
+    for node in &cluster.nodes {
+        node.restart();
+    }
+    cluster.until_served();
+    std::thread::sleep(2 * WHILE);
+}
+
 fn switch(cluster: &Cluster) {
     let owner = cluster.owner(cluster.slot(&topics()[0]));
     cluster.fail_over(cluster.replica_of(owner).expect("a replica"));
@@ -152,6 +180,18 @@ fn a_node_is_killed_under_shard_channels() {
 fn a_node_is_killed_and_nothing_acknowledged_is_lost() {
     replay(REPLAY, "node killed", kill);
     replay(SHARDED_REPLAY, "node killed", kill);
+}
+
+#[test]
+fn a_node_freezes_and_nothing_acknowledged_is_lost() {
+    replay(REPLAY, "node frozen", freeze);
+    replay(SHARDED_REPLAY, "node frozen", freeze);
+}
+
+#[test]
+fn a_cluster_that_was_away_is_found_again() {
+    live(CLASSIC, "all nodes restarted", restart);
+    live(SHARDED, "all nodes restarted", restart);
 }
 
 #[test]

@@ -226,10 +226,10 @@ fn a_topic_that_patterns_match_too_is_heard_once() {
         server.ask(&["PUBSUB", "NUMPAT"]).int() == 1
     });
     publish("3", 1);
+    assert_eq!(next(&mut second), "3");
     let mut exact = listen(&hub, "news.sport");
     joined(&hub);
     publish("4", 2);
-    assert_eq!(next(&mut second), "3");
     assert_eq!(next(&mut second), "4");
     assert_eq!(next(&mut exact), "4");
     // Whatever came twice would be between the last and this one.

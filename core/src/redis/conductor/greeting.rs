@@ -55,13 +55,14 @@ impl From<Broken> for Unfit {
     }
 }
 
-/// Greets the server, and begins to listen to the canary and to the roll of hubs.
+/// Greets the server, and begins to listen to the roll of hubs and, if there is to be one,
+/// to the canary.
 pub(crate) async fn greet(
     session: &Session,
     settings: &Settings,
     credentials: Option<&Credentials>,
     id: u64,
-    canary: &str,
+    canary: Option<&str>,
 ) -> Result<Greeted, Unfit> {
     let name = match &settings.client_name {
         Some(name) => name.clone(),
@@ -77,11 +78,23 @@ pub(crate) async fn greet(
         .command(&[b"INFO", b"replication"])
         .command(&[b"INFO", b"server"])
         .command(&[b"CLIENT", b"SETINFO", b"LIB-NAME", b"distributary"])
-        .listen(Kind::Channel, true, &[canary.as_bytes()])
         .listen(Kind::Channel, true, &[super::arriving::HUBS.as_bytes()])
         .command(&[b"PUBSUB", b"NUMSUB", super::arriving::HUBS.as_bytes()]);
+    if let Some(canary) = canary {
+        commands.listen(Kind::Channel, true, &[canary.as_bytes()]);
+    }
     let replies = session.request(commands).await?;
-    let [select, role, replication, server, _, canary, hubs, count] = &replies[..] else {
+    let [
+        select,
+        role,
+        replication,
+        server,
+        _,
+        hubs,
+        count,
+        canary @ ..,
+    ] = &replies[..]
+    else {
         return Err(Unfit::Failed("the server's greeting is incomplete".into()));
     };
 
@@ -91,7 +104,10 @@ pub(crate) async fn greet(
     {
         return Err(Unfit::Refused(format!("SELECT {db} was refused: {words}")));
     }
-    for reply in [role, replication, server, canary, hubs, count] {
+    for reply in [role, replication, server, hubs, count]
+        .into_iter()
+        .chain(canary)
+    {
         match reply.error() {
             Some(words) if words.starts_with("NOPERM") => greeted.denied.push(words.to_owned()),
             Some(words) => return Err(Unfit::Failed(words.to_owned())),
@@ -117,11 +133,9 @@ pub(crate) async fn greet(
     }
     greeted.lineage = said("master_replid:");
     greeted.version = said("redis_version:");
-    greeted.canary = canary.error().is_none();
-    greeted.beside = [canary, hubs]
-        .iter()
-        .filter(|reply| reply.error().is_none())
-        .count() as u64;
+    let heard = |reply: &&Reply| reply.error().is_none();
+    greeted.canary = canary.iter().any(|reply| heard(&reply));
+    greeted.beside = canary.iter().chain([hubs]).filter(heard).count() as u64;
     greeted.hubs = super::watching::listening(count);
     Ok(greeted)
 }

@@ -11,8 +11,9 @@ use crate::redis::{
     interest::Ledger, link::State, socket::Session, target::Server, topology::LinkId, watch::Watch,
 };
 
-/// A server that has been silent for longer may be dead.
-const PROMPT: Duration = Duration::from_millis(700);
+/// A server that has been silent for longer may be dead: probes go out every second at
+/// least.
+const PROMPT: Duration = Duration::from_millis(1_250);
 
 /// One link of the plan, through all its connections.
 pub(super) struct Line {
@@ -100,7 +101,7 @@ impl Line {
         )
     }
 
-    /// Whether its server answered a moment ago: a probe goes out every 250 ms.
+    /// Whether its server answered a moment ago.
     pub(super) fn is_prompt(&self, now: Instant) -> bool {
         self.state.get() == State::Live && now.saturating_duration_since(self.heard.get()) < PROMPT
     }

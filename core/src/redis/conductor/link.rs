@@ -168,7 +168,7 @@ impl Link {
             Action::Join => self.join().await,
             Action::Audit => self.audit().await,
             Action::CatchUp => {
-                self.conductor.whole(&self.line);
+                self.conductor.whole();
                 Input::Done
             }
             Action::Drain => {
@@ -221,7 +221,8 @@ impl Link {
         self.watch_end(&session);
         let credentials = settings.target.credentials.as_ref();
         let id = conductor.common.id;
-        match greeting::greet(&session, settings, credentials, id, &canary).await {
+        let canary = conductor.has_canary(&self.line).then_some(&*canary);
+        match greeting::greet(&session, settings, credentials, id, canary).await {
             Ok(greeted) => {
                 if greeted.denied.is_empty() {
                     conductor.unsay("denied");

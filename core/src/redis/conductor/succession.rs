@@ -73,6 +73,9 @@ impl Conductor {
             }
         } else if fell {
             self.doubted.notify_one();
+            if self.is_cluster() && self.plan.borrow().ear() == Some(line.id) {
+                self.doubt_later(line);
+            }
         }
         self.reroute();
     }
@@ -115,6 +118,17 @@ impl Conductor {
         // Not from within what the plan has just asked for.
         tokio::task::spawn_local(async move {
             conductor.replan(|plan, steps| plan.drained(link, steps));
+        });
+    }
+
+    /// Should this ear still be away in a while, it is time to look for another one.
+    fn doubt_later(self: &Rc<Self>, ear: &Rc<Line>) {
+        let (conductor, ear) = (Rc::clone(self), Rc::clone(ear));
+        tokio::task::spawn_local(async move {
+            sleep(AWAY).await;
+            if !ear.is_joined() {
+                conductor.doubted.notify_one();
+            }
         });
     }
 
@@ -167,6 +181,12 @@ impl Conductor {
             .values()
             .find(|line| line.leaving.get() && line.speaks.get() && (!logged || !joined));
         Some(old.map_or(ear, |line| line.id))
+    }
+
+    /// Whether probes of this line are events. A cluster brings every event to every node,
+    /// so one line has to do; at the others a node has to answer.
+    pub(super) fn has_canary(&self, line: &Line) -> bool {
+        !self.is_cluster() || self.plan.borrow().ear() == Some(line.id)
     }
 
     /// How many hubs share a server.

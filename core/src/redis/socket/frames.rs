@@ -336,7 +336,6 @@ mod tests {
             ("+OK\r\n", text("OK")),
             (":-7\r\n", Reply::Int(-7)),
             ("_\r\n", Reply::Nil),
-            ("$-1\r\n", Reply::Nil),
             ("#t\r\n", Reply::Bool(true)),
             (",1.5\r\n", Reply::Real(1.5)),
             ("-NOPERM no\r\n", Reply::Error("NOPERM no".into())),

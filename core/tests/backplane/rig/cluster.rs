@@ -1,6 +1,6 @@
 //! A cluster of three masters with a replica each.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::{Answer, Plan, Server, another, until, until_within};
 
@@ -125,6 +125,16 @@ impl Cluster {
         self.nodes.iter().position(place).expect("one of the nodes")
     }
 
+    /// Waits until all nodes that run know the same owners and epochs. A slot that moves
+    /// sooner may be claimed back by its former owner, and is lost with all its keys.
+    pub(crate) fn until_agreed(&self) {
+        until("the nodes agree on owners and epochs", || {
+            let running = self.nodes.iter().filter(|node| node.is_running());
+            let views: BTreeSet<Vec<String>> = running.map(view).collect();
+            views.len() == 1
+        });
+    }
+
     /// A replica of a node that runs.
     pub(crate) fn replica_of(&self, master: usize) -> Option<usize> {
         let text = self.anyone().ask(&["CLUSTER", "NODES"]).text();
@@ -137,6 +147,7 @@ impl Cluster {
 
     /// Moves a slot and its keys while it is in use, as `redis-cli --cluster reshard`.
     pub(crate) fn migrate(&self, slot: u16, to: usize) {
+        self.until_agreed();
         let from = self.owner(slot);
         let (source, target) = (&self.nodes[from], &self.nodes[to]);
         let slot = slot.to_string();
@@ -180,4 +191,20 @@ impl Cluster {
             self.nodes[replica].info("replication", "role") == "master"
         });
     }
+}
+
+/// Who has which epoch and which slots, by the word of a node.
+fn view(node: &Server) -> Vec<String> {
+    let text = node.ask(&["CLUSTER", "NODES"]).text();
+    let mut lines: Vec<String> = text
+        .lines()
+        .map(|line| {
+            let words: Vec<&str> = line.split(' ').collect();
+            let slots = words[8..].iter().filter(|slot| !slot.starts_with('['));
+            let slots: Vec<&str> = slots.copied().collect();
+            format!("{} {} {}", words[0], words[6], slots.join(" "))
+        })
+        .collect();
+    lines.sort();
+    lines
 }
