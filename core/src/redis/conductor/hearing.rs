@@ -24,8 +24,19 @@ impl Conductor {
     /// Does something with the inbox and where it delivers. What panics in the hub is
     /// counted and goes no further.
     pub(super) fn inbox<T>(&self, act: impl FnOnce(&mut Inbox, &mut Shore<'_>) -> T) -> Option<T> {
+        let acted = self.hear(act);
+        self.together.borrow_mut().wake();
+        acted
+    }
+
+    /// The same, while more has been read and comes at once: whoever has got something is
+    /// woken after all of it.
+    pub(super) fn hear<T>(&self, act: impl FnOnce(&mut Inbox, &mut Shore<'_>) -> T) -> Option<T> {
         let acted = self.contained(|| {
-            let mut shore = Shore(&self.inlet);
+            let mut shore = Shore {
+                inlet: &self.inlet,
+                together: &mut self.together.borrow_mut(),
+            };
             act(&mut self.inbox.borrow_mut(), &mut shore)
         });
         if self.inbox.borrow().has_reads() {
@@ -54,7 +65,12 @@ impl Conductor {
                 });
             }
             (_, true) => {
-                self.inbox(|inbox, shore| inbox.joined(name, now, shore));
+                self.inbox(|inbox, shore| {
+                    if confirmation == Confirmation::Missed {
+                        inbox.severed(name, now);
+                    }
+                    inbox.joined(name, now, shore);
+                });
             }
             (_, false) => {
                 let is_heard = self.is_heard(name);

@@ -412,6 +412,14 @@ impl Upstream for Tap {
             hub.is_none_or(Inlet::is_closed)
         })
     }
+
+    fn tidy(&self) {
+        if let Some(shared) = self.shared.upgrade()
+            && let Some(hub) = shared.hub_inlet.get()
+        {
+            hub.tidy();
+        }
+    }
 }
 
 impl Backplane for Moving {
