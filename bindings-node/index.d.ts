@@ -243,9 +243,9 @@ export interface Health {
    * The worst of what the reasons say: as it should be, or there is no backplane; it works, and something is not as it
    * should be; nothing comes and nothing goes, and this process' own events reach its own subscribers.
    */
-  condition: Condition;
+  condition: HealthCondition;
   /** Everything that is not as it should be. Empty when all is well. */
-  reasons: { code: string; condition: Condition; text: string }[];
+  reasons: { code: string; condition: HealthCondition; text: string }[];
   /**
    * How late probes were, from publish over the whole path and back to this hub, in milliseconds; `late` counts those
    * beyond 900.
@@ -259,7 +259,7 @@ export interface Health {
   joining: number;
 }
 
-export type Condition = 'ok' | 'degraded' | 'away';
+export type HealthCondition = 'ok' | 'degraded' | 'away';
 
 export interface HealthCounts {
   /** Events that came from other hubs and were handed on. */

@@ -21,7 +21,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Failure, flood::Flood, listening::Listening, own::Own, printer::Printer, settings::Settings,
+    Failure,
+    flood::Flood,
+    listening::Listening,
+    moves::{Move, Moves},
+    own::Own,
+    printer::Printer,
+    settings::Settings,
 };
 
 /// How long a subscription may take to be in force.
@@ -38,6 +44,7 @@ enum Command {
     Flood(Flood),
     Stats {},
     Health {},
+    Migrate(Move),
     Stall { ms: u64 },
 }
 
@@ -105,6 +112,7 @@ impl Publisher {
 pub(crate) struct Desk {
     hub: Hub,
     publisher: Arc<Publisher>,
+    moves: Moves,
     listening: Listening,
     printer: Printer,
     outcomes: Sender<(Value, Receipt)>,
@@ -115,7 +123,7 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) fn open(settings: Settings, printer: Printer) -> Result<Self, Failure> {
-        let hub = settings.hub()?;
+        let (hub, moving) = settings.hub()?;
         let own = (!settings.echo).then(Arc::<Own>::default);
         let listening = Listening::new(&hub, settings.capacity(), printer.clone(), own.clone())?;
         let publisher = Arc::new(Publisher {
@@ -127,6 +135,7 @@ impl Desk {
         let desk = Desk {
             hub,
             publisher,
+            moves: Moves::new(moving),
             listening,
             printer,
             outcomes,
@@ -170,6 +179,12 @@ impl Desk {
             },
             Command::Stats {} => self.printer.done(&id, self.stats()),
             Command::Health {} => self.printer.done(&id, told(&self.hub.health())),
+            Command::Migrate(wish) => {
+                let moves = self.moves.clone();
+                self.apart(id, move || {
+                    moves.enter(&wish).map_err(|error| error.to_string())
+                });
+            }
             Command::Stall { ms } => {
                 self.listening.stall(Duration::from_millis(ms));
                 self.printer.done(&id, json!({}));

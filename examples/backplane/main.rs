@@ -19,6 +19,7 @@
 //! | `flood` | publishes `{"i":n,"t":epoch_seconds,"p":"xx…"}` at a rate; answered once every outcome is known | `channel`, `rate`, `seconds`, `size` (of `p`), `start` (the first `n`) |
 //! | `stats` | answers with what was counted | |
 //! | `health` | answers with the state and its reasons | |
+//! | `migrate` | moves a channel to another name, one stage further or back: `old`, `dual_read`, `new_write`, `cleanup`; refused while somebody would lose something by it | `channel`, `stage`, `to` (the other name), `force` |
 //! | `stall` | this process' subscriber takes nothing for so long | `ms` |
 //!
 //! # Out
@@ -46,6 +47,7 @@
 mod commands;
 mod flood;
 mod listening;
+mod moves;
 mod own;
 mod printer;
 mod settings;

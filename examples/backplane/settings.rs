@@ -4,7 +4,7 @@ use std::{fs, time::Duration};
 
 use distributary::{
     Hub,
-    redis::{Mode, Redis, RedisBuilder},
+    redis::{Mode, Redis, RedisBuilder, migration::Moving},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -147,11 +147,13 @@ impl Settings {
     }
 
     /// The hub that all of this makes.
-    pub(crate) fn hub(&self) -> Result<Hub, Failure> {
-        Ok(Hub::builder()
+    pub(crate) fn hub(&self) -> Result<(Hub, Moving), Failure> {
+        let moving = Moving::on(self.backplane()?);
+        let hub = Hub::builder()
             .bytes(BYTES)
-            .backplane(self.backplane()?)
-            .build()?)
+            .backplane(moving.clone())
+            .build()?;
+        Ok((hub, moving))
     }
 
     /// Messages that may wait for a listener.

@@ -152,6 +152,59 @@ describe('hubs that are joined', () => {
   });
 });
 
+describe('modes', () => {
+  const modes = { 'r.*': 'replay', 'd.*': 'durable' };
+
+  it('number what is kept, and carry keys and attributes in envelopes', async (t) => {
+    const rules = { url, modes, envelope: ['e.*'], logLength: 100, replicaWait: 20 };
+    const [one, other] = [open(t, rules), open(t, rules)];
+    const there = other.subscribe({ topics: ['r.1', 'e.1', 'd.1'] });
+    assert.equal(await other.joined(), true);
+    for (const expected of [1, 2, 3]) {
+      const { number, heard } = await inTime(one.publishAcknowledged('r.1', 'kept'));
+      assert.deepEqual([number, heard], [expected, 1]);
+    }
+    assert.equal(one.publish('e.1', 'wrapped', { key: 'k', attributes: { n: [1, 2] } }).forwarding, 'queued');
+    // There is no replica.
+    const error = await inTime(one.publishAcknowledged('d.1', 'safe').then(assert.fail, (thrown) => thrown));
+    assert.deepEqual([error.code, error.kind], ['ERR_FORWARD', 'not-replicated']);
+    const events = [];
+    while (events.length < 5) events.push((await inTime(there.next())).value);
+    assert.deepEqual(events.map((event) => event?.text()), ['kept', 'kept', 'kept', 'wrapped', 'safe']);
+    assert.equal(events[3]?.key, 'k');
+    assert.deepEqual({ ...events[3]?.attributes }, { n: [1, 2] });
+  });
+
+  it('replay what was missed while a connection was cut', async (t) => {
+    const rules = { url, modes };
+    const [one, other] = [open(t, rules), open(t, { ...rules, name: 'to-be-cut' })];
+    const there = other.subscribe('r.cut');
+    assert.equal(await other.joined(), true);
+    const client = plain(t);
+    for (let round = 0; round < 5; round += 1) {
+      await client.client('KILL', 'TYPE', 'pubsub');
+      for (let i = 0; i < 20; i += 1) await inTime(one.publishAcknowledged('r.cut', `${round}.${i}`));
+    }
+    const expected = Array.from({ length: 100 }, (_, i) => `${Math.floor(i / 20)}.${i % 20}`);
+    assert.deepEqual(await texts(there, 100), expected);
+    assert.equal(there.missed, 0);
+  });
+
+  for (const [rules, code, message] of [
+    [{ modes: { '[': 'live' } }, 'ERR_BAD_PATTERN', /redis/],
+    [{ envelope: ['['] }, 'ERR_BAD_PATTERN', /redis/],
+    [{ modes: { '*': 'live', 'a.*': 'replay' } }, 'ERR_BAD_OPTION', /never asked/],
+    [{ cluster: true, url: 'redis://a/1' }, 'ERR_BAD_OPTION', /database/],
+    [{ sentinelCredentials: { user: 'a', password: 'b' } }, 'ERR_BAD_OPTION', /sentinel/],
+    [{ sentinelCredentials: { user: 'a' } }, 'ERR_BAD_OPTION', /user and a password/],
+  ]) {
+    it(`${JSON.stringify(rules)} is refused at the call`, () => {
+      const redis = /** @type {any} */ ({ url: 'redis://a', ...rules });
+      assert.throws(() => new Hub({ redis }), { name: 'TypeError', code, message });
+    });
+  }
+});
+
 describe('the gateway', () => {
   it('brings what other processes publish', async (t) => {
     const [one, other] = [open(t), open(t)];

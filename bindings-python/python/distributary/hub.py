@@ -8,6 +8,7 @@ publishes tells the lanes whose readers can go on.
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
@@ -369,13 +370,36 @@ class Hub:
 
     def _renew(self) -> None:
         """In the child of a fork: an engine of its own, with the same settings; closed, if this one was."""
-        self._native = _native.Hub(self._settings)
         self._lanes = Lanes(self._slice)
+        if self.has_backplane:
+            # It has a thread and a connection, which a child that is about to run something else does without.
+            del self._native
+        else:
+            self._native = self._made()
+
+    def _made(self) -> _native.Hub:
+        native = _native.Hub(self._settings)
         if self._closed:
-            self._native.close()
+            native.close()
+        return native
+
+    def __getattr__(self, name: str) -> Any:
+        """The engine, where it was put off."""
+        if name != "_native":
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+        with _MAKING:
+            if "_native" not in self.__dict__:
+                self._native = self._made()
+        return self._native
+
+
+#: Held while an engine is made that was put off.
+_MAKING = threading.Lock()
 
 
 def _forked() -> None:
+    global _MAKING
+    _MAKING = threading.Lock()
     _native.forked()
     for hub in list(_HUBS):
         hub._renew()

@@ -137,6 +137,43 @@ def test_a_plain_client_is_heard_and_hears(redis_server: Any, plain: Any) -> Non
         assert plain.read() == [b"message", b"b", b'{"id":7}']
 
 
+async def test_what_is_kept_is_numbered_and_envelopes_carry_the_rest(redis_server: Any) -> None:
+    rules = Redis(
+        redis_server.url,
+        modes={"r.*": "replay", "d.*": "durable"},
+        envelope=["e.*"],
+        log_length=100,
+        replica_wait=0.02,
+    )
+    with Hub(rules) as one, Hub(rules) as other, other.subscribe(["r.1", "e.1", "d.1"]) as there:
+        await other.joined()
+        for number in (1, 2, 3):
+            acknowledged = await one.publish_acknowledged("r.1", b"kept")
+            assert (acknowledged.number, acknowledged.heard) == (number, 1)
+        assert one.publish("e.1", b"wrapped", key="k", attributes={"n": [1, 2]}).forwarding == "queued"
+        with pytest.raises(ForwardError) as caught:
+            # There is no replica.
+            await one.publish_acknowledged("d.1", b"safe")
+        assert caught.value.kind == "not_replicated"
+        with anyio.fail_after(20):
+            events = [await there.get() for _ in range(5)]
+        assert [event.data for event in events] == [b"kept", b"kept", b"kept", b"wrapped", b"safe"]
+        assert (events[3].key, events[3].attributes) == ("k", {"n": [1, 2]})
+
+
+async def test_what_was_missed_while_a_connection_was_cut_is_replayed(redis_server: Any, plain: Any) -> None:
+    rules = Redis(redis_server.url, modes={"r.*": "replay"})
+    with Hub(rules) as one, Hub(rules) as other, other.subscribe("r.cut") as there:
+        await other.joined()
+        for number in range(100):
+            if number % 20 == 0:
+                plain.send("CLIENT", "KILL", "TYPE", "pubsub")
+            await one.publish_acknowledged("r.cut", b"%d" % number)
+        with anyio.fail_after(20):
+            assert [(await there.get()).data for _ in range(100)] == [b"%d" % number for number in range(100)]
+        assert there.missed == 0
+
+
 async def test_clients_of_a_gateway_hear_other_processes(hubs: tuple[Hub, Hub]) -> None:
     one, other = hubs
 
@@ -301,6 +338,30 @@ def test_a_child_has_a_connection_of_its_own(redis_server: Any) -> None:
         assert os.waitpid(pid, 0)[1] == 0
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_that_does_nothing_with_it_has_none(redis_server: Any, plain: Any) -> None:
+    def connections() -> list[bytes]:
+        return sorted(line.split()[0] for line in plain.send("CLIENT", "LIST").splitlines())
+
+    with Hub(redis_server.url) as hub, hub.subscribe("a"):
+        assert hub.joined().wait(20)
+        before = connections()
+        come, go = os.pipe(), os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            threads = _threads()
+            os.write(come[1], b"%d" % threads)
+            os.read(go[0], 1)
+            os._exit(0)
+        assert os.read(come[0], 9) == b"1"
+        assert connections() == before
+        os.write(go[1], b"x")
+        assert os.waitpid(pid, 0)[1] == 0
+        for end in (*come, *go):
+            os.close(end)
+
+
 # The ends.
 
 
@@ -384,6 +445,11 @@ def test_what_is_no_server_is_refused_at_the_call(given: Any, error: type[Except
         ({"modes": {"\ud800": "live"}}, PatternError),
         ({"envelope": "a.*"}, TypeError),
         ({"envelope": [5]}, TypeError),
+        ({"envelope": ["["]}, PatternError),
+        ({"modes": {"[": "live"}}, PatternError),
+        ({"sentinel_credentials": "ann"}, TypeError),
+        ({"sentinel_credentials": ("ann", 5)}, TypeError),
+        ({"replica_wait": 0}, OptionError),
         ({"log_length": 0}, OptionError),
         ({"queue_bytes": 0}, OptionError),
         ({"queue_bytes": 1.5}, TypeError),
@@ -406,6 +472,9 @@ def test_options_are_checked_at_the_call(options: dict[str, Any], error: type[Ex
     "options",
     [
         {"name": "two words"},
+        {"modes": {"*": "live", "a.*": "replay"}},
+        {"cluster": True, "url": "redis://127.0.0.1/1"},
+        {"sentinel_credentials": ("ann", "secret")},
         {"root_certificates": b"nothing", "url": "rediss://127.0.0.1"},
         {"root_certificates": b"nothing"},
     ],

@@ -1,5 +1,7 @@
 //! Where a backplane puts what comes from other machines, and asks what this hub wants.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use super::interest::{Change, Name};
@@ -8,7 +10,32 @@ use crate::{
     hub::core::Core,
     sync::StdArc,
     topic::Topic,
+    wake::Calls,
 };
+
+/// Readers of events that arrive together: they are woken once for all of these, by
+/// [`wake`](Together::wake) or when this is dropped.
+#[derive(Default)]
+pub struct Together(Calls);
+
+impl Together {
+    /// Wakes whoever has got something since the last time.
+    pub fn wake(&mut self) {
+        self.0.make();
+    }
+}
+
+impl Drop for Together {
+    fn drop(&mut self) {
+        self.wake();
+    }
+}
+
+impl fmt::Debug for Together {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Together").finish_non_exhaustive()
+    }
+}
 
 /// A hub, as its backplane sees it. Cheap to clone; does not keep the hub alive.
 #[derive(Clone)]
@@ -42,6 +69,7 @@ pub(crate) trait Upstream: Send + Sync {
     fn deliver(&self, topic: &str, content: Content, origin: Option<Origin>) -> u64;
     fn lost(&self, topic: &Topic, missed: Option<u64>);
     fn is_closed(&self) -> bool;
+    fn tidy(&self);
 }
 
 impl Inlet {
@@ -93,16 +121,38 @@ impl Inlet {
         }
     }
 
+    /// The same, and its readers are woken with those of other events. Until then they may
+    /// not have noticed it, so `together` is not to be kept for longer than a moment.
+    pub fn deliver_together<T: AsRef<str>>(
+        &self,
+        publication: Publication<T>,
+        together: &mut Together,
+    ) -> u64 {
+        match &self.0 {
+            Way::Hub(core) => core.upgrade().map_or(0, |core| {
+                core.publish_quietly(publication, &mut together.0)
+                    .map_or(0, |delivery| delivery.subscriptions)
+            }),
+            #[cfg(feature = "redis")]
+            Way::Upstream(_) => self.deliver(publication),
+        }
+    }
+
     /// The same, for those who compare what comes by several ways.
     #[cfg(feature = "redis")]
-    pub(crate) fn deliver_numbered(&self, event: Publication<&str>, origin: Origin) -> u64 {
+    pub(crate) fn deliver_numbered(
+        &self,
+        event: Publication<&str>,
+        origin: Origin,
+        together: &mut Together,
+    ) -> u64 {
         match &self.0 {
-            Way::Hub(_) => self.deliver(event),
+            Way::Hub(_) => self.deliver_together(event, together),
             Way::Upstream(upstream) => upstream.deliver(event.topic, event.content, Some(origin)),
         }
     }
 
-    /// The same for a payload and nothing else.
+    /// As [`deliver`](Inlet::deliver), for a payload and nothing else.
     pub fn deliver_payload(&self, topic: &str, payload: Bytes) -> u64 {
         self.deliver(Publication {
             topic,
@@ -121,6 +171,20 @@ impl Inlet {
             }
             #[cfg(feature = "redis")]
             Way::Upstream(upstream) => upstream.lost(topic, missed),
+        }
+    }
+
+    /// Clears up what leavers left to whoever comes next, so that in a quiet hub, too, a
+    /// name without listeners is noted as such. Call it every second or so.
+    pub fn tidy(&self) {
+        match &self.0 {
+            Way::Hub(core) => {
+                if let Some(core) = core.upgrade() {
+                    core.reap_all();
+                }
+            }
+            #[cfg(feature = "redis")]
+            Way::Upstream(upstream) => upstream.tidy(),
         }
     }
 

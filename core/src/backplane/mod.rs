@@ -35,7 +35,7 @@ use std::fmt;
 pub(crate) use board::Board;
 pub use changes::HealthChanges;
 pub use health::{Condition, Counts, Health, Lag, Reason};
-pub use inlet::Inlet;
+pub use inlet::{Inlet, Together};
 #[cfg(feature = "redis")]
 pub(crate) use inlet::{Origin, Upstream};
 pub(crate) use interest::Interest;

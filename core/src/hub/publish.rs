@@ -148,7 +148,24 @@ struct Carried {
 impl Core {
     pub(crate) fn publish<T: AsRef<str>>(
         &self,
+        publication: Publication<T>,
+    ) -> Result<Delivery, PublishError> {
+        self.publish_and(publication, None)
+    }
+
+    /// As [`publish`](Core::publish); who has to be woken for it is added to `later`.
+    pub(crate) fn publish_quietly<T: AsRef<str>>(
+        &self,
+        publication: Publication<T>,
+        later: &mut Calls,
+    ) -> Result<Delivery, PublishError> {
+        self.publish_and(publication, Some(later))
+    }
+
+    fn publish_and<T: AsRef<str>>(
+        &self,
         mut publication: Publication<T>,
+        mut later: Option<&mut Calls>,
     ) -> Result<Delivery, PublishError> {
         let mut terms = Terms {
             room: false,
@@ -158,7 +175,7 @@ impl Core {
             let Some(node) = self.admit(&publication)? else {
                 return Ok(Delivery::default());
             };
-            match self.send(&node, publication, terms) {
+            match self.send(&node, publication, terms, later.as_deref_mut()) {
                 Sent::Done(delivery) => return Ok(delivery),
                 Sent::Not(obstacle, back) => {
                     publication = back;
@@ -192,7 +209,7 @@ impl Core {
                     Err(error) => return Some(Err(PublishWaitError::Refused(error))),
                 };
                 let weight = publication.content.weight();
-                let (obstacle, back) = match self.send(&node, publication, terms) {
+                let (obstacle, back) = match self.send(&node, publication, terms, None) {
                     Sent::Done(delivery) => return Some(Ok(delivery)),
                     Sent::Not(obstacle, back) => (obstacle, back),
                 };
@@ -268,8 +285,14 @@ impl Core {
         Node::topic(topic, first, history)
     }
 
-    /// Routes, appends and wakes.
-    fn send<T>(&self, node: &Arc<Node>, publication: Publication<T>, terms: Terms) -> Sent<T> {
+    /// Routes, appends and wakes, or leaves that for `later`.
+    fn send<T>(
+        &self,
+        node: &Arc<Node>,
+        publication: Publication<T>,
+        terms: Terms,
+        later: Option<&mut Calls>,
+    ) -> Sent<T> {
         // The name is the caller's own type: it outlives the lock as well.
         let Publication { topic, content } = publication;
         let mut carried = Carried::default();
@@ -289,7 +312,10 @@ impl Core {
             }
         };
         drop(turn);
-        carried.calls.make();
+        match later {
+            Some(later) => later.take_over(&mut carried.calls),
+            None => carried.calls.make(),
+        }
         self.herald.tell(std::mem::take(&mut carried.crowded));
         self.account(&mut carried.shed);
         self.reap(true);

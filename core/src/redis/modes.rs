@@ -12,6 +12,7 @@
 
 use std::fmt;
 
+use super::migration;
 use crate::{Pattern, PatternError};
 
 /// The most rules. Each is a match per topic when that is first published to.
@@ -136,6 +137,9 @@ impl Modes {
 
     /// How a topic travels.
     pub(crate) fn of(&self, topic: &str) -> Way {
+        if migration::is_channel(topic) {
+            return Way::Plain;
+        }
         self.rules
             .iter()
             .find(|(pattern, _)| pattern.matches(topic))

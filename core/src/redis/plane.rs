@@ -6,7 +6,7 @@
 //! backplane's own thread.
 
 use std::{
-    fmt,
+    fmt, io,
     sync::Arc,
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -60,6 +60,17 @@ pub(crate) struct Common {
 }
 
 impl Common {
+    /// The system does not let the thread run.
+    pub(crate) fn impossible(&self, error: &io::Error) {
+        self.board.post(watch::unconnected(vec![Reason {
+            code: "no_thread",
+            condition: Condition::Away,
+            text: format!(
+                "the thread of the backplane cannot be started: {error}. Make room for a thread and its descriptors, then make another hub"
+            ),
+        }]));
+    }
+
     /// The thread has done all it will do.
     pub(crate) fn end(&self) {
         self.queue.abandon();
@@ -195,14 +206,7 @@ impl Backplane for Redis {
         let Some(orders) = self.start.lock().take() else {
             return;
         };
-        match thread::start(Arc::clone(&self.common), inlet, orders) {
-            Ok(thread) => *self.thread.lock() = Some(thread),
-            Err(error) => self.common.board.post(watch::unconnected(vec![Reason {
-                code: "no_thread",
-                condition: Condition::Away,
-                text: format!("the thread of the backplane cannot be started: {error}"),
-            }])),
-        }
+        *self.thread.lock() = thread::start(Arc::clone(&self.common), inlet, orders);
     }
 
     fn interest_changed(&self) {

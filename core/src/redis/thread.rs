@@ -20,30 +20,46 @@ use crate::backplane::Inlet;
 /// How long look-ups of names may hold the end of the thread up.
 const LEFT_BEHIND: Duration = Duration::from_millis(100);
 
-/// Starts it.
+/// Starts it. If the system does not let it run, the board says so.
 pub(crate) fn start(
     common: Arc<Common>,
     inlet: Inlet,
     orders: mpsc::UnboundedReceiver<Order>,
-) -> io::Result<JoinHandle<()>> {
-    // Made here, so that whatever the system refuses is known at once.
+) -> Option<JoinHandle<()>> {
+    let driven = Arc::clone(&common);
+    let started = Builder::new()
+        .name("distributary-redis".into())
+        .spawn(move || {
+            // Whatever happens, nobody who closes the hub may wait for a thread that is gone.
+            let ran = catch_unwind(AssertUnwindSafe(|| run(&driven, inlet, orders)));
+            if let Ok(Err(error)) = ran {
+                driven.impossible(&error);
+            }
+            driven.end();
+        });
+    started
+        .inspect_err(|error| {
+            common.impossible(error);
+            common.end();
+        })
+        .ok()
+}
+
+/// The runtime is made and ended here: neither is allowed in every task of an application.
+fn run(
+    common: &Arc<Common>,
+    inlet: Inlet,
+    orders: mpsc::UnboundedReceiver<Order>,
+) -> io::Result<()> {
     let runtime = runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .thread_name("distributary-redis-names")
         .build()?;
-    Builder::new()
-        .name("distributary-redis".into())
-        .spawn(move || {
-            let ended = Arc::clone(&common);
-            // Whatever happens, nobody who closes the hub may wait for a thread that is gone.
-            let _ = catch_unwind(AssertUnwindSafe(|| {
-                let local = LocalSet::new();
-                let conductor = Conductor::new(common, inlet);
-                local.block_on(&runtime, conductor.run(orders));
-                drop(local);
-                runtime.shutdown_timeout(LEFT_BEHIND);
-            }));
-            ended.end();
-        })
+    let local = LocalSet::new();
+    let conductor = Conductor::new(Arc::clone(common), inlet);
+    local.block_on(&runtime, conductor.run(orders));
+    drop(local);
+    runtime.shutdown_timeout(LEFT_BEHIND);
+    Ok(())
 }

@@ -40,6 +40,13 @@ impl Calls {
         &mut self.wakers
     }
 
+    /// Takes over who would have been called by another.
+    #[cfg(not(loom))]
+    pub(crate) fn take_over(&mut self, other: &mut Calls) {
+        self.bells.append(&mut other.bells);
+        self.wakers.extend(other.wakers.drain(..));
+    }
+
     /// Calls everybody. A waker or bell that panics stops nobody else.
     pub(crate) fn make(&mut self) {
         for post in self.bells.drain(..) {

@@ -1,6 +1,7 @@
 //! The example `backplane`, told what to do in lines, as a process that can be stopped.
 
 use std::{
+    collections::HashSet,
     io::{BufRead, BufReader, Write},
     path::Path,
     process::{Child, ChildStdin, Command, Stdio},
@@ -272,4 +273,53 @@ fn a_process_that_stood_still_reads_what_it_missed() {
     );
     let stats = listener.ask(json!({"op": "stats"}));
     assert!(stats["repaired"].as_u64() > Some(0), "{stats}");
+}
+
+#[test]
+fn it_moves_a_channel_and_refuses_to_flip_too_early() {
+    let server = Server::start();
+    let mut one = Adapter::on(&server, "classic");
+    let mut two = Adapter::on(&server, "classic");
+    for adapter in [&mut one, &mut two] {
+        let answer = adapter.ask(json!({"op": "subscribe", "channels": ["c"]}));
+        assert_eq!(answer["ok"], true, "{answer}");
+    }
+    let flood = |adapter: &mut Adapter, start: u64| {
+        adapter.begin(json!({
+            "op": "flood", "channel": "c", "rate": 400, "seconds": 6, "size": 10, "start": start,
+        }))
+    };
+    let floods = [flood(&mut one, 0), flood(&mut two, 1_000_000)];
+    let go = |adapter: &mut Adapter, stage: &str| {
+        adapter.ask(json!({"op": "migrate", "channel": "c", "stage": stage}))
+    };
+    assert_eq!(go(&mut one, "dual_read")["ok"], true);
+    // The other one knows nothing of it yet: it is a stranger that listens.
+    let early = go(&mut one, "new_write");
+    assert_eq!(early["ok"], false, "{early}");
+    assert_eq!(go(&mut two, "dual_read")["ok"], true);
+    for adapter in [&mut one, &mut two] {
+        let answer = go(adapter, "new_write");
+        assert_eq!(answer["ok"], true, "{answer}");
+    }
+    for adapter in [&mut one, &mut two] {
+        let answer = go(adapter, "cleanup");
+        assert_eq!(answer["ok"], true, "{answer}");
+        assert_eq!(answer["stage"], "new");
+    }
+    let mut expected = HashSet::new();
+    for (adapter, flood) in [&one, &two].into_iter().zip(floods) {
+        let done = adapter.answer(&json!(flood));
+        assert_eq!(done["failed"], 0, "{done}");
+        let start = if expected.is_empty() { 0 } else { 1_000_000 };
+        expected.extend(start..done["end"].as_u64().expect("a number"));
+    }
+    for adapter in [&one, &two] {
+        until("all of it has come", || {
+            adapter.messages("c").len() >= expected.len()
+        });
+        let numbers = adapter.numbers("c");
+        assert_eq!(numbers.len(), expected.len());
+        assert_eq!(numbers.into_iter().collect::<HashSet<_>>(), expected);
+    }
 }

@@ -86,7 +86,7 @@ fn a_frozen_server_is_degraded_at_900_ms_away_at_last_and_well_again() {
         .expect("a change");
     assert_eq!(away.condition, Condition::Away, "{away:?}");
     assert!(
-        away.reasons[0].text.contains("nothing is heard"),
+        away.reasons[0].text.contains("nothing was heard"),
         "{away:?}"
     );
     server.thaw();

@@ -5,7 +5,7 @@ use std::{
     collections::HashSet,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -14,12 +14,12 @@ use std::{
 use distributary::{
     Hub, Selector, Subscription, TryRecvError,
     redis::{
-        Redis,
+        Demands, Mode, Redis,
         migration::{Course, Migration, MigrationError, Moving, Side, Stage},
     },
 };
 
-use crate::rig::{Server, until};
+use crate::rig::{Cluster, Plan, Proxy, Server, until};
 
 const TOPIC: &str = "documents";
 const NAME: &str = "documents.v2";
@@ -37,19 +37,34 @@ fn redis(server: &Server) -> Redis {
         .unwrap()
 }
 
+/// The same with logs.
+fn replaying(server: &Server) -> Redis {
+    Redis::at(server.url())
+        .unwrap()
+        .mode("documents*", Mode::Replay)
+        .unwrap()
+        .build()
+        .unwrap()
+}
+
 /// Where a test's topic moves to.
 #[derive(Clone, Copy)]
 enum Way<'a> {
     Name,
     Server(&'a Server),
+    Cluster(&'a Cluster),
 }
 
 impl Way<'_> {
-    fn course(self) -> Course {
+    fn course(self, redis: fn(&Server) -> Redis) -> Course {
         let course = Course::of(TOPIC).unwrap().quiet(Duration::from_millis(300));
         match self {
             Way::Name => course.to(NAME).unwrap(),
             Way::Server(server) => course.onto(redis(server)),
+            Way::Cluster(cluster) => {
+                let onto = Redis::cluster(cluster.urls()).unwrap();
+                course.onto(onto.build().unwrap())
+            }
         }
     }
 }
@@ -58,6 +73,7 @@ struct Node {
     hub: Hub,
     migration: Migration,
     heard: JoinHandle<Vec<String>>,
+    count: Arc<AtomicUsize>,
     publishing: Option<JoinHandle<usize>>,
     ended: Arc<AtomicBool>,
 }
@@ -65,7 +81,8 @@ struct Node {
 /// The last event of a test.
 const END: &str = "end";
 
-fn collect(mut subscription: Subscription) -> JoinHandle<Vec<String>> {
+/// Takes everything until the end, and counts it meanwhile.
+fn collect(mut subscription: Subscription, count: Arc<AtomicUsize>) -> JoinHandle<Vec<String>> {
     thread::spawn(move || {
         let mut heard = Vec::new();
         loop {
@@ -80,19 +97,26 @@ fn collect(mut subscription: Subscription) -> JoinHandle<Vec<String>> {
                 return heard;
             }
             heard.push(text);
+            count.fetch_add(1, Ordering::Relaxed);
         }
     })
 }
 
 impl Node {
     fn start(server: &Server, way: Way<'_>, stage: Stage) -> Self {
+        Node::of(redis, server, way, stage)
+    }
+
+    fn of(redis: fn(&Server) -> Redis, server: &Server, way: Way<'_>, stage: Stage) -> Self {
         let moving = Moving::on(redis(server));
         let hub = Hub::builder().backplane(moving.clone()).build().unwrap();
         let subscription = hub.subscribe(Selector::topic(TOPIC).unwrap()).unwrap();
-        let migration = moving.begin(way.course(), stage).unwrap();
+        let migration = moving.begin(way.course(redis), stage).unwrap();
         assert!(hub.joined().wait(soon()), "{:?}", hub.health());
+        let count = Arc::<AtomicUsize>::default();
         Node {
-            heard: collect(subscription),
+            heard: collect(subscription, Arc::clone(&count)),
+            count,
             hub,
             migration,
             publishing: None,
@@ -156,6 +180,7 @@ impl Plain {
         let (new, name) = match way {
             Way::Name => (old, NAME),
             Way::Server(server) => (server, TOPIC),
+            Way::Cluster(cluster) => (&cluster.nodes[0], TOPIC),
         };
         let mut consoles = [
             (old.console().unwrap(), TOPIC),
@@ -210,9 +235,13 @@ fn complete(heard: &[String], published: &[(&str, usize)], in_order: bool) {
     let duplicates = heard.len() - distinct.len();
     let mut missing = 0;
     for (name, count) in published {
-        missing += (0..*count)
+        let lost: Vec<usize> = (0..*count)
             .filter(|number| !distinct.contains(&format!("{name}:{number}")))
-            .count();
+            .collect();
+        if let (Some(first), Some(last)) = (lost.first(), lost.last()) {
+            println!("{name}: lost {} from {first} to {last}", lost.len());
+        }
+        missing += lost.len();
         if in_order {
             let prefix = format!("{name}:");
             let numbers: Vec<usize> = heard
@@ -318,12 +347,73 @@ fn phased(old: &Server, way: Way<'_>, in_order: bool) {
     let stage = "distributary_migration_stage{topic=\"documents\",stage=\"new\"} 1";
     assert!(metrics.contains(stage), "{metrics}");
 
-    // What is on its way arrives before the end does.
-    let_it_flow();
-    one.hub.publish(TOPIC, END).unwrap();
-    for node in [one, two] {
+    let nodes = [one, two];
+    the_end(&nodes, &published);
+    for node in nodes {
         complete(&node.heard.join().unwrap(), &published, in_order);
     }
+}
+
+/// Two hubs move a topic that has a log, while their connections are killed.
+fn phased_and_killed(old: &Server, way: Way<'_>, servers: &[&Server]) {
+    let mut nodes = [(); 2].map(|()| Node::of(replaying, old, way, Stage::Old));
+    let [one, two] = &mut nodes;
+    one.publish("one");
+    two.publish("two");
+    for stage in [Stage::DualRead, Stage::NewWrite, Stage::New] {
+        for node in &nodes {
+            let_it_flow();
+            for server in servers {
+                kill_hubs(server);
+            }
+            node.enter(stage);
+        }
+    }
+    let_it_flow();
+    for server in servers {
+        kill_hubs(server);
+    }
+    let published = nodes.each_mut().map(Node::end);
+    let published = [("one", published[0]), ("two", published[1])];
+    the_end(&nodes, &published);
+    for node in nodes {
+        println!(
+            "{:?} {:?}",
+            node.migration.counts(),
+            node.hub.health().counts
+        );
+        complete(&node.heard.join().unwrap(), &published, false);
+    }
+}
+
+/// Publishes it once everything has come, or will not come any more.
+fn the_end(nodes: &[Node], published: &[(&str, usize)]) {
+    let all = published.iter().map(|(_, count)| count).sum::<usize>();
+    let patience = Instant::now() + Duration::from_secs(10);
+    let complete = |node: &Node| node.count.load(Ordering::Relaxed) >= all;
+    while !nodes.iter().all(complete) && Instant::now() < patience {
+        thread::sleep(Duration::from_millis(5));
+    }
+    // Duplicates would come just behind.
+    let_it_flow();
+    nodes[0].hub.publish(TOPIC, END).unwrap();
+}
+
+/// Ends the connections of hubs, and nobody else's.
+fn kill_hubs(server: &Server) {
+    server.ask(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+}
+
+#[test]
+fn a_topic_with_a_log_moves_to_another_name_while_connections_are_killed() {
+    let server = Server::start();
+    phased_and_killed(&server, Way::Name, &[&server]);
+}
+
+#[test]
+fn a_topic_with_a_log_moves_to_another_server_while_connections_are_killed() {
+    let (old, new) = (Server::start(), Server::start());
+    phased_and_killed(&old, Way::Server(&new), &[&old, &new]);
 }
 
 #[test]
@@ -336,6 +426,12 @@ fn a_topic_moves_to_another_name() {
 fn a_topic_moves_to_another_server() {
     let (old, new) = (Server::start(), Server::start());
     phased(&old, Way::Server(&new), false);
+}
+
+#[test]
+fn a_topic_moves_to_a_cluster() {
+    let (old, new) = (Server::start(), Cluster::start());
+    phased(&old, Way::Cluster(&new), false);
 }
 
 #[test]
@@ -382,6 +478,41 @@ fn nothing_is_written_to_a_server_that_is_not_well() {
 }
 
 #[test]
+fn nothing_is_written_to_a_server_whose_replica_is_not_in_sync() {
+    let (old, new) = (Server::start(), Server::start());
+    let between = Proxy::before(new.port());
+    let replica = Server::planned(&Plan::new().replica_of_port(between.port()));
+    replica.until_in_sync();
+    let mut demands = Demands::default();
+    demands.replicas = 1;
+    demands.stable = Duration::ZERO;
+    demands.steady = Duration::ZERO;
+    let moving = Moving::on(redis(&old));
+    let hub = Hub::builder().backplane(moving.clone()).build().unwrap();
+    let course = Way::Server(&new).course(redis).demands(demands);
+    let migration = moving.begin(course, Stage::Old).unwrap();
+    assert!(hub.joined().wait(soon()));
+    migration.enter(Stage::DualRead, soon()).unwrap();
+
+    between.refuse(true);
+    between.cut();
+    until("the server has no replica", || {
+        new.info("replication", "connected_slaves") == "0"
+    });
+    until("the flip is refused for its replicas", || {
+        let flip = migration.check(Stage::NewWrite, soon());
+        let Err(MigrationError::Unhealthy(findings)) = flip else {
+            return false;
+        };
+        findings.iter().any(|finding| finding.code == "replicas")
+    });
+    between.refuse(false);
+    until("the replica is back and the flip is not refused", || {
+        migration.enter(Stage::NewWrite, soon()).is_ok()
+    });
+}
+
+#[test]
 fn a_hub_that_cannot_be_reached_bars_nobody_for_ever_and_stages_are_not_skipped() {
     let server = Server::start();
     let node = Node::start(&server, Way::Name, Stage::Old);
@@ -407,7 +538,9 @@ fn patterns_hear_a_moved_topic_by_its_old_name_and_its_new_name_is_refused() {
     let moving = Moving::on(redis(&server));
     let hub = Hub::builder().backplane(moving.clone()).build().unwrap();
     let mut all = hub.subscribe(Selector::pattern("doc*s").unwrap()).unwrap();
-    let migration = moving.begin(Way::Name.course(), Stage::DualRead).unwrap();
+    let migration = moving
+        .begin(Way::Name.course(redis), Stage::DualRead)
+        .unwrap();
     assert!(hub.joined().wait(soon()));
     until("the new name is heard", || server.listeners(NAME) == 1);
     let error = hub.subscribe(Selector::topic(NAME).unwrap()).unwrap_err();
@@ -422,7 +555,9 @@ fn patterns_hear_a_moved_topic_by_its_old_name_and_its_new_name_is_refused() {
     let counts = migration.counts();
     assert_eq!((counts.old.read, counts.new.read), (1, 1));
 
-    let twice = moving.begin(Way::Name.course(), Stage::Old).unwrap_err();
+    let twice = moving
+        .begin(Way::Name.course(redis), Stage::Old)
+        .unwrap_err();
     assert!(matches!(twice, MigrationError::Taken { .. }), "{twice}");
     let nowhere = moving.begin(Course::of("x").unwrap(), Stage::Old);
     assert_eq!(nowhere.unwrap_err(), MigrationError::Nowhere);
@@ -444,8 +579,9 @@ fn an_event_in_an_envelope_is_known_by_its_publisher_and_not_by_its_payload() {
     let moving = Moving::on(redis(&old));
     let hub = Hub::builder().backplane(moving.clone()).build().unwrap();
     let mut events = hub.subscribe(Selector::topic(TOPIC).unwrap()).unwrap();
-    let course = Way::Server(&new).course().window(Duration::ZERO);
+    let course = Way::Server(&new).course(redis).window(Duration::ZERO);
     let migration = moving.begin(course, Stage::Old).unwrap();
+    assert!(hub.joined().wait(soon()));
     migration.enter(Stage::DualRead, soon()).unwrap();
     let mut consoles = [old.console().unwrap(), new.console().unwrap()];
     let mut publish = |side: usize, bytes: &[u8]| {

@@ -303,6 +303,40 @@ fn a_server_that_comes_back_empty_costs_nothing_that_publishers_still_have() {
 }
 
 #[test]
+fn a_log_that_lost_its_tail_is_read_from_the_fork() {
+    let server = Server::start();
+    let proxy = Proxy::before(server.port());
+    let (near, away) = (hub_with(replay(&server.url())), behind(&proxy, replayed));
+    let other = hub_with(replay(&server.url()));
+    let ears = [Ear::on(&near, "t"), Ear::on(&away, "t")];
+    [&near, &away].into_iter().for_each(joined);
+    let publish_all = |numbers: std::ops::Range<u64>| {
+        let receipts: Vec<_> = numbers.map(|n| publish_told(&other, "t", n)).collect();
+        receipts.iter().for_each(|receipt| {
+            outcome(receipt).unwrap();
+        });
+    };
+    publish_all(0..50);
+    server.ask(&["SAVE"]);
+    publish_all(50..60);
+    until("all hear it", || ears.iter().all(|ear| ear.heard("59")));
+    while_away(&proxy, &server, "t", || {
+        publish_all(60..100);
+        until("it is heard", || ears[0].heard("99"));
+        // It comes back with what it had saved, as a replica might that takes over.
+        server.kill();
+        server.restart();
+        publish_all(100..150);
+    });
+    for ear in &ears {
+        until("all is heard", || ear.heard("149"));
+        assert_eq!(ear.told(), events(0..150));
+    }
+    // What both had heard before came once more, and went no further.
+    counted(&away, |counts| counts.duplicates >= 10 && counts.gaps == 0);
+}
+
+#[test]
 fn a_log_that_may_not_be_read_is_a_gap_and_a_reason() {
     let plan = Plan::new().user("app on >secret ~* &* +@all -xrange");
     let server = Server::planned(&plan);

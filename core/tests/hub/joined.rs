@@ -3,7 +3,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, Weak},
+    sync::{
+        Arc, Mutex, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Wake},
     time::{Duration, Instant},
 };
 
@@ -12,7 +16,7 @@ use distributary::{
     SubscribeOptions, Token, Topic, TryRecvError,
     backplane::{
         Acknowledge, Acknowledged, Backplane, ForwardError, ForwardErrorKind, Forwarding, Health,
-        Inlet, Name,
+        Inlet, Name, Together,
     },
 };
 use proptest::prelude::*;
@@ -307,6 +311,56 @@ fn a_loss_wakes_who_waits_for_an_event() {
     node.inlet().lost(&Topic::new("t").unwrap(), Some(2));
     let got = waiting.join().unwrap();
     assert!(got.is_err(), "{got:?}");
+}
+
+/// Counts how often it was woken.
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn whoever_reads_what_arrives_together_is_woken_once_after_all_of_it() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.hub();
+    let mut subs = ["a", "b"].map(|topic| hub.subscribe(topic).unwrap());
+    let wakes: [Arc<Wakes>; 2] = Default::default();
+    let mut wait = |place: usize| {
+        let waker = Arc::clone(&wakes[place]).into();
+        subs[place].poll_recv(&mut Context::from_waker(&waker))
+    };
+    assert!(wait(0).is_pending() && wait(1).is_pending());
+    let woken = || [0, 1].map(|place| wakes[place].0.load(Ordering::SeqCst));
+
+    let mut together = Together::default();
+    let mut deliver = |topic: &str, payload: &'static str| {
+        let event = Publication::new(topic, payload);
+        node.inlet().deliver_together(event, &mut together)
+    };
+    assert_eq!(
+        [deliver("a", "1"), deliver("a", "2"), deliver("b", "3")],
+        [1, 1, 1]
+    );
+    assert_eq!(woken(), [0, 0], "before all of it is there");
+    together.wake();
+    assert_eq!(woken(), [1, 1]);
+    together.wake();
+    assert_eq!(woken(), [1, 1], "nothing came since");
+    for expected in ["1", "2"] {
+        let Poll::Ready(Ok(event)) = wait(0) else {
+            panic!("nothing came");
+        };
+        assert_eq!(event.payload(), expected);
+    }
+    assert!(wait(0).is_pending());
+    node.inlet()
+        .deliver_together(Publication::new("a", "4"), &mut together);
+    drop(together);
+    assert_eq!(woken(), [2, 1], "dropped is as good");
 }
 
 #[test]

@@ -2,13 +2,16 @@
 
 use std::{cell::Cell, rc::Rc};
 
+use bytes::Bytes;
+
 use super::{Conductor, line::Line, probing::Probes};
 use crate::{
-    backplane::{Inlet, Origin},
+    backplane::{Inlet, Origin, Together},
     event::Publication,
     redis::{
         arrival::{Deliver, Stamp},
         inbox::Via,
+        migration,
         socket::{Kind, Listener, Push},
         topology::LinkId,
     },
@@ -27,20 +30,23 @@ pub(super) fn canary(id: u64, link: LinkId) -> String {
 }
 
 /// The hub.
-pub(super) struct Shore<'a>(pub(super) &'a Inlet);
+pub(super) struct Shore<'a> {
+    pub(super) inlet: &'a Inlet,
+    pub(super) together: &'a mut Together,
+}
 
 impl Deliver for Shore<'_> {
     fn event(&mut self, event: Publication<&str>) {
-        self.0.deliver(event);
+        self.inlet.deliver_together(event, self.together);
     }
 
     fn numbered(&mut self, event: Publication<&str>, origin: Origin) {
-        self.0.deliver_numbered(event, origin);
+        self.inlet.deliver_numbered(event, origin, self.together);
     }
 
     fn lost(&mut self, topic: &str, missed: Option<u64>) {
         if let Ok(topic) = Topic::new(topic) {
-            self.0.lost(&topic, missed);
+            self.inlet.lost(&topic, missed);
         }
     }
 }
@@ -73,16 +79,24 @@ impl Ears {
             None => (Via::Topic, None),
             Some(text) => (Via::Pattern, Some(std::str::from_utf8(text).unwrap_or(""))),
         };
-        if !self.line.mute.get() && self.line.ledger.borrow().carries(pattern, channel) {
-            self.conductor
-                .inbox(|inbox, shore| inbox.message(via, channel, payload, now, shore));
+        if self.line.mute.get() || !self.line.ledger.borrow().carries(pattern, channel) {
+            return;
         }
+        self.conductor.hear(|inbox, shore| {
+            if migration::is_channel(channel) {
+                // Said again within a second: what is missed of it is no loss.
+                let payload = Bytes::copy_from_slice(payload);
+                shore.event(Publication::new(channel, payload));
+            } else {
+                inbox.message(via, channel, payload, now, shore);
+            }
+        });
     }
 
-    fn confirmed(&self, kind: Kind, joined: bool, name: &[u8], now: Stamp) {
+    fn confirmed(&self, kind: Kind, joined: bool, name: &[u8], held: u64, now: Stamp) {
         let confirmation = {
             let mut ledger = self.line.ledger.borrow_mut();
-            ledger.confirmed(kind, joined, name, now.instant)
+            ledger.confirmed(kind, joined, name, held, now.instant)
         };
         self.learned.set(true);
         if let Ok(name) = std::str::from_utf8(name) {
@@ -102,12 +116,18 @@ impl Listener for Ears {
                 channel,
                 payload,
             } => self.message(Some(pattern), channel, payload, now),
-            Push::Confirmed { kind, joined, name } => self.confirmed(kind, joined, name, now),
+            Push::Confirmed {
+                kind,
+                joined,
+                name,
+                held,
+            } => self.confirmed(kind, joined, name, held, now),
             Push::Other => {}
         }
     }
 
     fn rest(&mut self, now: Stamp) {
+        self.conductor.together.borrow_mut().wake();
         self.probes.alive(now.instant);
         self.line.heard.set(now.instant);
         self.conductor.count();

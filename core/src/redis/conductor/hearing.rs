@@ -24,8 +24,19 @@ impl Conductor {
     /// Does something with the inbox and where it delivers. What panics in the hub is
     /// counted and goes no further.
     pub(super) fn inbox<T>(&self, act: impl FnOnce(&mut Inbox, &mut Shore<'_>) -> T) -> Option<T> {
+        let acted = self.hear(act);
+        self.together.borrow_mut().wake();
+        acted
+    }
+
+    /// The same, while more has been read and comes at once: whoever has got something is
+    /// woken after all of it.
+    pub(super) fn hear<T>(&self, act: impl FnOnce(&mut Inbox, &mut Shore<'_>) -> T) -> Option<T> {
         let acted = self.contained(|| {
-            let mut shore = Shore(&self.inlet);
+            let mut shore = Shore {
+                inlet: &self.inlet,
+                together: &mut self.together.borrow_mut(),
+            };
             act(&mut self.inbox.borrow_mut(), &mut shore)
         });
         if self.inbox.borrow().has_reads() {
@@ -54,13 +65,21 @@ impl Conductor {
                 });
             }
             (_, true) => {
-                self.inbox(|inbox, shore| inbox.joined(name, now, shore));
+                self.inbox(|inbox, shore| {
+                    if confirmation == Confirmation::Missed {
+                        inbox.severed(name, now);
+                    }
+                    inbox.joined(name, now, shore);
+                });
             }
             (_, false) => {
                 let is_heard = self.is_heard(name);
-                self.inbox(|inbox, _| match confirmation {
-                    Confirmation::Lost if !is_heard => inbox.severed(name, now),
-                    _ => inbox.parted(name, is_heard),
+                // Wanted still: it has been taken from us, or goes to another link.
+                let is_severed =
+                    !is_heard && (confirmation == Confirmation::Lost || self.is_wanted(name));
+                self.inbox(|inbox, _| match is_severed {
+                    true => inbox.severed(name, now),
+                    false => inbox.parted(name, is_heard),
                 });
             }
         }
@@ -82,13 +101,17 @@ impl Conductor {
     }
 
     /// All that is wanted of a link is heard.
-    pub(super) fn whole(&self, line: &Line) {
+    pub(super) fn whole(&self) {
+        let lines = self.lines.borrow();
+        let all = lines
+            .values()
+            .all(|line| line.ledger.borrow().missing() == 0);
+        drop(lines);
         self.inbox(|inbox, shore| {
-            inbox.whole(
-                Stamp::now(),
-                |topic| line.ledger.borrow().brings(topic),
-                shore,
-            );
+            inbox.whole(Stamp::now(), |topic| self.is_heard(topic), shore);
+            if all {
+                inbox.forget_cut(|topic| self.is_wanted(topic));
+            }
         });
         self.searches.notify_one();
     }
@@ -114,6 +137,11 @@ impl Conductor {
         lines
             .values()
             .any(|line| line.ledger.borrow().brings(topic))
+    }
+
+    /// Whether somebody listens to a topic by its name.
+    fn is_wanted(&self, topic: &str) -> bool {
+        Topic::new(topic).is_ok_and(|topic| self.inlet.is_wanted(&Name::Topic(topic)))
     }
 
     /// Brings the figures up to what the inbox has counted.

@@ -159,7 +159,11 @@ fn audited(
     match verdict {
         Verdict::Equal | Verdict::Unknown => line.audited.set(true),
         Verdict::Unclear => {}
-        Verdict::Missing { .. } => tell(Input::Missing),
+        Verdict::Missing { .. } => {
+            // Nobody knows which: all of them are asked for again, and made up for.
+            conductor.cut_off(line);
+            tell(Input::Missing);
+        }
         Verdict::Beyond => tell(Input::Failed),
     }
     line.learned.notify_waiters();

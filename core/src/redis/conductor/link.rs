@@ -168,7 +168,7 @@ impl Link {
             Action::Join => self.join().await,
             Action::Audit => self.audit().await,
             Action::CatchUp => {
-                self.conductor.whole(&self.line);
+                self.conductor.whole();
                 Input::Done
             }
             Action::Drain => {

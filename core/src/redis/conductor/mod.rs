@@ -63,7 +63,7 @@ use super::{
     plane::{Common, Order},
     topology::{LinkId, Plan},
 };
-use crate::backplane::{Condition, Inlet, Name, Reason};
+use crate::backplane::{Condition, Inlet, Name, Reason, Together};
 
 /// How long what is queued may take to go out when the hub closes.
 const PARTING: Duration = Duration::from_millis(1_500);
@@ -75,6 +75,8 @@ const AFTER_FAULT: Duration = Duration::from_secs(1);
 pub(crate) struct Conductor {
     common: Arc<Common>,
     inlet: Inlet,
+    /// Readers of what arrives, that are yet to be woken.
+    together: RefCell<Together>,
     plan: RefCell<Plan>,
     lines: RefCell<BTreeMap<LinkId, Rc<Line>>>,
     /// The tasks of the links.
@@ -132,6 +134,7 @@ impl Conductor {
             searches: Notify::new(),
             common,
             inlet,
+            together: RefCell::default(),
             waiters: RefCell::default(),
             overview: Overview::default(),
             reasons: RefCell::default(),

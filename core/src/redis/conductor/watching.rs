@@ -82,6 +82,7 @@ impl Conductor {
     pub(super) async fn keep_assessing(self: Rc<Self>) {
         loop {
             self.assess();
+            self.inlet.tidy();
             sleep(TICK).await;
         }
     }

@@ -432,6 +432,12 @@ impl Inbox {
         }
     }
 
+    /// Everything is heard that will be: what is cut off still was given up meanwhile,
+    /// unless it `is_wanted`.
+    pub(crate) fn forget_cut(&mut self, is_wanted: impl Fn(&str) -> bool) {
+        self.retain(|topic, track| !track.is_cut() || is_wanted(topic));
+    }
+
     // Logs that appeared meanwhile.
 
     /// Whether logs have to be looked for that may have begun while patterns were cut off;

@@ -187,6 +187,26 @@ fn what_was_trimmed_while_away_is_told_exactly() {
 }
 
 #[test]
+fn what_was_given_up_while_away_is_forgotten() {
+    let mut rig = Rig::new();
+    for topic in ["given_up", "kept", "wanted"] {
+        rig.inbox.placed(topic, Some(head(10)), rig.now());
+        rig.inbox.joined(topic, rig.now(), &mut rig.heard);
+    }
+    rig.inbox.broken(rig.now(), |_| false);
+    let now = rig.now();
+    rig.inbox.joined("kept", now, &mut rig.heard);
+    rig.inbox.whole(now, |_| false, &mut rig.heard);
+    rig.inbox.forget_cut(|topic| topic == "wanted");
+    // Asked for anew, it begins anew.
+    assert!(rig.inbox.is_unplaced("given_up"));
+    assert!(!rig.inbox.is_unplaced("kept"));
+    assert!(!rig.inbox.is_unplaced("wanted"));
+    assert_eq!(rig.inbox.next_read().unwrap().topic, "kept");
+    assert_eq!(rig.inbox.next_read(), None);
+}
+
+#[test]
 fn a_log_that_cannot_be_read_is_a_gap() {
     let mut rig = Rig::new();
     rig.inbox.placed("t", Some(head(10)), rig.now());

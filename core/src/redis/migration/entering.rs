@@ -16,7 +16,7 @@ use super::{
     counts::Sides,
     error::MigrationError,
     moved::Moved,
-    moving::Shared,
+    moving::{Plane, Shared},
     roll::{self, Peer},
     stage::{Change, Side, Stage},
 };
@@ -210,9 +210,7 @@ impl Migration {
         let called = Instant::now();
         shared.announce(moved, true);
         // Everybody who takes part listens to the channel, and so do we.
-        let taking_part = asked(deadline, |told| {
-            first.redis.listeners(moved.channel.as_str(), told);
-        })?;
+        let taking_part = count(&first, moved.channel.as_str(), deadline)?;
         let others = taking_part.saturating_sub(1);
         let end = deadline.min(called + ANSWER);
         loop {
@@ -238,11 +236,18 @@ fn listeners(
     deadline: Instant,
 ) -> Result<u64, MigrationError> {
     let server = shared.server(moved, side).ok_or(MigrationError::Closed)?;
-    asked(deadline, |told| {
-        server
-            .redis
-            .listeners(moved.ends[side.index()].1.as_str(), told);
-    })
+    count(&server, moved.ends[side.index()].1.as_str(), deadline)
+}
+
+/// How many listen to a channel, by a server that may be away for a moment.
+fn count(server: &Plane, channel: &str, deadline: Instant) -> Result<u64, MigrationError> {
+    let end = deadline.min(Instant::now() + ANSWER);
+    loop {
+        match asked(deadline, |told| server.redis.listeners(channel, told)) {
+            Err(MigrationError::NotReached) if Instant::now() < end => thread::sleep(LOOK),
+            counted => return counted,
+        }
+    }
 }
 
 /// Waits for an answer of a server.

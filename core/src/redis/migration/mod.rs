@@ -85,6 +85,8 @@ mod roll;
 mod stage;
 mod twins;
 
+pub(crate) use moved::is_channel;
+
 pub use counts::{SideCounts, Sides};
 pub use course::Course;
 pub use entering::Migration;

@@ -124,9 +124,18 @@ impl Moved {
     }
 }
 
+/// What the channels begin with on which hubs tell each other their stages.
+const CHANNELS: &str = "distributary:migration:";
+
+/// Whether hubs tell each other their stages there. It has no mode but live and plain: a
+/// log would bring what is not true any more.
+pub(crate) fn is_channel(name: &str) -> bool {
+    name.starts_with(CHANNELS)
+}
+
 /// Where hubs tell each other how far they are with a topic.
 fn channel(topic: &Topic) -> Topic {
-    let name = format!("distributary:migration:{topic}");
+    let name = format!("{CHANNELS}{topic}");
     // A topic may be as long as a name can be: then its hash stands for it.
     Topic::new(&name).unwrap_or_else(|_| hashed(topic))
 }
@@ -139,7 +148,7 @@ fn hashed(topic: &Topic) -> Topic {
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
-    let name = format!("distributary:migration:#{hash:016x}");
+    let name = format!("{CHANNELS}#{hash:016x}");
     debug_assert!(name.len() <= MAX_TOPIC_BYTES);
     // A few dozen bytes: a topic.
     Topic::new(&name).unwrap_or_else(|_| topic.clone())

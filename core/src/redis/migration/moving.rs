@@ -34,7 +34,7 @@ use crate::{
     },
     event::{Content, Publication},
     pattern::Pattern,
-    redis::Redis,
+    redis::{Redis, outbox::is_ours},
     selector::Selector,
     sync::{Mutex, RwLock, StdArc},
     topic::Topic,
@@ -362,7 +362,7 @@ impl Shared {
     /// Whether this hub published an event, by the server of a side.
     fn published(&self, moved: &Moved, side: Side, origin: Origin) -> bool {
         self.server(moved, side)
-            .is_some_and(|plane| plane.redis.publisher() == origin.publisher)
+            .is_some_and(|plane| is_ours(plane.redis.publisher(), origin.publisher))
     }
 
     fn lost(&self, server: Server, topic: &Topic, missed: Option<u64>) {
@@ -411,6 +411,14 @@ impl Upstream for Tap {
             let hub = shared.hub_inlet.get();
             hub.is_none_or(Inlet::is_closed)
         })
+    }
+
+    fn tidy(&self) {
+        if let Some(shared) = self.shared.upgrade()
+            && let Some(hub) = shared.hub_inlet.get()
+        {
+            hub.tidy();
+        }
     }
 }
 

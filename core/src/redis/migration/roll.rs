@@ -23,8 +23,9 @@ use super::stage::{Change, Side, Stage};
 /// How often a hub says that it is there.
 pub(super) const EVERY: Duration = Duration::from_secs(1);
 
-/// For how long it is believed.
-pub(super) const SILENT: Duration = Duration::from_secs(5);
+/// For how long it is believed. Who is cut off is back by then; a hub that crashed says
+/// nothing more.
+pub(super) const SILENT: Duration = Duration::from_secs(30);
 
 /// Another hub that takes part in a migration.
 #[derive(Debug, Clone, PartialEq, Eq)]

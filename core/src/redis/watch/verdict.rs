@@ -93,17 +93,17 @@ impl Demands {
     #[must_use]
     pub fn judge(&self, health: &Health) -> Verdict {
         let mut findings = Findings::default();
+        for reason in &health.reasons {
+            if reason.condition > Condition::Ok {
+                findings.add(reason.code, false, reason.text.clone());
+            }
+        }
         self.check_probes(health, &mut findings);
         if health.nodes.is_empty() {
-            findings.add(code::DISCONNECTED, false, "no server is known".into());
+            findings.object(code::CONNECTING, "no server is known".into());
         }
         for node in &health.nodes {
             self.check_node(node, &mut findings);
-        }
-        for reason in &health.reasons {
-            if reason.condition > Condition::Ok && !findings.has_failed(reason.code) {
-                findings.add(reason.code, false, reason.text.clone());
-            }
         }
         Verdict {
             safe: findings.0.iter().all(|finding| finding.met),
@@ -129,7 +129,7 @@ impl Demands {
     fn check_node(&self, node: &Node, findings: &mut Findings) {
         let at = &node.address;
         if !node.connected {
-            findings.add(code::DISCONNECTED, false, format!("{at} is not connected"));
+            findings.object(code::DISCONNECTED, format!("{at} is not connected"));
             return;
         }
         match &node.replication {
@@ -150,12 +150,12 @@ impl Demands {
         findings: &mut Findings,
     ) {
         if replication.role != Role::Master {
-            findings.add(code::NOT_MASTER, false, format!("{at} is a replica"));
+            findings.object(code::NOT_MASTER, format!("{at} is a replica"));
             return;
         }
         if replication.resync_loop {
             let text = format!("a replica of {at} falls behind, is cut off and begins anew");
-            findings.add(code::RESYNC_LOOP, false, text);
+            findings.object(code::RESYNC_LOOP, text);
         }
         let all = replication.replicas.len();
         let online = replication.replicas.iter().filter(|r| r.online).count();
@@ -224,9 +224,11 @@ impl Findings {
         self.0.push(Finding { code, met, text });
     }
 
-    /// Whether this was found already.
-    fn has_failed(&self, code: &str) -> bool {
-        self.0.iter().any(|f| f.code == code && !f.met)
+    /// Adds what speaks against it, unless that was found already.
+    fn object(&mut self, code: &'static str, text: String) {
+        if !self.0.iter().any(|f| f.code == code && !f.met) {
+            self.add(code, false, text);
+        }
     }
 }
 
@@ -318,7 +320,7 @@ mod tests {
             refused(|h| h.nodes[0].connected = false),
             [code::DISCONNECTED]
         );
-        assert_eq!(refused(|h| h.nodes.clear()), [code::DISCONNECTED]);
+        assert_eq!(refused(|h| h.nodes.clear()), [code::CONNECTING]);
     }
 
     #[test]
