@@ -194,3 +194,35 @@ impl Deliver for Heard {
         assert_ne!(missed, Some(0), "a loss of nothing");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn lies_bring_nothing_twice_and_nothing_out_of_order(
+            choices in prop::collection::vec(1_u8.., 0..400),
+        ) {
+            let mut choices = choices.into_iter();
+            listen(&mut |count| choices.next().unwrap_or(0) % count);
+        }
+
+        #[test]
+        fn what_was_opened_is_sealed_and_opened_again(
+            rest in prop::collection::vec(prop_oneof![0_u8..9, any::<u8>()], 0..60),
+            flags in 0x10_u8..0x14,
+        ) {
+            let head = [&envelope::MARK[..], &[flags], &[7; 40]].concat();
+            let message = [head, rest].concat();
+            if let Some(Ok(opened)) = open(&message) {
+                prop_assert!(message.ends_with(&opened.payload));
+                prop_assert_eq!(open(&seal(&opened)), Some(Ok(opened)));
+            }
+        }
+    }
+}

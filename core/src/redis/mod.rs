@@ -50,7 +50,8 @@ mod builder;
 mod conductor;
 mod error;
 mod figures;
-#[cfg(feature = "fuzzing")]
+#[cfg(any(test, feature = "fuzzing"))]
+#[cfg_attr(not(feature = "fuzzing"), allow(unreachable_pub))]
 pub(crate) mod fuzzing;
 mod inbox;
 mod interest;

@@ -16,7 +16,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::{
     builder::{RedisBuilder, Settings},
-    error::RedisError,
+    error::{RedisError, RedisErrorKind},
     figures::Figures,
     outbox::{self, Queue},
     target::{Target, Topology},
@@ -112,17 +112,30 @@ impl Redis {
     /// user and password in them are for the servers, and for the sentinels unless these
     /// are given others.
     ///
+    /// More than half of the sentinels that can be reached have to agree on the master. A
+    /// planned failover is followed while the old master is still there, so that nothing is
+    /// missed; while no sentinel can be reached, the connection to the master stays.
+    ///
     /// # Errors
-    /// [`RedisError`] says what of the URLs cannot be.
+    /// [`RedisError`] says what of the URLs or of the name cannot be.
     pub fn sentinel<U: AsRef<str>>(
         sentinels: impl IntoIterator<Item = U>,
         master: impl Into<String>,
     ) -> Result<RedisBuilder, RedisError> {
         let master = master.into();
+        if master.is_empty() || master.contains(char::is_whitespace) {
+            let detail = format!("{master:?} cannot be a master's name: it is one word");
+            return Err(RedisError::new(RedisErrorKind::Option, detail));
+        }
         Target::parse(Topology::Sentinel { master }, sentinels).map(RedisBuilder::new)
     }
 
-    /// A cluster, by the URLs of one or more of its nodes; the others are found.
+    /// A cluster, by the URLs of one or more of its nodes; the others are found, and what
+    /// becomes of nodes and slots is followed.
+    ///
+    /// Events without a log go by one node to all others, as the cluster brings them;
+    /// [`sharded`](RedisBuilder::sharded) keeps each on the shard of its topic's slot, which
+    /// costs a large cluster much less.
     ///
     /// # Errors
     /// [`RedisError`] says what of the URLs cannot be.

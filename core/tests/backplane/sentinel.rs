@@ -128,3 +128,11 @@ fn servers_and_sentinels_have_users_of_their_own() {
         reasons.any(|reason| reason.code == "sentinels_silent" && reason.text.contains("WRONGPASS"))
     });
 }
+
+#[test]
+fn a_name_that_no_master_can_have_is_refused() {
+    for name in ["", "two words", "line\n"] {
+        let error = Redis::sentinel(["redis://localhost:26379"], name).unwrap_err();
+        assert!(error.to_string().contains("master's name"), "{error}");
+    }
+}

@@ -106,6 +106,8 @@ class Desk:
         self._hooks = hooks
         #: Who waits for an answer.
         self._requests: dict[int, Request] = {}
+        #: Questions that nobody asks any more, which was found out before it was fetched.
+        self._gone: set[int] = set()
         self._patience = patience
         #: When each side last fetched.
         self._fetched = [time.monotonic()] * 2
@@ -116,6 +118,7 @@ class Desk:
         self._fetched[of_loop] = now
         calls, more = self.native.take(of_loop, most)
         fetched = Fetched([], [], [], more)
+        unasked = 0
         for call in calls:
             kind = call[0]
             if kind == ADMIT:
@@ -123,21 +126,36 @@ class Desk:
                 request._asked = now
                 fetched.jobs.append((ADMIT, call[1], request))
             elif kind == WITHDRAWN:
-                # Asked and taken back between two batches: it waited for its turn all the while.
-                self._withdrawn(call[1], now, last)
+                request_gone = self._requests.pop(call[1], None)
+                if request_gone is not None:
+                    request_gone._gone = True
+                    # Asked and taken back between two batches: it waited for its turn all the while.
+                    self._complain(request_gone, now - (last if request_gone._asked == now else request_gone._asked))
+                elif call[1] in self._gone:
+                    self._gone.remove(call[1])
+                else:
+                    unasked += 1
                 fetched.withdrawn.append(call[1])
             elif kind == DONE:
                 fetched.done.append(call[1:])
             else:
                 fetched.jobs.append(call)
+        if unasked and now - last > self._patience / 2:
+            report(
+                "%d of those who wanted to come in left, or had no time left, before `authorize` was asked: is it "
+                "blocked, or are all `threads` busy?",
+                unasked,
+            )
         return fetched
 
-    def _withdrawn(self, question: int, now: float, last: float | None = None) -> None:
-        """Nobody waits for the answer any more. `last` is when a batch was fetched before the one of now."""
+    def _answered_for(self, question: int, is_heard: bool) -> Request | None:
+        """Forgets a question. If nobody heard the answer, that it was taken back is still to be fetched."""
+        if not is_heard:
+            self._gone.add(question)
         request = self._requests.pop(question, None)
-        if request is not None:
-            request._gone = True
-            self._complain(request, now - (last if last is not None and request._asked == now else request._asked))
+        if request is None:
+            self._gone.discard(question)
+        return request
 
     def _complain(self, request: Request, waited: float) -> None:
         """Tells the log of a question that went unanswered as long as a handshake may take, or nearly."""
@@ -203,7 +221,10 @@ class Desk:
         if kind == ADMIT:
             # It may have left while it waited for its turn, whether that has been fetched or not.
             if not job[2].gone and not self.native.is_asked(job[1]):
-                self._withdrawn(job[1], time.monotonic())
+                request = self._answered_for(job[1], False)
+                if request is not None:
+                    request._gone = True
+                    self._complain(request, time.monotonic() - request._asked)
             return (None if job[2].gone else hooks.authorize), (job[2],)
         if kind == GRANT:
             return hooks.on_subscribe, (job[2], Wish(tuple(job[3]), tuple(job[4])))
@@ -241,7 +262,7 @@ class Desk:
             raise TypeError(
                 f"`authorize` returned {_named(answer)}: return Accept(...) with what the client sees, or Reject(403)"
             )
-        request = self._requests.pop(question, None)
+        request = self._answered_for(question, is_heard)
         if not is_heard and request is not None:
             self._complain(request, time.monotonic() - request._asked)
 
@@ -275,8 +296,8 @@ class Desk:
     def _refuse(self, job: tuple[Any, ...]) -> None:
         """A plain no to whoever asked."""
         kind, number = job[0], job[1]
-        if kind == ADMIT and self._requests.pop(number, None) is not None:
-            self.native.reject(number, _FAILED)
+        if kind == ADMIT and number in self._requests:
+            self._answered_for(number, self.native.reject(number, _FAILED))
         elif kind == GRANT:
             self.native.deny(number, "internal error")
 

@@ -93,10 +93,10 @@ impl Ears {
         });
     }
 
-    fn confirmed(&self, kind: Kind, joined: bool, name: &[u8], now: Stamp) {
+    fn confirmed(&self, kind: Kind, joined: bool, name: &[u8], held: u64, now: Stamp) {
         let confirmation = {
             let mut ledger = self.line.ledger.borrow_mut();
-            ledger.confirmed(kind, joined, name, now.instant)
+            ledger.confirmed(kind, joined, name, held, now.instant)
         };
         self.learned.set(true);
         if let Ok(name) = std::str::from_utf8(name) {
@@ -116,7 +116,12 @@ impl Listener for Ears {
                 channel,
                 payload,
             } => self.message(Some(pattern), channel, payload, now),
-            Push::Confirmed { kind, joined, name } => self.confirmed(kind, joined, name, now),
+            Push::Confirmed {
+                kind,
+                joined,
+                name,
+                held,
+            } => self.confirmed(kind, joined, name, held, now),
             Push::Other => {}
         }
     }

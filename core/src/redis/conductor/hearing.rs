@@ -65,7 +65,12 @@ impl Conductor {
                 });
             }
             (_, true) => {
-                self.inbox(|inbox, shore| inbox.joined(name, now, shore));
+                self.inbox(|inbox, shore| {
+                    if confirmation == Confirmation::Missed {
+                        inbox.severed(name, now);
+                    }
+                    inbox.joined(name, now, shore);
+                });
             }
             (_, false) => {
                 let is_heard = self.is_heard(name);

@@ -101,6 +101,13 @@ fn settled(conductor: &Rc<Conductor>, line: &Line, replies: &[Reply]) {
             continue;
         };
         redirects.extend(Redirect::parse(words, &line.server));
+        if words.starts_with("ERR unknown command") {
+            let text = format!(
+                "{} has no shard channels, which came with version 7: leave sharded() out, or use a newer server ({words})",
+                line.server
+            );
+            conductor.say("unsharded", Condition::Away, text);
+        }
         if let Refusal::Names(names) = ledger.refused(command, words, now)
             && let Some(name) = names.into_iter().next()
         {

@@ -17,11 +17,14 @@ use std::{
 use tokio::time::sleep;
 
 use super::{Conductor, line::Line};
-use crate::redis::{
-    link::{State, spread},
-    socket::Session,
-    target::{Server, Topology},
-    topology::{LinkId, Redirect},
+use crate::{
+    backplane::Name,
+    redis::{
+        link::{State, spread},
+        socket::Session,
+        target::{Server, Topology},
+        topology::{LinkId, Redirect},
+    },
 };
 
 /// How long other hubs may take to listen to a new master once we do, beside their share of
@@ -45,13 +48,32 @@ impl Conductor {
         from.leaving.set(true);
         from.handed.set(false);
         from.speaks.set(from.is_prompt(now));
-        to.mute
-            .set(self.is_cluster() && from.speaks.get() && !to.is_joined());
+        to.mute.set(self.is_cluster() && from.speaks.get());
         if !from.speaks.get() {
             self.leave(from.id);
         } else if to.is_joined() {
-            self.hand_over(from);
+            self.hand_over_once_heard(from, to);
         }
+    }
+
+    /// A line that was there already takes over once it has joined what is new to it.
+    fn hand_over_once_heard(self: &Rc<Self>, from: Rc<Line>, to: Rc<Line>) {
+        let conductor = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            loop {
+                let learned = to.learned.notified();
+                // Should it fall in between, its coming back is the occasion.
+                if !from.leaving.get() || !to.is_joined() {
+                    return;
+                }
+                if to.ledger.borrow().missing() == 0 {
+                    break;
+                }
+                learned.await;
+            }
+            to.mute.set(false);
+            conductor.hand_over(from);
+        });
     }
 
     /// A line has come to another state. `fell`: what was heard by it is not any more.
@@ -118,6 +140,20 @@ impl Conductor {
         // Not from within what the plan has just asked for.
         tokio::task::spawn_local(async move {
             conductor.replan(|plan, steps| plan.drained(link, steps));
+            let Some(line) = conductor.line(link).filter(|line| line.leaving.get()) else {
+                return;
+            };
+            // It stays for the sake of logs, and listens no longer.
+            line.leaving.set(false);
+            line.speaks.set(false);
+            let now = Instant::now();
+            let mut ledger = line.ledger.borrow_mut();
+            let names: Vec<Name> = ledger.wanted().cloned().collect();
+            for name in names {
+                ledger.change(&name, false, now);
+            }
+            drop(ledger);
+            line.stirred.notify_one();
         });
     }
 

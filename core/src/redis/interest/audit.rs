@@ -7,8 +7,9 @@
 //! so both counts are of one moment and must be equal.
 //!
 //! A difference is looked at again after [`AGAIN`], since a subscription may be taken from
-//! us just then. If it stays, names are missing, nobody knows which, and all of them are
-//! asked for again, which changes nothing for those that are there. If that does not cure
+//! us just then. If it stays, names are missing, and all of them are asked for again,
+//! which changes nothing for those that are there. The server says with each how many it
+//! has by then: the count grows at those that were lost, and at no other. If that does not cure
 //! it, or if the server has more than we know of, only a new connection does.
 
 use std::time::{Duration, Instant};
@@ -71,11 +72,11 @@ pub(crate) enum Verdict {
     Equal,
     /// They are not, and it will be looked at again.
     Unclear,
-    /// The server has lost names: all are asked for again. Since when events of them are
-    /// missing is not known.
+    /// The server has lost names: all are asked for again, and those that it did not have
+    /// are known by its counts.
     Missing {
-        /// How many.
-        names: u64,
+        /// What it has.
+        theirs: Held,
     },
     /// Only a new connection helps.
     Beyond,
@@ -136,10 +137,7 @@ impl Audit {
         if theirs.exceeds(ours) || std::mem::replace(&mut self.rejoined, true) {
             return Verdict::Beyond;
         }
-        let names = |held: Held| held.channels + held.patterns + held.shards;
-        Verdict::Missing {
-            names: names(ours) - names(theirs),
-        }
+        Verdict::Missing { theirs }
     }
 }
 
@@ -182,7 +180,7 @@ mod tests {
             asked,
             [
                 Verdict::Unclear,
-                Verdict::Missing { names: 2 },
+                Verdict::Missing { theirs: ours(3) },
                 Verdict::Unclear,
                 Verdict::Beyond
             ]

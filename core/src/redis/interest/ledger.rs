@@ -62,6 +62,9 @@ pub(crate) struct Ledger {
     later: VecDeque<(Instant, Kind, VecDeque<Name>)>,
     refused: VecDeque<(Instant, Name)>,
     audit: Audit,
+    /// While names are asked for again: how many the server has, and how many shard
+    /// channels.
+    theirs: Option<[u64; 2]>,
     joins_in_a_row: u8,
 }
 
@@ -70,6 +73,8 @@ pub(crate) struct Ledger {
 pub(crate) enum Confirmation {
     /// The answer to a step.
     Asked,
+    /// The same, and the server had lost it without a word: events are missing.
+    Missed,
     /// The server took a subscription from us. It is asked for again if it is wanted.
     Lost,
     /// Of a name that is not in this ledger, or nothing new.
@@ -141,6 +146,7 @@ impl Ledger {
             later: VecDeque::new(),
             refused: VecDeque::new(),
             audit: Audit::default(),
+            theirs: None,
             joins_in_a_row: 0,
         }
     }
@@ -220,6 +226,7 @@ impl Ledger {
         self.later = VecDeque::new();
         self.refused = VecDeque::new();
         self.audit.broken();
+        self.theirs = None;
         self.table.broken();
     }
 
@@ -353,8 +360,10 @@ impl Ledger {
         kind: Kind,
         joined: bool,
         name: &[u8],
+        held: u64,
         now: Instant,
     ) -> Confirmation {
+        let grown = self.recount(kind, held);
         let Some((name, was, wanted)) = self.table.confirmed(kind, joined, name) else {
             return Confirmation::Unknown;
         };
@@ -385,7 +394,22 @@ impl Ledger {
             return Confirmation::Unknown;
         }
         self.answered(1, now);
+        if was == State::Rejoining && grown {
+            return Confirmation::Missed;
+        }
         Confirmation::Asked
+    }
+
+    /// Whether the server has more names than before, if both are known.
+    fn recount(&mut self, kind: Kind, held: u64) -> bool {
+        let Some([listed, shards]) = &mut self.theirs else {
+            return false;
+        };
+        let before = match kind {
+            Kind::Channel | Kind::Pattern => listed,
+            Kind::Shard => shards,
+        };
+        std::mem::replace(before, held) < held
     }
 
     /// So many names of the step have their answer.
@@ -465,7 +489,9 @@ impl Ledger {
             self.under_way = None;
         }
         let verdict = self.audit.answered(info, self.held().and(beside), now);
-        if let Verdict::Missing { .. } = verdict {
+        self.theirs = None;
+        if let Verdict::Missing { theirs } = verdict {
+            self.theirs = Some([theirs.channels + theirs.patterns, theirs.shards]);
             for name in self.table.ask_again() {
                 self.joins.of(&name).push_back(name);
             }

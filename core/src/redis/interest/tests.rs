@@ -27,7 +27,7 @@ fn pattern(text: &str) -> Name {
 type Key = (Kind, String);
 
 enum Answer {
-    Confirmed(Kind, bool, String),
+    Confirmed(Kind, bool, String, u64),
     Refused(usize, &'static str),
     Info(String),
 }
@@ -128,11 +128,19 @@ impl Server {
                     } else {
                         self.held.remove(&(kind, name.clone()));
                     }
+                    let held = self.count(kind);
                     self.answers
-                        .push_back(Answer::Confirmed(kind, joined, name));
+                        .push_back(Answer::Confirmed(kind, joined, name, held));
                 }
             }
         }
+    }
+
+    /// As a confirmation has it.
+    fn count(&self, kind: Kind) -> u64 {
+        let shard = kind == Kind::Shard;
+        let alike = |(of, _): &&Key| (*of == Kind::Shard) == shard;
+        self.held.iter().filter(alike).count() as u64
     }
 
     fn broken(&mut self) {
@@ -208,7 +216,7 @@ impl Rig {
 
     fn hear(&mut self) -> Option<Verdict> {
         match self.server.answers.pop_front()? {
-            Answer::Confirmed(kind, joined, name) => {
+            Answer::Confirmed(kind, joined, name, held) => {
                 let key = (kind, name.clone());
                 if joined {
                     self.seen.insert(key);
@@ -216,7 +224,7 @@ impl Rig {
                     self.seen.remove(&key);
                 }
                 self.ledger
-                    .confirmed(kind, joined, name.as_bytes(), self.now);
+                    .confirmed(kind, joined, name.as_bytes(), held, self.now);
             }
             Answer::Refused(command, words) => {
                 self.ledger.refused(command, words, self.now);
@@ -408,7 +416,8 @@ proptest! {
                 Op::Take { nth } => {
                     if let Some((kind, name)) = rig.server.held.iter().nth(nth).cloned() {
                         rig.server.held.remove(&(kind, name.clone()));
-                        rig.server.answers.push_back(Answer::Confirmed(kind, false, name));
+                        let held = rig.server.count(kind);
+                        rig.server.answers.push_back(Answer::Confirmed(kind, false, name, held));
                     }
                 }
                 Op::Forget { nth } => {
@@ -489,10 +498,11 @@ fn one_name_that_is_denied_is_found_and_the_rest_is_served() {
                             refused.extend(names);
                         }
                     }
-                    Answer::Confirmed(kind, joined, name) => {
+                    Answer::Confirmed(kind, joined, name, held) => {
                         rig.seen.insert((kind, name.clone()));
                         let confirmation =
-                            rig.ledger.confirmed(kind, joined, name.as_bytes(), rig.now);
+                            rig.ledger
+                                .confirmed(kind, joined, name.as_bytes(), held, rig.now);
                         assert_eq!(confirmation, Confirmation::Asked);
                     }
                     Answer::Info(info) => {
@@ -546,7 +556,7 @@ fn a_confirmation_that_never_comes_is_overdue() {
     assert!(!ledger.is_overdue(due) && ledger.next_due().is_none());
     ledger.opened(due);
     assert!(ledger.next(due).is_some());
-    ledger.confirmed(Kind::Channel, true, b"a", due);
+    ledger.confirmed(Kind::Channel, true, b"a", 1, due);
     assert!(ledger.is_heard(mark));
 }
 
@@ -565,7 +575,7 @@ fn whoever_waits_does_not_wait_for_names_that_come_later() {
         } else {
             format!("later{}", n - 1)
         };
-        ledger.confirmed(Kind::Channel, true, last.as_bytes(), now);
+        ledger.confirmed(Kind::Channel, true, last.as_bytes(), 1, now);
         if ledger.is_heard(mark) {
             assert!(n < 3, "{n}");
             assert_eq!(ledger.missing(), 1);
@@ -589,11 +599,52 @@ fn a_hundred_thousand_names_cost_little_beside_their_texts() {
         steps += 1;
         let names: Vec<Name> = batch.names().to_vec();
         for name in names {
-            ledger.confirmed(Kind::Channel, true, name.as_str().as_bytes(), now);
+            ledger.confirmed(Kind::Channel, true, name.as_str().as_bytes(), 1, now);
         }
     }
     assert_eq!(ledger.held().channels, 100_000);
     assert!((470..480).contains(&steps), "{steps}");
     let each = ledger.bytes() / names.len();
     assert!(each <= 64, "{each} bytes per name");
+}
+
+#[test]
+fn names_that_were_lost_without_a_word_are_known_when_all_are_asked_for_again() {
+    let mut rig = Rig::new(Kind::Channel);
+    for n in 0..1_000 {
+        rig.change(&topic(&format!("n{n}")), true);
+    }
+    rig.change(&pattern("n*"), true);
+    rig.settle();
+    let lost: BTreeSet<String> = (0..1_000).step_by(97).map(|n| format!("n{n}")).collect();
+    rig.server.held.retain(|(_, name)| !lost.contains(name));
+    // The next look, and the look after it.
+    let mut missed = BTreeSet::new();
+    let end = rig.now + Duration::from_secs(60);
+    while let Some(due) = rig.ledger.next_due().filter(|due| *due < end) {
+        rig.now = rig.now.max(due);
+        while rig.send() {
+            while !rig.server.asked.is_empty() {
+                rig.server.work();
+                while let Some(answer) = rig.server.answers.pop_front() {
+                    match answer {
+                        Answer::Confirmed(kind, joined, name, held) => {
+                            let confirmation =
+                                rig.ledger
+                                    .confirmed(kind, joined, name.as_bytes(), held, rig.now);
+                            if confirmation == Confirmation::Missed {
+                                missed.insert(name);
+                            }
+                        }
+                        Answer::Info(info) => {
+                            rig.ledger.audited(Some(&info), Held::default(), rig.now);
+                        }
+                        Answer::Refused(..) => panic!("nobody is denied"),
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(missed, lost);
+    assert_eq!(rig.server.held.len(), 1_001);
 }

@@ -6,8 +6,12 @@
 //! | `distributary:head:{channel}` | hash | `n` the newest number; `l` the lineage; `p` the lineage before it and `f` the newest number then; `c` the server's id, and `o` the one before |
 //! | `distributary:from:<publisher>:{channel}` | string | the publisher's newest serial that the log has and the number it got, so that nothing is kept twice |
 //!
+//! Streams and heads go away a day after the last publish, publishers' serials a quarter
+//! of an hour after whatever could still be sent again.
+//!
 //! [`keys`] spells them, also for channels that have braces of their own. [`script`] is
-//! the only writer: one script per publish does all of it or nothing.
+//! the only writer: one script per publish does all of it or nothing. [`repair`] says what
+//! a reader that was away has to read.
 //!
 //! # Numbers and lineages
 //!

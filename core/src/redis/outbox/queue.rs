@@ -1,5 +1,9 @@
 //! What publishers put events into: one lock, one list, one budget.
 //!
+//! A push is all that a publisher's thread pays. The list is swapped for an empty one of
+//! the same room when it is drained, so that a push does not allocate, and only who pushes
+//! into an empty list wakes the one who sends.
+//!
 //! # Invariants
 //!
 //! - `bytes` is what all events weigh that have no outcome yet, here and further on; it

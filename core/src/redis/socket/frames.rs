@@ -93,6 +93,9 @@ pub(crate) enum Push<'a> {
         kind: Kind,
         joined: bool,
         name: &'a [u8],
+        /// How many names the server has for this connection by now: shard channels for
+        /// shard channels, all others for all others.
+        held: u64,
     },
     /// Nothing that concerns us.
     Other,
@@ -197,9 +200,9 @@ fn push<'a>(buffer: &'a [u8], data: &[RangeFrame]) -> Push<'a> {
                 None => Push::Other,
             }
         }
-        (None, [verb, name, RangeFrame::Number { .. }]) => {
+        (None, [verb, name, RangeFrame::Number { data: held, .. }]) => {
             match (text(buffer, verb), text(buffer, name)) {
-                (Some(verb), Some(name)) => confirmed(verb, name),
+                (Some(verb), Some(name)) => confirmed(verb, name, *held),
                 _ => Push::Other,
             }
         }
@@ -207,7 +210,7 @@ fn push<'a>(buffer: &'a [u8], data: &[RangeFrame]) -> Push<'a> {
     }
 }
 
-fn confirmed<'a>(verb: &[u8], name: &'a [u8]) -> Push<'a> {
+fn confirmed<'a>(verb: &[u8], name: &'a [u8], held: i64) -> Push<'a> {
     let (kind, joined) = match verb {
         b"subscribe" => (Kind::Channel, true),
         b"unsubscribe" => (Kind::Channel, false),
@@ -217,7 +220,12 @@ fn confirmed<'a>(verb: &[u8], name: &'a [u8]) -> Push<'a> {
         b"sunsubscribe" => (Kind::Shard, false),
         _ => return Push::Other,
     };
-    Push::Confirmed { kind, joined, name }
+    Push::Confirmed {
+        kind,
+        joined,
+        name,
+        held: held.max(0).unsigned_abs(),
+    }
 }
 
 fn text<'a>(buffer: &'a [u8], frame: &RangeFrame) -> Option<&'a [u8]> {
@@ -320,7 +328,12 @@ mod tests {
         ] {
             let bytes = format!(">3\r\n${}\r\n{verb}\r\n$2\r\nab\r\n:7\r\n", verb.len());
             let name = b"ab".as_slice();
-            let push = Push::Confirmed { kind, joined, name };
+            let push = Push::Confirmed {
+                kind,
+                joined,
+                name,
+                held: 7,
+            };
             assert_eq!(one(bytes.as_bytes()), Frame::Push(push));
         }
         assert_eq!(
