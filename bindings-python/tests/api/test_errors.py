@@ -12,7 +12,7 @@ from typing import get_args
 import pytest
 
 import distributary
-from distributary import Closed, DecodeError, DistributaryError, Hub, PayloadError, errors
+from distributary import Closed, DecodeError, DistributaryError, ForwardError, Hub, PayloadError, errors
 
 ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, DistributaryError)]
 
@@ -54,11 +54,17 @@ def test_closed_says_why_and_what_to_do(reason: errors.Reason) -> None:
 
 def test_they_are_pickled() -> None:
     for kind in ALL:
-        if kind in (Closed, DecodeError):
+        if kind in (Closed, DecodeError, ForwardError):
             continue
         error = pickle.loads(pickle.dumps(kind("what was wrong")))
         assert type(error) is kind
         assert str(error) == "what was wrong"
+
+
+def test_a_forward_error_has_its_kind() -> None:
+    error = ForwardError("what was wrong", "expired")
+    for same in (error, pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert (type(same), same.kind, str(same)) == (ForwardError, "expired", "what was wrong")
 
 
 def test_a_decode_error_has_its_event() -> None:

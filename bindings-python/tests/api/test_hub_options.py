@@ -120,7 +120,7 @@ def test_unknown_and_positional_options() -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'capacty'"):
         Hub(capacty=5)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="positional"):
-        Hub(5)  # type: ignore[misc]
+        Hub(None, 5)  # type: ignore[misc]
 
 
 def test_malformed_patterns_of_history() -> None:
