@@ -5,9 +5,9 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, Weak,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
-    task::{Context, Poll, Wake},
+    task::{Context, Poll, Wake, Waker},
     time::{Duration, Instant},
 };
 
@@ -16,7 +16,7 @@ use distributary::{
     SubscribeOptions, Token, Topic, TryRecvError,
     backplane::{
         Acknowledge, Acknowledged, Backplane, ForwardError, ForwardErrorKind, Forwarding, Health,
-        Inlet, Name, Together,
+        HealthChanges, Inlet, Name, Together,
     },
 };
 use proptest::prelude::*;
@@ -34,6 +34,9 @@ struct Node {
     refuse: Mutex<Option<ForwardErrorKind>>,
     waiting: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
     closed: Mutex<u32>,
+    /// Counts its changes; it is over once there is none.
+    revision: AtomicU64,
+    over: AtomicBool,
 }
 
 struct Joint(Arc<Wire>, Arc<Node>);
@@ -104,10 +107,15 @@ impl Backplane for Joint {
     }
 
     fn health(&self) -> Health {
-        Health::default()
+        let mut health = Health::default();
+        health.revision = self.1.revision.load(Ordering::SeqCst);
+        health
     }
 
     fn when_health_changes(&self, _seen: u64, told: Box<dyn FnOnce() + Send>) {
+        if self.1.over.load(Ordering::SeqCst) {
+            return told();
+        }
         self.1.waiting.lock().unwrap().push(told);
     }
 
@@ -140,6 +148,42 @@ fn an_event_reaches_the_other_hub_once_and_its_own_once() {
         assert_eq!(&sub.try_recv().unwrap().payload()[..], b"1");
         assert_eq!(sub.try_recv().unwrap_err(), TryRecvError::Empty);
     }
+}
+
+#[test]
+fn changes_of_health_end_with_the_backplane_that_tells_them() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.hub();
+    let ring = || {
+        for told in node.waiting.lock().unwrap().drain(..) {
+            told();
+        }
+    };
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&wakes));
+    let poll = |changes: &mut HealthChanges| {
+        std::pin::pin!(changes.next()).poll(&mut Context::from_waker(&waker))
+    };
+    let mut changes = hub.health_changes();
+    assert!(poll(&mut changes).is_pending());
+    node.revision.store(1, Ordering::SeqCst);
+    ring();
+    assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
+    let Poll::Ready(Some(health)) = poll(&mut changes) else {
+        panic!("a change, and nobody was told");
+    };
+    assert_eq!(health.revision, 1);
+    // It ends while somebody waits, and before somebody else does.
+    let mut other = hub.health_changes();
+    let mut late = hub.health_changes();
+    assert!(poll(&mut changes).is_pending());
+    node.over.store(true, Ordering::SeqCst);
+    ring();
+    assert_eq!(wakes.0.load(Ordering::SeqCst), 2);
+    assert_eq!(poll(&mut changes), Poll::Ready(None));
+    assert_eq!(poll(&mut other), Poll::Ready(None));
+    assert_eq!(late.wait(soon()), None);
+    assert!(!hub.is_closed());
 }
 
 #[test]
