@@ -3,18 +3,37 @@
 //! Local first: an event is in the feeds of this hub before it is forwarded, and a
 //! backplane that cannot take it does not undo that.
 
+use std::time::Instant;
+
 use super::{
     core::Core,
     node::Node,
-    publish::{Delivery, PublishError},
+    publish::{Delivery, PublishError, PublishWaitError},
 };
 use crate::{
-    backplane::{Acknowledge, Acknowledged, Forwarding, Name},
+    backplane::{Acknowledge, Acknowledged, Backplane, Forwarding, Name},
     event::Publication,
     sync::Arc,
     topic::Topic,
     wake::Calls,
 };
+
+fn forward(
+    backplane: &dyn Backplane,
+    event: Publication,
+    acknowledge: Option<Acknowledge>,
+) -> Forwarding {
+    match backplane.forward(event, acknowledge) {
+        Ok(()) => Forwarding::Queued,
+        Err((error, acknowledge)) => {
+            let kind = error.kind();
+            if let Some(acknowledge) = acknowledge {
+                acknowledge.tell(Err(error));
+            }
+            Forwarding::Refused(kind)
+        }
+    }
+}
 
 impl Core {
     /// Publishes here, and to other machines if there are any.
@@ -35,16 +54,25 @@ impl Core {
             content: publication.content.clone(),
         };
         let mut delivery = self.publish(publication)?;
-        delivery.forwarding = match backplane.forward(outgoing, acknowledge) {
-            Ok(()) => Forwarding::Queued,
-            Err((error, acknowledge)) => {
-                let kind = error.kind();
-                if let Some(acknowledge) = acknowledge {
-                    acknowledge.tell(Err(error));
-                }
-                Forwarding::Refused(kind)
-            }
+        delivery.forwarding = forward(backplane.as_ref(), outgoing, acknowledge);
+        Ok(delivery)
+    }
+
+    /// Publishes here once there is room, and then to other machines if there are any.
+    pub(crate) fn publish_wait_and_forward<T: AsRef<str>>(
+        &self,
+        publication: Publication<T>,
+        deadline: Instant,
+    ) -> Result<Delivery, PublishWaitError<T>> {
+        let Some(backplane) = &self.backplane else {
+            return self.publish_wait(publication, deadline);
         };
+        let topic = Topic::new(publication.topic.as_ref())
+            .map_err(|error| PublishWaitError::Refused(error.into()))?;
+        let content = publication.content.clone();
+        let mut delivery = self.publish_wait(publication, deadline)?;
+        let outgoing = Publication { topic, content };
+        delivery.forwarding = forward(backplane.as_ref(), outgoing, None);
         Ok(delivery)
     }
 

@@ -87,25 +87,29 @@ impl Conductor {
         }
         let now = Instant::now();
         for step in steps {
-            match step {
-                Step::Open { link, at } => self.open(link, at, now),
-                Step::Join { link, topic } => self.at(link, &Name::Topic(topic), true, now),
-                Step::Part { link, topic } => self.at(link, &Name::Topic(topic), false, now),
-                Step::Succeed { from, to } => {
-                    if let (Some(from), Some(to)) = (self.line(from), self.line(to)) {
-                        self.succeed(from, to, now);
-                    }
-                }
-                Step::Close { link } => {
-                    if let Some(line) = self.lines.borrow_mut().remove(&link) {
-                        line.part();
-                    }
-                }
-            }
+            self.carry_out(step, now);
         }
         self.reroute();
         self.remark();
         self.tell_joined();
+    }
+
+    fn carry_out(self: &Rc<Self>, step: Step, now: Instant) {
+        match step {
+            Step::Open { link, at } => self.open(link, at, now),
+            Step::Join { link, topic } => self.at(link, &Name::Topic(topic), true, now),
+            Step::Part { link, topic } => self.at(link, &Name::Topic(topic), false, now),
+            Step::Succeed { from, to } => {
+                if let (Some(from), Some(to)) = (self.line(from), self.line(to)) {
+                    self.succeed(from, to, now);
+                }
+            }
+            Step::Close { link } => {
+                if let Some(line) = self.lines.borrow_mut().remove(&link) {
+                    line.part();
+                }
+            }
+        }
     }
 
     fn open(self: &Rc<Self>, link: LinkId, at: Server, now: Instant) {
@@ -153,7 +157,14 @@ impl Conductor {
     pub(super) fn change(self: &Rc<Self>, name: &Name, wanted: bool, now: Instant) {
         match name {
             Name::Topic(topic) if self.common.settings.sharded => {
-                self.replan(|plan, steps| plan.want(topic.clone(), wanted, steps));
+                // It takes no other name anywhere else: routes and marks stay.
+                let mut steps = Vec::new();
+                self.plan
+                    .borrow_mut()
+                    .want(topic.clone(), wanted, &mut steps);
+                for step in steps {
+                    self.carry_out(step, now);
+                }
             }
             _ => {
                 let ear = self.plan.borrow().ear();
