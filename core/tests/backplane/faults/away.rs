@@ -27,7 +27,10 @@ const AWAY: Duration = Duration::from_secs(8);
 #[test]
 fn a_server_that_comes_back_is_found_again_also_by_who_only_listens() {
     let server = Server::start();
-    let (talker, listener) = (hub(&server.url()), hub(&server.url()));
+    // It is to outlast the outage, and the wait for the next attempt after it.
+    let patient = Redis::at(server.url()).unwrap();
+    let patient = patient.queue(1 << 20, 3 * AWAY);
+    let (talker, listener) = (hub_with(patient), hub(&server.url()));
     let (own, other) = (Ear::on(&talker, "news"), Ear::on(&listener, "news"));
     joined(&talker);
     joined(&listener);
