@@ -26,8 +26,8 @@ BROADCASTER = "broadcaster"
 
 CPU = "processor time per delivery"
 
-#: What is beyond a slice, where it shows. A sleeping task holds four or five objects that the collector takes for young:
-#: they are freed as fast as they are made, so its count stays low while 40,000 of them gather.
+#: What is beyond a slice, where it shows: a sleeping task holds four or five objects that the collector takes for
+#: young. They are freed as fast as they are made, so its count stays low while 40,000 of them gather.
 TWICE = (
     "twice the slice of 2 ms; now and then Python's garbage collector walks what all sleeping tasks hold, in one go of "
     "about 10 ms"
