@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Between two questions, whatever happens.
+/// Between two questions, whatever happens: so much and up to twice that.
 const GAP: Duration = Duration::from_millis(100);
 
 /// While something is amiss: the first wait, and the longest.
@@ -18,7 +18,9 @@ const UPKEEP: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Refresh {
     due: Instant,
-    asked: Option<Instant>,
+    /// No question before, whatever is doubted. Drawn once for each question: were it drawn
+    /// for each doubt, many doubts would make it the shortest there is, for all the fleet.
+    earliest: Instant,
     wait: Duration,
     random: fastrand::Rng,
 }
@@ -28,7 +30,7 @@ impl Refresh {
     pub(crate) fn new(now: Instant, seed: u64) -> Self {
         Refresh {
             due: now,
-            asked: None,
+            earliest: now,
             wait: AMISS[0],
             random: fastrand::Rng::with_seed(seed),
         }
@@ -41,16 +43,14 @@ impl Refresh {
 
     /// A question is on its way.
     pub(crate) fn asking(&mut self, now: Instant) {
-        self.asked = Some(now);
+        self.earliest = now + GAP.mul_f64(1.0 + self.random.f64());
         self.due = now + UPKEEP;
     }
 
     /// Something says that the map has changed, or will.
     pub(crate) fn doubt(&mut self, now: Instant) {
         self.wait = AMISS[0];
-        let gap = GAP.mul_f64(1.0 + self.random.f64());
-        let earliest = self.asked.map_or(now, |asked| now.max(asked + gap));
-        self.due = self.due.min(earliest);
+        self.due = self.due.min(now.max(self.earliest));
     }
 
     /// The question was answered, or could not be. `settled`: every slot has an owner, and
