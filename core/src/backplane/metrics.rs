@@ -89,6 +89,11 @@ impl Health {
                 counts.failed,
             ),
             (
+                "distributary_backplane_voided_total",
+                "Events that were acknowledged, and that a server which took over may lack.",
+                counts.voided,
+            ),
+            (
                 "distributary_backplane_gaps_total",
                 "Stretches that were found missing, and could not be repaired.",
                 counts.gaps,

@@ -519,6 +519,54 @@ fn a_server_that_takes_over_gets_what_it_lacks() {
     world.check();
 }
 
+/// The log knows an event already, says "not now" to it, and keeps the next: what a server
+/// that takes over is given must be in the old order nevertheless.
+fn one_refused_in_between(world: &mut World) {
+    world.connect(0, None);
+    deliver(world, 2, 3);
+    world.break_off(0, 2);
+    world.connect(0, None);
+    world.take(0);
+    world.serve(0, &[Fault::None, Fault::Odd, Fault::None]);
+    assert_eq!(world.servers.logs["log.a"].len(), 3);
+}
+
+#[test]
+fn what_was_refused_is_sent_in_its_old_place_to_a_server_that_takes_over() {
+    let mut world = World::new();
+    one_refused_in_between(&mut world);
+    world.break_off(0, 0);
+    world.connect(0, Some(2));
+    world.heal();
+    assert_eq!(world.servers.logs["log.a"].len(), 3);
+    world.check();
+}
+
+#[test]
+fn what_was_acknowledged_out_of_order_is_sent_again_in_order() {
+    let mut world = World::new();
+    one_refused_in_between(&mut world);
+    world.heal();
+    world.break_off(0, 0);
+    world.connect(0, Some(2));
+    world.heal();
+    assert_eq!(world.servers.logs["log.a"].len(), 3);
+    world.check();
+}
+
+#[test]
+fn a_topic_that_moves_takes_along_what_was_refused_in_its_place() {
+    let mut world = World::new();
+    one_refused_in_between(&mut world);
+    // Its new owner was given it by a server that lacked the end.
+    world.servers.logs.get_mut("log.a").unwrap().truncate(1);
+    world.act(Action::Move { topic: 2 });
+    world.reroute();
+    world.heal();
+    assert_eq!(world.servers.logs["log.a"].len(), 3);
+    world.check();
+}
+
 #[test]
 fn a_topic_that_was_forgotten_begins_again_under_another_number() {
     let mut world = World::new();
