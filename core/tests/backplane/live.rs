@@ -281,6 +281,21 @@ fn a_replica_is_not_taken_for_a_master() {
 }
 
 #[test]
+fn what_is_published_by_a_hub_that_closes_at_once_still_goes_out() {
+    let server = Server::start();
+    let there = hub(&server.url());
+    let mut far = topic(&there, "t");
+    joined(&there);
+    for number in 0..3 {
+        let script = hub(&server.url());
+        let receipt = publish_told(&script, "t", &number.to_string());
+        script.close();
+        outcome(&receipt).unwrap();
+        assert_eq!(next(&mut far), number.to_string());
+    }
+}
+
+#[test]
 fn closing_sends_what_is_queued_and_does_not_wait_for_a_server_that_is_away() {
     let server = Server::start();
     let there = hub(&server.url());
