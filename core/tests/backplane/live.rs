@@ -288,7 +288,7 @@ fn what_is_published_by_a_hub_that_closes_at_once_still_goes_out() {
     joined(&there);
     for number in 0..3 {
         let script = hub(&server.url());
-        let receipt = publish_told(&script, "t", &number.to_string());
+        let receipt = publish_told(&script, "t", number);
         script.close();
         outcome(&receipt).unwrap();
         assert_eq!(next(&mut far), number.to_string());
