@@ -482,6 +482,59 @@ fn what_is_in_flight_when_a_connection_breaks() {
 }
 
 #[test]
+fn waits_for_replicas_do_not_add_up() {
+    let mut world = World::new();
+    world.connect(0, None);
+    let waits = |world: &World| {
+        let commands = world.links[0].pipelines.iter().flatten();
+        commands.filter(|command| command[0] == b"WAIT").count()
+    };
+    // One by one, as they come while a replica is silent.
+    for _ in 0..10 {
+        deliver(&mut world, 4, 1);
+    }
+    assert_eq!((waits(&world), world.links[0].pipelines.len()), (1, 1));
+    world.serve(0, &[Fault::None, Fault::Replica]);
+    // All the others together, and what came after them; the server's answer is not
+    // waited for by what needs no replica.
+    deliver(&mut world, 0, 1);
+    assert_eq!((waits(&world), world.links[0].pipelines.len()), (1, 1));
+    assert_eq!(world.links[0].pipelines[0].len(), 11);
+    deliver(&mut world, 0, 1);
+    assert_eq!((waits(&world), world.links[0].pipelines.len()), (1, 2));
+    world.heal();
+    world.tell();
+    world.check();
+}
+
+#[test]
+fn small_events_in_flight_are_bounded_by_number() {
+    let queue = Arc::new(Queue::new(usize::MAX));
+    let limits = World::new().outbox.limits;
+    let mut outbox = Outbox::new(Arc::clone(&queue), Modes::default(), limits, ID);
+    let now = World::new().now;
+    outbox.collect(|_, _| Some(0_u8));
+    outbox.connected(
+        0,
+        Server {
+            id: Some(1),
+            sharded: false,
+        },
+    );
+    for _ in 0..2 * MOST_FLYING {
+        let event = Publication::new(Topic::new("t").unwrap(), "");
+        assert!(queue.push(event, None, now.instant).is_ok());
+    }
+    outbox.collect(|_, _| Some(0));
+    let mut flying = 0;
+    while outbox.take(0, now, |_, _| flying += 1).is_some() {}
+    assert!(
+        (MOST_FLYING / 2..=MOST_FLYING).contains(&flying),
+        "{flying}"
+    );
+}
+
+#[test]
 fn what_waits_too_long_expires_and_frees_its_bytes() {
     let mut world = World::new();
     deliver(&mut world, 2, 3);
