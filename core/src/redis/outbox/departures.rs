@@ -19,6 +19,10 @@ use crate::{
 
 /// Bytes in flight on a link: more is not written before something is answered.
 const MAX_FLYING: usize = 1024 * 1024;
+/// The same in events: each plain one is remembered until its echo is back.
+const MAX_FLYING_EVENTS: usize = 16 * 1024;
+/// So many are in flight at most: the last pipeline comes on top.
+pub(crate) const MOST_FLYING: usize = MAX_FLYING_EVENTS + MAX_EVENTS;
 /// Bytes and events of one pipeline.
 const MAX_BATCH: usize = 128 * 1024;
 const MAX_EVENTS: usize = 1_024;
@@ -36,6 +40,10 @@ pub(super) struct Departures {
     pub(super) waiting: VecDeque<Parcel>,
     flying: VecDeque<Flight>,
     flying_bytes: usize,
+    flying_events: usize,
+    /// A pipeline in flight ends with a `WAIT`, which blocks the connection: one at a time,
+    /// or replicas that are late hold up everything behind a row of them.
+    is_waiting: bool,
     /// Refused for now, in order: they wait again once nothing is in flight.
     again: Vec<Parcel>,
     /// Topics whose logs lack what must come first.
@@ -103,6 +111,8 @@ impl Departures {
     pub(super) fn broken(&mut self) -> (Vec<Parcel>, usize) {
         self.connected = false;
         self.flying_bytes = 0;
+        self.flying_events = 0;
+        self.is_waiting = false;
         self.lacking.clear();
         let mut lost = Vec::new();
         let mut again = std::mem::take(&mut self.again);
@@ -134,8 +144,19 @@ impl Departures {
             && self.again.is_empty()
             && !self.is_leaving()
             && self.paused_until.is_none()
-            && self.flying_bytes < MAX_FLYING;
+            && self.flying_bytes < MAX_FLYING
+            && self.flying_events < MAX_FLYING_EVENTS;
         (free && !self.waiting.is_empty()).then(Batch::default)
+    }
+
+    /// The next for a pipeline that is being filled. What waits for replicas, and all that
+    /// is behind it, is not sent before those ahead of it have been waited for.
+    pub(super) fn next(&mut self) -> Option<Parcel> {
+        let front = self.waiting.front()?;
+        if self.is_waiting && front.way == Way::Durable {
+            return None;
+        }
+        self.waiting.pop_front()
     }
 
     /// The pipeline is filled; none if it is empty.
@@ -154,6 +175,8 @@ impl Departures {
         }
         let bytes = batch.commands.len();
         self.flying_bytes += bytes;
+        self.flying_events += batch.parcels.len();
+        self.is_waiting |= batch.waits;
         self.flying.push_back(Flight {
             parcels: batch.parcels,
             waits: batch.waits,
@@ -166,6 +189,8 @@ impl Departures {
     pub(super) fn land(&mut self) -> Option<Flight> {
         let flight = self.flying.pop_front()?;
         self.flying_bytes -= flight.bytes;
+        self.flying_events -= flight.parcels.len();
+        self.is_waiting &= !flight.waits;
         Some(flight)
     }
 

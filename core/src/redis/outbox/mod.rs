@@ -58,6 +58,7 @@ use ahash::AHashMap as HashMap;
 use bytes::Bytes;
 
 pub(crate) use channels::is_ours;
+pub(crate) use departures::MOST_FLYING;
 pub(crate) use queue::Queue;
 pub(crate) use refusal::Trouble;
 
@@ -320,7 +321,7 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
         let departures = self.links.get_mut(&link)?;
         let mut batch = departures.begin(now.instant)?;
         while batch.has_room()
-            && let Some(mut parcel) = departures.waiting.pop_front()
+            && let Some(mut parcel) = departures.next()
         {
             if parcel.is_late(now.instant, &self.limits) {
                 parcel.late(&mut self.outcomes);
