@@ -662,6 +662,27 @@ fn a_topic_that_moves_takes_along_what_was_refused_in_its_place() {
     world.check();
 }
 
+/// A log that keeps nothing for want of memory is no error of the server's: the event went
+/// out. It is told all the same.
+#[test]
+fn what_a_log_cannot_keep_tells_of_the_memory() {
+    let told = |words: &'static str| {
+        let mut world = World::new();
+        world.connect(0, None);
+        deliver(&mut world, 2, 1);
+        let unkept = vec![Reply::Int(4), Reply::Int(2), Reply::Text(words.into())];
+        let settled = world.outbox.settle(0, &[Reply::List(unkept)], world.now);
+        world.tell();
+        let error = world.events[0].receipt.outcome().unwrap().unwrap_err();
+        assert_eq!(error.kind(), ForwardErrorKind::NotKept);
+        settled.troubles
+    };
+    let memory = [Trouble::OutOfMemory];
+    assert_eq!(told("OOM command not allowed when used memory"), memory);
+    assert_eq!(told("@user_script: 9: -OOM command not allowed"), memory);
+    assert_eq!(told("WRONGTYPE Operation against a key"), []);
+}
+
 #[test]
 fn a_topic_that_was_forgotten_begins_again_under_another_number() {
     let mut world = World::new();
