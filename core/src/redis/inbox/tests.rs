@@ -167,6 +167,18 @@ fn live_envelopes_are_counted_per_publisher() {
     assert_eq!((tally.gaps, tally.lost, tally.duplicates), (2, 4, 1));
 }
 
+#[test]
+fn a_clock_that_is_behind_costs_nothing_where_numbers_say_what_is_news() {
+    let mut rig = Rig::new();
+    let behind = [rig.entry(6, 1, 1), rig.entry(7, 1, 2)];
+    rig.millis += 60_000;
+    rig.inbox.placed("t", Some(head(5)), rig.now());
+    rig.cut("t");
+    let read = rig.inbox.next_read().unwrap();
+    rig.read(&read, Some(head(7)), &behind);
+    assert_eq!(rig.taken(), ["1:1", "1:2"]);
+}
+
 /// A topic that is joined while the server of its log is away.
 fn begun(rig: &mut Rig, topic: &str) {
     let now = rig.now();

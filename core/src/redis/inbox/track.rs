@@ -377,6 +377,10 @@ impl Track {
                     Found::Event(envelope, position) => {
                         self.entry(topic, envelope, position, shared, out);
                     }
+                    Found::Doubtful(envelope, position) => match self.is_news(&envelope.stamps) {
+                        true => self.entry(topic, envelope, position, shared, out),
+                        false => self.place = Some(Place::At(position)),
+                    },
                 },
             );
         repairing.ticket = None;
@@ -428,6 +432,13 @@ impl Track {
         }
     }
 
+    /// Whether an event of a log whose numbers say nothing counts here: it is of a publisher
+    /// who was heard before, or not older than the listening.
+    fn is_news(&self, stamps: &Stamps) -> bool {
+        let is_old = stamps.micros.saturating_add(SKEW_MICROS) < self.since;
+        !is_old || self.publishers.knows(stamps.publisher)
+    }
+
     fn entry(
         &mut self,
         topic: &str,
@@ -436,13 +447,7 @@ impl Track {
         shared: &mut Shared,
         out: &mut impl Deliver,
     ) {
-        let stamps = &mut envelope.stamps;
-        stamps.number = position.number;
-        let is_old = stamps.micros.saturating_add(SKEW_MICROS) < self.since;
-        if is_old && !self.publishers.knows(stamps.publisher) {
-            self.place = Some(Place::At(position));
-            return;
-        }
+        envelope.stamps.number = position.number;
         self.apply(topic, envelope, true, shared, out);
     }
 
