@@ -345,6 +345,16 @@ impl Inbox {
         track.placed(head.map_or(Place::Start, |head| Place::At(head.newest)));
     }
 
+    /// A topic that keeps a log is about to be heard. If nobody could say how far the log
+    /// goes, because its server was away, then the first break tells by time what is missing.
+    pub(crate) fn begun(&mut self, topic: &str, now: Stamp) {
+        self.shared.tick(now);
+        if self.is_unplaced(topic) {
+            let (track, _) = self.track(topic, None);
+            track.begun(now.micros.saturating_sub(SKEW_MICROS));
+        }
+    }
+
     /// A topic is heard from here on, by its name.
     pub(crate) fn joined(&mut self, topic: &str, now: Stamp, out: &mut impl Deliver) {
         self.shared.tick(now);
