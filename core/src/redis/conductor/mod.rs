@@ -68,6 +68,9 @@ use crate::backplane::{Condition, Inlet, Name, Reason, Together};
 /// How long what is queued may take to go out when the hub closes.
 const PARTING: Duration = Duration::from_millis(1_500);
 
+/// How often a hub that closes looks whether a connection stands by now.
+const GLANCE: Duration = Duration::from_millis(10);
+
 /// After a fault of ours a task begins anew, not at once.
 const AFTER_FAULT: Duration = Duration::from_secs(1);
 
@@ -165,13 +168,19 @@ impl Conductor {
                 Order::Close => break,
             }
         }
-        self.closing.set(true);
-        if let Some(finding) = self.finding.take() {
-            finding.abort();
-        }
         self.common.queue.close();
         self.collect();
-        let _ = timeout(PARTING, self.part()).await;
+        let parting = async {
+            self.await_connections().await;
+            self.closing.set(true);
+            if let Some(finding) = self.finding.take() {
+                finding.abort();
+            }
+            self.part().await;
+        };
+        if timeout(PARTING, parting).await.is_err() {
+            self.closing.set(true);
+        }
         self.waiters.borrow_mut().clear();
     }
 
@@ -187,6 +196,23 @@ impl Conductor {
                 sleep(AFTER_FAULT).await;
             }
         });
+    }
+
+    /// Gives what is queued its one chance when the hub closes before a server has been
+    /// reached: until each link takes events, or its attempt has failed.
+    async fn await_connections(&self) {
+        let is_coming = |line: &Rc<Line>| line.state.get().is_on_its_way();
+        while self.common.queue.bytes() > 0 {
+            let awaited = {
+                let lines = self.lines.borrow();
+                lines.is_empty() || lines.values().any(is_coming)
+            };
+            if !awaited {
+                return;
+            }
+            sleep(GLANCE).await;
+            self.collect();
+        }
     }
 
     /// Lets every link end, once what is queued has gone out.

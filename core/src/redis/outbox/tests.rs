@@ -482,6 +482,59 @@ fn what_is_in_flight_when_a_connection_breaks() {
 }
 
 #[test]
+fn waits_for_replicas_do_not_add_up() {
+    let mut world = World::new();
+    world.connect(0, None);
+    let waits = |world: &World| {
+        let commands = world.links[0].pipelines.iter().flatten();
+        commands.filter(|command| command[0] == b"WAIT").count()
+    };
+    // One by one, as they come while a replica is silent.
+    for _ in 0..10 {
+        deliver(&mut world, 4, 1);
+    }
+    assert_eq!((waits(&world), world.links[0].pipelines.len()), (1, 1));
+    world.serve(0, &[Fault::None, Fault::Replica]);
+    // All the others together, and what came after them; the server's answer is not
+    // waited for by what needs no replica.
+    deliver(&mut world, 0, 1);
+    assert_eq!((waits(&world), world.links[0].pipelines.len()), (1, 1));
+    assert_eq!(world.links[0].pipelines[0].len(), 11);
+    deliver(&mut world, 0, 1);
+    assert_eq!((waits(&world), world.links[0].pipelines.len()), (1, 2));
+    world.heal();
+    world.tell();
+    world.check();
+}
+
+#[test]
+fn small_events_in_flight_are_bounded_by_number() {
+    let queue = Arc::new(Queue::new(usize::MAX));
+    let limits = World::new().outbox.limits;
+    let mut outbox = Outbox::new(Arc::clone(&queue), Modes::default(), limits, ID);
+    let now = World::new().now;
+    outbox.collect(|_, _| Some(0_u8));
+    outbox.connected(
+        0,
+        Server {
+            id: Some(1),
+            sharded: false,
+        },
+    );
+    for _ in 0..2 * MOST_FLYING {
+        let event = Publication::new(Topic::new("t").unwrap(), "");
+        assert!(queue.push(event, None, now.instant).is_ok());
+    }
+    outbox.collect(|_, _| Some(0));
+    let mut flying = 0;
+    while outbox.take(0, now, |_, _| flying += 1).is_some() {}
+    assert!(
+        (MOST_FLYING / 2..=MOST_FLYING).contains(&flying),
+        "{flying}"
+    );
+}
+
+#[test]
 fn what_waits_too_long_expires_and_frees_its_bytes() {
     let mut world = World::new();
     deliver(&mut world, 2, 3);
@@ -538,6 +591,54 @@ fn what_a_log_cannot_keep_tells_of_the_memory() {
     assert_eq!(told("OOM command not allowed when used memory"), memory);
     assert_eq!(told("@user_script: 9: -OOM command not allowed"), memory);
     assert_eq!(told("WRONGTYPE Operation against a key"), []);
+}
+
+/// The log knows an event already, says "not now" to it, and keeps the next: what a server
+/// that takes over is given must be in the old order nevertheless.
+fn one_refused_in_between(world: &mut World) {
+    world.connect(0, None);
+    deliver(world, 2, 3);
+    world.break_off(0, 2);
+    world.connect(0, None);
+    world.take(0);
+    world.serve(0, &[Fault::None, Fault::Odd, Fault::None]);
+    assert_eq!(world.servers.logs["log.a"].len(), 3);
+}
+
+#[test]
+fn what_was_refused_is_sent_in_its_old_place_to_a_server_that_takes_over() {
+    let mut world = World::new();
+    one_refused_in_between(&mut world);
+    world.break_off(0, 0);
+    world.connect(0, Some(2));
+    world.heal();
+    assert_eq!(world.servers.logs["log.a"].len(), 3);
+    world.check();
+}
+
+#[test]
+fn what_was_acknowledged_out_of_order_is_sent_again_in_order() {
+    let mut world = World::new();
+    one_refused_in_between(&mut world);
+    world.heal();
+    world.break_off(0, 0);
+    world.connect(0, Some(2));
+    world.heal();
+    assert_eq!(world.servers.logs["log.a"].len(), 3);
+    world.check();
+}
+
+#[test]
+fn a_topic_that_moves_takes_along_what_was_refused_in_its_place() {
+    let mut world = World::new();
+    one_refused_in_between(&mut world);
+    // Its new owner was given it by a server that lacked the end.
+    world.servers.logs.get_mut("log.a").unwrap().truncate(1);
+    world.act(Action::Move { topic: 2 });
+    world.reroute();
+    world.heal();
+    assert_eq!(world.servers.logs["log.a"].len(), 3);
+    world.check();
 }
 
 #[test]

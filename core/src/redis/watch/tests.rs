@@ -29,6 +29,19 @@ fn away_until_there_is_a_connection_and_again_after_it() {
 }
 
 #[test]
+fn a_reason_is_never_empty() {
+    let start = Instant::now();
+    let mut watch = Watch::new("a:1");
+    watch.down(" ", start);
+    let health = health([&watch], &Tallies::default(), vec![], start);
+    assert!(
+        health.reasons[0]
+            .text
+            .starts_with("a:1: no reason was given. ")
+    );
+}
+
+#[test]
 fn one_of_several_away_is_not_away() {
     let start = Instant::now();
     let (mut one, mut two) = (Watch::new("a:1"), Watch::new("b:1"));
