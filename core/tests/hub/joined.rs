@@ -173,7 +173,7 @@ fn changes_of_health_end_with_the_backplane_that_tells_them() {
     let waker = Arc::clone(&wakes).into();
     let mut cx = Context::from_waker(&waker);
     let mut changes = hub.health_changes();
-    let mut next = std::pin::pin!(changes.next());
+    let mut next = Box::pin(changes.next());
     assert!(next.as_mut().poll(&mut cx).is_pending());
     node.revision.store(1, Ordering::SeqCst);
     ring();
@@ -181,16 +181,17 @@ fn changes_of_health_end_with_the_backplane_that_tells_them() {
     let Poll::Ready(Some(health)) = next.as_mut().poll(&mut cx) else {
         panic!("a change, and nobody was told");
     };
+    drop(next);
     assert_eq!(health.revision, 1);
     // It ends while somebody waits, and before somebody else does.
     let mut other = hub.health_changes();
     let mut late = hub.health_changes();
-    let mut next = std::pin::pin!(changes.next());
+    let mut next = Box::pin(changes.next());
     assert!(next.as_mut().poll(&mut cx).is_pending());
     node.over.store(true, Ordering::SeqCst);
     ring();
     assert!(matches!(next.as_mut().poll(&mut cx), Poll::Ready(None)));
-    let mut next = std::pin::pin!(other.next());
+    let mut next = Box::pin(other.next());
     assert!(matches!(next.as_mut().poll(&mut cx), Poll::Ready(None)));
     assert_eq!(late.wait(soon()), None);
     assert!(!hub.is_closed());
