@@ -7,7 +7,8 @@
 //! log go to the new one at once, where those who come later read them.
 //!
 //! A master that has died is left at once. Nodes of a cluster all bring the same: of two
-//! ears the new one is mute until it has joined all, then the old one is.
+//! ears the new one is mute until it has joined all, then the old one is; what the one has
+//! brought and the other brings later is let go (`handover`).
 
 use std::{
     rc::Rc,
