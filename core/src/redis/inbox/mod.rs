@@ -328,6 +328,11 @@ impl Inbox {
         (track, shared)
     }
 
+    /// A copy of a plain message was let go before it came here.
+    pub(crate) fn duplicate(&mut self) {
+        self.shared.tally.duplicates += 1;
+    }
+
     // Which names are heard.
 
     /// Whether a topic's log has to be looked at before it is listened to: nothing is

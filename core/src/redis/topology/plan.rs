@@ -28,7 +28,7 @@ use crate::{redis::target::Server, topic::Topic};
 
 /// A connection to one address, through all its breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct LinkId(u32);
+pub(crate) struct LinkId(pub(crate) u32);
 
 impl fmt::Display for LinkId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
