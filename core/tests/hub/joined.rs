@@ -7,7 +7,7 @@ use std::{
         Arc, Mutex, Weak,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
-    task::{Context, Poll, Wake},
+    task::{Context, Poll, Wake, Waker},
     time::{Duration, Instant},
 };
 
@@ -16,7 +16,7 @@ use distributary::{
     SubscribeOptions, Token, Topic, TryRecvError,
     backplane::{
         Acknowledge, Acknowledged, Backplane, ForwardError, ForwardErrorKind, Forwarding, Health,
-        Inlet, Name, Together,
+        HealthChanges, Inlet, Name, Together,
     },
 };
 use proptest::prelude::*;
@@ -170,29 +170,28 @@ fn changes_of_health_end_with_the_backplane_that_tells_them() {
         }
     };
     let wakes = Arc::new(Wakes::default());
-    let waker = Arc::clone(&wakes).into();
-    let mut cx = Context::from_waker(&waker);
+    let waker = Waker::from(Arc::clone(&wakes));
+    let poll = |changes: &mut HealthChanges| {
+        std::pin::pin!(changes.next()).poll(&mut Context::from_waker(&waker))
+    };
     let mut changes = hub.health_changes();
-    let mut next = Box::pin(changes.next());
-    assert!(next.as_mut().poll(&mut cx).is_pending());
+    assert!(poll(&mut changes).is_pending());
     node.revision.store(1, Ordering::SeqCst);
     ring();
     assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
-    let Poll::Ready(Some(health)) = next.as_mut().poll(&mut cx) else {
+    let Poll::Ready(Some(health)) = poll(&mut changes) else {
         panic!("a change, and nobody was told");
     };
-    drop(next);
     assert_eq!(health.revision, 1);
     // It ends while somebody waits, and before somebody else does.
     let mut other = hub.health_changes();
     let mut late = hub.health_changes();
-    let mut next = Box::pin(changes.next());
-    assert!(next.as_mut().poll(&mut cx).is_pending());
+    assert!(poll(&mut changes).is_pending());
     node.over.store(true, Ordering::SeqCst);
     ring();
-    assert!(matches!(next.as_mut().poll(&mut cx), Poll::Ready(None)));
-    let mut next = Box::pin(other.next());
-    assert!(matches!(next.as_mut().poll(&mut cx), Poll::Ready(None)));
+    assert_eq!(wakes.0.load(Ordering::SeqCst), 2);
+    assert_eq!(poll(&mut changes), Poll::Ready(None));
+    assert_eq!(poll(&mut other), Poll::Ready(None));
     assert_eq!(late.wait(soon()), None);
     assert!(!hub.is_closed());
 }

@@ -719,3 +719,42 @@ fn a_queue_that_is_closed_takes_nothing() {
     queue.abandon();
     assert!(queue.is_empty());
 }
+
+#[test]
+fn a_payload_whose_destructor_fails_takes_nothing_with_it() {
+    struct Bomb;
+    impl AsRef<[u8]> for Bomb {
+        fn as_ref(&self) -> &[u8] {
+            b"\0\0\0\0\0\0\0\x01"
+        }
+    }
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("a fault of the payload's owner");
+        }
+    }
+    let mut world = World::new();
+    world.outbox.window = Window::new(1, Duration::from_secs(20));
+    world.connect(0, None);
+    for topic in ["plain", "log.a", "log.a"] {
+        let event = Publication::new(Topic::new(topic).unwrap(), Bytes::from_owner(Bomb));
+        let pushed = world.queue.push(event, None, world.now.instant);
+        assert!(pushed.is_ok());
+    }
+    world.collect();
+    world.take(0);
+    // The script is not known yet; then it is.
+    world.serve(0, &[]);
+    world.take(0);
+    world.serve(0, &[]);
+    assert!(world.outbox.is_empty());
+    assert_eq!(world.queue.bytes(), 0);
+    assert_eq!(world.outbox.tally().sent, 3);
+    // What nobody sends any more is let go of as well.
+    for _ in 0..2 {
+        let event = Publication::new(Topic::new("plain").unwrap(), Bytes::from_owner(Bomb));
+        assert!(world.queue.push(event, None, world.now.instant).is_ok());
+    }
+    world.queue.abandon();
+    assert!(world.queue.is_empty());
+}
