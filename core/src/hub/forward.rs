@@ -11,29 +11,12 @@ use super::{
     publish::{Delivery, PublishError, PublishWaitError},
 };
 use crate::{
-    backplane::{Acknowledge, Acknowledged, Backplane, Forwarding, Name},
+    backplane::{Acknowledge, Acknowledged, Forwarding, Name},
     event::Publication,
     sync::Arc,
     topic::Topic,
     wake::Calls,
 };
-
-fn forward(
-    backplane: &dyn Backplane,
-    event: Publication,
-    acknowledge: Option<Acknowledge>,
-) -> Forwarding {
-    match backplane.forward(event, acknowledge) {
-        Ok(()) => Forwarding::Queued,
-        Err((error, acknowledge)) => {
-            let kind = error.kind();
-            if let Some(acknowledge) = acknowledge {
-                acknowledge.tell(Err(error));
-            }
-            Forwarding::Refused(kind)
-        }
-    }
-}
 
 impl Core {
     /// Publishes here, and to other machines if there are any.
@@ -54,11 +37,21 @@ impl Core {
             content: publication.content.clone(),
         };
         let mut delivery = self.publish(publication)?;
-        delivery.forwarding = forward(backplane.as_ref(), outgoing, acknowledge);
+        delivery.forwarding = match backplane.forward(outgoing, acknowledge) {
+            Ok(()) => Forwarding::Queued,
+            Err((error, acknowledge)) => {
+                let kind = error.kind();
+                if let Some(acknowledge) = acknowledge {
+                    acknowledge.tell(Err(error));
+                }
+                Forwarding::Refused(kind)
+            }
+        };
         Ok(delivery)
     }
 
-    /// Publishes here once there is room, and then to other machines if there are any.
+    /// As [`publish_wait`](Core::publish_wait), and goes on to other machines once it is in
+    /// the feeds of this one.
     pub(crate) fn publish_wait_and_forward<T: AsRef<str>>(
         &self,
         publication: Publication<T>,
@@ -71,8 +64,10 @@ impl Core {
             .map_err(|error| PublishWaitError::Refused(error.into()))?;
         let content = publication.content.clone();
         let mut delivery = self.publish_wait(publication, deadline)?;
-        let outgoing = Publication { topic, content };
-        delivery.forwarding = forward(backplane.as_ref(), outgoing, None);
+        delivery.forwarding = match backplane.forward(Publication { topic, content }, None) {
+            Ok(()) => Forwarding::Queued,
+            Err((error, _)) => Forwarding::Refused(error.kind()),
+        };
         Ok(delivery)
     }
 

@@ -151,6 +151,16 @@ fn an_event_reaches_the_other_hub_once_and_its_own_once() {
 }
 
 #[test]
+fn what_waited_for_room_goes_on_as_well() {
+    let wire = Arc::new(Wire::default());
+    let ((here, _a), (there, _b)) = (wire.hub(), wire.hub());
+    let mut theirs = there.subscribe("t").unwrap();
+    let sent = here.publish_wait(Publication::new("t", "1"), soon());
+    assert_eq!(sent.unwrap().forwarding, Forwarding::Queued);
+    assert_eq!(&theirs.try_recv().unwrap().payload()[..], b"1");
+}
+
+#[test]
 fn changes_of_health_end_with_the_backplane_that_tells_them() {
     let wire = Arc::new(Wire::default());
     let (hub, node) = wire.hub();

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `layout` | follows the plan: which links there are, and who listens to what |
 //! | `succession` | one link takes over from another; what goes out where |
+//! | `handover` | what two ears of a cluster bring while one succeeds the other |
 //! | `sentinels` | who the master is |
 //! | `mapping` | who owns which slot |
 //! | `line` | what the tasks around one link share |
@@ -25,6 +26,7 @@
 mod arriving;
 mod counting;
 mod greeting;
+mod handover;
 mod hearing;
 mod joining;
 mod layout;
@@ -54,7 +56,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use self::{line::Line, repairing::Repairs, watching::Overview};
+use self::{handover::Handover, line::Line, repairing::Repairs, watching::Overview};
 use super::{
     arrival::Stamp,
     inbox::Inbox,
@@ -67,6 +69,9 @@ use crate::backplane::{Condition, Inlet, Name, Reason, Together};
 
 /// How long what is queued may take to go out when the hub closes.
 const PARTING: Duration = Duration::from_millis(1_500);
+
+/// How often a hub that closes looks whether a connection stands by now.
+const GLANCE: Duration = Duration::from_millis(10);
 
 /// After a fault of ours a task begins anew, not at once.
 const AFTER_FAULT: Duration = Duration::from_secs(1);
@@ -92,6 +97,7 @@ pub(crate) struct Conductor {
     /// How many hubs share a server, as one of them told last.
     hubs: Cell<Option<u32>>,
     inbox: RefCell<Inbox>,
+    handover: RefCell<Handover>,
     outbox: RefCell<Outbox<LinkId>>,
     repairs: Repairs,
     /// Logs may have to be looked for.
@@ -130,6 +136,7 @@ impl Conductor {
             doubted: Notify::new(),
             hubs: Cell::new(None),
             inbox: RefCell::new(Inbox::new(common.id, Stamp::now())),
+            handover: RefCell::new(Handover::new()),
             repairs: Repairs::default(),
             searches: Notify::new(),
             common,
@@ -165,13 +172,19 @@ impl Conductor {
                 Order::Close => break,
             }
         }
-        self.closing.set(true);
-        if let Some(finding) = self.finding.take() {
-            finding.abort();
-        }
         self.common.queue.close();
         self.collect();
-        let _ = timeout(PARTING, self.part()).await;
+        let parting = async {
+            self.await_connections().await;
+            self.closing.set(true);
+            if let Some(finding) = self.finding.take() {
+                finding.abort();
+            }
+            self.part().await;
+        };
+        if timeout(PARTING, parting).await.is_err() {
+            self.closing.set(true);
+        }
         self.waiters.borrow_mut().clear();
     }
 
@@ -187,6 +200,23 @@ impl Conductor {
                 sleep(AFTER_FAULT).await;
             }
         });
+    }
+
+    /// Gives what is queued its one chance when the hub closes before a server has been
+    /// reached: until each link takes events, or its attempt has failed.
+    async fn await_connections(&self) {
+        let is_coming = |line: &Rc<Line>| line.state.get().is_on_its_way();
+        while self.common.queue.bytes() > 0 {
+            let awaited = {
+                let lines = self.lines.borrow();
+                lines.is_empty() || lines.values().any(is_coming)
+            };
+            if !awaited {
+                return;
+            }
+            sleep(GLANCE).await;
+            self.collect();
+        }
     }
 
     /// Lets every link end, once what is queued has gone out.

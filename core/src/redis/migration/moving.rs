@@ -584,6 +584,7 @@ fn add(all: &mut Counts, one: &Counts) {
     all.arrived += one.arrived;
     all.sent += one.sent;
     all.failed += one.failed;
+    all.voided += one.voided;
     all.gaps += one.gaps;
     all.lost += one.lost;
     all.repaired += one.repaired;

@@ -19,6 +19,8 @@ use crate::{
 
 /// Bytes in flight on a link: more is not written before something is answered.
 const MAX_FLYING: usize = 1024 * 1024;
+/// Events in flight on a link, at most. Small ones come to this before the bytes do.
+pub(crate) const MOST_FLYING: usize = 32 * 1024;
 /// Bytes and events of one pipeline.
 const MAX_BATCH: usize = 128 * 1024;
 const MAX_EVENTS: usize = 1_024;
@@ -36,6 +38,10 @@ pub(super) struct Departures {
     pub(super) waiting: VecDeque<Parcel>,
     flying: VecDeque<Flight>,
     flying_bytes: usize,
+    flying_events: usize,
+    /// A `WAIT` is in flight. A server answers nothing else on a connection that waits, so
+    /// a second is not sent before the first is answered: they would add up.
+    is_waiting: bool,
     /// Refused for now, in order: they wait again once nothing is in flight.
     again: Vec<Parcel>,
     /// Topics whose logs lack what must come first.
@@ -103,6 +109,8 @@ impl Departures {
     pub(super) fn broken(&mut self) -> (Vec<Parcel>, usize) {
         self.connected = false;
         self.flying_bytes = 0;
+        self.flying_events = 0;
+        self.is_waiting = false;
         self.lacking.clear();
         let mut lost = Vec::new();
         let mut again = std::mem::take(&mut self.again);
@@ -134,8 +142,18 @@ impl Departures {
             && self.again.is_empty()
             && !self.is_leaving()
             && self.paused_until.is_none()
-            && self.flying_bytes < MAX_FLYING;
+            && self.flying_bytes < MAX_FLYING
+            && self.flying_events + MAX_EVENTS <= MOST_FLYING;
         (free && !self.waiting.is_empty()).then(Batch::default)
+    }
+
+    /// What a pipeline carries next.
+    pub(super) fn next(&mut self) -> Option<Parcel> {
+        let stays = |parcel: &Parcel| self.is_waiting && parcel.way == Way::Durable;
+        if self.waiting.front().is_some_and(stays) {
+            return None;
+        }
+        self.waiting.pop_front()
     }
 
     /// The pipeline is filled; none if it is empty.
@@ -154,6 +172,8 @@ impl Departures {
         }
         let bytes = batch.commands.len();
         self.flying_bytes += bytes;
+        self.flying_events += batch.parcels.len();
+        self.is_waiting |= batch.waits;
         self.flying.push_back(Flight {
             parcels: batch.parcels,
             waits: batch.waits,
@@ -166,6 +186,8 @@ impl Departures {
     pub(super) fn land(&mut self) -> Option<Flight> {
         let flight = self.flying.pop_front()?;
         self.flying_bytes -= flight.bytes;
+        self.flying_events -= flight.parcels.len();
+        self.is_waiting &= !flight.waits;
         Some(flight)
     }
 
@@ -252,7 +274,23 @@ impl Departures {
         self.waiting.is_empty() && self.flying.is_empty() && self.again.is_empty()
     }
 
-    fn put_first(&mut self, parcels: Vec<Parcel>) {
+    /// Takes out what waits of the topics of `others` and has departed before.
+    pub(super) fn take_numbered(&mut self, others: &[Parcel]) -> Vec<Parcel> {
+        let topics: HashSet<&Topic> = others.iter().map(Parcel::topic).collect();
+        let mut taken = Vec::new();
+        if !topics.is_empty() {
+            for parcel in std::mem::take(&mut self.waiting) {
+                if parcel.serial != 0 && topics.contains(parcel.topic()) {
+                    taken.push(parcel);
+                } else {
+                    self.waiting.push_back(parcel);
+                }
+            }
+        }
+        taken
+    }
+
+    pub(super) fn put_first(&mut self, parcels: Vec<Parcel>) {
         for parcel in parcels.into_iter().rev() {
             self.waiting.push_front(parcel);
         }

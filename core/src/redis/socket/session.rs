@@ -278,6 +278,11 @@ impl Session {
         }
     }
 
+    /// Why it is no more, if so.
+    pub(crate) fn ended(&self) -> Option<Broken> {
+        self.0.broken.borrow().clone()
+    }
+
     /// Ends it.
     pub(crate) fn close(&self, why: &str) {
         self.0.end(Broken(why.to_owned()));
