@@ -12,8 +12,8 @@ use std::{
 };
 
 use distributary::{
-    CloseReason, Event, Flow, Hub, Lane, Overflow, Publication, Selector, Sink, SubscribeError,
-    SubscribeOptions, Token, Topic, TryRecvError,
+    Budget, CloseReason, Event, Flow, Hub, Lane, Overflow, Publication, Selector, Sink,
+    SubscribeError, SubscribeOptions, Token, Topic, TryRecvError,
     backplane::{
         Acknowledge, Acknowledged, Backplane, ForwardError, ForwardErrorKind, Forwarding, Health,
         HealthChanges, Inlet, Name, Together,
@@ -206,6 +206,35 @@ fn attributes_and_keys_cross() {
     let event: Event = sub.try_recv().unwrap();
     assert_eq!(event.key(), Some("k"));
     assert_eq!(event.attributes().len(), 1);
+}
+
+#[test]
+fn an_event_that_waited_for_room_crosses_once_it_has_it() {
+    let wire = Arc::new(Wire::default());
+    let ((here, _a), (there, node)) = (wire.hub(), wire.hub());
+    let options = SubscribeOptions::new().budget(Budget::default().events(1).unwrap());
+    let mut mine = here.subscribe_with("t", options).unwrap();
+    let mut theirs = there.subscribe("t").unwrap();
+    let delivery = here
+        .publish_wait(Publication::new("t", "1"), soon())
+        .unwrap();
+    assert_eq!(delivery.forwarding, Forwarding::Queued);
+    let late = here.publish_wait(Publication::new("t", "2"), Instant::now());
+    assert!(late.is_err());
+    assert_eq!(&mine.try_recv().unwrap().payload()[..], b"1");
+    here.publish_wait(Publication::new("t", "3"), soon())
+        .unwrap();
+    assert_eq!(&theirs.try_recv().unwrap().payload()[..], b"1");
+    assert_eq!(&theirs.try_recv().unwrap().payload()[..], b"3");
+    assert_eq!(theirs.try_recv().unwrap_err(), TryRecvError::Empty);
+    *node.refuse.lock().unwrap() = Some(ForwardErrorKind::Full);
+    let delivery = there
+        .publish_wait(Publication::new("t", "4"), soon())
+        .unwrap();
+    assert_eq!(
+        delivery.forwarding,
+        Forwarding::Refused(ForwardErrorKind::Full)
+    );
 }
 
 #[test]

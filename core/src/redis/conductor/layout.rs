@@ -93,19 +93,23 @@ impl Conductor {
 
     fn take(self: &Rc<Self>, steps: Vec<Step>, now: Instant) {
         for step in steps {
-            match step {
-                Step::Open { link, at } => self.open(link, at, now),
-                Step::Join { link, topic } => self.at(link, &Name::Topic(topic), true, now),
-                Step::Part { link, topic } => self.at(link, &Name::Topic(topic), false, now),
-                Step::Succeed { from, to } => {
-                    if let (Some(from), Some(to)) = (self.line(from), self.line(to)) {
-                        self.succeed(from, to, now);
-                    }
+            self.carry_out(step, now);
+        }
+    }
+
+    fn carry_out(self: &Rc<Self>, step: Step, now: Instant) {
+        match step {
+            Step::Open { link, at } => self.open(link, at, now),
+            Step::Join { link, topic } => self.at(link, &Name::Topic(topic), true, now),
+            Step::Part { link, topic } => self.at(link, &Name::Topic(topic), false, now),
+            Step::Succeed { from, to } => {
+                if let (Some(from), Some(to)) = (self.line(from), self.line(to)) {
+                    self.succeed(from, to, now);
                 }
-                Step::Close { link } => {
-                    if let Some(line) = self.lines.borrow_mut().remove(&link) {
-                        line.part();
-                    }
+            }
+            Step::Close { link } => {
+                if let Some(line) = self.lines.borrow_mut().remove(&link) {
+                    line.part();
                 }
             }
         }
