@@ -162,6 +162,50 @@ fn what_was_trimmed_while_away_is_told_with_its_number() {
 }
 
 #[test]
+fn what_a_hub_has_queued_does_not_trim_what_it_has_yet_to_read() {
+    let server = Server::start();
+    let proxy = Proxy::before(server.port());
+    let short = |redis: RedisBuilder| replayed(redis).log_length(200);
+    let away = behind(&proxy, short);
+    let near = || hub_with(short(Redis::at(server.url()).unwrap()));
+    let (other, third) = (near(), near());
+    let ears = [&away, &third].map(|hub| Ear::on(hub, "t"));
+    [&away, &third].into_iter().for_each(joined);
+    let mut queued = Vec::new();
+    for round in 1..=5 {
+        while_away(&proxy, &server, "t", || {
+            // Odd numbers of the one that is away, even ones of the other.
+            queued = (0..3_000)
+                .map(|n| publish_told(&away, "t", round * 10_000 + 2 * n + 1))
+                .collect();
+            let receipts: Vec<_> = (0..150)
+                .map(|n| publish_told(&other, "t", round * 10_000 + 2 * n))
+                .collect();
+            receipts.iter().for_each(|receipt| {
+                outcome(receipt).unwrap();
+            });
+        });
+        queued.iter().for_each(|receipt| {
+            outcome(receipt).unwrap();
+        });
+        for (ear, name) in ears.iter().zip(["away", "third"]) {
+            let all = round as usize * 3_150;
+            until_within(PATIENCE, name, || {
+                assert_eq!(ear.missed(), 0, "{name} in round {round}");
+                ear.numbers().len() >= all
+            });
+            let numbers = ear.numbers();
+            for (of, count) in [(0, 150), (1, 3_000)] {
+                let these: Vec<u64> = numbers.iter().copied().filter(|n| n % 2 == of).collect();
+                let sent = (1..=round)
+                    .flat_map(|round| (0..count).map(move |n| round * 10_000 + 2 * n + of));
+                assert_eq!(these, sent.collect::<Vec<u64>>(), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
 fn what_is_published_between_two_events_of_a_quiet_topic_is_read_back() {
     let server = Server::start();
     let proxy = Proxy::before(server.port());

@@ -121,6 +121,11 @@ impl Conductor {
         self.searches.notify_one();
     }
 
+    /// Whether there may be something in a topic's log that was missed and is to be read.
+    pub(super) fn is_behind(&self, topic: &str) -> bool {
+        self.inbox.borrow().is_behind(topic)
+    }
+
     /// A plain payload goes out.
     pub(super) fn will_echo(&self, topic: &str, payload: &[u8]) {
         let lines = self.lines.borrow();

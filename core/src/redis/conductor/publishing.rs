@@ -6,15 +6,19 @@
 
 use std::{collections::VecDeque, future::Future, pin::Pin, rc::Rc, time::Duration};
 
-use tokio::time::sleep_until;
+use bytes::Bytes;
+use tokio::time::{sleep, sleep_until};
 
 use super::{Conductor, line::Line};
-use crate::redis::{
-    arrival::Stamp,
-    builder::Settings,
-    log::script::Retention,
-    outbox::{Limits, Server, Trouble},
-    socket::{Broken, Reply, Session},
+use crate::{
+    redis::{
+        arrival::Stamp,
+        builder::Settings,
+        log::script::Retention,
+        outbox::{Limits, Server, Trouble},
+        socket::{Broken, Reply, Session},
+    },
+    topic::Topic,
 };
 
 /// A log that nothing was published to for so long goes away.
@@ -45,6 +49,9 @@ pub(super) fn limits(settings: &Settings) -> Limits {
     }
 }
 
+/// How often it is looked whether what is held may go.
+const GLANCE: Duration = Duration::from_millis(10);
+
 /// What a link has been asked and has not answered, oldest first.
 type Open = VecDeque<Pin<Box<dyn Future<Output = Result<Vec<Reply>, Broken>>>>>;
 
@@ -54,10 +61,14 @@ pub(super) async fn publish(conductor: Rc<Conductor>, line: Rc<Line>, session: S
         id: line.lineage.get(),
         sharded: conductor.common.settings.sharded,
     };
-    conductor.outbox.borrow_mut().connected(line.id, server);
+    let mut outbox = conductor.outbox.borrow_mut();
+    outbox.connected(line.id, server);
+    outbox.hold(line.id, Stamp::now().instant);
+    drop(outbox);
     let mut open = Open::new();
     loop {
         send(&conductor, &line, &session, &mut open);
+        let holding = conductor.outbox.borrow().is_holding(line.id);
         if open.is_empty() && line.closing.get() && conductor.outbox.borrow().is_through(line.id) {
             break;
         }
@@ -69,6 +80,7 @@ pub(super) async fn publish(conductor: Rc<Conductor>, line: Rc<Line>, session: S
                 Err(_) => break,
             },
             () = line.filled.notified() => {}
+            () = sleep(GLANCE), if holding => {}
             _ = session.closed() => break,
         }
     }
@@ -78,13 +90,15 @@ pub(super) async fn publish(conductor: Rc<Conductor>, line: Rc<Line>, session: S
 
 fn send(conductor: &Conductor, line: &Line, session: &Session, open: &mut Open) {
     let now = Stamp::now();
+    // A hub that closes reads no logs any more.
+    let behind = |topic: &Topic| !line.closing.get() && conductor.is_behind(topic.as_str());
     loop {
-        let taken = conductor
-            .outbox
-            .borrow_mut()
-            .take(line.id, now, |topic, payload| {
-                conductor.will_echo(topic.as_str(), payload);
-            });
+        let plain = |topic: &Topic, payload: &Bytes| {
+            conductor.will_echo(topic.as_str(), payload);
+        };
+        let mut outbox = conductor.outbox.borrow_mut();
+        let taken = outbox.take(line.id, now, behind, plain);
+        drop(outbox);
         let Some(commands) = taken else {
             break;
         };

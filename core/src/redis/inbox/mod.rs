@@ -343,6 +343,11 @@ impl Inbox {
             .is_none_or(|track| !track.is_placed())
     }
 
+    /// Whether a topic's log has been heard, and is to be read before it is known again.
+    pub(crate) fn is_behind(&self, topic: &str) -> bool {
+        self.tracks.get(topic).is_some_and(Track::is_behind)
+    }
+
     /// How far a topic's log went before it was listened to.
     pub(crate) fn placed(&mut self, topic: &str, head: Option<Head>, now: Stamp) {
         self.shared.tick(now);

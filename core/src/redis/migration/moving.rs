@@ -269,13 +269,23 @@ impl Shared {
                 }
             }
             Name::Pattern(pattern) => {
-                let mut patterns = self.patterns.lock();
-                if change.wanted {
-                    patterns.insert(pattern.clone());
-                } else {
-                    patterns.remove(pattern);
+                // Several threads may be here with changes of one pattern, in any order:
+                // the last look agrees with what was noted.
+                let mut wanted = change.wanted;
+                loop {
+                    let mut patterns = self.patterns.lock();
+                    if wanted {
+                        patterns.insert(pattern.clone());
+                    } else {
+                        patterns.remove(pattern);
+                    }
+                    drop(patterns);
+                    let now = self.hub_wants(&change.name);
+                    if now == wanted {
+                        break;
+                    }
+                    wanted = now;
                 }
-                drop(patterns);
                 for moved in self.all_moved() {
                     if pattern.matches(moved.topic.as_str()) {
                         self.wants_changed(&moved);
@@ -599,5 +609,33 @@ impl fmt::Debug for Moving {
             .field("servers", &self.0.book.read().servers.len())
             .field("topics", &self.0.book.read().topics.len())
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Hub;
+
+    /// Two threads took a pattern's end and its new beginning, and the first was slow.
+    #[test]
+    fn a_change_that_is_told_late_does_not_undo_a_later_one() {
+        let redis = Redis::at("redis://127.0.0.1:1").unwrap().build().unwrap();
+        let moving = Moving::on(redis);
+        let hub = Hub::builder().backplane(moving.clone()).build().unwrap();
+        let pattern = Pattern::new("a.*").unwrap();
+        let change = |wanted| Change {
+            name: Name::Pattern(pattern.clone()),
+            wanted,
+        };
+        let noted = || moving.0.patterns.lock().contains(&pattern);
+        let selector = Selector::pattern("a.*").unwrap();
+        let subscription = hub.subscribe(selector).unwrap();
+        assert!(noted());
+        moving.0.hub_changed(change(false));
+        assert!(noted());
+        drop(subscription);
+        moving.0.hub_changed(change(true));
+        assert!(!noted());
     }
 }

@@ -8,8 +8,9 @@ use std::{
 use ahash::AHashSet as HashSet;
 
 use super::{
-    Server,
+    Limits, Server,
     encode::Wire,
+    holding::Holding,
     parcel::{Parcel, Trace},
 };
 use crate::{
@@ -36,6 +37,8 @@ const LATE_REPLICA_WAIT: Duration = Duration::from_millis(50);
 pub(super) struct Departures {
     /// Oldest first.
     pub(super) waiting: VecDeque<Parcel>,
+    /// Older than what waits of the same topics.
+    pub(super) holding: Holding,
     flying: VecDeque<Flight>,
     flying_bytes: usize,
     flying_events: usize,
@@ -107,6 +110,7 @@ impl Departures {
 
     /// What is lost with the connection, and how many wait again at the front.
     pub(super) fn broken(&mut self) -> (Vec<Parcel>, usize) {
+        self.let_go();
         self.connected = false;
         self.flying_bytes = 0;
         self.flying_events = 0;
@@ -133,8 +137,9 @@ impl Departures {
         (lost, count)
     }
 
-    /// A pipeline to be filled, if something may be sent.
-    pub(super) fn begin(&mut self, now: Instant) -> Option<Batch> {
+    /// A pipeline to be filled, if something may be sent. Of topics that the hub is `behind`
+    /// with nothing is, for a while.
+    pub(super) fn begin(&mut self, now: Instant, behind: impl Fn(&Topic) -> bool) -> Option<Batch> {
         if self.paused_until.is_some_and(|until| until <= now) {
             self.paused_until = None;
         }
@@ -144,16 +149,46 @@ impl Departures {
             && self.paused_until.is_none()
             && self.flying_bytes < MAX_FLYING
             && self.flying_events + MAX_EVENTS <= MOST_FLYING;
-        (free && !self.waiting.is_empty()).then(Batch::default)
+        if free && self.holding.is_over(now, behind) {
+            self.let_go();
+        }
+        let some = !self.waiting.is_empty() || !self.holding.is_empty();
+        (free && some).then(Batch::default)
     }
 
     /// What a pipeline carries next.
-    pub(super) fn next(&mut self) -> Option<Parcel> {
+    pub(super) fn next(
+        &mut self,
+        now: Instant,
+        limits: &Limits,
+        behind: impl Fn(&Topic) -> bool,
+    ) -> Option<Parcel> {
         let stays = |parcel: &Parcel| self.is_waiting && parcel.way == Way::Durable;
-        if self.waiting.front().is_some_and(stays) {
-            return None;
+        if let Some(oldest) = self.holding.urgent(now, limits) {
+            let stays = stays(oldest);
+            return (!stays).then(|| self.holding.parcels.pop_front()).flatten();
         }
-        self.waiting.pop_front()
+        while let Some(front) = self.waiting.front() {
+            let held = self.holding.holds(front, now, limits, &behind);
+            if !held && stays(front) {
+                return None;
+            }
+            let parcel = self.waiting.pop_front()?;
+            if !held {
+                return Some(parcel);
+            }
+            self.holding.hold(parcel);
+        }
+        None
+    }
+
+    /// Nothing is held any more: it waits before everything else.
+    pub(super) fn let_go(&mut self) {
+        let mut held = self.holding.take();
+        if !held.is_empty() {
+            held.append(&mut self.waiting);
+            self.waiting = held;
+        }
     }
 
     /// The pipeline is filled; none if it is empty.
@@ -271,11 +306,15 @@ impl Departures {
 
     /// Whether nothing waits and nothing is in flight.
     pub(super) fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.flying.is_empty() && self.again.is_empty()
+        self.waiting.is_empty()
+            && self.holding.is_empty()
+            && self.flying.is_empty()
+            && self.again.is_empty()
     }
 
     /// Takes out what waits of the topics of `others` and has departed before.
     pub(super) fn take_numbered(&mut self, others: &[Parcel]) -> Vec<Parcel> {
+        self.let_go();
         let topics: HashSet<&Topic> = others.iter().map(Parcel::topic).collect();
         let mut taken = Vec::new();
         if !topics.is_empty() {
@@ -291,6 +330,7 @@ impl Departures {
     }
 
     pub(super) fn put_first(&mut self, parcels: Vec<Parcel>) {
+        self.let_go();
         for parcel in parcels.into_iter().rev() {
             self.waiting.push_front(parcel);
         }

@@ -39,6 +39,7 @@
 mod channels;
 mod departures;
 mod encode;
+mod holding;
 mod parcel;
 mod queue;
 mod refusal;
@@ -241,6 +242,20 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
         }
     }
 
+    /// A connection was made anew: what would trim logs that the hub has yet to read waits,
+    /// for a moment.
+    pub(crate) fn hold(&mut self, link: L, now: Instant) {
+        if let Some(departures) = self.links.get_mut(&link) {
+            departures.holding.begin(now);
+        }
+    }
+
+    /// Whether anything waits so. Nobody says when it may go: [`take`](Self::take) looks.
+    pub(crate) fn is_holding(&self, link: L) -> bool {
+        let departures = self.links.get(&link);
+        departures.is_some_and(|departures| !departures.holding.is_empty())
+    }
+
     /// A link's connection is gone. What was in flight is sent again by the next one, or
     /// has its outcome now.
     pub(crate) fn broken(&mut self, link: L) {
@@ -263,6 +278,7 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
         let mut moved = VecDeque::new();
         for (link, departures) in &mut self.links {
             departures.resume();
+            departures.let_go();
             departures.leaving.clear();
             let mut leaves = |parcel: &Parcel| route(parcel.topic(), parcel.way) != Some(*link);
             if departures.is_flying() {
@@ -311,17 +327,19 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
     }
 
     /// The next pipeline for a link, if there is anything to send and the link may. `plain`
-    /// hears of each payload that goes out as it is, before it does.
+    /// hears of each payload that goes out as it is, before it does. For a while after
+    /// [`hold`](Self::hold), topics wait of which the hub is `behind` with reading the log.
     pub(crate) fn take(
         &mut self,
         link: L,
         now: Stamp,
+        behind: impl Fn(&Topic) -> bool,
         mut plain: impl FnMut(&Topic, &Bytes),
     ) -> Option<Commands> {
         let departures = self.links.get_mut(&link)?;
-        let mut batch = departures.begin(now.instant)?;
+        let mut batch = departures.begin(now.instant, &behind)?;
         while batch.has_room()
-            && let Some(mut parcel) = departures.next()
+            && let Some(mut parcel) = departures.next(now.instant, &self.limits, &behind)
         {
             if parcel.is_late(now.instant, &self.limits) {
                 parcel.late(&mut self.outcomes);
@@ -391,7 +409,8 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
 
     /// Gives up what has waited too long, and forgets what need not be known any more.
     pub(crate) fn expire(&mut self, now: Instant) {
-        let waiting = self.links.values_mut().map(|link| &mut link.waiting);
+        let links = self.links.values_mut();
+        let waiting = links.flat_map(|link| [&mut link.holding.parcels, &mut link.waiting]);
         for waiting in waiting.chain([&mut self.homeless]) {
             while waiting
                 .front()
@@ -410,7 +429,8 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
     /// other call brings about.
     pub(crate) fn next_due(&self, now: Instant) -> Option<Instant> {
         let pauses = self.links.values().filter_map(|link| link.resumes(now));
-        let lines = self.links.values().map(|link| &link.waiting);
+        let links = self.links.values();
+        let lines = links.flat_map(|link| [&link.holding.parcels, &link.waiting]);
         let late = lines
             .chain([&self.homeless])
             .filter_map(|line| line.front().map(|front| front.due(&self.limits)));

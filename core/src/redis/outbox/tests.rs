@@ -29,14 +29,37 @@ enum Fault {
 
 #[derive(Debug, Clone)]
 enum Action {
-    Push { topic: usize, size: usize },
-    Take { link: u8 },
-    Serve { link: u8, faults: Vec<Fault> },
-    Break { link: u8, executed: usize },
-    Connect { link: u8, failover: Option<usize> },
-    Move { topic: usize },
+    Push {
+        topic: usize,
+        size: usize,
+    },
+    Take {
+        link: u8,
+    },
+    /// Whether the hub has yet to read the log of a topic.
+    Behind {
+        topic: usize,
+        is_behind: bool,
+    },
+    Serve {
+        link: u8,
+        faults: Vec<Fault>,
+    },
+    Break {
+        link: u8,
+        executed: usize,
+    },
+    Connect {
+        link: u8,
+        failover: Option<usize>,
+    },
+    Move {
+        topic: usize,
+    },
     Reroute,
-    Advance { millis: u64 },
+    Advance {
+        millis: u64,
+    },
 }
 
 fn actions() -> impl Strategy<Value = Vec<Action>> {
@@ -52,6 +75,8 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
     let action = prop_oneof![
         12 => (0..TOPICS.len(), 1..200usize).prop_map(|(topic, size)| Action::Push { topic, size }),
         8 => (0..2u8).prop_map(|link| Action::Take { link }),
+        4 => (0..TOPICS.len(), any::<bool>())
+            .prop_map(|(topic, is_behind)| Action::Behind { topic, is_behind }),
         8 => (0..2u8, prop::collection::vec(fault, 0..6))
             .prop_map(|(link, faults)| Action::Serve { link, faults }),
         2 => (0..2u8, 0..6usize).prop_map(|(link, executed)| Action::Break { link, executed }),
@@ -106,6 +131,7 @@ struct World {
     routes: Owners,
     links: [Link; 2],
     events: Vec<Event>,
+    behind: [bool; TOPICS.len()],
     now: Stamp,
     failovers: u32,
 }
@@ -135,6 +161,7 @@ impl World {
             routes: Owners::default(),
             links: Default::default(),
             events: Vec::new(),
+            behind: Default::default(),
             now: Stamp {
                 instant: Instant::now(),
                 micros: 1_000_000,
@@ -156,6 +183,7 @@ impl World {
                 self.collect();
                 self.take(link);
             }
+            Action::Behind { topic, is_behind } => self.behind[topic] = is_behind,
             Action::Serve { link, faults } => self.serve(link, &faults),
             Action::Break { link, executed } => self.break_off(link, executed),
             Action::Connect { link, failover } => self.connect(link, failover),
@@ -200,7 +228,12 @@ impl World {
     }
 
     fn take(&mut self, link: u8) {
-        let taken = self.outbox.take(link, self.now, |topic, _| {
+        let behind = self.behind;
+        let behind = |topic: &Topic| {
+            let is_behind = |(name, behind): (&&str, &bool)| *behind && **name == *topic.as_str();
+            TOPICS.iter().zip(&behind).any(is_behind)
+        };
+        let taken = self.outbox.take(link, self.now, behind, |topic, _| {
             assert_eq!(topic.as_str(), "plain");
         });
         if let Some(commands) = taken {
@@ -263,6 +296,7 @@ impl World {
         self.links[at].connected = true;
         let id = Some(self.links[at].id);
         self.outbox.connected(link, Server { id, sharded: false });
+        self.outbox.hold(link, self.now.instant);
     }
 
     fn reroute(&mut self) {
@@ -335,6 +369,7 @@ impl World {
 
     /// All goes well from here on.
     fn heal(&mut self) {
+        self.behind = Default::default();
         for round in 0..10_000 {
             self.collect();
             for link in [0, 1] {
@@ -354,6 +389,11 @@ impl World {
                 return;
             }
             if !flying {
+                // What is held is looked at now and then.
+                if [0, 1].iter().any(|link| self.outbox.is_holding(*link)) {
+                    self.now.instant += Duration::from_millis(10);
+                    continue;
+                }
                 // A pause, at most.
                 let due = self.outbox.next_due(self.now.instant);
                 let due = due.expect("something is to be waited for");
@@ -527,7 +567,7 @@ fn small_events_in_flight_are_bounded_by_number() {
     }
     outbox.collect(|_, _| Some(0));
     let mut flying = 0;
-    while outbox.take(0, now, |_, _| flying += 1).is_some() {}
+    while outbox.take(0, now, |_| false, |_, _| flying += 1).is_some() {}
     assert!(
         (MOST_FLYING / 2..=MOST_FLYING).contains(&flying),
         "{flying}"
