@@ -50,6 +50,27 @@ impl Core {
         Ok(delivery)
     }
 
+    /// As [`publish_wait`](Core::publish_wait), and goes on to other machines once it is in
+    /// the feeds of this one.
+    pub(crate) fn publish_wait_and_forward<T: AsRef<str>>(
+        &self,
+        publication: Publication<T>,
+        deadline: Instant,
+    ) -> Result<Delivery, PublishWaitError<T>> {
+        let Some(backplane) = &self.backplane else {
+            return self.publish_wait(publication, deadline);
+        };
+        let topic = Topic::new(publication.topic.as_ref())
+            .map_err(|error| PublishWaitError::Refused(error.into()))?;
+        let content = publication.content.clone();
+        let mut delivery = self.publish_wait(publication, deadline)?;
+        delivery.forwarding = match backplane.forward(Publication { topic, content }, None) {
+            Ok(()) => Forwarding::Queued,
+            Err((error, _)) => Forwarding::Refused(error.kind()),
+        };
+        Ok(delivery)
+    }
+
     /// Notes that a name may have got its first listener or lost its last. No lock may be
     /// held: a backplane is called.
     #[inline]
