@@ -63,7 +63,10 @@ use super::{
     plane::{Common, Order},
     topology::{LinkId, Plan},
 };
-use crate::backplane::{Condition, Inlet, Name, Reason, Together};
+use crate::{
+    backplane::{Condition, Inlet, Name, Reason, Together},
+    topic::Topic,
+};
 
 /// How long what is queued may take to go out when the hub closes.
 const PARTING: Duration = Duration::from_millis(1_500);
@@ -96,6 +99,9 @@ pub(crate) struct Conductor {
     repairs: Repairs,
     /// Logs may have to be looked for.
     searches: Notify,
+    /// Topics that are heard, and of whose logs nobody could be asked how far they go.
+    unplaced: RefCell<HashSet<Topic>>,
+    placing: Notify,
     waiters: RefCell<Vec<Waiter>>,
     /// What the thread itself has to say is not as it should be.
     reasons: RefCell<Vec<Reason>>,
@@ -132,6 +138,8 @@ impl Conductor {
             inbox: RefCell::new(Inbox::new(common.id, Stamp::now())),
             repairs: Repairs::default(),
             searches: Notify::new(),
+            unplaced: RefCell::default(),
+            placing: Notify::new(),
             common,
             inlet,
             together: RefCell::default(),
@@ -149,6 +157,7 @@ impl Conductor {
         self.stand(Conductor::sort);
         self.stand(Conductor::repair);
         self.stand(Conductor::search);
+        self.stand(Conductor::keep_placing);
         self.stand(Conductor::keep_assessing);
         while let Some(order) = orders.recv().await {
             // A fault in one is counted, and the next is served.

@@ -44,6 +44,14 @@ pub(super) struct Track {
     since: u64,
     /// Its log appeared unheard, and has not been read yet.
     is_unseen: bool,
+    /// It keeps a log and is heard, and nobody could say how far the log went: what a break
+    /// takes is not to be found again.
+    is_adrift: bool,
+    /// Its place was asked for when it was heard already: some of what comes next may be
+    /// from before the place, and new.
+    is_loose: bool,
+    /// Events in no log that were let go when the connection broke.
+    owed: Vec<(u64, u64)>,
     /// The second of the newest message.
     pub(super) heard: u32,
     /// The second of the newest plain one that was not an echo.
@@ -100,6 +108,9 @@ impl Track {
             echoes: None,
             since: shared.now.micros,
             is_unseen: false,
+            is_adrift: false,
+            is_loose: false,
+            owed: Vec::new(),
             heard: shared.second,
             plain: None,
             is_exact: false,
@@ -117,7 +128,30 @@ impl Track {
 
     /// How far its log goes before anything of it was heard.
     pub(super) fn placed(&mut self, place: Place) {
-        self.place.get_or_insert(place);
+        if self.place.is_none() {
+            self.place = Some(place);
+            // Cut off meanwhile: that is told when it is heard again.
+            self.is_loose = !self.is_cut() && std::mem::take(&mut self.is_adrift);
+        }
+    }
+
+    /// How far its log goes could not be asked.
+    pub(super) fn set_adrift(&mut self) {
+        self.is_adrift |= self.place.is_none();
+    }
+
+    /// Whether how far its log goes is still to be asked.
+    pub(super) fn is_adrift(&self) -> bool {
+        self.is_adrift && self.place.is_none()
+    }
+
+    /// Whether something of it has to be read, or will have to be.
+    pub(super) fn is_behind(&self) -> bool {
+        match self.state {
+            State::Open => false,
+            State::Cut => self.place.is_some() || self.is_unseen,
+            State::Repairing(_) => true,
+        }
     }
 
     /// Whether its place in a log is known.
@@ -140,6 +174,7 @@ impl Track {
         self.place.is_none()
             && self.publishers.is_empty()
             && !self.is_unseen
+            && !self.is_adrift
             && !(self.is_cut() && self.plain.is_some())
     }
 
@@ -193,8 +228,12 @@ impl Track {
         self.echoes = None;
         if let State::Repairing(repairing) = &mut self.state {
             shared.held -= repairing.bytes;
-            // What no log has shows in the serials of its publisher, should it go on.
+            self.owed = std::mem::take(&mut repairing.owed);
+            for Held { stamps, .. } in &repairing.held {
+                owe(&mut self.owed, stamps, shared);
+            }
         }
+        self.is_loose = false;
         self.state = State::Cut;
     }
 
@@ -206,12 +245,14 @@ impl Track {
         self.state = State::Open;
         self.heard = shared.second;
         self.publishers.excuse(shared.second);
-        if let Some(plain) = self.plain.take()
-            && plain >= shared.cut_second.saturating_sub(super::LATELY)
-        {
-            shared.tally.gaps += 1;
-            out.lost(topic, None);
+        let plain = self.plain.take();
+        let was_busy =
+            plain.is_some_and(|plain| plain >= shared.cut_second.saturating_sub(super::LATELY));
+        let was_adrift = std::mem::take(&mut self.is_adrift);
+        if was_busy || was_adrift {
+            shared.lost_some(topic, out);
         }
+        self.is_adrift = was_adrift && self.place.is_none();
         match self.place {
             Some(place) => self.begin(Repair::after(place), topic, shared),
             None if self.is_unseen => self.begin(Repair::since(self.since), topic, shared),
@@ -225,7 +266,7 @@ impl Track {
     pub(super) fn message(
         &mut self,
         topic: &str,
-        envelope: Envelope<'_>,
+        mut envelope: Envelope<'_>,
         bytes: &[u8],
         shared: &mut Shared,
         out: &mut impl Deliver,
@@ -235,6 +276,11 @@ impl Track {
         }
         match self.standing(&envelope.stamps) {
             Standing::Next => self.apply(topic, envelope, false, shared, out),
+            Standing::Seen if self.is_loose => {
+                // The publisher's serials say whether it was heard.
+                envelope.stamps.number = 0;
+                self.apply(topic, envelope, false, shared, out);
+            }
             Standing::Seen => shared.seen(&envelope.stamps),
             Standing::Ahead(_) | Standing::Elsewhere => {
                 let place = self.place.unwrap_or(Place::Start);
@@ -243,6 +289,22 @@ impl Track {
                     repairing.hold(envelope.stamps, bytes, shared);
                 }
             }
+        }
+    }
+
+    /// A live message that is no plain one, and that nobody can read. A log tells of it in
+    /// its turn: it took a number there.
+    pub(super) fn unreadable_message(
+        &mut self,
+        topic: &str,
+        shared: &mut Shared,
+        out: &mut impl Deliver,
+    ) {
+        shared.tally.unreadable += 1;
+        match (&mut self.state, self.place) {
+            (State::Repairing(repairing), _) => repairing.again = true,
+            (_, Some(place)) => self.begin(Repair::after(place), topic, shared),
+            (_, None) => shared.lost(topic, 1, out),
         }
     }
 
@@ -276,6 +338,8 @@ impl Track {
     ) {
         let stamps = envelope.stamps;
         if stamps.number != 0 {
+            self.is_adrift = false;
+            self.is_loose = false;
             self.place = Some(Place::At(Position {
                 lineage: stamps.lineage,
                 number: stamps.number,
@@ -306,7 +370,17 @@ impl Track {
 
     // Repairs.
 
+    /// The read that is under way will never be answered: it is wanted again.
+    pub(super) fn give_back(&mut self, topic: &str, shared: &mut Shared) {
+        if let State::Repairing(repairing) = &mut self.state
+            && repairing.ticket.take().is_some()
+        {
+            shared.want(topic);
+        }
+    }
+
     fn begin(&mut self, repair: Repair, topic: &str, shared: &mut Shared) {
+        self.is_loose = false;
         self.state = State::Repairing(Box::new(Repairing {
             repair,
             ticket: None,
@@ -314,7 +388,7 @@ impl Track {
             bytes: 0,
             known: 0,
             again: false,
-            owed: Vec::new(),
+            owed: std::mem::take(&mut self.owed),
         }));
         shared.want(topic);
     }
@@ -363,7 +437,10 @@ impl Track {
                     Found::Stand(position) => self.place = Some(Place::At(position)),
                     Found::Lost(missed) => self.lose(topic, missed, shared, out),
                     Found::Unreadable => self.unreadable(topic, shared, out),
-                    Found::Event(envelope, position) => {
+                    Found::Doubtful(envelope, position) if self.is_old(&envelope.stamps) => {
+                        self.place = Some(Place::At(position));
+                    }
+                    Found::Event(envelope, position) | Found::Doubtful(envelope, position) => {
                         self.entry(topic, envelope, position, shared, out);
                     }
                 },
@@ -391,8 +468,7 @@ impl Track {
         };
         // Numbers of what is held tell how much; without any, nobody knows.
         if repairing.held.is_empty() {
-            shared.tally.gaps += 1;
-            out.lost(topic, None);
+            shared.lost_some(topic, out);
         }
         repairing.known = repairing.held.len();
         repairing.again = false;
@@ -417,14 +493,14 @@ impl Track {
         shared: &mut Shared,
         out: &mut impl Deliver,
     ) {
-        let stamps = &mut envelope.stamps;
-        stamps.number = position.number;
-        let is_old = stamps.micros.saturating_add(SKEW_MICROS) < self.since;
-        if is_old && !self.publishers.knows(stamps.publisher) {
-            self.place = Some(Place::At(position));
-            return;
-        }
+        envelope.stamps.number = position.number;
         self.apply(topic, envelope, true, shared, out);
+    }
+
+    /// Whether an entry that may be from before the place is from before it was listened to.
+    fn is_old(&self, stamps: &Stamps) -> bool {
+        let is_old = stamps.micros.saturating_add(SKEW_MICROS) < self.since;
+        is_old && !self.publishers.knows(stamps.publisher)
     }
 
     fn unreadable(&mut self, topic: &str, shared: &mut Shared, out: &mut impl Deliver) {
@@ -519,9 +595,16 @@ impl Repairing {
     fn forgo(&mut self, stamps: Stamps, shared: &Shared) {
         if stamps.number != 0 {
             self.again = true;
-        } else if !shared.is_ours(stamps.publisher) && self.owed.len() < MOST_OWED {
-            self.owed.push((stamps.publisher, stamps.serial));
+        } else {
+            owe(&mut self.owed, &stamps, shared);
         }
+    }
+}
+
+/// Notes an event that is let go, if it is in no log.
+fn owe(owed: &mut Vec<(u64, u64)>, stamps: &Stamps, shared: &Shared) {
+    if stamps.number == 0 && !shared.is_ours(stamps.publisher) && owed.len() < MOST_OWED {
+        owed.push((stamps.publisher, stamps.serial));
     }
 }
 

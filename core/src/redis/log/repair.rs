@@ -82,6 +82,9 @@ pub(crate) enum Found<'a> {
     Stand(Position),
     /// An event, and the place after it.
     Event(Envelope<'a>, Position),
+    /// The same, where nobody knows how the numbers are to the reader's place: it may be
+    /// older.
+    Doubtful(Envelope<'a>, Position),
     /// An entry that nobody can read.
     Unreadable,
     /// So many entries are gone.
@@ -103,6 +106,8 @@ pub(crate) struct Repair {
     aim: Aim,
     begun: bool,
     after: u64,
+    /// Whether what comes after `after` is known to be after the reader's place.
+    is_based: bool,
     /// Whether the number after `after` must come next.
     is_dense: bool,
     /// Whether one page is all.
@@ -130,6 +135,7 @@ impl Repair {
             aim,
             begun: false,
             after,
+            is_based: false,
             is_dense: false,
             is_single: false,
             newest: None,
@@ -211,7 +217,8 @@ impl Repair {
                 .filter(|before| before.lineage == at.lineage)
                 .map(|before| before.number.min(at.number)),
         };
-        self.is_dense = base.is_some();
+        self.is_based = base.is_some();
+        self.is_dense = self.is_based;
         self.after = base.unwrap_or(0);
         if let (Place::At(_), Some(number), Some(head)) = (place, base, head) {
             found(Found::Stand(Position {
@@ -244,10 +251,10 @@ impl Repair {
             Aim::Place(Place::At(at)) => stands.lineage != at.lineage || stands.number > at.number,
             Aim::Place(_) => true,
         };
-        found(if is_new {
-            Found::Event(envelope, stands)
-        } else {
-            Found::Stand(stands)
+        found(match (is_new, self.is_based) {
+            (true, true) => Found::Event(envelope, stands),
+            (true, false) => Found::Doubtful(envelope, stands),
+            (false, _) => Found::Stand(stands),
         });
     }
 
@@ -317,7 +324,7 @@ mod tests {
             let head = head.filter(|_| matches!(ask, Ask::Head { .. }));
             let progress = repair.read(head, &page, page.len() < PAGE, &mut |found| match found {
                 Found::Stand(position) => stands = Some(position),
-                Found::Event(_, position) => {
+                Found::Event(_, position) | Found::Doubtful(_, position) => {
                     told.push(Told::Event(position));
                     stands = Some(position);
                 }
