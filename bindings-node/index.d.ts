@@ -268,6 +268,8 @@ export interface HealthCounts {
   sent: number;
   /** Events that were refused, expired or stayed unconfirmed. */
   failed: number;
+  /** Events that were acknowledged, and that a server which took over may lack. */
+  voided: number;
   /** Stretches that were found missing, and could not be repaired. */
   gaps: number;
   /** Events in them, where they could be counted. */

@@ -69,6 +69,8 @@ counts!(
     sent,
     /// Events that were refused, expired or stayed unconfirmed.
     failed,
+    /// Events that were acknowledged, and that a server which took over may lack.
+    voided,
     /// Stretches that were found missing, and could not be repaired.
     gaps,
     /// Events in them, where they could be counted.

@@ -90,6 +90,7 @@ fn counts<'py>(py: Python<'py>, counts: &Counts) -> PyResult<Bound<'py, PyDict>>
         arrived,
         sent,
         failed,
+        voided,
         gaps,
         lost,
         repaired,

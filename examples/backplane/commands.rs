@@ -320,6 +320,7 @@ fn told(health: &Health) -> Value {
         "arrived": counts.arrived,
         "sent": counts.sent,
         "failed": counts.failed,
+        "voided": counts.voided,
         "gaps": counts.gaps,
         "lost": counts.lost,
         "repaired": counts.repaired,

@@ -26,9 +26,12 @@ BROADCASTER = "broadcaster"
 
 CPU = "processor time per delivery"
 
-#: What is beyond a slice, where it shows. A sleeping task holds four or five objects that the collector takes for young:
-#: they are freed as fast as they are made, so its count stays low while 40,000 of them gather.
-GC = "; Python's garbage collector walks what all sleeping tasks hold in one go, about 10 ms, now and then"
+#: What is beyond a slice, where it shows: a sleeping task holds four or five objects that the collector takes for
+#: young. They are freed as fast as they are made, so its count stays low while 40,000 of them gather.
+TWICE = (
+    "twice the slice of 2 ms; now and then Python's garbage collector walks what all sleeping tasks hold, in one go of "
+    "about 10 ms"
+)
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,8 @@ def lines(of: Of) -> Sequence[Line]:
         Line(f"{CPU}, in batches", batches, of(DRAINED, CPU)),
         Line(f"{CPU}, in batches", batches, of(BROADCASTER, CPU)),
         Line(f"{CPU}, one by one", singles, of(QUEUES, CPU)),
-        Line(f"{BLOCK}, in batches", of(BATCHES, BLOCK), target=at_most(2 * SLICE), note=f"twice the slice of 2 ms{GC}"),
-        Line(f"{BLOCK}, one by one", of(SINGLES, BLOCK), target=at_most(2 * SLICE), note=f"twice the slice of 2 ms{GC}"),
+        Line(f"{BLOCK}, in batches", of(BATCHES, BLOCK), target=at_most(2 * SLICE), note=TWICE),
+        Line(f"{BLOCK}, one by one", of(SINGLES, BLOCK), target=at_most(2 * SLICE), note=TWICE),
         *(Line(f"{BLOCK}, in batches", of(BATCHES, BLOCK), of(peer, BLOCK)) for peer in (QUEUES, DRAINED, BROADCASTER)),
         Line(f"{TURN}, in batches", of(BATCHES, TURN)),
         Line(f"{TURN}, one by one", of(SINGLES, TURN)),

@@ -58,6 +58,8 @@ class HealthCounts:
     sent: int
     #: Events that were refused, expired or stayed unconfirmed.
     failed: int
+    #: Events that were acknowledged, and that a server which took over may lack.
+    voided: int
     #: Stretches that were found missing, and could not be repaired.
     gaps: int
     #: Events in them, where they could be counted.

@@ -108,6 +108,9 @@ pub struct Counts {
     pub sent: u64,
     /// Events that were refused, expired or stayed unconfirmed.
     pub failed: u64,
+    /// Events that were acknowledged, and that the log of a server which took over may lack:
+    /// it refused them, or could not be given them in time.
+    pub voided: u64,
     /// Stretches that were found missing, and could not be repaired.
     pub gaps: u64,
     /// Events in them, where they could be counted.

@@ -89,6 +89,11 @@ impl Health {
                 counts.failed,
             ),
             (
+                "distributary_backplane_voided_total",
+                "Events that were acknowledged, and that a server which took over may lack.",
+                counts.voided,
+            ),
+            (
                 "distributary_backplane_gaps_total",
                 "Stretches that were found missing, and could not be repaired.",
                 counts.gaps,
@@ -218,7 +223,7 @@ const FAMILIES: &[PerNode<'static>] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backplane::{Memory, Reason, Replica, Replication};
+    use crate::backplane::{Counts, Memory, Reason, Replica, Replication};
 
     #[test]
     fn every_line_is_one_of_the_format_and_every_family_stands_once() {
@@ -247,6 +252,10 @@ mod tests {
             condition: Condition::Degraded,
             reasons: vec![reason("late"), reason("resync_loop"), reason("late")],
             nodes: vec![node, Node::default()],
+            counts: Counts {
+                voided: 3,
+                ..Counts::default()
+            },
             ..Health::default()
         };
         let page = health.prometheus();
@@ -269,6 +278,7 @@ mod tests {
             "distributary_backplane_condition{condition=\"degraded\"} 1\n",
             "distributary_backplane_condition{condition=\"ok\"} 0\n",
             "distributary_backplane_reason{code=\"late\"} 2\n",
+            "distributary_backplane_voided_total 3\n",
             "distributary_backplane_node_resync_loop{node=\"a:1\"} 1\n",
             "distributary_backplane_node_replica_behind_bytes{node=\"a:1\",replica=\"c:1\"} 7\n",
         ] {

@@ -79,7 +79,8 @@ pub trait Backplane: Send + Sync + 'static {
     fn health(&self) -> Health;
 
     /// Whether [`Health::revision`] is another one than this. `told` is called once, as soon
-    /// as that is so, or there is nothing to come any more.
+    /// as that is so. Called while it still is this one, or let go of uncalled, it says that
+    /// no change will come any more.
     fn when_health_changes(&self, seen: u64, told: Box<dyn FnOnce() + Send>);
 
     /// What it has counted, in Prometheus' text format; empty if nothing.

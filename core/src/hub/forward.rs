@@ -3,10 +3,12 @@
 //! Local first: an event is in the feeds of this hub before it is forwarded, and a
 //! backplane that cannot take it does not undo that.
 
+use std::time::Instant;
+
 use super::{
     core::Core,
     node::Node,
-    publish::{Delivery, PublishError},
+    publish::{Delivery, PublishError, PublishWaitError},
 };
 use crate::{
     backplane::{Acknowledge, Acknowledged, Forwarding, Name},
@@ -44,6 +46,27 @@ impl Core {
                 }
                 Forwarding::Refused(kind)
             }
+        };
+        Ok(delivery)
+    }
+
+    /// As [`publish_wait`](Core::publish_wait), and goes on to other machines once it is in
+    /// the feeds of this one.
+    pub(crate) fn publish_wait_and_forward<T: AsRef<str>>(
+        &self,
+        publication: Publication<T>,
+        deadline: Instant,
+    ) -> Result<Delivery, PublishWaitError<T>> {
+        let Some(backplane) = &self.backplane else {
+            return self.publish_wait(publication, deadline);
+        };
+        let topic = Topic::new(publication.topic.as_ref())
+            .map_err(|error| PublishWaitError::Refused(error.into()))?;
+        let content = publication.content.clone();
+        let mut delivery = self.publish_wait(publication, deadline)?;
+        delivery.forwarding = match backplane.forward(Publication { topic, content }, None) {
+            Ok(()) => Forwarding::Queued,
+            Err((error, _)) => Forwarding::Refused(error.kind()),
         };
         Ok(delivery)
     }

@@ -181,7 +181,8 @@ impl Hub {
     /// Publishes once no feed that admits the event is full and the hub is within its
     /// budget, so that nobody misses anything for it. Blocks the thread until then, at
     /// most until the deadline. Publishers that wait take turns; one that does not wait
-    /// may still take the room.
+    /// may still take the room. It waits for subscriptions of this hub alone; what is to
+    /// reach other machines goes on from there as with [`publish`](Hub::publish).
     ///
     /// # Errors
     /// [`PublishWaitError::TimedOut`] with the event, when there was no room in time;
@@ -192,7 +193,7 @@ impl Hub {
         publication: Publication<T>,
         deadline: Instant,
     ) -> Result<Delivery, PublishWaitError<T>> {
-        self.core().publish_wait(publication, deadline)
+        self.core().publish_wait_and_forward(publication, deadline)
     }
 
     /// Subscribes to a selector: `&str` is one exact topic.

@@ -32,7 +32,6 @@ pub(crate) struct Figures {
     pub(crate) failed: Figure,
     /// Those that were not even queued.
     pub(crate) refused: Figure,
-    /// Events that were acknowledged, and that a server that took over may lack.
     pub(crate) voided: Figure,
     pub(crate) gaps: Figure,
     pub(crate) lost: Figure,
@@ -61,6 +60,7 @@ impl Figures {
             arrived: self.arrived.get(),
             sent: self.sent.get(),
             failed: self.failed.get() + self.refused.get(),
+            voided: self.voided.get(),
             gaps: self.gaps.get(),
             lost: self.lost.get(),
             repaired: self.repaired.get(),

@@ -158,11 +158,15 @@ fn over_tls_with_roots_of_its_own_and_only_with_those() {
     };
     let (here, there) = (trusting(), trusting());
     let mut far = topic(&there, "secret");
-    for number in 0..2_000 {
-        publish(&here, "secret", format!("{number}-{}", "x".repeat(500)));
-    }
-    for number in 0..2_000 {
-        assert!(next(&mut far).starts_with(format!("{number}-").as_bytes()));
+    // In portions that a feed has room for.
+    for portion in 0..4 {
+        let numbers = portion * 500..(portion + 1) * 500;
+        for number in numbers.clone() {
+            publish(&here, "secret", format!("{number}-{}", "x".repeat(500)));
+        }
+        for number in numbers {
+            assert!(next(&mut far).starts_with(format!("{number}-").as_bytes()));
+        }
     }
     let stranger = Authority::new();
     let redis = Redis::at(server.tls_url()).unwrap();
@@ -278,6 +282,21 @@ fn a_replica_is_not_taken_for_a_master() {
     assert!(text.contains("no master"), "{text}");
     replica.ask(&["REPLICAOF", "NO", "ONE"]);
     until_well(&lost, PATIENCE);
+}
+
+#[test]
+fn what_is_published_by_a_hub_that_closes_at_once_still_goes_out() {
+    let server = Server::start();
+    let there = hub(&server.url());
+    let mut far = topic(&there, "t");
+    joined(&there);
+    for number in 0..3 {
+        let script = hub(&server.url());
+        let receipt = publish_told(&script, "t", number);
+        script.close();
+        outcome(&receipt).unwrap();
+        assert_eq!(next(&mut far), number.to_string());
+    }
 }
 
 #[test]

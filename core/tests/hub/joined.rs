@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, Weak,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Wake},
     time::{Duration, Instant},
@@ -34,6 +34,9 @@ struct Node {
     refuse: Mutex<Option<ForwardErrorKind>>,
     waiting: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
     closed: Mutex<u32>,
+    /// Counts its changes; it is over once there is none.
+    revision: AtomicU64,
+    over: AtomicBool,
 }
 
 struct Joint(Arc<Wire>, Arc<Node>);
@@ -104,10 +107,15 @@ impl Backplane for Joint {
     }
 
     fn health(&self) -> Health {
-        Health::default()
+        let mut health = Health::default();
+        health.revision = self.1.revision.load(Ordering::SeqCst);
+        health
     }
 
     fn when_health_changes(&self, _seen: u64, told: Box<dyn FnOnce() + Send>) {
+        if self.1.over.load(Ordering::SeqCst) {
+            return told();
+        }
         self.1.waiting.lock().unwrap().push(told);
     }
 
@@ -140,6 +148,52 @@ fn an_event_reaches_the_other_hub_once_and_its_own_once() {
         assert_eq!(&sub.try_recv().unwrap().payload()[..], b"1");
         assert_eq!(sub.try_recv().unwrap_err(), TryRecvError::Empty);
     }
+}
+
+#[test]
+fn what_waited_for_room_goes_on_as_well() {
+    let wire = Arc::new(Wire::default());
+    let ((here, _a), (there, _b)) = (wire.hub(), wire.hub());
+    let mut theirs = there.subscribe("t").unwrap();
+    let sent = here.publish_wait(Publication::new("t", "1"), soon());
+    assert_eq!(sent.unwrap().forwarding, Forwarding::Queued);
+    assert_eq!(&theirs.try_recv().unwrap().payload()[..], b"1");
+}
+
+#[test]
+fn changes_of_health_end_with_the_backplane_that_tells_them() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.hub();
+    let ring = || {
+        for told in node.waiting.lock().unwrap().drain(..) {
+            told();
+        }
+    };
+    let wakes = Arc::new(Wakes::default());
+    let waker = Arc::clone(&wakes).into();
+    let mut cx = Context::from_waker(&waker);
+    let mut changes = hub.health_changes();
+    let mut next = std::pin::pin!(changes.next());
+    assert!(next.as_mut().poll(&mut cx).is_pending());
+    node.revision.store(1, Ordering::SeqCst);
+    ring();
+    assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
+    let Poll::Ready(Some(health)) = next.as_mut().poll(&mut cx) else {
+        panic!("a change, and nobody was told");
+    };
+    assert_eq!(health.revision, 1);
+    // It ends while somebody waits, and before somebody else does.
+    let mut other = hub.health_changes();
+    let mut late = hub.health_changes();
+    let mut next = std::pin::pin!(changes.next());
+    assert!(next.as_mut().poll(&mut cx).is_pending());
+    node.over.store(true, Ordering::SeqCst);
+    ring();
+    assert!(matches!(next.as_mut().poll(&mut cx), Poll::Ready(None)));
+    let mut next = std::pin::pin!(other.next());
+    assert!(matches!(next.as_mut().poll(&mut cx), Poll::Ready(None)));
+    assert_eq!(late.wait(soon()), None);
+    assert!(!hub.is_closed());
 }
 
 #[test]

@@ -5,11 +5,10 @@
 
 use std::{
     collections::BTreeMap,
-    rc::Rc,
     time::{Duration, Instant},
 };
 
-use tokio::time::{sleep, timeout_at};
+use tokio::time::timeout_at;
 
 use super::{Conductor, arriving::Shore, line::Line, repairing};
 use crate::{
@@ -28,8 +27,6 @@ use crate::{
 
 /// How long names wait to be joined for whoever keeps their logs.
 const PLACING: Duration = Duration::from_millis(500);
-/// The pause before those are asked again who did not answer, or not now.
-const PLACING_AGAIN: Duration = Duration::from_millis(100);
 
 impl Conductor {
     /// Does something with the inbox and where it delivers. What panics in the hub is
@@ -76,9 +73,14 @@ impl Conductor {
                 });
             }
             (_, true) => {
+                let modes = &self.common.settings.modes;
+                let is_logged = modes.any_logged() && modes.of(name).is_logged();
                 self.inbox(|inbox, shore| {
                     if confirmation == Confirmation::Missed {
                         inbox.severed(name, now);
+                    }
+                    if is_logged {
+                        inbox.begun(name, now);
                     }
                     inbox.joined(name, now, shore);
                 });
@@ -125,7 +127,6 @@ impl Conductor {
             }
         });
         self.searches.notify_one();
-        self.placing.notify_one();
         self.repairs.return_home();
     }
 
@@ -193,9 +194,8 @@ impl Conductor {
             .collect()
     }
 
-    /// Asks how far the logs of these topics go. Those that cannot be asked now are asked
-    /// again when another link stands, or placed by the first event that comes; what breaks
-    /// before is told as a loss.
+    /// Asks how far the logs of these topics go. Those that cannot be asked are placed by
+    /// the first event that comes, or by the time of their joining if a break comes first.
     pub(super) async fn place(&self, topics: Vec<Topic>) {
         if topics.is_empty() {
             return;
@@ -204,7 +204,6 @@ impl Conductor {
         let mut asked: BTreeMap<LinkId, (Session, Commands, Vec<Topic>)> = BTreeMap::new();
         for topic in topics {
             let Some((link, session)) = self.home(topic.as_str()) else {
-                self.unplaceable(topic);
                 continue;
             };
             let (_, commands, topics) = asked
@@ -222,48 +221,18 @@ impl Conductor {
             .collect();
         for (replies, topics) in asked {
             let Ok(Ok(replies)) = timeout_at(until.into(), replies).await else {
-                for topic in topics {
-                    self.unplaceable(topic);
-                }
-                self.placing.notify_one();
                 continue;
             };
             let now = Stamp::now();
-            for (topic, answers) in topics.into_iter().zip(replies.chunks_exact(2)) {
-                if let [Reply::List(head), Reply::Int(exists)] = answers {
-                    let head = repairing::head_of(head);
-                    if head.is_some() || *exists == 0 {
-                        self.inbox(|inbox, _| inbox.placed(topic.as_str(), head, now));
-                        continue;
-                    }
-                }
-                let words = answers.iter().find_map(Reply::error);
-                if words.is_some_and(repairing::is_passing) {
-                    self.unplaceable(topic);
-                    self.placing.notify_one();
-                } else {
-                    self.inbox(|inbox, _| inbox.adrift(topic.as_str(), now));
+            for (topic, answers) in topics.iter().zip(replies.chunks_exact(2)) {
+                let [Reply::List(head), Reply::Int(exists)] = answers else {
+                    continue;
+                };
+                let head = repairing::head_of(head);
+                if head.is_some() || *exists == 0 {
+                    self.inbox(|inbox, _| inbox.placed(topic.as_str(), head, now));
                 }
             }
-        }
-    }
-
-    /// Nobody is there who could be asked how far a log goes.
-    fn unplaceable(&self, topic: Topic) {
-        self.inbox(|inbox, _| inbox.adrift(topic.as_str(), Stamp::now()));
-        self.unplaced.borrow_mut().insert(topic);
-    }
-
-    /// Places topics that could not be placed when they were joined, for as long as the hub
-    /// lives.
-    pub(super) async fn keep_placing(self: Rc<Self>) {
-        loop {
-            self.placing.notified().await;
-            let mut topics = self.unplaced.take();
-            // The others were given up meanwhile, or an event came.
-            topics.retain(|topic| self.inbox.borrow().is_adrift(topic.as_str()));
-            self.place(topics.into_iter().collect()).await;
-            sleep(PLACING_AGAIN).await;
         }
     }
 

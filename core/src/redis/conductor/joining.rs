@@ -24,20 +24,21 @@ const REFUSED: &str = "refused_names";
 pub(super) struct Beside(pub(super) u64);
 
 /// Sends steps for as long as the connection stands; what a link is to know goes to
-/// `tell`.
+/// `tell`, and why the connection is given up to `fail`.
 pub(super) async fn join(
     conductor: Rc<Conductor>,
     line: Rc<Line>,
     session: Session,
     beside: Beside,
     tell: impl Fn(Input),
+    fail: impl Fn(&str),
 ) {
     loop {
         let now = Instant::now();
         let request = {
             let mut ledger = line.ledger.borrow_mut();
             if ledger.is_overdue(now) {
-                tell(Input::Failed);
+                fail("the server did not confirm a subscription in time");
                 return;
             }
             ledger.next(now).map(|step| {
@@ -67,7 +68,7 @@ pub(super) async fn join(
             return;
         };
         if audit {
-            audited(&conductor, &line, replies, beside, &tell);
+            audited(&conductor, &line, replies, beside, &tell, &fail);
         } else {
             settled(&conductor, &line, &replies);
         }
@@ -146,6 +147,7 @@ fn audited(
     replies: Vec<Reply>,
     Beside(channels): Beside,
     tell: &impl Fn(Input),
+    fail: &impl Fn(&str),
 ) {
     let info = replies.first().and_then(Reply::as_str);
     let beside = Held {
@@ -164,7 +166,7 @@ fn audited(
             conductor.cut_off(line);
             tell(Input::Missing);
         }
-        Verdict::Beyond => tell(Input::Failed),
+        Verdict::Beyond => fail("what the server hears for this hub is not what was asked for"),
     }
     line.learned.notify_waiters();
     conductor.tell_joined();

@@ -55,8 +55,8 @@ pub(super) struct Link {
     beside: Cell<u64>,
     duties: RefCell<Vec<AbortHandle>>,
     publishing: RefCell<Option<JoinHandle<()>>>,
-    /// Why the last attempt or connection ended.
-    why: Rc<RefCell<String>>,
+    /// Why the last attempt or connection ended; none while neither has.
+    why: Why,
 }
 
 impl Link {
@@ -74,7 +74,7 @@ impl Link {
             beside: Cell::new(0),
             duties: RefCell::default(),
             publishing: RefCell::default(),
-            why: Rc::default(),
+            why: Why::default(),
         }
     }
 
@@ -130,8 +130,17 @@ impl Link {
         }
         let before = machine.state();
         match input {
-            Input::Due => self.because(format!("{} took too long", doing(before))),
-            Input::Silent => self.because("nothing was heard of it any more".into()),
+            Input::Due if before != State::Backoff => {
+                self.why.is(format!("{} took too long", doing(before)));
+            }
+            Input::Silent => self.why.is("nothing was heard of it any more".into()),
+            // Whoever saw the connection fail may be here before the one who knows why.
+            Input::Broken | Input::Failed | Input::Refused if self.why.is_unknown() => {
+                let session = self.line.session.borrow();
+                let ended = session.as_ref().and_then(Session::ended);
+                let why = ended.map_or_else(|| format!("{} failed", doing(before)), |end| end.0);
+                self.why.is(why);
+            }
             _ => {}
         }
         let action = machine.on(input, Instant::now(), &mut BUDGET.lock());
@@ -149,20 +158,19 @@ impl Link {
         let mut watch = self.line.watch.borrow_mut();
         match after {
             State::Live => watch.up(now),
-            State::Backoff => watch.down(self.why.borrow().clone(), now),
+            State::Backoff => watch.down(self.why.text(), now),
             _ => return,
         }
         drop(watch);
         self.conductor.assess();
     }
 
-    fn because(&self, why: String) {
-        *self.why.borrow_mut() = why;
-    }
-
     async fn perform(&self, action: Action) -> Input {
         match action {
-            Action::Resolve => Input::Done,
+            Action::Resolve => {
+                self.why.forget();
+                Input::Done
+            }
             Action::Connect => self.connect().await,
             Action::Greet => self.greet().await,
             Action::Join => self.join().await,
@@ -176,8 +184,7 @@ impl Link {
                 Input::Done
             }
             Action::Drop => {
-                let why = self.why.borrow().clone();
-                self.let_go(&why).await;
+                self.let_go(&self.why.text()).await;
                 Input::Done
             }
             Action::Carry | Action::Wait | Action::Stop => pending().await,
@@ -193,7 +200,7 @@ impl Link {
                 Input::Done
             }
             Err(why) => {
-                self.because(why);
+                self.why.is(why);
                 Input::Failed
             }
         }
@@ -241,11 +248,11 @@ impl Link {
                 Input::Done
             }
             Err(Unfit::Refused(why)) => {
-                self.because(why);
+                self.why.is(why);
                 Input::Refused
             }
             Err(Unfit::Failed(why)) => {
-                self.because(why);
+                self.why.is(why);
                 Input::Failed
             }
         }
@@ -255,9 +262,9 @@ impl Link {
     fn watch_end(&self, session: &Session) {
         let closed = session.closed();
         let tell = self.teller();
-        let why = Rc::clone(&self.why);
+        let why = self.why.clone();
         self.duty(async move {
-            *why.borrow_mut() = closed.await.0;
+            why.is(closed.await.0);
             tell(Input::Broken);
         });
     }
@@ -290,6 +297,7 @@ impl Link {
             session.clone(),
             beside,
             self.teller(),
+            self.failer(),
         ));
         if let Some(probes) = self.probes.borrow().clone() {
             if !self.canary.get() {
@@ -304,15 +312,12 @@ impl Link {
                 self.teller(),
             ));
         }
-        let (tell, why) = (self.teller(), Rc::clone(&self.why));
+        let fail = self.failer();
         self.duty(watching::look(
             conductor(),
             Rc::clone(&self.line),
             session.clone(),
-            move || {
-                *why.borrow_mut() = "the server was made a replica".into();
-                tell(Input::Failed);
-            },
+            move || fail("the server was made a replica"),
         ));
         let publishing = publishing::publish(conductor(), Rc::clone(&self.line), session.clone());
         *self.publishing.borrow_mut() = Some(tokio::task::spawn_local(publishing));
@@ -332,11 +337,11 @@ impl Link {
     fn duty(&self, duty: impl Future<Output = ()> + 'static) {
         let duty = tokio::task::spawn_local(duty);
         self.duties.borrow_mut().push(duty.abort_handle());
-        let (conductor, tell) = (Rc::clone(&self.conductor), self.teller());
+        let (conductor, fail) = (Rc::clone(&self.conductor), self.failer());
         tokio::task::spawn_local(async move {
             if duty.await.is_err_and(|error| error.is_panic()) {
                 conductor.common.figures.panics.add(1);
-                tell(Input::Broken);
+                fail("a fault of the backplane itself");
             }
         });
     }
@@ -347,6 +352,15 @@ impl Link {
         let connection = self.connection.get();
         move |input| {
             let _ = told.send((connection, input));
+        }
+    }
+
+    /// For duties that give the connection up, and say why.
+    fn failer(&self) -> impl Fn(&str) + 'static {
+        let (tell, why) = (self.teller(), self.why.clone());
+        move |text| {
+            why.is(text.to_owned());
+            tell(Input::Failed);
         }
     }
 
@@ -383,8 +397,34 @@ fn doing(state: State) -> &'static str {
         State::Resolving => "finding the server",
         State::Connecting => "connecting",
         State::Handshaking => "the server's greeting",
+        State::Joining => "subscribing",
         State::Auditing => "comparing subscriptions",
+        State::CatchingUp => "catching up",
+        State::Live | State::Degraded => "the connection",
         State::Draining => "letting go of the server",
         _ => "waiting",
+    }
+}
+
+/// Why an attempt or a connection ended: kept for people, by whoever knew first or best.
+#[derive(Clone, Default)]
+struct Why(Rc<RefCell<Option<String>>>);
+
+impl Why {
+    fn is(&self, why: String) {
+        *self.0.borrow_mut() = Some(why);
+    }
+
+    fn is_unknown(&self) -> bool {
+        self.0.borrow().is_none()
+    }
+
+    /// Another attempt begins, and ends for a reason of its own.
+    fn forget(&self) {
+        self.0.take();
+    }
+
+    fn text(&self) -> String {
+        self.0.borrow().clone().unwrap_or_default()
     }
 }

@@ -63,13 +63,13 @@ use super::{
     plane::{Common, Order},
     topology::{LinkId, Plan},
 };
-use crate::{
-    backplane::{Condition, Inlet, Name, Reason, Together},
-    topic::Topic,
-};
+use crate::backplane::{Condition, Inlet, Name, Reason, Together};
 
 /// How long what is queued may take to go out when the hub closes.
 const PARTING: Duration = Duration::from_millis(1_500);
+
+/// How often a hub that closes looks whether a connection stands by now.
+const GLANCE: Duration = Duration::from_millis(10);
 
 /// After a fault of ours a task begins anew, not at once.
 const AFTER_FAULT: Duration = Duration::from_secs(1);
@@ -99,9 +99,6 @@ pub(crate) struct Conductor {
     repairs: Repairs,
     /// Logs may have to be looked for.
     searches: Notify,
-    /// Topics that are heard, and of whose logs nobody could be asked how far they go.
-    unplaced: RefCell<HashSet<Topic>>,
-    placing: Notify,
     waiters: RefCell<Vec<Waiter>>,
     /// What the thread itself has to say is not as it should be.
     reasons: RefCell<Vec<Reason>>,
@@ -138,8 +135,6 @@ impl Conductor {
             inbox: RefCell::new(Inbox::new(common.id, Stamp::now())),
             repairs: Repairs::default(),
             searches: Notify::new(),
-            unplaced: RefCell::default(),
-            placing: Notify::new(),
             common,
             inlet,
             together: RefCell::default(),
@@ -157,7 +152,6 @@ impl Conductor {
         self.stand(Conductor::sort);
         self.stand(Conductor::repair);
         self.stand(Conductor::search);
-        self.stand(Conductor::keep_placing);
         self.stand(Conductor::keep_assessing);
         while let Some(order) = orders.recv().await {
             // A fault in one is counted, and the next is served.
@@ -174,13 +168,19 @@ impl Conductor {
                 Order::Close => break,
             }
         }
-        self.closing.set(true);
-        if let Some(finding) = self.finding.take() {
-            finding.abort();
-        }
         self.common.queue.close();
         self.collect();
-        let _ = timeout(PARTING, self.part()).await;
+        let parting = async {
+            self.await_connections().await;
+            self.closing.set(true);
+            if let Some(finding) = self.finding.take() {
+                finding.abort();
+            }
+            self.part().await;
+        };
+        if timeout(PARTING, parting).await.is_err() {
+            self.closing.set(true);
+        }
         self.waiters.borrow_mut().clear();
     }
 
@@ -196,6 +196,23 @@ impl Conductor {
                 sleep(AFTER_FAULT).await;
             }
         });
+    }
+
+    /// Gives what is queued its one chance when the hub closes before a server has been
+    /// reached: until each link takes events, or its attempt has failed.
+    async fn await_connections(&self) {
+        let is_coming = |line: &Rc<Line>| line.state.get().is_on_its_way();
+        while self.common.queue.bytes() > 0 {
+            let awaited = {
+                let lines = self.lines.borrow();
+                lines.is_empty() || lines.values().any(is_coming)
+            };
+            if !awaited {
+                return;
+            }
+            sleep(GLANCE).await;
+            self.collect();
+        }
     }
 
     /// Lets every link end, once what is queued has gone out.

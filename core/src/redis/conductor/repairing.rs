@@ -342,7 +342,7 @@ fn entry_of(entry: Reply) -> Option<Entry> {
 }
 
 /// Whether a refusal will pass: the server is loading, a slot is on its way.
-pub(super) fn is_passing(words: &str) -> bool {
+fn is_passing(words: &str) -> bool {
     let code = words.split(' ').next().unwrap_or_default();
     matches!(
         code,

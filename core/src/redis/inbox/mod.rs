@@ -346,17 +346,14 @@ impl Inbox {
         track.placed(head.map_or(Place::Start, |head| Place::At(head.newest)));
     }
 
-    /// How far a topic's log goes could not be asked: until it is
-    /// [`placed`](Inbox::placed) or an event of the log comes, a break is a loss.
-    pub(crate) fn adrift(&mut self, topic: &str, now: Stamp) {
+    /// A topic that keeps a log is about to be heard. If nobody could say how far the log
+    /// goes, because its server was away, then the first break tells by time what is missing.
+    pub(crate) fn begun(&mut self, topic: &str, now: Stamp) {
         self.shared.tick(now);
-        let (track, _) = self.track(topic, None);
-        track.set_adrift();
-    }
-
-    /// Whether how far a topic's log goes is to be asked still.
-    pub(crate) fn is_adrift(&self, topic: &str) -> bool {
-        self.tracks.get(topic).is_some_and(Track::is_adrift)
+        if self.is_unplaced(topic) {
+            let (track, _) = self.track(topic, None);
+            track.begun(now.micros.saturating_sub(SKEW_MICROS));
+        }
     }
 
     /// A topic is heard from here on, by its name.

@@ -168,6 +168,61 @@ fn live_envelopes_are_counted_per_publisher() {
 }
 
 #[test]
+fn a_clock_that_is_behind_costs_nothing_where_numbers_say_what_is_news() {
+    let mut rig = Rig::new();
+    let behind = [rig.entry(6, 1, 1), rig.entry(7, 1, 2)];
+    rig.millis += 60_000;
+    rig.inbox.placed("t", Some(head(5)), rig.now());
+    rig.cut("t");
+    let read = rig.inbox.next_read().unwrap();
+    rig.read(&read, Some(head(7)), &behind);
+    assert_eq!(rig.taken(), ["1:1", "1:2"]);
+}
+
+/// A topic that is joined while the server of its log is away.
+fn begun(rig: &mut Rig, topic: &str) {
+    let now = rig.now();
+    rig.inbox.begun(topic, now);
+    rig.inbox.joined(topic, now, &mut rig.heard);
+    assert!(
+        !rig.inbox.is_unplaced(topic),
+        "it is not placed behind a break"
+    );
+}
+
+#[test]
+fn what_nobody_could_place_is_read_from_the_time_of_its_joining() {
+    let mut rig = Rig::new();
+    let long_ago = rig.entry(3, 1, 1);
+    rig.millis += 3_600_000;
+    begun(&mut rig, "t");
+    rig.millis += 1_000;
+    let missed = rig.entry(4, 1, 2);
+    rig.cut("t");
+    // Where the log goes now is behind the break.
+    rig.inbox.placed("t", Some(head(4)), rig.now());
+    let read = rig.inbox.next_read().unwrap();
+    rig.read(&read, None, &[long_ago, missed]);
+    rig.message(Via::Topic, "t", &rig.kept(5, 1, 3));
+    assert_eq!(rig.taken(), ["1:2", "1:3"]);
+    assert_eq!((rig.heard.lost, rig.heard.unknown), (0, 0));
+}
+
+#[test]
+fn what_nobody_could_place_and_has_no_log_is_read_from_its_start_later() {
+    let mut rig = Rig::new();
+    begun(&mut rig, "t");
+    rig.cut("t");
+    let read = rig.inbox.next_read().unwrap();
+    rig.read(&read, None, &[]);
+    rig.cut("t");
+    let read = rig.inbox.next_read().unwrap();
+    let first = rig.entry(1, 1, 1);
+    rig.read(&read, Some(head(1)), &[first]);
+    assert_eq!(rig.taken(), ["1:1"]);
+}
+
+#[test]
 fn what_was_trimmed_while_away_is_told_exactly() {
     let mut rig = Rig::new();
     rig.inbox.placed("t", Some(head(10)), rig.now());
@@ -275,65 +330,6 @@ fn logs_that_began_while_a_pattern_was_cut_off_are_read_since_the_break() {
     // A topic that is new after that is just new.
     rig.message(via, "a.new", &rig.kept(7, 1, 1));
     assert_eq!(rig.taken(), ["1:1"]);
-}
-
-#[test]
-fn a_topic_whose_place_could_not_be_asked_does_not_lose_in_silence() {
-    let mut rig = Rig::new();
-    let now = rig.now();
-    rig.inbox.adrift("t", now);
-    rig.inbox.joined("t", now, &mut rig.heard);
-    assert!(rig.inbox.is_adrift("t"));
-    // It is not forgotten for being silent.
-    rig.millis += 1_000 * u64::from(SILENT) + 2_000;
-    rig.inbox.sweep(rig.now());
-    // It breaks before anything came, and is placed after that only.
-    rig.inbox.broken(rig.now(), |_| false);
-    rig.inbox.placed("t", Some(head(5)), rig.now());
-    let now = rig.now();
-    rig.inbox.joined("t", now, &mut rig.heard);
-    assert_eq!((rig.heard.unknown, rig.inbox.tally().gaps), (1, 1));
-    // The next break is made up for.
-    let read = rig.inbox.next_read().unwrap();
-    rig.read(&read, Some(head(5)), &[]);
-    rig.cut("t");
-    assert_eq!(rig.heard.unknown, 1);
-    assert!(rig.inbox.next_read().is_some());
-    // As long as nobody can be asked, each break is one.
-    let now = rig.now();
-    rig.inbox.adrift("v", now);
-    rig.inbox.joined("v", now, &mut rig.heard);
-    rig.message(Via::Topic, "v", b"plain");
-    rig.cut("v");
-    rig.cut("v");
-    assert!(rig.inbox.is_adrift("v"));
-    assert_eq!(rig.heard.unknown, 3);
-    // Nor is the first break a loss of what an event has placed.
-    let now = rig.now();
-    rig.inbox.adrift("u", now);
-    rig.inbox.joined("u", now, &mut rig.heard);
-    rig.message(Via::Topic, "u", &rig.kept(7, 1, 1));
-    assert!(!rig.inbox.is_adrift("u"));
-    rig.cut("u");
-    assert_eq!((rig.heard.unknown, rig.heard.lost), (3, 0));
-}
-
-#[test]
-fn what_was_under_way_while_a_topic_was_placed_late_is_new() {
-    let mut rig = Rig::new();
-    let now = rig.now();
-    rig.inbox.adrift("t", now);
-    rig.inbox.joined("t", now, &mut rig.heard);
-    rig.inbox.placed("t", Some(head(5)), now);
-    assert!(!rig.inbox.is_adrift("t"));
-    for number in [4, 5, 5, 6, 5] {
-        rig.message(Via::Topic, "t", &rig.kept(number, 1, number));
-    }
-    assert_eq!(rig.taken(), ["1:4", "1:5", "1:6"]);
-    assert_eq!(rig.inbox.next_read(), None);
-    rig.cut("t");
-    assert_eq!((rig.heard.unknown, rig.heard.lost), (0, 0));
-    assert!(rig.inbox.next_read().is_some());
 }
 
 #[test]

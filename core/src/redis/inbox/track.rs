@@ -42,14 +42,9 @@ pub(super) struct Track {
     echoes: Option<Box<Echoes>>,
     /// When it began to be heard, in µs since the epoch.
     since: u64,
-    /// Its log appeared unheard, and has not been read yet.
+    /// Its log appeared unheard, or could not be looked at, and has not been read yet: it is
+    /// known by time alone from where it counts.
     is_unseen: bool,
-    /// It keeps a log and is heard, and nobody could say how far the log went: what a break
-    /// takes is not to be found again.
-    is_adrift: bool,
-    /// Its place was asked for when it was heard already: some of what comes next may be
-    /// from before the place, and new.
-    is_loose: bool,
     /// Events in no log that were let go when the connection broke.
     owed: Vec<(u64, u64)>,
     /// The second of the newest message.
@@ -108,8 +103,6 @@ impl Track {
             echoes: None,
             since: shared.now.micros,
             is_unseen: false,
-            is_adrift: false,
-            is_loose: false,
             owed: Vec::new(),
             heard: shared.second,
             plain: None,
@@ -128,35 +121,31 @@ impl Track {
 
     /// How far its log goes before anything of it was heard.
     pub(super) fn placed(&mut self, place: Place) {
-        if self.place.is_none() {
-            self.place = Some(place);
-            // Cut off meanwhile: that is told when it is heard again.
-            self.is_loose = !self.is_cut() && std::mem::take(&mut self.is_adrift);
+        if self.is_placed() {
+            return;
         }
+        self.place = Some(place);
     }
 
-    /// How far its log goes could not be asked.
-    pub(super) fn set_adrift(&mut self) {
-        self.is_adrift |= self.place.is_none();
+    /// It is heard, and how far its log goes is not known: after a break, everything since a
+    /// time counts.
+    pub(super) fn begun(&mut self, micros: u64) {
+        self.since = micros;
+        self.is_unseen = true;
     }
 
-    /// Whether how far its log goes is still to be asked.
-    pub(super) fn is_adrift(&self) -> bool {
-        self.is_adrift && self.place.is_none()
+    /// Whether it is known where to go on in its log, be it by time.
+    pub(super) fn is_placed(&self) -> bool {
+        self.place.is_some() || self.is_unseen
     }
 
     /// Whether something of it has to be read, or will have to be.
     pub(super) fn is_behind(&self) -> bool {
         match self.state {
             State::Open => false,
-            State::Cut => self.place.is_some() || self.is_unseen,
+            State::Cut => self.is_placed(),
             State::Repairing(_) => true,
         }
-    }
-
-    /// Whether its place in a log is known.
-    pub(super) fn is_placed(&self) -> bool {
-        self.place.is_some()
     }
 
     /// Whether it is cut off.
@@ -174,7 +163,6 @@ impl Track {
         self.place.is_none()
             && self.publishers.is_empty()
             && !self.is_unseen
-            && !self.is_adrift
             && !(self.is_cut() && self.plain.is_some())
     }
 
@@ -233,7 +221,6 @@ impl Track {
                 owe(&mut self.owed, stamps, shared);
             }
         }
-        self.is_loose = false;
         self.state = State::Cut;
     }
 
@@ -245,14 +232,12 @@ impl Track {
         self.state = State::Open;
         self.heard = shared.second;
         self.publishers.excuse(shared.second);
-        let plain = self.plain.take();
-        let was_busy =
-            plain.is_some_and(|plain| plain >= shared.cut_second.saturating_sub(super::LATELY));
-        let was_adrift = std::mem::take(&mut self.is_adrift);
-        if was_busy || was_adrift {
-            shared.lost_some(topic, out);
+        if let Some(plain) = self.plain.take()
+            && plain >= shared.cut_second.saturating_sub(super::LATELY)
+        {
+            shared.tally.gaps += 1;
+            out.lost(topic, None);
         }
-        self.is_adrift = was_adrift && self.place.is_none();
         match self.place {
             Some(place) => self.begin(Repair::after(place), topic, shared),
             None if self.is_unseen => self.begin(Repair::since(self.since), topic, shared),
@@ -266,7 +251,7 @@ impl Track {
     pub(super) fn message(
         &mut self,
         topic: &str,
-        mut envelope: Envelope<'_>,
+        envelope: Envelope<'_>,
         bytes: &[u8],
         shared: &mut Shared,
         out: &mut impl Deliver,
@@ -276,11 +261,6 @@ impl Track {
         }
         match self.standing(&envelope.stamps) {
             Standing::Next => self.apply(topic, envelope, false, shared, out),
-            Standing::Seen if self.is_loose => {
-                // The publisher's serials say whether it was heard.
-                envelope.stamps.number = 0;
-                self.apply(topic, envelope, false, shared, out);
-            }
             Standing::Seen => shared.seen(&envelope.stamps),
             Standing::Ahead(_) | Standing::Elsewhere => {
                 let place = self.place.unwrap_or(Place::Start);
@@ -338,8 +318,6 @@ impl Track {
     ) {
         let stamps = envelope.stamps;
         if stamps.number != 0 {
-            self.is_adrift = false;
-            self.is_loose = false;
             self.place = Some(Place::At(Position {
                 lineage: stamps.lineage,
                 number: stamps.number,
@@ -380,7 +358,6 @@ impl Track {
     }
 
     fn begin(&mut self, repair: Repair, topic: &str, shared: &mut Shared) {
-        self.is_loose = false;
         self.state = State::Repairing(Box::new(Repairing {
             repair,
             ticket: None,
@@ -437,12 +414,13 @@ impl Track {
                     Found::Stand(position) => self.place = Some(Place::At(position)),
                     Found::Lost(missed) => self.lose(topic, missed, shared, out),
                     Found::Unreadable => self.unreadable(topic, shared, out),
-                    Found::Doubtful(envelope, position) if self.is_old(&envelope.stamps) => {
-                        self.place = Some(Place::At(position));
-                    }
-                    Found::Event(envelope, position) | Found::Doubtful(envelope, position) => {
+                    Found::Event(envelope, position) => {
                         self.entry(topic, envelope, position, shared, out);
                     }
+                    Found::Doubtful(envelope, position) => match self.is_news(&envelope.stamps) {
+                        true => self.entry(topic, envelope, position, shared, out),
+                        false => self.place = Some(Place::At(position)),
+                    },
                 },
             );
         repairing.ticket = None;
@@ -451,7 +429,13 @@ impl Track {
                 self.state = State::Repairing(repairing);
                 shared.want(topic);
             }
-            Progress::End => self.end(topic, repairing, shared, out),
+            Progress::End => {
+                let was_unseen = self.is_unseen;
+                self.end(topic, repairing, shared, out);
+                if was_unseen && self.place.is_none() {
+                    self.place = Some(Place::Start);
+                }
+            }
         }
     }
 
@@ -468,11 +452,14 @@ impl Track {
         };
         // Numbers of what is held tell how much; without any, nobody knows.
         if repairing.held.is_empty() {
-            shared.lost_some(topic, out);
+            shared.tally.gaps += 1;
+            out.lost(topic, None);
         }
         repairing.known = repairing.held.len();
         repairing.again = false;
+        let was_unseen = self.is_unseen;
         self.end(topic, repairing, shared, out);
+        self.is_unseen = was_unseen && self.place.is_none();
     }
 
     fn take(&mut self, ticket: u64) -> Option<Box<Repairing>> {
@@ -485,6 +472,13 @@ impl Track {
         }
     }
 
+    /// Whether an event of a log whose numbers say nothing counts here: it is of a publisher
+    /// who was heard before, or not older than the listening.
+    fn is_news(&self, stamps: &Stamps) -> bool {
+        let is_old = stamps.micros.saturating_add(SKEW_MICROS) < self.since;
+        !is_old || self.publishers.knows(stamps.publisher)
+    }
+
     fn entry(
         &mut self,
         topic: &str,
@@ -495,12 +489,6 @@ impl Track {
     ) {
         envelope.stamps.number = position.number;
         self.apply(topic, envelope, true, shared, out);
-    }
-
-    /// Whether an entry that may be from before the place is from before it was listened to.
-    fn is_old(&self, stamps: &Stamps) -> bool {
-        let is_old = stamps.micros.saturating_add(SKEW_MICROS) < self.since;
-        is_old && !self.publishers.knows(stamps.publisher)
     }
 
     fn unreadable(&mut self, topic: &str, shared: &mut Shared, out: &mut impl Deliver) {

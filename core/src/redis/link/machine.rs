@@ -74,6 +74,14 @@ pub(crate) enum State {
 }
 
 impl State {
+    /// Whether it is on its way to a connection, or to find out that there is none.
+    pub(crate) fn is_on_its_way(self) -> bool {
+        matches!(
+            self,
+            State::Idle | State::Resolving | State::Connecting | State::Handshaking
+        )
+    }
+
     /// Whether a connection stands.
     pub(crate) fn is_connected(self) -> bool {
         matches!(

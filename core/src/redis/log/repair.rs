@@ -82,8 +82,7 @@ pub(crate) enum Found<'a> {
     Stand(Position),
     /// An event, and the place after it.
     Event(Envelope<'a>, Position),
-    /// The same, where nobody knows how the numbers are to the reader's place: it may be
-    /// older.
+    /// The same, in another's numbering: it may be from before anything was known.
     Doubtful(Envelope<'a>, Position),
     /// An entry that nobody can read.
     Unreadable,
@@ -106,12 +105,12 @@ pub(crate) struct Repair {
     aim: Aim,
     begun: bool,
     after: u64,
-    /// Whether what comes after `after` is known to be after the reader's place.
-    is_based: bool,
     /// Whether the number after `after` must come next.
     is_dense: bool,
     /// Whether one page is all.
     is_single: bool,
+    /// The whole log is read, as it is not known from where on it is news.
+    is_whole: bool,
     newest: Option<Position>,
 }
 
@@ -135,9 +134,9 @@ impl Repair {
             aim,
             begun: false,
             after,
-            is_based: false,
             is_dense: false,
             is_single: false,
+            is_whole: false,
             newest: None,
         }
     }
@@ -217,8 +216,8 @@ impl Repair {
                 .filter(|before| before.lineage == at.lineage)
                 .map(|before| before.number.min(at.number)),
         };
-        self.is_based = base.is_some();
-        self.is_dense = self.is_based;
+        self.is_dense = base.is_some();
+        self.is_whole = base.is_none();
         self.after = base.unwrap_or(0);
         if let (Place::At(_), Some(number), Some(head)) = (place, base, head) {
             found(Found::Stand(Position {
@@ -251,9 +250,9 @@ impl Repair {
             Aim::Place(Place::At(at)) => stands.lineage != at.lineage || stands.number > at.number,
             Aim::Place(_) => true,
         };
-        found(match (is_new, self.is_based) {
-            (true, true) => Found::Event(envelope, stands),
-            (true, false) => Found::Doubtful(envelope, stands),
+        found(match (is_new, self.is_whole) {
+            (true, false) => Found::Event(envelope, stands),
+            (true, true) => Found::Doubtful(envelope, stands),
             (false, _) => Found::Stand(stands),
         });
     }

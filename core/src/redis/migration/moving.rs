@@ -513,11 +513,24 @@ impl Backplane for Moving {
         if revisions.iter().sum::<u64>() != seen {
             return told();
         }
-        let told = StdArc::new(Mutex::new(Some(told)));
+        // A server that has no more to tell does not end what the others have.
+        let told = StdArc::new(Mutex::new((planes.len(), Some(told))));
         for (plane, revision) in planes.iter().zip(revisions) {
             let told = StdArc::clone(&told);
+            let weak = StdArc::downgrade(plane);
             let once = move || {
-                let told = told.lock().take();
+                let changed = weak
+                    .upgrade()
+                    .is_some_and(|plane| plane.redis.health().revision != revision);
+                let told = {
+                    let mut told = told.lock();
+                    told.0 -= 1;
+                    if changed || told.0 == 0 {
+                        told.1.take()
+                    } else {
+                        None
+                    }
+                };
                 if let Some(told) = told {
                     told();
                 }
@@ -571,6 +584,7 @@ fn add(all: &mut Counts, one: &Counts) {
     all.arrived += one.arrived;
     all.sent += one.sent;
     all.failed += one.failed;
+    all.voided += one.voided;
     all.gaps += one.gaps;
     all.lost += one.lost;
     all.repaired += one.repaired;

@@ -274,7 +274,23 @@ impl Departures {
         self.waiting.is_empty() && self.flying.is_empty() && self.again.is_empty()
     }
 
-    fn put_first(&mut self, parcels: Vec<Parcel>) {
+    /// Takes out what waits of the topics of `others` and has departed before.
+    pub(super) fn take_numbered(&mut self, others: &[Parcel]) -> Vec<Parcel> {
+        let topics: HashSet<&Topic> = others.iter().map(Parcel::topic).collect();
+        let mut taken = Vec::new();
+        if !topics.is_empty() {
+            for parcel in std::mem::take(&mut self.waiting) {
+                if parcel.serial != 0 && topics.contains(parcel.topic()) {
+                    taken.push(parcel);
+                } else {
+                    self.waiting.push_back(parcel);
+                }
+            }
+        }
+        taken
+    }
+
+    pub(super) fn put_first(&mut self, parcels: Vec<Parcel>) {
         for parcel in parcels.into_iter().rev() {
             self.waiting.push_front(parcel);
         }

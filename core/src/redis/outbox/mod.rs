@@ -29,7 +29,9 @@
 //! - Events of a topic are sent in the order of their publishing. When one has to be sent
 //!   again, nothing new goes out on its link until all that is in flight there is answered.
 //!   Should a later one have been kept in the meantime after all, a log would be out of
-//!   order: so each event of a log names the serial that must be there before it.
+//!   order: so each event of a log names the serial that must be there before it. What is
+//!   sent again goes in the order of its serials, wherever it waited: a log that was given
+//!   a later one first takes an earlier one for known.
 //! - The bytes of events without an outcome never exceed the budget.
 //! - A log's events stay in the window for a while after they were acknowledged. A server
 //!   that takes over may lack them: they are sent to it before anything else is.
@@ -279,7 +281,7 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
         }
         moved.append(&mut self.homeless);
         let (links, channels) = (&self.links, &self.channels);
-        let again = self.window.take(|parcel| {
+        let mut again = self.window.take(|parcel| {
             let topic = parcel.topic();
             let was = channels.link(topic);
             let leaving = was
@@ -289,7 +291,12 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
         });
         self.channels.forget(again.iter().map(Parcel::topic));
         self.channels.roll_back(moved.iter().map(Parcel::topic));
-        for parcel in again.into_iter().chain(moved) {
+        let (fresh, numbered) = moved
+            .into_iter()
+            .partition::<Vec<_>, _>(|parcel| parcel.serial == 0);
+        again.extend(numbered);
+        parcel::in_order(&mut again);
+        for parcel in again.into_iter().chain(fresh) {
             let link = route(parcel.topic(), parcel.way);
             self.line_up(parcel, link);
         }
@@ -364,21 +371,22 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
             .window
             .take(|parcel| landed.lacking.contains(parcel.topic()) && channels.lacks(parcel));
         if let Some(departures) = self.links.get_mut(&link) {
-            let again = lacking.len() + landed.again;
-            for parcel in lacking.into_iter().rev() {
-                departures.waiting.push_front(parcel);
-            }
-            let again = departures.waiting.iter().take(again);
-            self.channels.roll_back(again.map(Parcel::topic));
+            let mut again = lacking;
+            again.extend(departures.waiting.drain(..landed.again));
+            self.channels.roll_back(again.iter().map(Parcel::topic));
+            parcel::in_order(&mut again);
+            departures.put_first(again);
         }
     }
 
-    fn send_again(&mut self, link: L, again: Vec<Parcel>) {
+    /// Lines up at the front what another server may lack, and with it what waits of the
+    /// same topics and has its place among that.
+    fn send_again(&mut self, link: L, mut again: Vec<Parcel>) {
         self.channels.forget(again.iter().map(Parcel::topic));
         let departures = self.links.entry(link).or_default();
-        for parcel in again.into_iter().rev() {
-            departures.waiting.push_front(parcel);
-        }
+        again.extend(departures.take_numbered(&again));
+        parcel::in_order(&mut again);
+        departures.put_first(again);
     }
 
     /// Gives up what has waited too long, and forgets what need not be known any more.

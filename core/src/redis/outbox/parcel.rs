@@ -114,3 +114,11 @@ impl Parcel {
         }
     }
 }
+
+/// Brings events that are to be sent again into the order of each topic's serials.
+///
+/// Those that were acknowledged and those that were refused come from different lines, and
+/// a later one may have been kept while an earlier one, that its log knew, was refused.
+pub(super) fn in_order(again: &mut [Parcel]) {
+    again.sort_by_key(|parcel| parcel.serial);
+}

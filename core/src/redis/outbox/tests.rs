@@ -572,6 +572,117 @@ fn a_server_that_takes_over_gets_what_it_lacks() {
     world.check();
 }
 
+/// Each `WAIT` blocks the connection: replicas that stand still would hold it up once for
+/// every pipeline in flight.
+#[test]
+fn replicas_are_waited_for_once_at_a_time() {
+    let mut world = World::new();
+    world.connect(0, None);
+    for _ in 0..5 {
+        deliver(&mut world, 4, 1);
+    }
+    deliver(&mut world, 1, 1);
+    assert_eq!(world.links[0].pipelines.len(), 1);
+    world.serve(0, &[Fault::None, Fault::Replica]);
+    world.take(0);
+    let next = world.links[0].pipelines.front().unwrap();
+    assert_eq!(next.len(), 6, "four, the live one, and a WAIT");
+    assert_eq!(next[5], [b"WAIT".to_vec(), b"1".to_vec(), b"50".to_vec()]);
+    world.heal();
+    world.check();
+}
+
+#[test]
+fn no_more_is_in_flight_than_echoes_are_remembered() {
+    let mut world = World::new();
+    let queue = Arc::new(Queue::new(usize::MAX));
+    let (modes, limits) = (Modes::default(), world.outbox.limits);
+    world.outbox = Outbox::new(Arc::clone(&queue), modes, limits, ID);
+    for _ in 0..MOST_FLYING * 2 {
+        let event = Publication::new(Topic::new("plain").unwrap(), "x");
+        queue.push(event, None, world.now.instant).ok().unwrap();
+    }
+    world.connect(0, None);
+    world.collect();
+    let mut flying = 0;
+    while let Some(commands) = world.outbox.take(0, world.now, |_, _| {}) {
+        flying += commands.replies();
+    }
+    assert!(
+        (MOST_FLYING / 2..=MOST_FLYING).contains(&flying),
+        "{flying}"
+    );
+}
+
+/// The log knows an event already, says "not now" to it, and keeps the next: what a server
+/// that takes over is given must be in the old order nevertheless.
+fn one_refused_in_between(world: &mut World) {
+    world.connect(0, None);
+    deliver(world, 2, 3);
+    world.break_off(0, 2);
+    world.connect(0, None);
+    world.take(0);
+    world.serve(0, &[Fault::None, Fault::Odd, Fault::None]);
+    assert_eq!(world.servers.logs["log.a"].len(), 3);
+}
+
+#[test]
+fn what_was_refused_is_sent_in_its_old_place_to_a_server_that_takes_over() {
+    let mut world = World::new();
+    one_refused_in_between(&mut world);
+    world.break_off(0, 0);
+    world.connect(0, Some(2));
+    world.heal();
+    assert_eq!(world.servers.logs["log.a"].len(), 3);
+    world.check();
+}
+
+#[test]
+fn what_was_acknowledged_out_of_order_is_sent_again_in_order() {
+    let mut world = World::new();
+    one_refused_in_between(&mut world);
+    world.heal();
+    world.break_off(0, 0);
+    world.connect(0, Some(2));
+    world.heal();
+    assert_eq!(world.servers.logs["log.a"].len(), 3);
+    world.check();
+}
+
+#[test]
+fn a_topic_that_moves_takes_along_what_was_refused_in_its_place() {
+    let mut world = World::new();
+    one_refused_in_between(&mut world);
+    // Its new owner was given it by a server that lacked the end.
+    world.servers.logs.get_mut("log.a").unwrap().truncate(1);
+    world.act(Action::Move { topic: 2 });
+    world.reroute();
+    world.heal();
+    assert_eq!(world.servers.logs["log.a"].len(), 3);
+    world.check();
+}
+
+/// A log that keeps nothing for want of memory is no error of the server's: the event went
+/// out. It is told all the same.
+#[test]
+fn what_a_log_cannot_keep_tells_of_the_memory() {
+    let told = |words: &'static str| {
+        let mut world = World::new();
+        world.connect(0, None);
+        deliver(&mut world, 2, 1);
+        let unkept = vec![Reply::Int(4), Reply::Int(2), Reply::Text(words.into())];
+        let settled = world.outbox.settle(0, &[Reply::List(unkept)], world.now);
+        world.tell();
+        let error = world.events[0].receipt.outcome().unwrap().unwrap_err();
+        assert_eq!(error.kind(), ForwardErrorKind::NotKept);
+        settled.troubles
+    };
+    let memory = [Trouble::OutOfMemory];
+    assert_eq!(told("OOM command not allowed when used memory"), memory);
+    assert_eq!(told("@user_script: 9: -OOM command not allowed"), memory);
+    assert_eq!(told("WRONGTYPE Operation against a key"), []);
+}
+
 #[test]
 fn a_topic_that_was_forgotten_begins_again_under_another_number() {
     let mut world = World::new();

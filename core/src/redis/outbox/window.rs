@@ -7,7 +7,7 @@ use std::{
 
 use super::parcel::Parcel;
 
-/// Oldest first; of one topic in the order of its serials.
+/// In the order of their acknowledgement, which may differ from that of their serials.
 pub(super) struct Window {
     parcels: VecDeque<Parcel>,
     bytes: usize,
@@ -31,7 +31,7 @@ impl Window {
         while self.bytes > self.max_bytes && self.pop().is_some() {}
     }
 
-    /// Takes out, in order, what somebody asks for.
+    /// Takes out what somebody asks for.
     pub(super) fn take(&mut self, mut wanted: impl FnMut(&Parcel) -> bool) -> Vec<Parcel> {
         let mut taken = Vec::new();
         for parcel in std::mem::take(&mut self.parcels) {

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Between two questions, whatever happens.
+/// Between two questions, whatever happens: so much and up to twice that.
 const GAP: Duration = Duration::from_millis(100);
 
 /// While something is amiss: the first wait, and the longest.

@@ -201,9 +201,12 @@ impl Watch {
             self.output = None;
             self.next = None;
         }
-        self.state = State::Down {
-            why: Some(why.into()),
-        };
+        let mut why = why.into();
+        if why.trim().is_empty() {
+            // A server may refuse without a word.
+            why = "no reason was given".to_owned();
+        }
+        self.state = State::Down { why: Some(why) };
     }
 
     /// When to look next; `None` without a connection.
