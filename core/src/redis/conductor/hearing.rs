@@ -3,7 +3,12 @@
 //! Topics that keep a log are placed before they are listened to: what is published from
 //! there on is heard, or read.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use tokio::time::timeout_at;
 
 use super::{Conductor, arriving::Shore, line::Line, repairing};
 use crate::{
@@ -19,6 +24,9 @@ use crate::{
     },
     topic::Topic,
 };
+
+/// How long names wait to be joined for whoever keeps their logs.
+const PLACING: Duration = Duration::from_millis(500);
 
 impl Conductor {
     /// Does something with the inbox and where it delivers. What panics in the hub is
@@ -119,6 +127,7 @@ impl Conductor {
             }
         });
         self.searches.notify_one();
+        self.repairs.return_home();
     }
 
     /// Whether there may be something in a topic's log that was missed and is to be read.
@@ -193,6 +202,10 @@ impl Conductor {
     /// Asks how far the logs of these topics go. Those that cannot be asked are placed by
     /// the first event that comes, or by the time of their joining if a break comes first.
     pub(super) async fn place(&self, topics: Vec<Topic>) {
+        if topics.is_empty() {
+            return;
+        }
+        let until = Instant::now() + PLACING;
         let mut asked: BTreeMap<LinkId, (Session, Commands, Vec<Topic>)> = BTreeMap::new();
         for topic in topics {
             let Some((link, session)) = self.home(topic.as_str()) else {
@@ -206,8 +219,13 @@ impl Conductor {
             commands.command(&[b"EXISTS", log.as_bytes()]);
             topics.push(topic);
         }
-        for (session, commands, topics) in asked.into_values() {
-            let Ok(replies) = session.request(commands).await else {
+        // All of them at once: one that is silent holds up no other.
+        let asked: Vec<_> = asked
+            .into_values()
+            .map(|(session, commands, topics)| (session.request(commands), topics))
+            .collect();
+        for (replies, topics) in asked {
+            let Ok(Ok(replies)) = timeout_at(until.into(), replies).await else {
                 continue;
             };
             let now = Stamp::now();

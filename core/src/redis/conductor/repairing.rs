@@ -19,7 +19,7 @@ use std::{
 use bytes::Bytes;
 use tokio::{
     sync::Notify,
-    time::{interval, sleep},
+    time::{MissedTickBehavior, interval, sleep},
 };
 
 use super::Conductor;
@@ -47,8 +47,10 @@ const PIPELINE: usize = 2 << 20;
 const ENTRY: usize = 16 << 10;
 const LIGHTEST: usize = 256;
 const HEAVIEST: usize = 1 << 20;
-/// When to try again what a server could not do just now, or nobody is there for.
+/// When to try again what a server could not do just now.
 const LATER: Duration = Duration::from_millis(100);
+/// When to look again whether somebody is there, should no link have come.
+const AWAY: Duration = Duration::from_secs(1);
 /// How often what is silent is forgotten.
 const SWEEP: Duration = Duration::from_secs(30);
 
@@ -58,6 +60,9 @@ pub(super) struct Repairs {
     entry_bytes: Cell<usize>,
     /// Reads that wait for a moment.
     later: RefCell<Vec<Read>>,
+    /// Reads whose logs nobody is there for. There may be many, for long: they are left
+    /// alone until a link stands again.
+    homeless: RefCell<Vec<Read>>,
     /// It was said that logs cannot be read.
     was_refused: Cell<bool>,
 }
@@ -68,6 +73,7 @@ impl Default for Repairs {
             wanted: Notify::new(),
             entry_bytes: Cell::new(ENTRY),
             later: RefCell::default(),
+            homeless: RefCell::default(),
             was_refused: Cell::new(false),
         }
     }
@@ -77,6 +83,14 @@ impl Repairs {
     /// There is something to read.
     pub(super) fn wake(&self) {
         self.wanted.notify_one();
+    }
+
+    /// Somebody may be there for logs that nobody was there for.
+    pub(super) fn return_home(&self) {
+        self.later
+            .borrow_mut()
+            .append(&mut self.homeless.borrow_mut());
+        self.wake();
     }
 
     /// The heaviest entry of a pipeline was so heavy.
@@ -106,10 +120,17 @@ impl Conductor {
     /// Reads what the inbox wants read, for as long as the hub lives.
     pub(super) async fn repair(self: Rc<Self>) {
         let mut sweeps = interval(SWEEP);
+        let mut returns = interval(AWAY);
+        returns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Begun anew after a fault, it knows nothing of the reads that were under way.
+        self.inbox.borrow_mut().give_back();
         loop {
             tokio::select! {
                 () = self.repairs.wanted.notified() => {}
                 () = sleep(LATER), if !self.repairs.later.borrow().is_empty() => {}
+                _ = returns.tick(), if !self.repairs.homeless.borrow().is_empty() => {
+                    self.repairs.return_home();
+                }
                 _ = sweeps.tick() => self.inbox.borrow_mut().sweep(Stamp::now()),
             }
             for read in self.repairs.later.take() {
@@ -140,7 +161,7 @@ impl Conductor {
                     reads.push(read);
                     count += 1;
                 }
-                None => self.repairs.later.borrow_mut().push(read),
+                None => self.repairs.homeless.borrow_mut().push(read),
             }
         }
         let room = PIPELINE / self.repairs.entry_bytes.get();

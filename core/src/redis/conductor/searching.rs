@@ -95,7 +95,7 @@ impl Conductor {
                 .filter_map(Reply::as_str)
                 .filter_map(keys::channel_of)
             {
-                self.inbox(|inbox, _| inbox.found(channel, now));
+                self.inbox(|inbox, shore| inbox.found(channel, now, shore));
             }
             match next.as_str() {
                 None | Some("0") => return true,

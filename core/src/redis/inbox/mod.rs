@@ -181,6 +181,12 @@ impl Shared {
         out.lost(topic, Some(missed));
     }
 
+    /// Nobody knows how many.
+    fn lost_some(&mut self, topic: &str, out: &mut impl Deliver) {
+        self.tally.gaps += 1;
+        out.lost(topic, None);
+    }
+
     fn deliver(
         &mut self,
         topic: &str,
@@ -271,6 +277,7 @@ impl Inbox {
             }
             _ => None,
         };
+        self.make_room(out);
         let (track, shared) = self.track(topic, unseen);
         track.heard = shared.second;
         let became_exact = via == Via::Topic && !std::mem::replace(&mut track.is_exact, true);
@@ -285,10 +292,7 @@ impl Inbox {
                     out.event(crate::Publication::new(topic, payload));
                 }
             }
-            Arrival::Unreadable => {
-                shared.tally.unreadable += 1;
-                shared.lost(topic, 1, out);
-            }
+            Arrival::Unreadable => track.unreadable_message(topic, shared, out),
         }
         self.roaming -= usize::from(became_exact);
     }
@@ -305,9 +309,6 @@ impl Inbox {
 
     /// The track of a topic; a new one reads the log since `unseen`.
     fn track(&mut self, topic: &str, unseen: Option<u64>) -> (&mut Track, &mut Shared) {
-        if self.roaming > MOST_ROAMING {
-            self.forget_silent_half();
-        }
         let Inbox {
             tracks,
             shared,
@@ -467,13 +468,14 @@ impl Inbox {
     }
 
     /// There is a log of this topic.
-    pub(crate) fn found(&mut self, topic: &str, now: Stamp) {
+    pub(crate) fn found(&mut self, topic: &str, now: Stamp, out: &mut impl Deliver) {
         self.shared.tick(now);
         if self.tracks.contains_key(topic) {
             return;
         }
         let unseen = self.unseen_of(topic);
         if unseen.is_some() {
+            self.make_room(out);
             self.track(topic, unseen);
         }
     }
@@ -543,6 +545,13 @@ impl Inbox {
         }
     }
 
+    /// Whoever did the reads is gone: all that were under way are wanted again.
+    pub(crate) fn give_back(&mut self) {
+        for (topic, track) in &mut self.tracks {
+            track.give_back(topic, &mut self.shared);
+        }
+    }
+
     /// The server will not have the log read: what is missing is told as lost.
     pub(crate) fn unread(&mut self, read: &Read, now: Stamp, out: &mut impl Deliver) {
         self.shared.tick(now);
@@ -566,22 +575,40 @@ impl Inbox {
         });
     }
 
-    fn forget_silent_half(&mut self) {
-        let mut heard: Vec<u32> = self
+    /// Forgets a half of what patterns brought, should it be too much: what was silent the
+    /// longest, and what is to be read last of all. That is a loss.
+    fn make_room(&mut self, out: &mut impl Deliver) {
+        if self.roaming <= MOST_ROAMING {
+            return;
+        }
+        let rank = |track: &Track| (track.is_behind(), track.heard);
+        let mut ranks: Vec<(bool, u32)> = self
             .tracks
             .values()
             .filter(|track| !track.is_exact)
-            .map(|track| track.heard)
+            .map(rank)
             .collect();
-        let middle = heard.len() / 2;
-        let (_, median, _) = heard.select_nth_unstable(middle);
-        let median = *median;
-        let mut most = middle;
-        self.retain(|_, track| {
-            let goes = !track.is_exact && track.heard <= median && most > 0;
-            most -= usize::from(goes);
+        let middle = ranks.len() / 2;
+        if middle == 0 {
+            return;
+        }
+        // Those below the last that goes all go, and of its equals as many as are left.
+        let (below, last, _) = ranks.select_nth_unstable(middle - 1);
+        let last = *last;
+        let mut equals = 1 + below.iter().filter(|rank| **rank == last).count();
+        let mut behind: Vec<SmolStr> = Vec::new();
+        self.retain(|topic, track| {
+            let rank = rank(track);
+            let goes = !track.is_exact && (rank < last || (rank == last && equals > 0));
+            equals -= usize::from(goes && rank == last);
+            if goes && track.is_behind() {
+                behind.push(topic.into());
+            }
             !goes
         });
+        for topic in behind {
+            self.shared.lost_some(&topic, out);
+        }
     }
 
     fn remove(&mut self, topic: &str) {

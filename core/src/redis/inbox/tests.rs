@@ -299,8 +299,8 @@ fn logs_that_began_while_a_pattern_was_cut_off_are_read_since_the_break() {
     let young = rig.entry(2, 1, 2);
     let now = rig.now();
     rig.inbox.pattern_joined(&pattern("a.*"), now);
-    rig.inbox.found("a.known", now);
-    rig.inbox.found("a.found", now);
+    rig.inbox.found("a.known", now, &mut rig.heard);
+    rig.inbox.found("a.found", now, &mut rig.heard);
     // Another is heard before it is found.
     rig.message(via, "a.heard", &rig.kept(3, 1, 3));
     rig.inbox.searched(mark);
@@ -333,11 +333,124 @@ fn logs_that_began_while_a_pattern_was_cut_off_are_read_since_the_break() {
 }
 
 #[test]
+fn a_slow_clock_does_not_hide_what_came_after_the_place() {
+    let mut rig = Rig::new();
+    let slow = rig.entry(6, 1, 1);
+    rig.millis += 3_600_000;
+    rig.inbox.placed("t", Some(head(5)), rig.now());
+    let now = rig.now();
+    rig.inbox.joined("t", now, &mut rig.heard);
+    rig.cut("t");
+    let read = rig.inbox.next_read().unwrap();
+    rig.read(&read, Some(head(6)), &[slow]);
+    assert_eq!(rig.taken(), ["1:1"]);
+}
+
+#[test]
+fn what_was_held_and_is_in_no_log_is_told_when_the_connection_breaks() {
+    let mut rig = Rig::new();
+    let unkept = |publisher, serial| {
+        sealed(Stamps {
+            publisher,
+            serial,
+            micros: stamp(Instant::now(), 0).micros,
+            ..Stamps::default()
+        })
+    };
+    rig.inbox.placed("t", Some(head(5)), rig.now());
+    rig.message(Via::Topic, "t", &rig.kept(6, 1, 1));
+    rig.message(Via::Topic, "t", &rig.kept(8, 1, 3));
+    rig.message(Via::Topic, "t", &unkept(1, 4));
+    rig.message(Via::Topic, "t", &unkept(US, 4));
+    assert_eq!(rig.taken(), ["1:1"]);
+    rig.cut("t");
+    let read = rig.inbox.next_read().unwrap();
+    rig.read(
+        &read,
+        Some(head(8)),
+        &[rig.entry(7, 1, 2), rig.entry(8, 1, 3)],
+    );
+    assert_eq!(rig.heard.lost, 1);
+    // Once.
+    rig.message(Via::Topic, "t", &rig.kept(9, 1, 5));
+    assert_eq!(rig.taken(), ["1:2", "1:3", "1:5"]);
+    assert_eq!((rig.heard.lost, rig.inbox.shared.held), (1, 0));
+}
+
+#[test]
+fn a_damaged_entry_that_came_live_is_told_once() {
+    let mut rig = Rig::new();
+    rig.inbox.placed("t", Some(head(5)), rig.now());
+    rig.message(Via::Topic, "t", b"\0dy\xff");
+    rig.message(Via::Topic, "t", &rig.kept(7, 1, 2));
+    let read = rig.inbox.next_read().unwrap();
+    let damaged = Entry {
+        number: 6,
+        bytes: b"\0dy\xff".to_vec(),
+    };
+    let entries = [damaged, rig.entry(7, 1, 2)];
+    rig.read(&read, Some(head(7)), &entries);
+    assert_eq!(rig.taken(), ["1:2"]);
+    assert_eq!(rig.heard.lost, 1);
+}
+
+#[test]
+fn reads_that_nobody_answers_any_more_are_asked_for_again() {
+    let mut rig = Rig::new();
+    rig.inbox.placed("t", Some(head(5)), rig.now());
+    rig.message(Via::Topic, "t", &rig.kept(7, 1, 2));
+    rig.inbox.next_read().unwrap();
+    assert_eq!(rig.inbox.next_read(), None);
+    rig.inbox.give_back();
+    let read = rig.inbox.next_read().unwrap();
+    rig.read(
+        &read,
+        Some(head(7)),
+        &[rig.entry(6, 1, 1), rig.entry(7, 1, 2)],
+    );
+    assert_eq!(rig.taken(), ["1:1", "1:2"]);
+}
+
+#[test]
+fn topics_that_are_being_read_are_forgotten_last_and_not_in_silence() {
+    let mut rig = Rig::new();
+    for at in 0..MOST_ROAMING {
+        let topic = format!("t{at}");
+        rig.message(Via::Pattern, &topic, &rig.kept(1, 1, 1));
+        // Three in four have a hole.
+        if at % 4 > 0 {
+            rig.message(Via::Pattern, &topic, &rig.kept(3, 1, 3));
+        }
+    }
+    for at in 0..2 {
+        rig.message(Via::Pattern, &format!("more{at}"), &rig.kept(1, 1, 1));
+    }
+    assert!(
+        rig.inbox.roaming <= MOST_ROAMING / 2 + 3,
+        "{}",
+        rig.inbox.roaming
+    );
+    let open = MOST_ROAMING / 4 + 1;
+    let lost = MOST_ROAMING / 2 - open;
+    assert!(
+        rig.heard.unknown.abs_diff(lost as u64) <= 2,
+        "{}",
+        rig.heard.unknown
+    );
+    let rest = rig.inbox.tracks.values().filter(|track| track.is_behind());
+    assert_eq!(
+        rest.count() as u64 + rig.heard.unknown,
+        MOST_ROAMING as u64 / 4 * 3
+    );
+}
+
+#[test]
 fn a_long_log_is_read_whole_when_its_newest_page_does_not_reach_back() {
     let mut rig = Rig::new();
     rig.inbox.pattern_joined(&pattern("*"), rig.now());
     rig.inbox.broken(rig.now(), |_| false);
-    rig.inbox.found("t", rig.now());
+    let now = rig.now();
+    rig.inbox.found("t", now, &mut rig.heard);
     let count = 2 * PAGE as u64 + 5;
     let log: Vec<_> = (1..=count).map(|n| rig.entry(n, 1, n)).collect();
     while let Some(read) = rig.inbox.next_read() {

@@ -45,6 +45,8 @@ pub(super) struct Track {
     /// Its log appeared unheard, or could not be looked at, and has not been read yet: it is
     /// known by time alone from where it counts.
     is_unseen: bool,
+    /// Events in no log that were let go when the connection broke.
+    owed: Vec<(u64, u64)>,
     /// The second of the newest message.
     pub(super) heard: u32,
     /// The second of the newest plain one that was not an echo.
@@ -101,6 +103,7 @@ impl Track {
             echoes: None,
             since: shared.now.micros,
             is_unseen: false,
+            owed: Vec::new(),
             heard: shared.second,
             plain: None,
             is_exact: false,
@@ -134,6 +137,15 @@ impl Track {
     /// Whether it is known where to go on in its log, be it by time.
     pub(super) fn is_placed(&self) -> bool {
         self.place.is_some() || self.is_unseen
+    }
+
+    /// Whether something of it has to be read, or will have to be.
+    pub(super) fn is_behind(&self) -> bool {
+        match self.state {
+            State::Open => false,
+            State::Cut => self.is_placed(),
+            State::Repairing(_) => true,
+        }
     }
 
     /// Whether it is cut off.
@@ -213,7 +225,10 @@ impl Track {
         self.echoes = None;
         if let State::Repairing(repairing) = &mut self.state {
             shared.held -= repairing.bytes;
-            // What no log has shows in the serials of its publisher, should it go on.
+            self.owed = std::mem::take(&mut repairing.owed);
+            for Held { stamps, .. } in &repairing.held {
+                owe(&mut self.owed, stamps, shared);
+            }
         }
         self.state = State::Cut;
     }
@@ -263,6 +278,22 @@ impl Track {
                     repairing.hold(envelope.stamps, bytes, shared);
                 }
             }
+        }
+    }
+
+    /// A live message that is no plain one, and that nobody can read. A log tells of it in
+    /// its turn: it took a number there.
+    pub(super) fn unreadable_message(
+        &mut self,
+        topic: &str,
+        shared: &mut Shared,
+        out: &mut impl Deliver,
+    ) {
+        shared.tally.unreadable += 1;
+        match (&mut self.state, self.place) {
+            (State::Repairing(repairing), _) => repairing.again = true,
+            (_, Some(place)) => self.begin(Repair::after(place), topic, shared),
+            (_, None) => shared.lost(topic, 1, out),
         }
     }
 
@@ -326,6 +357,15 @@ impl Track {
 
     // Repairs.
 
+    /// The read that is under way will never be answered: it is wanted again.
+    pub(super) fn give_back(&mut self, topic: &str, shared: &mut Shared) {
+        if let State::Repairing(repairing) = &mut self.state
+            && repairing.ticket.take().is_some()
+        {
+            shared.want(topic);
+        }
+    }
+
     fn begin(&mut self, repair: Repair, topic: &str, shared: &mut Shared) {
         self.state = State::Repairing(Box::new(Repairing {
             repair,
@@ -334,7 +374,7 @@ impl Track {
             bytes: 0,
             known: 0,
             again: false,
-            owed: Vec::new(),
+            owed: std::mem::take(&mut self.owed),
         }));
         shared.want(topic);
     }
@@ -552,9 +592,16 @@ impl Repairing {
     fn forgo(&mut self, stamps: Stamps, shared: &Shared) {
         if stamps.number != 0 {
             self.again = true;
-        } else if !shared.is_ours(stamps.publisher) && self.owed.len() < MOST_OWED {
-            self.owed.push((stamps.publisher, stamps.serial));
+        } else {
+            owe(&mut self.owed, &stamps, shared);
         }
+    }
+}
+
+/// Notes an event that is let go, if it is in no log.
+fn owe(owed: &mut Vec<(u64, u64)>, stamps: &Stamps, shared: &Shared) {
+    if stamps.number == 0 && !shared.is_ours(stamps.publisher) && owed.len() < MOST_OWED {
+        owed.push((stamps.publisher, stamps.serial));
     }
 }
 
