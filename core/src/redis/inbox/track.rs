@@ -153,15 +153,6 @@ impl Track {
         matches!(self.state, State::Cut)
     }
 
-    /// Whether its log is to be read before it is known again.
-    pub(super) fn is_behind(&self) -> bool {
-        match self.state {
-            State::Open => false,
-            State::Cut => self.place.is_some() || self.is_unseen,
-            State::Repairing(_) => true,
-        }
-    }
-
     /// Whether nothing was heard of it since a second, and nothing is being read.
     pub(super) fn is_idle_since(&self, second: u32) -> bool {
         self.heard < second && !matches!(self.state, State::Repairing(_))

@@ -632,28 +632,6 @@ fn replicas_are_waited_for_once_at_a_time() {
     world.check();
 }
 
-#[test]
-fn no_more_is_in_flight_than_echoes_are_remembered() {
-    let mut world = World::new();
-    let queue = Arc::new(Queue::new(usize::MAX));
-    let (modes, limits) = (Modes::default(), world.outbox.limits);
-    world.outbox = Outbox::new(Arc::clone(&queue), modes, limits, ID);
-    for _ in 0..MOST_FLYING * 2 {
-        let event = Publication::new(Topic::new("plain").unwrap(), "x");
-        queue.push(event, None, world.now.instant).ok().unwrap();
-    }
-    world.connect(0, None);
-    world.collect();
-    let mut flying = 0;
-    while let Some(commands) = world.outbox.take(0, world.now, |_, _| {}) {
-        flying += commands.replies();
-    }
-    assert!(
-        (MOST_FLYING / 2..=MOST_FLYING).contains(&flying),
-        "{flying}"
-    );
-}
-
 /// The log knows an event already, says "not now" to it, and keeps the next: what a server
 /// that takes over is given must be in the old order nevertheless.
 fn one_refused_in_between(world: &mut World) {
