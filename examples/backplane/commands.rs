@@ -50,7 +50,10 @@ enum Command {
 
 /// A list, or a prefix and numbers.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "`channels` (a list of names) or `prefix`, `from` and `count` are missing or malformed"
+)]
 enum Channels {
     Listed {
         channels: Vec<String>,
@@ -116,7 +119,7 @@ pub(crate) struct Desk {
     listening: Listening,
     printer: Printer,
     outcomes: Sender<(Value, Receipt)>,
-    /// What is under way on threads of its own.
+    /// What is under way: on threads of its own, and publishes without an outcome.
     busy: Arc<AtomicUsize>,
     stopped: Arc<AtomicBool>,
 }
@@ -200,9 +203,10 @@ impl Desk {
             }
             count += 1;
         }
-        let joined = self.hub.joined();
+        let (joined, stopped) = (self.hub.joined(), Arc::clone(&self.stopped));
         self.apart(id, move || match joined.wait(Instant::now() + JOINING) {
             true => Ok(json!({ "channels": count })),
+            false if stopped.load(Ordering::Relaxed) => Err("the input ended before".into()),
             false => Err(format!("not in force after {JOINING:?}")),
         });
     }
@@ -216,7 +220,10 @@ impl Desk {
         match self.publisher.publish(event) {
             Err(error) => self.printer.failed(&id, error),
             // The other end lives as long as the process.
-            Ok(receipt) => drop(self.outcomes.send((id, receipt))),
+            Ok(receipt) => {
+                self.busy.fetch_add(1, Ordering::SeqCst);
+                drop(self.outcomes.send((id, receipt)));
+            }
         }
     }
 
@@ -243,6 +250,7 @@ impl Desk {
     fn tell_outcomes(&self, settled: Receiver<(Value, Receipt)>) {
         let printer = self.printer.clone();
         let patience = self.publisher.deadline() + JOINING;
+        let busy = Arc::clone(&self.busy);
         thread::spawn(move || {
             for (id, receipt) in settled {
                 match receipt.wait(Instant::now() + patience) {
@@ -253,6 +261,7 @@ impl Desk {
                     Some(Err(error)) => printer.failed(&id, error),
                     None => printer.failed(&id, "no outcome in time"),
                 }
+                busy.fetch_sub(1, Ordering::SeqCst);
             }
         });
     }
@@ -281,15 +290,22 @@ impl Desk {
         stats
     }
 
-    /// Ends everything: what is under way has so long.
+    /// Ends everything: what is under way has so long. What is not done by then learns
+    /// that the hub is closed, and answers with that.
     pub(crate) fn close(self, most: Duration) {
         self.stopped.store(true, Ordering::Relaxed);
         self.listening.resume();
+        self.settle(most);
+        self.hub.close();
+        self.settle(most);
+    }
+
+    /// Waits until nothing is under way, at most so long.
+    fn settle(&self, most: Duration) {
         let deadline = Instant::now() + most;
         while self.busy.load(Ordering::SeqCst) > 0 && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(2));
         }
-        self.hub.close();
     }
 }
 

@@ -31,21 +31,34 @@ pub(crate) struct Flood {
     start: u64,
 }
 
+/// Messages of a flood.
+const MOST: f64 = 1e9;
+/// Bytes of a message's padding: what a server takes at all.
+const LARGEST: usize = 512 << 20;
 /// A turn: what is due since the last one goes out together.
 const TURN: Duration = Duration::from_millis(1);
 /// How long an outcome may be awaited after the queue's own deadline.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Flood {
-    /// Refuses what would never end or never begin.
+    /// Refuses what would never end or never begin, and what has no number or no room.
     pub(crate) fn check(&self) -> Result<(), String> {
         let sound = |number: f64| number.is_finite() && number > 0.0;
-        match sound(self.rate) && sound(self.seconds) && self.rate * self.seconds < 1e9 {
-            true => Ok(()),
-            false => Err(format!(
+        if !(sound(self.rate) && sound(self.seconds) && self.rate * self.seconds < MOST) {
+            return Err(format!(
                 "a rate of {} for {} seconds is not a flood: both are above 0, and at most a billion messages",
                 self.rate, self.seconds
-            )),
+            ));
+        }
+        if self.size > LARGEST {
+            return Err(format!(
+                "a size of {} is too much: at most {LARGEST} bytes",
+                self.size
+            ));
+        }
+        match self.start.checked_add(MOST as u64) {
+            Some(_) => Ok(()),
+            None => Err(format!("a start of {} leaves no numbers", self.start)),
         }
     }
 
@@ -128,5 +141,32 @@ impl Tally {
             "sent": sent, "acked": self.acked, "zero": self.zero, "failed": self.failed,
             "end": end, "acked_ranges": self.ranges, "errors": self.errors,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(fields: Value) -> Result<(), String> {
+        serde_json::from_value::<Flood>(fields).unwrap().check()
+    }
+
+    #[test]
+    fn what_cannot_be_published_is_refused_before_it_begins() {
+        let sound = json!({"channel": "f", "rate": 1000, "seconds": 5, "size": 100, "start": 0});
+        assert_eq!(checked(sound.clone()), Ok(()));
+        for (field, value, reason) in [
+            ("rate", json!(0), "not a flood"),
+            ("seconds", json!(-1), "not a flood"),
+            ("seconds", json!(1e9), "not a flood"),
+            ("size", json!(100_000_000_000_000_u64), "too much"),
+            ("start", json!(u64::MAX - 5), "leaves no numbers"),
+        ] {
+            let mut fields = sound.clone();
+            fields[field] = value;
+            let refused = checked(fields).unwrap_err();
+            assert!(refused.contains(reason), "{field}: {refused}");
+        }
     }
 }

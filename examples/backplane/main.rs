@@ -15,7 +15,7 @@
 //! |---|---|---|
 //! | `subscribe` | listens; answered once that is in force at the servers | `channels`, or `prefix`, `from`, `count` for `prefix` + number |
 //! | `unsubscribe` | ends that | the same |
-//! | `publish` | publishes; answered with the outcome: `heard`, `number` | `channel`, `payload` (a text, or JSON that is sent as it is) |
+//! | `publish` | publishes; answered with the outcome: `heard`, `number` | `channel`, `payload` (a text; other JSON is sent as its text) |
 //! | `flood` | publishes `{"i":n,"t":epoch_seconds,"p":"xx…"}` at a rate; answered once every outcome is known | `channel`, `rate`, `seconds`, `size` (of `p`), `start` (the first `n`) |
 //! | `stats` | answers with what was counted | |
 //! | `health` | answers with the state and its reasons | |
@@ -32,9 +32,11 @@
 //!   blank, a payload with a line break) comes as `{"ev":"message","channel":…,"payload":…}`.
 //! - `{"ev":"health","state":"degraded"|"ok","reason":…}` when that changes.
 //! - `{"ev":"gap","channel":…,"from":…,"to":…,"missed":…}`: messages that will not come. The
-//!   numbers count what was sent to this listener since it subscribed, from 1.
+//!   numbers count what was sent to this listener since it subscribed, from 1. After a break
+//!   in `classic` and `sharded` nobody can know how many there were: one stands for them.
 //!
-//! The end of the input ends it: what is under way is given two seconds.
+//! The end of the input ends it: what is under way is given two seconds, and is answered
+//! as failed if that is not enough.
 //!
 //! # Environment
 //!

@@ -37,7 +37,7 @@ enum Target {
 
 /// A URL, `host:port`, or the two apart.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a URL, \"host:port\" or [\"host\", port]")]
 enum Address {
     Text(String),
     Pair(String, u16),
@@ -88,7 +88,7 @@ pub(crate) struct Options {
 
 /// None, all, or those of patterns.
 #[derive(Deserialize, Default)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a pattern, a list of them, or true for all")]
 enum Names {
     #[default]
     None,
@@ -194,7 +194,8 @@ impl Settings {
             redis = redis.client_name(name);
         }
         if let Some(path) = &options.root_certificates {
-            redis = redis.root_certificates(fs::read(path)?);
+            let pem = fs::read(path).map_err(|error| format!("{path}: {error}"))?;
+            redis = redis.root_certificates(pem);
         }
         Ok(redis.build()?)
     }

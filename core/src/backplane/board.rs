@@ -9,7 +9,7 @@
 //!   or by the end.
 
 use super::health::Health;
-use crate::sync::Mutex;
+use crate::{sync::Mutex, wake::contained};
 
 /// To be called on the next change.
 type Told = Box<dyn FnOnce() + Send>;
@@ -46,9 +46,7 @@ impl Board {
             }
             std::mem::take(&mut posted.waiting)
         };
-        for told in waiting {
-            told();
-        }
+        tell(waiting);
     }
 
     /// What was posted last.
@@ -76,9 +74,14 @@ impl Board {
             posted.ended = true;
             std::mem::take(&mut posted.waiting)
         };
-        for told in waiting {
-            told();
-        }
+        tell(waiting);
+    }
+}
+
+/// Who waits is foreign: a fault of one is kept from the others.
+fn tell(waiting: Vec<Told>) {
+    for told in waiting {
+        contained(told);
     }
 }
 
@@ -143,8 +146,10 @@ mod tests {
         board.post(with("silent", ""));
         assert_eq!((counted(), board.latest().revision), (3, 2));
         assert_eq!(wait(2), 3);
+        board.when_changed(2, Box::new(|| panic!("a fault of who waits")));
+        assert_eq!(wait(2), 3);
         board.end();
-        assert_eq!(counted(), 4);
-        assert_eq!(wait(2), 5);
+        assert_eq!(counted(), 5);
+        assert_eq!(wait(2), 6);
     }
 }

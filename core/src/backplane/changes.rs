@@ -22,10 +22,13 @@ use crate::{
 ///
 /// A change is another [condition](Health::condition), or another set of
 /// [reasons](Health::reasons). Of several that come faster than they are taken, the latest
-/// is seen. It ends with the hub; without a [backplane](crate::backplane) it ends at once.
+/// is seen. It ends with the hub, or before it when its backplane has nothing more to tell;
+/// without a [backplane](crate::backplane) it ends at once.
 pub struct HealthChanges {
     core: Weak<Core>,
     seen: u64,
+    /// No change will come any more.
+    over: bool,
     bell: StdArc<Bell>,
 }
 
@@ -39,20 +42,28 @@ struct Bell {
 struct State {
     /// The backplane will ring.
     asked: bool,
+    /// It has rung for whoever has seen this revision. If that still is the latest, there
+    /// is nothing to come.
+    rung: Option<u64>,
     waker: Option<Waker>,
 }
 
 /// Rings when it is called, and when it is given up.
-struct Ringer(StdArc<Bell>);
+struct Ringer {
+    bell: StdArc<Bell>,
+    /// The revision that is not to be told again.
+    seen: u64,
+}
 
 impl Drop for Ringer {
     fn drop(&mut self) {
         let waker = {
-            let mut state = self.0.state.lock();
+            let mut state = self.bell.state.lock();
             state.asked = false;
+            state.rung = Some(self.seen);
             state.waker.take()
         };
-        self.0.rung.notify_all();
+        self.bell.rung.notify_all();
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -65,17 +76,18 @@ impl HealthChanges {
         HealthChanges {
             core: StdArc::downgrade(core),
             seen: backplane.map_or(0, |backplane| backplane.health().revision),
+            over: false,
             bell: StdArc::default(),
         }
     }
 
-    /// The next change; `None` once the hub is closed.
+    /// The next change; `None` once there is none to come.
     pub async fn next(&mut self) -> Option<Health> {
         std::future::poll_fn(|cx| self.poll(cx)).await
     }
 
     /// Blocks the thread until the next change, at most until `deadline`; `None` then, and
-    /// once the hub is closed.
+    /// once there is none to come.
     pub fn wait(&mut self, deadline: Instant) -> Option<Health> {
         loop {
             if let Ok(change) = self.look() {
@@ -116,14 +128,23 @@ impl HealthChanges {
         let Some(backplane) = &core.backplane else {
             return Ok(None);
         };
+        // What has rung is taken first: what changes after that rings again.
+        let rung = self.bell.state.lock().rung.take();
         let health = backplane.health();
         if health.revision != self.seen {
             self.seen = health.revision;
             return Ok(Some(health));
         }
+        if self.over || rung == Some(self.seen) {
+            self.over = true;
+            return Ok(None);
+        }
         let asked = std::mem::replace(&mut self.bell.state.lock().asked, true);
         if !asked {
-            let ringer = Ringer(StdArc::clone(&self.bell));
+            let ringer = Ringer {
+                bell: StdArc::clone(&self.bell),
+                seen: self.seen,
+            };
             backplane.when_health_changes(self.seen, Box::new(move || drop(ringer)));
         }
         Err(Waiting)

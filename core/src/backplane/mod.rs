@@ -16,7 +16,7 @@
 //!   the backplane's state. An event never comes back to the hub that published it.
 //! - Interest is a level, not a count: a changed name is looked up when the backplane asks,
 //!   so that it does not matter how often it changed in between.
-//! - No call into a backplane is made under a lock of the engine, and none waits.
+//! - No call into a backplane is made under a lock of the engine, and none but the last waits.
 
 #[cfg(feature = "redis")]
 mod board;
@@ -47,7 +47,7 @@ pub use receipt::{Acknowledge, Acknowledged, ForwardError, ForwardErrorKind, Rec
 use crate::{event::Publication, selector::Selector};
 
 /// What joins hubs on several machines. A hub calls, from whichever thread is at work;
-/// no call may wait or panic.
+/// no call may panic, and none but [`close`](Backplane::close) may wait.
 pub trait Backplane: Send + Sync + 'static {
     /// Once, before any other call: where to ask for interest, and where arrivals go. The
     /// inlet does not keep the hub alive.
@@ -79,7 +79,8 @@ pub trait Backplane: Send + Sync + 'static {
     fn health(&self) -> Health;
 
     /// Whether [`Health::revision`] is another one than this. `told` is called once, as soon
-    /// as that is so, or there is nothing to come any more.
+    /// as that is so. Called while it still is this one, or let go of uncalled, it says that
+    /// no change will come any more.
     fn when_health_changes(&self, seen: u64, told: Box<dyn FnOnce() + Send>);
 
     /// What it has counted, in Prometheus' text format; empty if nothing.
@@ -89,7 +90,8 @@ pub trait Backplane: Send + Sync + 'static {
     /// `told` is called once, as soon as that is so.
     fn when_joined(&self, told: Box<dyn FnOnce() + Send>);
 
-    /// The hub closes: sends what is queued as far as it can at once, leaves, and stops.
+    /// The hub closes: sends what is queued as far as it can within a moment, leaves, and
+    /// stops.
     fn close(&self);
 }
 

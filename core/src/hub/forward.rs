@@ -11,12 +11,29 @@ use super::{
     publish::{Delivery, PublishError, PublishWaitError},
 };
 use crate::{
-    backplane::{Acknowledge, Acknowledged, Forwarding, Name},
+    backplane::{Acknowledge, Acknowledged, Backplane, Forwarding, Name},
     event::Publication,
     sync::Arc,
     topic::Topic,
     wake::Calls,
 };
+
+fn forward(
+    backplane: &dyn Backplane,
+    event: Publication,
+    acknowledge: Option<Acknowledge>,
+) -> Forwarding {
+    match backplane.forward(event, acknowledge) {
+        Ok(()) => Forwarding::Queued,
+        Err((error, acknowledge)) => {
+            let kind = error.kind();
+            if let Some(acknowledge) = acknowledge {
+                acknowledge.tell(Err(error));
+            }
+            Forwarding::Refused(kind)
+        }
+    }
+}
 
 impl Core {
     /// Publishes here, and to other machines if there are any.
@@ -37,21 +54,11 @@ impl Core {
             content: publication.content.clone(),
         };
         let mut delivery = self.publish(publication)?;
-        delivery.forwarding = match backplane.forward(outgoing, acknowledge) {
-            Ok(()) => Forwarding::Queued,
-            Err((error, acknowledge)) => {
-                let kind = error.kind();
-                if let Some(acknowledge) = acknowledge {
-                    acknowledge.tell(Err(error));
-                }
-                Forwarding::Refused(kind)
-            }
-        };
+        delivery.forwarding = forward(backplane.as_ref(), outgoing, acknowledge);
         Ok(delivery)
     }
 
-    /// As [`publish_wait`](Core::publish_wait), and goes on to other machines once it is in
-    /// the feeds of this one.
+    /// Publishes here once there is room, and then to other machines if there are any.
     pub(crate) fn publish_wait_and_forward<T: AsRef<str>>(
         &self,
         publication: Publication<T>,
@@ -64,10 +71,8 @@ impl Core {
             .map_err(|error| PublishWaitError::Refused(error.into()))?;
         let content = publication.content.clone();
         let mut delivery = self.publish_wait(publication, deadline)?;
-        delivery.forwarding = match backplane.forward(Publication { topic, content }, None) {
-            Ok(()) => Forwarding::Queued,
-            Err((error, _)) => Forwarding::Refused(error.kind()),
-        };
+        let outgoing = Publication { topic, content };
+        delivery.forwarding = forward(backplane.as_ref(), outgoing, None);
         Ok(delivery)
     }
 

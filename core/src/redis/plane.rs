@@ -62,12 +62,22 @@ pub(crate) struct Common {
 impl Common {
     /// The system does not let the thread run.
     pub(crate) fn impossible(&self, error: &io::Error) {
+        self.gone(format!(
+            "the thread of the backplane cannot be started: {error}. Make room for a thread and its descriptors, then make another hub"
+        ));
+    }
+
+    /// The thread has failed, by a fault that nothing in it could contain.
+    pub(crate) fn failed(&self) {
+        self.figures.panics.add(1);
+        self.gone("the thread of the backplane has failed, by a fault of its own: make another hub, and report what it printed".into());
+    }
+
+    fn gone(&self, text: String) {
         self.board.post(watch::unconnected(vec![Reason {
             code: "no_thread",
             condition: Condition::Away,
-            text: format!(
-                "the thread of the backplane cannot be started: {error}. Make room for a thread and its descriptors, then make another hub"
-            ),
+            text,
         }]));
     }
 

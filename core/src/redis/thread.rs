@@ -32,8 +32,10 @@ pub(crate) fn start(
         .spawn(move || {
             // Whatever happens, nobody who closes the hub may wait for a thread that is gone.
             let ran = catch_unwind(AssertUnwindSafe(|| run(&driven, inlet, orders)));
-            if let Ok(Err(error)) = ran {
-                driven.impossible(&error);
+            match ran {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => driven.impossible(&error),
+                Err(_) => driven.failed(),
             }
             driven.end();
         });

@@ -207,6 +207,33 @@ fn it_does_what_it_is_told_and_ends_with_its_input() {
 }
 
 #[test]
+fn every_line_is_answered_before_it_ends() {
+    // Nobody is there.
+    let target = json!({"kind": "single", "url": "127.0.0.1:1"});
+    let mut adapter = Adapter::start(&target, "replay", true);
+    let mut begun = vec![
+        adapter.begin(json!({"op": "subscribe", "channels": ["x"]})),
+        adapter.begin(json!({"op": "flood", "channel": "x", "rate": 100, "seconds": 60})),
+    ];
+    for _ in 0..200 {
+        begun.push(adapter.begin(json!({"op": "publish", "channel": "x", "payload": ""})));
+    }
+    adapter.input = None;
+    let answers: Vec<Value> = begun.iter().map(|id| adapter.answer(&json!(id))).collect();
+    let sums = ["sent", "acked", "failed"].map(|name| answers[1][name].as_u64());
+    assert!(sums[0] > Some(0) && sums[1] == Some(0), "{}", answers[1]);
+    assert_eq!(sums[0], sums[2]);
+    for (number, answer) in answers.iter().enumerate() {
+        assert_eq!(answer["ok"], number == 1, "{answer}");
+    }
+    until_within(
+        Duration::from_secs(5),
+        "it ends",
+        || matches!(adapter.child.try_wait(), Ok(Some(status)) if status.success()),
+    );
+}
+
+#[test]
 fn a_process_that_stands_still_is_cut_off_and_says_so() {
     let plan = Plan::new().set("client-output-buffer-limit", "pubsub 32mb 8mb 60");
     let server = Server::planned(&plan);

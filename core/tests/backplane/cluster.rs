@@ -1,9 +1,9 @@
 //! A cluster whose nodes die, change places and hand slots on, under traffic.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use distributary::{
-    Hub,
+    Hub, MAX_NAMES, Selector,
     redis::{Mode, Redis},
 };
 
@@ -200,4 +200,31 @@ fn a_replica_takes_over_as_planned() {
     live(SHARDED, "planned failover", switch);
     replay(REPLAY, "planned failover", switch);
     replay(SHARDED_REPLAY, "planned failover", switch);
+}
+
+/// What a name costs must not grow with the slots that are listened to already.
+#[test]
+fn many_shard_channels_are_joined_soon() {
+    let cluster = Cluster::start();
+    let hub = hub(&cluster, SHARDED);
+    assert!(hub.joined().wait(Instant::now() + WHILE * 5));
+    let topics: Vec<String> = (0..50_000).map(|n| format!("doc:{n}")).collect();
+    let since = Instant::now();
+    let _subscriptions: Vec<_> = topics
+        .chunks(MAX_NAMES)
+        .map(|topics| hub.subscribe(Selector::topics(topics).unwrap()).unwrap())
+        .collect();
+    let joined = hub.joined().wait(since + Duration::from_secs(20));
+    println!("joined 50,000 after {:?}", since.elapsed());
+    assert!(joined, "{:?}", hub.health());
+    let held: i64 = (0..3)
+        .map(|node| {
+            let list = cluster.nodes[node].ask(&["CLIENT", "LIST"]).text();
+            list.split_whitespace()
+                .filter_map(|part| part.strip_prefix("ssub="))
+                .map(|count| count.parse::<i64>().unwrap())
+                .sum::<i64>()
+        })
+        .sum();
+    assert_eq!(held, 50_000);
 }

@@ -5,18 +5,18 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, Weak,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
-    task::{Context, Poll, Wake},
+    task::{Context, Poll, Wake, Waker},
     time::{Duration, Instant},
 };
 
 use distributary::{
-    CloseReason, Event, Flow, Hub, Lane, Overflow, Publication, Selector, Sink, SubscribeError,
-    SubscribeOptions, Token, Topic, TryRecvError,
+    Budget, CloseReason, Event, Flow, Hub, Lane, Overflow, Publication, Selector, Sink,
+    SubscribeError, SubscribeOptions, Token, Topic, TryRecvError,
     backplane::{
         Acknowledge, Acknowledged, Backplane, ForwardError, ForwardErrorKind, Forwarding, Health,
-        Inlet, Name, Together,
+        HealthChanges, Inlet, Name, Together,
     },
 };
 use proptest::prelude::*;
@@ -34,6 +34,9 @@ struct Node {
     refuse: Mutex<Option<ForwardErrorKind>>,
     waiting: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
     closed: Mutex<u32>,
+    /// Counts its changes; it is over once there is none.
+    revision: AtomicU64,
+    over: AtomicBool,
 }
 
 struct Joint(Arc<Wire>, Arc<Node>);
@@ -104,10 +107,15 @@ impl Backplane for Joint {
     }
 
     fn health(&self) -> Health {
-        Health::default()
+        let mut health = Health::default();
+        health.revision = self.1.revision.load(Ordering::SeqCst);
+        health
     }
 
     fn when_health_changes(&self, _seen: u64, told: Box<dyn FnOnce() + Send>) {
+        if self.1.over.load(Ordering::SeqCst) {
+            return told();
+        }
         self.1.waiting.lock().unwrap().push(told);
     }
 
@@ -153,6 +161,42 @@ fn what_waited_for_room_goes_on_as_well() {
 }
 
 #[test]
+fn changes_of_health_end_with_the_backplane_that_tells_them() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.hub();
+    let ring = || {
+        for told in node.waiting.lock().unwrap().drain(..) {
+            told();
+        }
+    };
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&wakes));
+    let poll = |changes: &mut HealthChanges| {
+        std::pin::pin!(changes.next()).poll(&mut Context::from_waker(&waker))
+    };
+    let mut changes = hub.health_changes();
+    assert!(poll(&mut changes).is_pending());
+    node.revision.store(1, Ordering::SeqCst);
+    ring();
+    assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
+    let Poll::Ready(Some(health)) = poll(&mut changes) else {
+        panic!("a change, and nobody was told");
+    };
+    assert_eq!(health.revision, 1);
+    // It ends while somebody waits, and before somebody else does.
+    let mut other = hub.health_changes();
+    let mut late = hub.health_changes();
+    assert!(poll(&mut changes).is_pending());
+    node.over.store(true, Ordering::SeqCst);
+    ring();
+    assert_eq!(wakes.0.load(Ordering::SeqCst), 2);
+    assert_eq!(poll(&mut changes), Poll::Ready(None));
+    assert_eq!(poll(&mut other), Poll::Ready(None));
+    assert_eq!(late.wait(soon()), None);
+    assert!(!hub.is_closed());
+}
+
+#[test]
 fn attributes_and_keys_cross() {
     let wire = Arc::new(Wire::default());
     let ((here, _a), (there, _b)) = (wire.hub(), wire.hub());
@@ -162,6 +206,35 @@ fn attributes_and_keys_cross() {
     let event: Event = sub.try_recv().unwrap();
     assert_eq!(event.key(), Some("k"));
     assert_eq!(event.attributes().len(), 1);
+}
+
+#[test]
+fn an_event_that_waited_for_room_crosses_once_it_has_it() {
+    let wire = Arc::new(Wire::default());
+    let ((here, _a), (there, node)) = (wire.hub(), wire.hub());
+    let options = SubscribeOptions::new().budget(Budget::default().events(1).unwrap());
+    let mut mine = here.subscribe_with("t", options).unwrap();
+    let mut theirs = there.subscribe("t").unwrap();
+    let delivery = here
+        .publish_wait(Publication::new("t", "1"), soon())
+        .unwrap();
+    assert_eq!(delivery.forwarding, Forwarding::Queued);
+    let late = here.publish_wait(Publication::new("t", "2"), Instant::now());
+    assert!(late.is_err());
+    assert_eq!(&mine.try_recv().unwrap().payload()[..], b"1");
+    here.publish_wait(Publication::new("t", "3"), soon())
+        .unwrap();
+    assert_eq!(&theirs.try_recv().unwrap().payload()[..], b"1");
+    assert_eq!(&theirs.try_recv().unwrap().payload()[..], b"3");
+    assert_eq!(theirs.try_recv().unwrap_err(), TryRecvError::Empty);
+    *node.refuse.lock().unwrap() = Some(ForwardErrorKind::Full);
+    let delivery = there
+        .publish_wait(Publication::new("t", "4"), soon())
+        .unwrap();
+    assert_eq!(
+        delivery.forwarding,
+        Forwarding::Refused(ForwardErrorKind::Full)
+    );
 }
 
 #[test]

@@ -79,7 +79,11 @@ impl Ears {
             None => (Via::Topic, None),
             Some(text) => (Via::Pattern, Some(std::str::from_utf8(text).unwrap_or(""))),
         };
-        if self.line.mute.get() || !self.line.ledger.borrow().carries(pattern, channel) {
+        if !self.line.ledger.borrow().carries(pattern, channel) {
+            return;
+        }
+        let (line, at) = (&self.line, now.instant);
+        if !self.conductor.is_first(line, channel, payload, at) {
             return;
         }
         self.conductor.hear(|inbox, shore| {

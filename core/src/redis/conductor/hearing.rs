@@ -65,9 +65,14 @@ impl Conductor {
                 });
             }
             (_, true) => {
+                let modes = &self.common.settings.modes;
+                let is_logged = modes.any_logged() && modes.of(name).is_logged();
                 self.inbox(|inbox, shore| {
                     if confirmation == Confirmation::Missed {
                         inbox.severed(name, now);
+                    }
+                    if is_logged {
+                        inbox.begun(name, now);
                     }
                     inbox.joined(name, now, shore);
                 });
@@ -186,7 +191,7 @@ impl Conductor {
     }
 
     /// Asks how far the logs of these topics go. Those that cannot be asked are placed by
-    /// the first event that comes.
+    /// the first event that comes, or by the time of their joining if a break comes first.
     pub(super) async fn place(&self, topics: Vec<Topic>) {
         let mut asked: BTreeMap<LinkId, (Session, Commands, Vec<Topic>)> = BTreeMap::new();
         for topic in topics {

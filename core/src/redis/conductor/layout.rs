@@ -85,27 +85,34 @@ impl Conductor {
         if steps.is_empty() {
             return;
         }
-        let now = Instant::now();
-        for step in steps {
-            match step {
-                Step::Open { link, at } => self.open(link, at, now),
-                Step::Join { link, topic } => self.at(link, &Name::Topic(topic), true, now),
-                Step::Part { link, topic } => self.at(link, &Name::Topic(topic), false, now),
-                Step::Succeed { from, to } => {
-                    if let (Some(from), Some(to)) = (self.line(from), self.line(to)) {
-                        self.succeed(from, to, now);
-                    }
-                }
-                Step::Close { link } => {
-                    if let Some(line) = self.lines.borrow_mut().remove(&link) {
-                        line.part();
-                    }
-                }
-            }
-        }
+        self.take(steps, Instant::now());
         self.reroute();
         self.remark();
         self.tell_joined();
+    }
+
+    fn take(self: &Rc<Self>, steps: Vec<Step>, now: Instant) {
+        for step in steps {
+            self.carry_out(step, now);
+        }
+    }
+
+    fn carry_out(self: &Rc<Self>, step: Step, now: Instant) {
+        match step {
+            Step::Open { link, at } => self.open(link, at, now),
+            Step::Join { link, topic } => self.at(link, &Name::Topic(topic), true, now),
+            Step::Part { link, topic } => self.at(link, &Name::Topic(topic), false, now),
+            Step::Succeed { from, to } => {
+                if let (Some(from), Some(to)) = (self.line(from), self.line(to)) {
+                    self.succeed(from, to, now);
+                }
+            }
+            Step::Close { link } => {
+                if let Some(line) = self.lines.borrow_mut().remove(&link) {
+                    line.part();
+                }
+            }
+        }
     }
 
     fn open(self: &Rc<Self>, link: LinkId, at: Server, now: Instant) {
@@ -149,11 +156,16 @@ impl Conductor {
         self.lines.borrow().get(&link).cloned()
     }
 
-    /// A name has come or gone.
+    /// A name has come or gone. That changes no route and moves no other name, so nothing
+    /// else follows: there may be a hundred thousand of them at once.
     pub(super) fn change(self: &Rc<Self>, name: &Name, wanted: bool, now: Instant) {
         match name {
             Name::Topic(topic) if self.common.settings.sharded => {
-                self.replan(|plan, steps| plan.want(topic.clone(), wanted, steps));
+                let mut steps = Vec::new();
+                self.plan
+                    .borrow_mut()
+                    .want(topic.clone(), wanted, &mut steps);
+                self.take(steps, now);
             }
             _ => {
                 let ear = self.plan.borrow().ear();

@@ -320,7 +320,10 @@ impl Link {
             move || fail("the server was made a replica"),
         ));
         let publishing = publishing::publish(conductor(), Rc::clone(&self.line), session.clone());
-        *self.publishing.borrow_mut() = Some(tokio::task::spawn_local(publishing));
+        // It is not a duty: what was answered before the end is settled after it.
+        let publishing = tokio::task::spawn_local(publishing);
+        let watched = self.watched(publishing);
+        *self.publishing.borrow_mut() = Some(tokio::task::spawn_local(watched));
     }
 
     async fn audit(&self) -> Input {
@@ -337,13 +340,19 @@ impl Link {
     fn duty(&self, duty: impl Future<Output = ()> + 'static) {
         let duty = tokio::task::spawn_local(duty);
         self.duties.borrow_mut().push(duty.abort_handle());
+        tokio::task::spawn_local(self.watched(duty));
+    }
+
+    /// Ends with a task of the connection that stands. A fault in it is counted, and breaks
+    /// the connection.
+    fn watched(&self, task: JoinHandle<()>) -> impl Future<Output = ()> + 'static {
         let (conductor, fail) = (Rc::clone(&self.conductor), self.failer());
-        tokio::task::spawn_local(async move {
-            if duty.await.is_err_and(|error| error.is_panic()) {
+        async move {
+            if task.await.is_err_and(|error| error.is_panic()) {
                 conductor.common.figures.panics.add(1);
                 fail("a fault of the backplane itself");
             }
-        });
+        }
     }
 
     /// For duties of the connection that stands.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `layout` | follows the plan: which links there are, and who listens to what |
 //! | `succession` | one link takes over from another; what goes out where |
+//! | `handover` | what two ears of a cluster bring while one succeeds the other |
 //! | `sentinels` | who the master is |
 //! | `mapping` | who owns which slot |
 //! | `line` | what the tasks around one link share |
@@ -25,6 +26,7 @@
 mod arriving;
 mod counting;
 mod greeting;
+mod handover;
 mod hearing;
 mod joining;
 mod layout;
@@ -54,7 +56,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use self::{line::Line, repairing::Repairs, watching::Overview};
+use self::{handover::Handover, line::Line, repairing::Repairs, watching::Overview};
 use super::{
     arrival::Stamp,
     inbox::Inbox,
@@ -95,6 +97,7 @@ pub(crate) struct Conductor {
     /// How many hubs share a server, as one of them told last.
     hubs: Cell<Option<u32>>,
     inbox: RefCell<Inbox>,
+    handover: RefCell<Handover>,
     outbox: RefCell<Outbox<LinkId>>,
     repairs: Repairs,
     /// Logs may have to be looked for.
@@ -133,6 +136,7 @@ impl Conductor {
             doubted: Notify::new(),
             hubs: Cell::new(None),
             inbox: RefCell::new(Inbox::new(common.id, Stamp::now())),
+            handover: RefCell::new(Handover::new()),
             repairs: Repairs::default(),
             searches: Notify::new(),
             common,

@@ -124,6 +124,7 @@ fn settle(conductor: &Rc<Conductor>, line: &Line, session: &Session, replies: &[
     let settled = conductor.outbox.borrow_mut().settle(line.id, replies, now);
     for (topic, payload) in settled.refused {
         conductor.will_not_echo(topic.as_str(), &payload);
+        conductor.contained(|| drop(payload));
     }
     if !settled.troubles.is_empty() {
         // A pause may have begun.

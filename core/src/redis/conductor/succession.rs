@@ -7,7 +7,8 @@
 //! log go to the new one at once, where those who come later read them.
 //!
 //! A master that has died is left at once. Nodes of a cluster all bring the same: of two
-//! ears the new one is mute until it has joined all, then the old one is.
+//! ears the new one is mute until it has joined all, then the old one is; what the one has
+//! brought and the other brings later is let go (`handover`).
 
 use std::{
     rc::Rc,
@@ -24,6 +25,7 @@ use crate::{
         socket::Session,
         target::{Server, Topology},
         topology::{LinkId, Redirect},
+        wire::envelope::{self, Arrival},
     },
 };
 
@@ -49,6 +51,7 @@ impl Conductor {
         from.handed.set(false);
         from.speaks.set(from.is_prompt(now));
         to.mute.set(self.is_cluster() && from.speaks.get());
+        self.handover.borrow_mut().begin(to.id, now);
         if !from.speaks.get() {
             self.leave(from.id);
         } else if to.is_joined() {
@@ -82,6 +85,7 @@ impl Conductor {
         if line.leaving.get() {
             if !line.is_joined() {
                 line.speaks.set(false);
+                line.mute.set(self.is_cluster());
                 self.unmute();
                 self.leave(line.id);
             }
@@ -129,6 +133,21 @@ impl Conductor {
         if let Some(ear) = ear.and_then(|ear| self.line(ear)) {
             ear.mute.set(false);
         }
+    }
+
+    /// Whether what a line brings is to be heard: it counts, and no other has brought it.
+    pub(super) fn is_first(&self, line: &Line, topic: &str, payload: &[u8], now: Instant) -> bool {
+        let mute = line.mute.get();
+        let has_ears = self.is_cluster() && !self.common.settings.sharded;
+        if !has_ears || !matches!(envelope::decode(payload), Arrival::Plain) {
+            return !mute;
+        }
+        let mut handover = self.handover.borrow_mut();
+        let is_first = handover.heard(line.id, mute, topic, payload, now);
+        if !is_first && !mute {
+            self.inbox.borrow_mut().duplicate();
+        }
+        is_first
     }
 
     fn is_cluster(&self) -> bool {

@@ -328,6 +328,11 @@ impl Inbox {
         (track, shared)
     }
 
+    /// A copy of a plain message was let go before it came here.
+    pub(crate) fn duplicate(&mut self) {
+        self.shared.tally.duplicates += 1;
+    }
+
     // Which names are heard.
 
     /// Whether a topic's log has to be looked at before it is listened to: nothing is
@@ -348,6 +353,16 @@ impl Inbox {
         self.shared.tick(now);
         let (track, _) = self.track(topic, None);
         track.placed(head.map_or(Place::Start, |head| Place::At(head.newest)));
+    }
+
+    /// A topic that keeps a log is about to be heard. If nobody could say how far the log
+    /// goes, because its server was away, then the first break tells by time what is missing.
+    pub(crate) fn begun(&mut self, topic: &str, now: Stamp) {
+        self.shared.tick(now);
+        if self.is_unplaced(topic) {
+            let (track, _) = self.track(topic, None);
+            track.begun(now.micros.saturating_sub(SKEW_MICROS));
+        }
     }
 
     /// A topic is heard from here on, by its name.

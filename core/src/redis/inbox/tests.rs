@@ -168,6 +168,61 @@ fn live_envelopes_are_counted_per_publisher() {
 }
 
 #[test]
+fn a_clock_that_is_behind_costs_nothing_where_numbers_say_what_is_news() {
+    let mut rig = Rig::new();
+    let behind = [rig.entry(6, 1, 1), rig.entry(7, 1, 2)];
+    rig.millis += 60_000;
+    rig.inbox.placed("t", Some(head(5)), rig.now());
+    rig.cut("t");
+    let read = rig.inbox.next_read().unwrap();
+    rig.read(&read, Some(head(7)), &behind);
+    assert_eq!(rig.taken(), ["1:1", "1:2"]);
+}
+
+/// A topic that is joined while the server of its log is away.
+fn begun(rig: &mut Rig, topic: &str) {
+    let now = rig.now();
+    rig.inbox.begun(topic, now);
+    rig.inbox.joined(topic, now, &mut rig.heard);
+    assert!(
+        !rig.inbox.is_unplaced(topic),
+        "it is not placed behind a break"
+    );
+}
+
+#[test]
+fn what_nobody_could_place_is_read_from_the_time_of_its_joining() {
+    let mut rig = Rig::new();
+    let long_ago = rig.entry(3, 1, 1);
+    rig.millis += 3_600_000;
+    begun(&mut rig, "t");
+    rig.millis += 1_000;
+    let missed = rig.entry(4, 1, 2);
+    rig.cut("t");
+    // Where the log goes now is behind the break.
+    rig.inbox.placed("t", Some(head(4)), rig.now());
+    let read = rig.inbox.next_read().unwrap();
+    rig.read(&read, None, &[long_ago, missed]);
+    rig.message(Via::Topic, "t", &rig.kept(5, 1, 3));
+    assert_eq!(rig.taken(), ["1:2", "1:3"]);
+    assert_eq!((rig.heard.lost, rig.heard.unknown), (0, 0));
+}
+
+#[test]
+fn what_nobody_could_place_and_has_no_log_is_read_from_its_start_later() {
+    let mut rig = Rig::new();
+    begun(&mut rig, "t");
+    rig.cut("t");
+    let read = rig.inbox.next_read().unwrap();
+    rig.read(&read, None, &[]);
+    rig.cut("t");
+    let read = rig.inbox.next_read().unwrap();
+    let first = rig.entry(1, 1, 1);
+    rig.read(&read, Some(head(1)), &[first]);
+    assert_eq!(rig.taken(), ["1:1"]);
+}
+
+#[test]
 fn what_was_trimmed_while_away_is_told_exactly() {
     let mut rig = Rig::new();
     rig.inbox.placed("t", Some(head(10)), rig.now());

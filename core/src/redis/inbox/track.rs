@@ -42,7 +42,8 @@ pub(super) struct Track {
     echoes: Option<Box<Echoes>>,
     /// When it began to be heard, in µs since the epoch.
     since: u64,
-    /// Its log appeared unheard, and has not been read yet.
+    /// Its log appeared unheard, or could not be looked at, and has not been read yet: it is
+    /// known by time alone from where it counts.
     is_unseen: bool,
     /// The second of the newest message.
     pub(super) heard: u32,
@@ -117,12 +118,22 @@ impl Track {
 
     /// How far its log goes before anything of it was heard.
     pub(super) fn placed(&mut self, place: Place) {
-        self.place.get_or_insert(place);
+        if self.is_placed() {
+            return;
+        }
+        self.place = Some(place);
     }
 
-    /// Whether its place in a log is known.
+    /// It is heard, and how far its log goes is not known: after a break, everything since a
+    /// time counts.
+    pub(super) fn begun(&mut self, micros: u64) {
+        self.since = micros;
+        self.is_unseen = true;
+    }
+
+    /// Whether it is known where to go on in its log, be it by time.
     pub(super) fn is_placed(&self) -> bool {
-        self.place.is_some()
+        self.place.is_some() || self.is_unseen
     }
 
     /// Whether it is cut off.
@@ -375,6 +386,10 @@ impl Track {
                     Found::Event(envelope, position) => {
                         self.entry(topic, envelope, position, shared, out);
                     }
+                    Found::Doubtful(envelope, position) => match self.is_news(&envelope.stamps) {
+                        true => self.entry(topic, envelope, position, shared, out),
+                        false => self.place = Some(Place::At(position)),
+                    },
                 },
             );
         repairing.ticket = None;
@@ -383,7 +398,13 @@ impl Track {
                 self.state = State::Repairing(repairing);
                 shared.want(topic);
             }
-            Progress::End => self.end(topic, repairing, shared, out),
+            Progress::End => {
+                let was_unseen = self.is_unseen;
+                self.end(topic, repairing, shared, out);
+                if was_unseen && self.place.is_none() {
+                    self.place = Some(Place::Start);
+                }
+            }
         }
     }
 
@@ -405,7 +426,9 @@ impl Track {
         }
         repairing.known = repairing.held.len();
         repairing.again = false;
+        let was_unseen = self.is_unseen;
         self.end(topic, repairing, shared, out);
+        self.is_unseen = was_unseen && self.place.is_none();
     }
 
     fn take(&mut self, ticket: u64) -> Option<Box<Repairing>> {
@@ -418,6 +441,13 @@ impl Track {
         }
     }
 
+    /// Whether an event of a log whose numbers say nothing counts here: it is of a publisher
+    /// who was heard before, or not older than the listening.
+    fn is_news(&self, stamps: &Stamps) -> bool {
+        let is_old = stamps.micros.saturating_add(SKEW_MICROS) < self.since;
+        !is_old || self.publishers.knows(stamps.publisher)
+    }
+
     fn entry(
         &mut self,
         topic: &str,
@@ -426,13 +456,7 @@ impl Track {
         shared: &mut Shared,
         out: &mut impl Deliver,
     ) {
-        let stamps = &mut envelope.stamps;
-        stamps.number = position.number;
-        let is_old = stamps.micros.saturating_add(SKEW_MICROS) < self.since;
-        if is_old && !self.publishers.knows(stamps.publisher) {
-            self.place = Some(Place::At(position));
-            return;
-        }
+        envelope.stamps.number = position.number;
         self.apply(topic, envelope, true, shared, out);
     }
 

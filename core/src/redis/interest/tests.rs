@@ -524,6 +524,36 @@ fn one_name_that_is_denied_is_found_and_the_rest_is_served() {
 }
 
 #[test]
+fn shard_channels_of_many_slots_go_in_one_step_and_are_refused_by_slot() {
+    let mut rig = Rig::new(Kind::Shard);
+    let denied = "n1234";
+    rig.server.denied.insert(denied.to_owned());
+    for n in 0..2_000 {
+        rig.change(&topic(&format!("n{n}")), true);
+    }
+    rig.open();
+    let (mut steps, mut commands) = (0, 0);
+    while let Some(step) = rig.ledger.next(rig.now) {
+        steps += 1;
+        if let Step::Names(batch) = step {
+            commands += batch.commands().count();
+        }
+        rig.server.ask(step);
+        while !rig.server.asked.is_empty() {
+            rig.server.work();
+            while !rig.server.answers.is_empty() {
+                rig.hear();
+            }
+        }
+    }
+    // As many steps as it takes for the names, those of one slot by halves, and the audit.
+    assert!(commands > 1_800, "{commands}");
+    assert!(steps <= 4 + 2 + 1, "{steps}");
+    assert_eq!((rig.ledger.missing(), rig.ledger.refusals()), (0, 1));
+    assert_eq!(rig.server.held.len(), 1_999);
+}
+
+#[test]
 fn a_user_who_may_not_subscribe_at_all_is_not_asked_in_halves() {
     let mut ledger = Ledger::new(Kind::Channel, LINGER);
     let now = Instant::now();

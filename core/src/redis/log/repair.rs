@@ -82,6 +82,8 @@ pub(crate) enum Found<'a> {
     Stand(Position),
     /// An event, and the place after it.
     Event(Envelope<'a>, Position),
+    /// The same, in another's numbering: it may be from before anything was known.
+    Doubtful(Envelope<'a>, Position),
     /// An entry that nobody can read.
     Unreadable,
     /// So many entries are gone.
@@ -107,6 +109,8 @@ pub(crate) struct Repair {
     is_dense: bool,
     /// Whether one page is all.
     is_single: bool,
+    /// The whole log is read, as it is not known from where on it is news.
+    is_whole: bool,
     newest: Option<Position>,
 }
 
@@ -132,6 +136,7 @@ impl Repair {
             after,
             is_dense: false,
             is_single: false,
+            is_whole: false,
             newest: None,
         }
     }
@@ -212,6 +217,7 @@ impl Repair {
                 .map(|before| before.number.min(at.number)),
         };
         self.is_dense = base.is_some();
+        self.is_whole = base.is_none();
         self.after = base.unwrap_or(0);
         if let (Place::At(_), Some(number), Some(head)) = (place, base, head) {
             found(Found::Stand(Position {
@@ -244,10 +250,10 @@ impl Repair {
             Aim::Place(Place::At(at)) => stands.lineage != at.lineage || stands.number > at.number,
             Aim::Place(_) => true,
         };
-        found(if is_new {
-            Found::Event(envelope, stands)
-        } else {
-            Found::Stand(stands)
+        found(match (is_new, self.is_whole) {
+            (true, false) => Found::Event(envelope, stands),
+            (true, true) => Found::Doubtful(envelope, stands),
+            (false, _) => Found::Stand(stands),
         });
     }
 
@@ -317,7 +323,7 @@ mod tests {
             let head = head.filter(|_| matches!(ask, Ask::Head { .. }));
             let progress = repair.read(head, &page, page.len() < PAGE, &mut |found| match found {
                 Found::Stand(position) => stands = Some(position),
-                Found::Event(_, position) => {
+                Found::Event(_, position) | Found::Doubtful(_, position) => {
                     told.push(Told::Event(position));
                     stands = Some(position);
                 }

@@ -94,3 +94,4 @@ pub use error::MigrationError;
 pub use moving::Moving;
 pub use roll::Peer;
 pub use stage::{Side, Stage};
+pub(crate) use twins::Twins;

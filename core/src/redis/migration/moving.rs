@@ -269,13 +269,23 @@ impl Shared {
                 }
             }
             Name::Pattern(pattern) => {
-                let mut patterns = self.patterns.lock();
-                if change.wanted {
-                    patterns.insert(pattern.clone());
-                } else {
-                    patterns.remove(pattern);
+                // Several threads may be here with changes of one pattern, in any order:
+                // the last look agrees with what was noted.
+                let mut wanted = change.wanted;
+                loop {
+                    let mut patterns = self.patterns.lock();
+                    if wanted {
+                        patterns.insert(pattern.clone());
+                    } else {
+                        patterns.remove(pattern);
+                    }
+                    drop(patterns);
+                    let now = self.hub_wants(&change.name);
+                    if now == wanted {
+                        break;
+                    }
+                    wanted = now;
                 }
-                drop(patterns);
                 for moved in self.all_moved() {
                     if pattern.matches(moved.topic.as_str()) {
                         self.wants_changed(&moved);
@@ -513,11 +523,24 @@ impl Backplane for Moving {
         if revisions.iter().sum::<u64>() != seen {
             return told();
         }
-        let told = StdArc::new(Mutex::new(Some(told)));
+        // A server that has no more to tell does not end what the others have.
+        let told = StdArc::new(Mutex::new((planes.len(), Some(told))));
         for (plane, revision) in planes.iter().zip(revisions) {
             let told = StdArc::clone(&told);
+            let weak = StdArc::downgrade(plane);
             let once = move || {
-                let told = told.lock().take();
+                let changed = weak
+                    .upgrade()
+                    .is_some_and(|plane| plane.redis.health().revision != revision);
+                let told = {
+                    let mut told = told.lock();
+                    told.0 -= 1;
+                    if changed || told.0 == 0 {
+                        told.1.take()
+                    } else {
+                        None
+                    }
+                };
                 if let Some(told) = told {
                     told();
                 }
@@ -586,5 +609,33 @@ impl fmt::Debug for Moving {
             .field("servers", &self.0.book.read().servers.len())
             .field("topics", &self.0.book.read().topics.len())
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Hub;
+
+    /// Two threads took a pattern's end and its new beginning, and the first was slow.
+    #[test]
+    fn a_change_that_is_told_late_does_not_undo_a_later_one() {
+        let redis = Redis::at("redis://127.0.0.1:1").unwrap().build().unwrap();
+        let moving = Moving::on(redis);
+        let hub = Hub::builder().backplane(moving.clone()).build().unwrap();
+        let pattern = Pattern::new("a.*").unwrap();
+        let change = |wanted| Change {
+            name: Name::Pattern(pattern.clone()),
+            wanted,
+        };
+        let noted = || moving.0.patterns.lock().contains(&pattern);
+        let selector = Selector::pattern("a.*").unwrap();
+        let subscription = hub.subscribe(selector).unwrap();
+        assert!(noted());
+        moving.0.hub_changed(change(false));
+        assert!(noted());
+        drop(subscription);
+        moving.0.hub_changed(change(true));
+        assert!(!noted());
     }
 }

@@ -24,7 +24,7 @@ const MOST: usize = 1 << 17;
 
 /// What came by one side and may come by the other.
 #[derive(Debug)]
-pub(super) struct Twins {
+pub(crate) struct Twins {
     window: Duration,
     waiting: [AHashMap<u64, Waiting>; 2],
     order: VecDeque<(Instant, Side, u64)>,
@@ -41,7 +41,7 @@ struct Waiting {
 
 impl Twins {
     /// A window of no length removes nothing.
-    pub(super) fn new(window: Duration) -> Self {
+    pub(crate) fn new(window: Duration) -> Self {
         Twins {
             window,
             waiting: Default::default(),
@@ -50,7 +50,7 @@ impl Twins {
     }
 
     /// An event came by a side: whether it is the first of its kind, to be delivered.
-    pub(super) fn arrived(&mut self, side: Side, hash: u64, now: Instant) -> bool {
+    pub(crate) fn arrived(&mut self, side: Side, hash: u64, now: Instant) -> bool {
         self.forget(now);
         if let Some(other) = self.waiting[side.other().index()].get_mut(&hash)
             && other.alone > 0
@@ -65,7 +65,7 @@ impl Twins {
 
     /// An event was delivered that has not come by a side yet, and may come by both: here
     /// it goes out by this one.
-    pub(super) fn sent(&mut self, side: Side, hash: u64, now: Instant) {
+    pub(crate) fn sent(&mut self, side: Side, hash: u64, now: Instant) {
         self.forget(now);
         self.remember(side, hash, now);
     }

@@ -8,6 +8,7 @@ use crate::{
     event::Publication,
     redis::modes::Way,
     topic::Topic,
+    wake::contained,
 };
 
 /// An event that waits, is in flight, or was acknowledged and is in the window.
@@ -33,6 +34,15 @@ pub(super) enum Trace {
     Maybe,
     /// The log has it; a replica may not.
     InLog,
+}
+
+/// A payload may be anybody's buffer, with a destructor that panics: the outbox is in the
+/// middle of its work when it lets go of an event.
+impl Drop for Parcel {
+    fn drop(&mut self) {
+        let payload = std::mem::take(&mut self.event.content.payload);
+        contained(|| drop(payload));
+    }
 }
 
 impl Parcel {

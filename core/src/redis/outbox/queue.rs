@@ -16,6 +16,7 @@ use crate::{
     backplane::{Acknowledge, ForwardError, ForwardErrorKind},
     event::Publication,
     sync::Mutex,
+    wake::contained,
 };
 
 /// An event that was pushed.
@@ -120,6 +121,13 @@ impl Queue {
     pub(crate) fn abandon(&self) {
         self.close();
         let posted = std::mem::take(&mut self.state.lock().posted);
-        drop(posted);
+        // Their payloads are foreign, and so is who waits for an outcome.
+        for posted in posted {
+            let Posted {
+                event, acknowledge, ..
+            } = posted;
+            contained(|| drop(event));
+            contained(|| drop(acknowledge));
+        }
     }
 }

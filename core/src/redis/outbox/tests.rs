@@ -612,6 +612,48 @@ fn a_server_that_takes_over_gets_what_it_lacks() {
     world.check();
 }
 
+/// Each `WAIT` blocks the connection: replicas that stand still would hold it up once for
+/// every pipeline in flight.
+#[test]
+fn replicas_are_waited_for_once_at_a_time() {
+    let mut world = World::new();
+    world.connect(0, None);
+    for _ in 0..5 {
+        deliver(&mut world, 4, 1);
+    }
+    deliver(&mut world, 1, 1);
+    assert_eq!(world.links[0].pipelines.len(), 1);
+    world.serve(0, &[Fault::None, Fault::Replica]);
+    world.take(0);
+    let next = world.links[0].pipelines.front().unwrap();
+    assert_eq!(next.len(), 6, "four, the live one, and a WAIT");
+    assert_eq!(next[5], [b"WAIT".to_vec(), b"1".to_vec(), b"50".to_vec()]);
+    world.heal();
+    world.check();
+}
+
+#[test]
+fn no_more_is_in_flight_than_echoes_are_remembered() {
+    let mut world = World::new();
+    let queue = Arc::new(Queue::new(usize::MAX));
+    let (modes, limits) = (Modes::default(), world.outbox.limits);
+    world.outbox = Outbox::new(Arc::clone(&queue), modes, limits, ID);
+    for _ in 0..MOST_FLYING * 2 {
+        let event = Publication::new(Topic::new("plain").unwrap(), "x");
+        queue.push(event, None, world.now.instant).ok().unwrap();
+    }
+    world.connect(0, None);
+    world.collect();
+    let mut flying = 0;
+    while let Some(commands) = world.outbox.take(0, world.now, |_| false, |_, _| {}) {
+        flying += commands.replies();
+    }
+    assert!(
+        (MOST_FLYING / 2..=MOST_FLYING).contains(&flying),
+        "{flying}"
+    );
+}
+
 /// The log knows an event already, says "not now" to it, and keeps the next: what a server
 /// that takes over is given must be in the old order nevertheless.
 fn one_refused_in_between(world: &mut World) {
@@ -658,6 +700,27 @@ fn a_topic_that_moves_takes_along_what_was_refused_in_its_place() {
     world.heal();
     assert_eq!(world.servers.logs["log.a"].len(), 3);
     world.check();
+}
+
+/// A log that keeps nothing for want of memory is no error of the server's: the event went
+/// out. It is told all the same.
+#[test]
+fn what_a_log_cannot_keep_tells_of_the_memory() {
+    let told = |words: &'static str| {
+        let mut world = World::new();
+        world.connect(0, None);
+        deliver(&mut world, 2, 1);
+        let unkept = vec![Reply::Int(4), Reply::Int(2), Reply::Text(words.into())];
+        let settled = world.outbox.settle(0, &[Reply::List(unkept)], world.now);
+        world.tell();
+        let error = world.events[0].receipt.outcome().unwrap().unwrap_err();
+        assert_eq!(error.kind(), ForwardErrorKind::NotKept);
+        settled.troubles
+    };
+    let memory = [Trouble::OutOfMemory];
+    assert_eq!(told("OOM command not allowed when used memory"), memory);
+    assert_eq!(told("@user_script: 9: -OOM command not allowed"), memory);
+    assert_eq!(told("WRONGTYPE Operation against a key"), []);
 }
 
 #[test]
@@ -728,4 +791,43 @@ fn topics_that_the_hub_has_yet_to_read_wait_for_a_moment() {
     assert_eq!(world.servers.logs["log.a"].len(), 6);
     world.heal();
     world.check();
+}
+
+#[test]
+fn a_payload_whose_destructor_fails_takes_nothing_with_it() {
+    struct Bomb;
+    impl AsRef<[u8]> for Bomb {
+        fn as_ref(&self) -> &[u8] {
+            b"\0\0\0\0\0\0\0\x01"
+        }
+    }
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("a fault of the payload's owner");
+        }
+    }
+    let mut world = World::new();
+    world.outbox.window = Window::new(1, Duration::from_secs(20));
+    world.connect(0, None);
+    for topic in ["plain", "log.a", "log.a"] {
+        let event = Publication::new(Topic::new(topic).unwrap(), Bytes::from_owner(Bomb));
+        let pushed = world.queue.push(event, None, world.now.instant);
+        assert!(pushed.is_ok());
+    }
+    world.collect();
+    world.take(0);
+    // The script is not known yet; then it is.
+    world.serve(0, &[]);
+    world.take(0);
+    world.serve(0, &[]);
+    assert!(world.outbox.is_empty());
+    assert_eq!(world.queue.bytes(), 0);
+    assert_eq!(world.outbox.tally().sent, 3);
+    // What nobody sends any more is let go of as well.
+    for _ in 0..2 {
+        let event = Publication::new(Topic::new("plain").unwrap(), Bytes::from_owner(Bomb));
+        assert!(world.queue.push(event, None, world.now.instant).is_ok());
+    }
+    world.queue.abandon();
+    assert!(world.queue.is_empty());
 }

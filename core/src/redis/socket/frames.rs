@@ -176,7 +176,7 @@ fn blob(buffer: &[u8]) -> Option<(&[u8], &[u8])> {
             return Some((&data[..length], after));
         }
         let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
+        if digit > 9 || at == 9 {
             return None;
         }
         length = length * 10 + usize::from(digit);

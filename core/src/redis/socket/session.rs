@@ -4,6 +4,11 @@
 //! replies come back in that order. A subscription is answered by pushes, one per name,
 //! or by one error: it counts as one reply here, `Nil` once all its names are confirmed.
 //!
+//! Shard channels are also parted without having been asked, when their slot moves, and the
+//! push looks the same. Counting would take it for the answer, and the error that is the
+//! answer for that to the next command. So their end is marked by a `HELLO`, which every
+//! user may send at any time: whatever came before its reply belongs to the parting.
+//!
 //! # Invariants
 //!
 //! - The socket is always read, whatever waits to be written: a server whose output is
@@ -39,7 +44,7 @@ pub(crate) struct Commands {
 }
 
 /// What answers a command, or several alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 enum Want {
     /// So many replies.
     Replies(usize),
@@ -49,6 +54,9 @@ enum Want {
         joined: bool,
         names: usize,
     },
+    /// The end of shard channels, then the reply to the `HELLO` behind it; and the error,
+    /// if there was one.
+    Parting(Option<Reply>),
 }
 
 impl Commands {
@@ -83,11 +91,16 @@ impl Commands {
             self.part(name);
         }
         self.replies += 1;
-        self.wants.push(Want::Confirmations {
-            kind,
-            joined,
-            names: names.len(),
-        });
+        if (kind, joined) == (Kind::Shard, false) {
+            self.write(&[b"HELLO"]);
+            self.wants.push(Want::Parting(None));
+        } else {
+            self.wants.push(Want::Confirmations {
+                kind,
+                joined,
+                names: names.len(),
+            });
+        }
         self
     }
 
@@ -294,7 +307,7 @@ impl Shared {
     }
 
     /// Takes a reply for the oldest command that waits for one.
-    fn reply(&self, reply: Reply) -> Result<(), Broken> {
+    fn reply(&self, mut reply: Reply) -> Result<(), Broken> {
         let mut open = self.open.borrow_mut();
         let front = open
             .front_mut()
@@ -307,6 +320,14 @@ impl Shared {
                 }
             }
             Some(Want::Confirmations { .. }) if reply.error().is_some() => {
+                front.wants.pop_front();
+            }
+            Some(Want::Parting(refused)) if refused.is_none() && reply.error().is_some() => {
+                *refused = Some(reply);
+                return Ok(());
+            }
+            Some(Want::Parting(refused)) if matches!(reply, Reply::Map(_)) => {
+                reply = refused.take().unwrap_or(Reply::Nil);
                 front.wants.pop_front();
             }
             _ => {

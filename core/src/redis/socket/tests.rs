@@ -114,6 +114,38 @@ fn a_subscription_is_answered_by_its_confirmations_or_by_one_error() {
 }
 
 #[test]
+fn a_shard_channel_that_is_parted_unasked_takes_no_reply_of_another() {
+    with(1 << 16, |session, mut server, heard| async move {
+        let mut commands = Commands::default();
+        commands
+            .listen(Kind::Shard, false, &[b"a"])
+            .listen(Kind::Shard, false, &[b"c", b"d"])
+            .command(&[b"PUBLISH", b"e", b"x"]);
+        assert_eq!(commands.replies(), 3);
+        let replies = session.request(commands);
+        // The slot of a and b moves before the server reads what it is asked.
+        server
+            .write_all(
+                b">3\r\n$12\r\nsunsubscribe\r\n$1\r\nb\r\n:3\r\n\
+                  >3\r\n$12\r\nsunsubscribe\r\n$1\r\na\r\n:2\r\n\
+                  -MOVED 1 127.0.0.1:7001\r\n%1\r\n+proto\r\n:3\r\n\
+                  >3\r\n$12\r\nsunsubscribe\r\n$1\r\nc\r\n:1\r\n\
+                  >3\r\n$12\r\nsunsubscribe\r\n$1\r\nd\r\n:0\r\n\
+                  %1\r\n+proto\r\n:3\r\n:7\r\n",
+            )
+            .await
+            .unwrap();
+        let replies = replies.await.unwrap();
+        assert_eq!(replies[0].error(), Some("MOVED 1 127.0.0.1:7001"));
+        assert_eq!(replies[1..], [Reply::Nil, Reply::Int(7)]);
+        assert_eq!(
+            *heard.0.borrow(),
+            ["false b", "false a", "false c", "false d"]
+        );
+    });
+}
+
+#[test]
 fn frames_may_come_in_any_pieces_and_be_larger_than_any_buffer() {
     with(7, |session, mut server, heard| async move {
         let payload = "x".repeat(300_000);

@@ -28,7 +28,7 @@ use crate::{redis::target::Server, topic::Topic};
 
 /// A connection to one address, through all its breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct LinkId(u32);
+pub(crate) struct LinkId(pub(crate) u32);
 
 impl fmt::Display for LinkId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -76,6 +76,9 @@ pub(crate) struct Plan {
     leaving: Vec<LinkId>,
     map: SlotMap,
     wanted: HashMap<Slot, HashSet<Topic>>,
+    /// Of those, topics whose slots have no owner: counted as they come, for it is asked
+    /// for with every confirmation.
+    unseated: usize,
     /// Which of several equally good nodes is chosen: differs between hubs.
     lot: usize,
 }
@@ -92,6 +95,7 @@ impl Plan {
             leaving: Vec::new(),
             map: SlotMap::default(),
             wanted: HashMap::new(),
+            unseated: 0,
             lot: usize::try_from(lot >> 33).unwrap_or_default(),
         }
     }
@@ -122,11 +126,7 @@ impl Plan {
 
     /// Shard channels that are wanted and whose slots have no owner.
     pub(crate) fn unseated(&self) -> usize {
-        let homeless = self
-            .wanted
-            .iter()
-            .filter(|(slot, _)| self.seat(**slot).is_none());
-        homeless.map(|(_, topics)| topics.len()).sum()
+        self.unseated
     }
 
     /// The one server, or the new master.
@@ -145,6 +145,9 @@ impl Plan {
                 self.reseat(slot, before.owner(slot), steps);
             }
         }
+        let wanted = self.wanted.iter();
+        let homeless = wanted.filter(|(slot, _)| self.map.owner(**slot).is_none());
+        self.unseated = homeless.map(|(_, topics)| topics.len()).sum();
         self.settle(steps);
     }
 
@@ -153,6 +156,9 @@ impl Plan {
         let before = self.map.owner(slot).cloned();
         if !self.map.assign(slot, to.clone()) {
             return;
+        }
+        if before.is_none() {
+            self.unseated -= self.wanted.get(&slot).map_or(0, |topics| topics.len());
         }
         if self.keeps_masters() {
             self.open(to, steps);
@@ -185,13 +191,16 @@ impl Plan {
     pub(crate) fn want(&mut self, topic: Topic, wanted: bool, steps: &mut Vec<Step>) {
         let slot = Slot::of(topic.as_str().as_bytes());
         let link = self.seat(slot);
+        let homeless = usize::from(self.map.owner(slot).is_none());
         if wanted {
             if self.wanted.entry(slot).or_default().insert(topic.clone()) {
+                self.unseated += homeless;
                 steps.extend(link.map(|link| Step::Join { link, topic }));
             }
         } else if let Some(topics) = self.wanted.get_mut(&slot)
             && topics.remove(&topic)
         {
+            self.unseated -= homeless;
             if topics.is_empty() {
                 self.wanted.remove(&slot);
             }

@@ -23,8 +23,9 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// As many probes as the window holds: twice what a minute sends.
 const MOST: usize = 512;
 
-/// For how long after a late probe the way is called slow.
-const REMEMBERED: Duration = Duration::from_secs(2);
+/// For how long probes have to be prompt after a late one until the way is called well
+/// again.
+const REMEMBERED: Duration = Duration::from_secs(1);
 
 /// The probes of one connection, and of those before it.
 #[derive(Debug, Default)]
@@ -36,6 +37,8 @@ pub(crate) struct Probes {
     last: u64,
     late: u64,
     late_at: Option<Instant>,
+    /// When the first prompt one came after that.
+    prompt_at: Option<Instant>,
 }
 
 impl Probes {
@@ -59,6 +62,9 @@ impl Probes {
         self.count(lag, now);
         if lag >= LATE {
             self.late_at = Some(now);
+            self.prompt_at = None;
+        } else if self.late_at.is_some() {
+            self.prompt_at.get_or_insert(now);
         }
         Some(lag)
     }
@@ -84,6 +90,7 @@ impl Probes {
             self.count(age, now);
         }
         self.late_at = None;
+        self.prompt_at = None;
         self.out.clear();
     }
 
@@ -109,10 +116,14 @@ impl Probes {
         Some(now.saturating_duration_since(*sent))
     }
 
-    /// Whether a late one came a moment ago.
+    /// Whether a late one came, and it is not a second since that probes are prompt again.
     pub(crate) fn late_lately(&self, now: Instant) -> bool {
         let passed = |at: Instant| now.saturating_duration_since(at);
-        self.late_at.is_some_and(|at| passed(at) < REMEMBERED)
+        let Some(late_at) = self.late_at else {
+            return false;
+        };
+        // As long as nothing else has come, nothing is known of the way.
+        self.prompt_at.is_none() || passed(late_at) < REMEMBERED
     }
 }
 
@@ -183,8 +194,32 @@ mod tests {
         assert!(!probes.late_lately(start + ms(3_000)));
         let number = probes.sent(start + ms(3_000));
         probes.heard(number, start + ms(4_000));
+        assert!(probes.late_lately(start + ms(4_999)));
+        // Nothing has shown yet that it is well again.
         assert!(probes.late_lately(start + ms(5_999)));
-        assert!(!probes.late_lately(start + ms(6_000)));
+    }
+
+    #[test]
+    fn a_second_of_prompt_probes_makes_up_for_a_late_one() {
+        let start = Instant::now();
+        let mut probes = Probes::default();
+        let late = probes.sent(start);
+        probes.heard(late, start + ms(1_500));
+        for i in 0..4 {
+            let sent = start + ms(1_500 + 250 * i);
+            let number = probes.sent(sent);
+            assert!(probes.late_lately(sent), "{i}");
+            probes.heard(number, sent + ms(1));
+        }
+        assert!(probes.late_lately(start + ms(2_499)));
+        assert!(!probes.late_lately(start + ms(2_500)));
+        // Another late one begins it anew.
+        let late = probes.sent(start + ms(2_500));
+        probes.heard(late, start + ms(3_400));
+        let prompt = probes.sent(start + ms(3_400));
+        probes.heard(prompt, start + ms(3_401));
+        assert!(probes.late_lately(start + ms(4_399)));
+        assert!(!probes.late_lately(start + ms(4_400)));
     }
 
     #[test]

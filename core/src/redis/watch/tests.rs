@@ -65,7 +65,30 @@ fn a_frozen_server_is_degraded_at_900_ms_and_well_again_after() {
     assert_eq!(frozen, (Condition::Degraded, vec![code::SILENT]));
     watch.probes.heard(number, start + ms(1_500));
     assert_eq!(codes(&[&watch], start + ms(1_500)).1, [code::LATE]);
-    assert_eq!(codes(&[&watch], start + ms(3_500)).0, Condition::Ok);
+    let prompt = watch.probes.sent(start + ms(1_500));
+    watch.probes.heard(prompt, start + ms(1_501));
+    assert_eq!(codes(&[&watch], start + ms(2_499)).1, [code::LATE]);
+    assert_eq!(codes(&[&watch], start + ms(2_500)), (Condition::Ok, vec![]));
+}
+
+#[test]
+fn after_an_outage_with_losses_all_is_well_at_once() {
+    let start = Instant::now();
+    let mut watch = Watch::new("a:1");
+    watch.up(start);
+    watch.probes.sent(start);
+    watch.down("silent for 2.5 s", start + ms(2_500));
+    watch.up(start + ms(4_000));
+    let tallies = Tallies {
+        lost_at: Some(start + ms(4_000)),
+        ..Tallies::default()
+    };
+    let health = health([&watch], &tallies, vec![], start + ms(4_000));
+    let codes: Vec<_> = health.reasons.iter().map(|reason| reason.code).collect();
+    assert_eq!(
+        (health.condition, codes),
+        (Condition::Ok, vec![code::LOSING])
+    );
 }
 
 #[test]

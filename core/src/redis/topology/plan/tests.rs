@@ -144,6 +144,9 @@ fn check(shape: Shape, plan: &Plan, driver: &Driver, wanted: &BTreeSet<String>) 
     assert_eq!(joined.len(), expected.len());
     assert_eq!(joined.into_iter().collect::<BTreeSet<_>>(), expected);
 
+    let homeless = wanted.iter().filter(|name| owner(name).is_none());
+    assert_eq!(plan.unseated(), homeless.count());
+
     // Scripts find the owner.
     for name in NAMES {
         let home = plan

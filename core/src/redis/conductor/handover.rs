@@ -1,0 +1,197 @@
+//! Plain events that two ears of a cluster bring are one event.
+//!
+//! Every node brings everything, each in its own time: what the old ear has brought may
+//! come once more by the new one, if that node lags. Envelopes tell by their numbers, plain
+//! payloads by nothing but themselves. So the hashes of what the ear has brought lately are
+//! kept, and each lets go of one equal payload that its successor brings.
+//!
+//! # Invariants
+//!
+//! - Nothing is let go unless one ear succeeds another, nor [`LAG`] after the old one's last.
+//! - An event never takes one of its own ear: what is published twice is delivered twice.
+//! - At most [`MOST`] hashes are kept while one ear is there, the newest.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use ahash::RandomState;
+
+use crate::redis::{
+    migration::{Side, Twins},
+    topology::LinkId,
+};
+
+/// How far one node may lag behind another. Not more than is needed: equal payloads that
+/// are published within it are taken for one, if the new ear came too late for the first.
+const LAG: Duration = Duration::from_secs(1);
+
+/// The most that is kept of what an ear has brought.
+const MOST: usize = 1 << 14;
+
+/// What ears have brought, and who succeeds whom.
+pub(super) struct Handover {
+    hasher: RandomState,
+    /// Oldest first.
+    recent: VecDeque<(Instant, u64)>,
+    passing: Option<Passing>,
+}
+
+/// One ear succeeds another.
+struct Passing {
+    to: LinkId,
+    twins: Twins,
+    /// When the old one brought anything last, or the new one was named.
+    last: Instant,
+}
+
+impl Handover {
+    pub(super) fn new() -> Self {
+        Handover {
+            hasher: RandomState::new(),
+            recent: VecDeque::new(),
+            passing: None,
+        }
+    }
+
+    /// From here on this link succeeds whoever was heard.
+    pub(super) fn begin(&mut self, to: LinkId, now: Instant) {
+        let mut twins = Twins::new(LAG);
+        for (since, hash) in &self.recent {
+            twins.sent(Side::Old, *hash, *since);
+        }
+        self.passing = Some(Passing {
+            to,
+            twins,
+            last: now,
+        });
+    }
+
+    /// A link brings a plain payload: whether it is to be delivered. What a `mute` link
+    /// brings never is; its successor's copy of it counts all the same.
+    pub(super) fn heard(
+        &mut self,
+        link: LinkId,
+        mute: bool,
+        topic: &str,
+        payload: &[u8],
+        now: Instant,
+    ) -> bool {
+        let hash = self.hasher.hash_one((topic, payload));
+        let is_first = match &mut self.passing {
+            Some(passing) if passing.to == link => {
+                let is_first = passing.twins.arrived(Side::New, hash, now);
+                if !mute && now >= passing.last + LAG {
+                    self.passing = None;
+                }
+                is_first
+            }
+            Some(passing) if !mute => {
+                passing.last = now;
+                // Its copy has come already, and was not delivered.
+                passing.twins.arrived(Side::Old, hash, now);
+                true
+            }
+            _ => true,
+        };
+        let delivered = is_first && !mute;
+        if delivered {
+            self.remember(hash, now);
+        }
+        delivered
+    }
+
+    fn remember(&mut self, hash: u64, now: Instant) {
+        while let Some((since, _)) = self.recent.front()
+            && (*since + LAG <= now || self.recent.len() >= MOST)
+        {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((now, hash));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: LinkId = LinkId(1);
+    const NEW: LinkId = LinkId(2);
+
+    fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn what_both_bring_is_one_event() {
+        let now = Instant::now();
+        let mut ears = Handover::new();
+        let mut heard = |link, mute, payload: &[u8], at| ears.heard(link, mute, "t", payload, at);
+        assert!(heard(OLD, false, b"1", now));
+        assert!(heard(OLD, false, b"2", now));
+        ears.begin(NEW, now);
+        let mut heard = |link, mute, payload: &[u8], at| ears.heard(link, mute, "t", payload, at);
+        assert!(!heard(NEW, true, b"1", now));
+        // By the new one first, while the old one counts.
+        assert!(!heard(NEW, true, b"3", now));
+        assert!(heard(OLD, false, b"3", now));
+        // The new one counts, and lags.
+        assert!(!heard(NEW, false, b"2", now + ms(10)));
+        assert!(!heard(OLD, true, b"4", now + ms(10)));
+        assert!(heard(NEW, false, b"4", now + ms(10)));
+        // The same payloads once more are other events.
+        for payload in [b"1", b"2", b"3", b"4"] {
+            assert!(heard(NEW, false, payload, now + ms(20)));
+        }
+    }
+
+    #[test]
+    fn what_is_published_twice_is_heard_twice() {
+        let now = Instant::now();
+        let mut ears = Handover::new();
+        assert!(ears.heard(OLD, false, "t", b"1", now));
+        assert!(ears.heard(OLD, false, "t", b"1", now));
+        ears.begin(NEW, now);
+        assert!(ears.heard(NEW, false, "another", b"1", now));
+        assert!(!ears.heard(NEW, false, "t", b"1", now));
+        assert!(!ears.heard(NEW, false, "t", b"1", now));
+        assert!(ears.heard(NEW, false, "t", b"1", now));
+        assert!(ears.heard(NEW, false, "t", b"1", now));
+    }
+
+    #[test]
+    fn nothing_is_let_go_when_it_is_over() {
+        let now = Instant::now();
+        let mut ears = Handover::new();
+        assert!(ears.heard(OLD, false, "t", b"1", now));
+        ears.begin(NEW, now);
+        assert!(ears.heard(NEW, false, "t", b"1", now + LAG));
+        assert!(ears.passing.is_none());
+        assert_eq!(ears.recent.len(), 1);
+    }
+
+    #[test]
+    fn a_third_ear_knows_what_the_first_has_brought() {
+        let now = Instant::now();
+        let third = LinkId(3);
+        let mut ears = Handover::new();
+        ears.begin(NEW, now);
+        assert!(ears.heard(OLD, false, "t", b"1", now));
+        ears.begin(third, now);
+        assert!(!ears.heard(third, false, "t", b"1", now));
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let now = Instant::now();
+        let mut ears = Handover::new();
+        for n in 0..2 * MOST {
+            assert!(ears.heard(OLD, false, "t", &n.to_be_bytes(), now));
+        }
+        assert_eq!(ears.recent.len(), MOST);
+        ears.begin(NEW, now);
+        assert!(ears.heard(NEW, false, "t", &0_usize.to_be_bytes(), now));
+        assert!(!ears.heard(NEW, false, "t", &(2 * MOST - 1).to_be_bytes(), now));
+    }
+}
