@@ -61,10 +61,11 @@ pub(super) async fn publish(conductor: Rc<Conductor>, line: Rc<Line>, session: S
         id: line.lineage.get(),
         sharded: conductor.common.settings.sharded,
     };
-    let mut outbox = conductor.outbox.borrow_mut();
-    outbox.connected(line.id, server);
-    outbox.hold(line.id, Stamp::now().instant);
-    drop(outbox);
+    {
+        let mut outbox = conductor.outbox.borrow_mut();
+        outbox.connected(line.id, server);
+        outbox.hold(line.id, Stamp::now().instant);
+    }
     let mut open = Open::new();
     loop {
         send(&conductor, &line, &session, &mut open);

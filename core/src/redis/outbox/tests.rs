@@ -739,6 +739,39 @@ fn a_queue_that_is_closed_takes_nothing() {
 }
 
 #[test]
+fn topics_that_the_hub_has_yet_to_read_wait_for_a_moment() {
+    let mut world = World::new();
+    world.connect(0, None);
+    world.behind[2] = true;
+    for topic in [2, 3, 2] {
+        deliver(&mut world, topic, 2);
+    }
+    while !world.links[0].pipelines.is_empty() {
+        world.serve(0, &[]);
+    }
+    assert_eq!(world.servers.logs["log.b"].len(), 2);
+    assert!(!world.servers.logs.contains_key("log.a"));
+    // It has been read.
+    world.behind[2] = false;
+    world.now.instant += Duration::from_millis(10);
+    deliver(&mut world, 2, 1);
+    world.serve(0, &[]);
+    assert_eq!(world.servers.logs["log.a"].len(), 5);
+    // It cannot be read: that is waited for until shortly before the deadline.
+    world.break_off(0, 0);
+    world.connect(0, None);
+    world.behind[2] = true;
+    deliver(&mut world, 2, 1);
+    assert!(world.links[0].pipelines.is_empty());
+    world.now.instant += Duration::from_millis(500);
+    world.take(0);
+    world.serve(0, &[]);
+    assert_eq!(world.servers.logs["log.a"].len(), 6);
+    world.heal();
+    world.check();
+}
+
+#[test]
 fn a_payload_whose_destructor_fails_takes_nothing_with_it() {
     struct Bomb;
     impl AsRef<[u8]> for Bomb {
