@@ -40,6 +40,7 @@ autobahn:
 
 ## Unit tests, the integration tests, the examples, and the examples in the docs.
 unit: compiler clients servers
+	$(CARGO) build --locked -p distributary --features distributary/gateway,distributary/redis --examples
 	$(CARGO) test --locked -p distributary -p distributary-fuzz --features distributary/gateway,distributary/redis
 
 ## The client for browsers: its source, its build and its types.

@@ -25,12 +25,12 @@ struct Adapter {
 impl Adapter {
     fn start(target: &Value, mode: &str, echo: bool) -> Adapter {
         let own = std::env::current_exe().expect("a path");
-        // `cargo test` builds the examples beside the directory of this very program.
+        // `cargo build` puts the examples beside the directory of this very program.
         let profile = own.parent().and_then(Path::parent).expect("a directory");
         let program = profile.join("examples").join("backplane");
         assert!(
             program.exists(),
-            "{} is not there: run `cargo test` without a choice of targets, or `cargo build --examples --features redis` before",
+            "{} is not there: run `cargo build -p distributary --examples --features redis` before",
             program.display()
         );
         let mut child = Command::new(program)

@@ -286,12 +286,12 @@ fn a_user_without_info_works_and_is_told_what_is_not_known() {
 /// What the example `redis_check` says: its exit code, and what it prints.
 fn check(arguments: &[&str]) -> (Option<i32>, String) {
     let own = std::env::current_exe().unwrap();
-    // `cargo test` builds the examples beside the directory of this very program.
+    // `cargo build` puts the examples beside the directory of this very program.
     let profile = own.parent().and_then(Path::parent).unwrap();
     let program = profile.join("examples").join("redis_check");
     assert!(
         program.exists(),
-        "{} is not there: run `cargo test` without a choice of targets, or `cargo build --examples --features redis` before",
+        "{} is not there: run `cargo build -p distributary --examples --features redis` before",
         program.display()
     );
     let output = Command::new(program).args(arguments).output().unwrap();

@@ -365,7 +365,7 @@ fn without_memory_what_is_lost_is_what_was_reported() {
 #[test]
 fn a_durable_event_is_acknowledged_when_a_replica_has_it() {
     let server = Server::start();
-    let wait = Duration::from_millis(100);
+    let wait = Duration::from_secs(1);
     let redis = options(&server).mode("*", Mode::Durable).unwrap();
     let hub = hub_with(redis.replica_wait(wait));
     let receipt = publish_told(&hub, "t", "|alone");

@@ -5,6 +5,9 @@
 //! payloads by nothing but themselves. So the hashes of what the ear has brought lately are
 //! kept, and each lets go of one equal payload that its successor brings.
 //!
+//! Shard channels have one owner each, and move with their slots: what the former owner has
+//! brought may come once more by the next. [`Shards`] keeps who has brought what.
+//!
 //! # Invariants
 //!
 //! - Nothing is let go unless one ear succeeds another, nor [`LAG`] after the old one's last.
@@ -17,6 +20,7 @@ use std::{
 };
 
 use ahash::RandomState;
+use hashbrown::HashMap;
 
 use crate::redis::{
     migration::{Side, Twins},
@@ -112,6 +116,52 @@ impl Handover {
     }
 }
 
+/// What the links of a sharded cluster have brought lately.
+#[derive(Default)]
+pub(super) struct Shards {
+    hasher: RandomState,
+    /// Who has brought it last, and how often without another's copy.
+    brought: HashMap<u64, (LinkId, u32), RandomState>,
+    /// Oldest first.
+    recent: VecDeque<(Instant, u64)>,
+}
+
+impl Shards {
+    /// A link brings a plain payload: whether no other has brought it just now.
+    pub(super) fn heard(
+        &mut self,
+        link: LinkId,
+        topic: &str,
+        payload: &[u8],
+        now: Instant,
+    ) -> bool {
+        self.forget_before(now);
+        let hash = self.hasher.hash_one((topic, payload));
+        let (by, times) = self.brought.entry(hash).or_insert((link, 0));
+        if *by != link && *times > 0 {
+            *times -= 1;
+            return false;
+        }
+        (*by, *times) = (link, *times + 1);
+        self.recent.push_back((now, hash));
+        true
+    }
+
+    fn forget_before(&mut self, now: Instant) {
+        while let Some((since, hash)) = self.recent.front()
+            && (*since + LAG <= now || self.recent.len() >= MOST)
+        {
+            if let Some((_, times)) = self.brought.get_mut(hash) {
+                *times = times.saturating_sub(1);
+                if *times == 0 {
+                    self.brought.remove(hash);
+                }
+            }
+            self.recent.pop_front();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,5 +243,36 @@ mod tests {
         ears.begin(NEW, now);
         assert!(ears.heard(NEW, false, "t", &0_usize.to_be_bytes(), now));
         assert!(!ears.heard(NEW, false, "t", &(2 * MOST - 1).to_be_bytes(), now));
+    }
+
+    #[test]
+    fn what_both_owners_of_a_slot_bring_is_one_event() {
+        let now = Instant::now();
+        let mut shards = Shards::default();
+        let mut heard = |link, topic, payload: &[u8], at| shards.heard(link, topic, payload, at);
+        // Published twice: delivered twice.
+        assert!(heard(OLD, "t", b"1", now));
+        assert!(heard(OLD, "t", b"1", now));
+        assert!(heard(OLD, "t", b"2", now));
+        assert!(!heard(NEW, "t", b"1", now + ms(5)));
+        assert!(!heard(NEW, "t", b"1", now + ms(5)));
+        // Of another topic, or once more: another event.
+        assert!(heard(NEW, "another", b"2", now + ms(5)));
+        assert!(heard(NEW, "t", b"1", now + ms(6)));
+        // After its time it is no copy any more.
+        assert!(heard(NEW, "t", b"2", now + LAG));
+        assert!(heard(NEW, "t", b"2", now + LAG));
+    }
+
+    #[test]
+    fn what_owners_have_brought_is_bounded() {
+        let now = Instant::now();
+        let mut shards = Shards::default();
+        for n in 0..2 * MOST {
+            assert!(shards.heard(OLD, "t", &n.to_be_bytes(), now));
+        }
+        assert!(shards.recent.len() <= MOST && shards.brought.len() <= MOST);
+        assert!(shards.heard(OLD, "t", b"later", now + LAG));
+        assert_eq!((shards.recent.len(), shards.brought.len()), (1, 1));
     }
 }

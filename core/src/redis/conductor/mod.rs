@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `layout` | follows the plan: which links there are, and who listens to what |
 //! | `succession` | one link takes over from another; what goes out where |
-//! | `handover` | what two ears of a cluster bring while one succeeds the other |
+//! | `handover` | what two links of a cluster bring while one succeeds the other |
 //! | `sentinels` | who the master is |
 //! | `mapping` | who owns which slot |
 //! | `line` | what the tasks around one link share |
@@ -56,7 +56,12 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use self::{handover::Handover, line::Line, repairing::Repairs, watching::Overview};
+use self::{
+    handover::{Handover, Shards},
+    line::Line,
+    repairing::Repairs,
+    watching::Overview,
+};
 use super::{
     arrival::Stamp,
     inbox::Inbox,
@@ -98,6 +103,7 @@ pub(crate) struct Conductor {
     hubs: Cell<Option<u32>>,
     inbox: RefCell<Inbox>,
     handover: RefCell<Handover>,
+    shards: RefCell<Shards>,
     outbox: RefCell<Outbox<LinkId>>,
     repairs: Repairs,
     /// Logs may have to be looked for.
@@ -137,6 +143,7 @@ impl Conductor {
             hubs: Cell::new(None),
             inbox: RefCell::new(Inbox::new(common.id, Stamp::now())),
             handover: RefCell::new(Handover::new()),
+            shards: RefCell::default(),
             repairs: Repairs::default(),
             searches: Notify::new(),
             common,

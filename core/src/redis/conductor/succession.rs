@@ -138,12 +138,21 @@ impl Conductor {
     /// Whether what a line brings is to be heard: it counts, and no other has brought it.
     pub(super) fn is_first(&self, line: &Line, topic: &str, payload: &[u8], now: Instant) -> bool {
         let mute = line.mute.get();
-        let has_ears = self.is_cluster() && !self.common.settings.sharded;
-        if !has_ears || !matches!(envelope::decode(payload), Arrival::Plain) {
+        if !self.is_cluster() || !matches!(envelope::decode(payload), Arrival::Plain) {
             return !mute;
         }
-        let mut handover = self.handover.borrow_mut();
-        let is_first = handover.heard(line.id, mute, topic, payload, now);
+        let is_first = match self.common.settings.sharded {
+            false => {
+                let mut handover = self.handover.borrow_mut();
+                handover.heard(line.id, mute, topic, payload, now)
+            }
+            true => {
+                !mute && {
+                    let mut shards = self.shards.borrow_mut();
+                    shards.heard(line.id, topic, payload, now)
+                }
+            }
+        };
         if !is_first && !mute {
             self.inbox.borrow_mut().duplicate();
         }

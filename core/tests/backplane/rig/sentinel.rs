@@ -48,7 +48,7 @@ impl Watched {
         let lines = format!(
             "sentinel monitor {NAME} 127.0.0.1 {} 2\n\
              sentinel down-after-milliseconds {NAME} 1000\n\
-             sentinel failover-timeout {NAME} 10000\n\
+             sentinel failover-timeout {NAME} 3000\n\
              sentinel parallel-syncs {NAME} 2\n\
              {lines}",
             master.port()
