@@ -164,8 +164,11 @@ def test_a_blocked_read_leaves_others_the_interpreter_and_times_out() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a signal")
 @pytest.mark.parametrize("read", ["sub.get_blocking()", "next(sub)", "sub.get_blocking(60)"])
 def test_an_interrupt_ends_a_blocked_read(read: str) -> None:
+    # Started in the background, a test run may have been told to ignore interrupts, and its children with it.
     program = f"""
+        import signal
         from distributary import Hub
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         hub = Hub()
         sub = hub.subscribe("t")
         print("ready", flush=True)

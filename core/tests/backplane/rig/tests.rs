@@ -101,6 +101,8 @@ fn its_cluster_moves_slots_and_replaces_masters() {
     cluster.until_moved(slot, other);
     assert_eq!(cluster.owner(slot), replica);
 
+    // One that has not caught up is not voted for.
+    cluster.nodes[other].until_in_sync();
     cluster.nodes[replica].kill();
     cluster.until_moved(slot, replica);
     cluster.until_served();
