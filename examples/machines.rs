@@ -32,7 +32,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         // The same rules in every process.
         .mode("room.*", Mode::Replay)?
         // What is typed while the server is away waits for a minute.
-        .queue(1024 * 1024, Duration::from_secs(60))
+        .queue_bytes(1024 * 1024)
+        .queue_deadline(Duration::from_secs(60))
         .build()?;
     let hub = Hub::builder().backplane(redis).build()?;
 

@@ -8,10 +8,6 @@ use napi_derive::napi;
 
 use crate::error::{Code, Result, error};
 
-/// What the queue is made with where only its other half is said.
-const QUEUE_BYTES: usize = 16 << 20;
-const DEADLINE: Duration = Duration::from_secs(10);
-
 /// How the events of topics travel.
 #[napi(object, object_to_js = false)]
 pub struct NativeMode {
@@ -92,9 +88,11 @@ impl NativeRedis {
         if let Some(events) = self.log_length {
             builder = builder.log_length(events as u64);
         }
-        if self.queue_bytes.is_some() || self.deadline.is_some() {
-            let bytes = self.queue_bytes.map_or(QUEUE_BYTES, |bytes| bytes as usize);
-            builder = builder.queue(bytes, self.deadline.map_or(DEADLINE, millis));
+        if let Some(bytes) = self.queue_bytes {
+            builder = builder.queue_bytes(bytes as usize);
+        }
+        if let Some(deadline) = self.deadline {
+            builder = builder.queue_deadline(millis(deadline));
         }
         if let Some(wait) = self.replica_wait {
             builder = builder.replica_wait(millis(wait));

@@ -8,10 +8,6 @@ use pyo3::prelude::*;
 
 use crate::errors::{Kind, error};
 
-/// What the queue is made with where only its other half is said.
-const QUEUE_BYTES: usize = 16 << 20;
-const DEADLINE: Duration = Duration::from_secs(10);
-
 /// Settings of a Redis backplane.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
@@ -63,9 +59,11 @@ impl RedisSettings {
         if let Some(events) = self.log_length {
             builder = builder.log_length(events);
         }
-        if self.queue_bytes.is_some() || self.deadline.is_some() {
-            let deadline = self.deadline.map_or(DEADLINE, seconds);
-            builder = builder.queue(self.queue_bytes.unwrap_or(QUEUE_BYTES), deadline);
+        if let Some(bytes) = self.queue_bytes {
+            builder = builder.queue_bytes(bytes);
+        }
+        if let Some(deadline) = self.deadline {
+            builder = builder.queue_deadline(seconds(deadline));
         }
         if let Some(wait) = self.replica_wait {
             builder = builder.replica_wait(seconds(wait));

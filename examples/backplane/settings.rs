@@ -113,7 +113,7 @@ const CAPACITY: usize = 1 << 22;
 /// The most that this process holds.
 const BYTES: u64 = 4 << 30;
 /// What the queue is given when nothing is said.
-const QUEUE: (usize, Duration) = (16 << 20, Duration::from_secs(10));
+const DEADLINE: Duration = Duration::from_secs(10);
 
 impl Settings {
     /// Reads `FAULT_*`.
@@ -164,7 +164,7 @@ impl Settings {
     /// How long an event may wait to be sent.
     pub(crate) fn deadline(&self) -> Duration {
         let given = self.options.deadline_ms.map(Duration::from_millis);
-        given.unwrap_or(QUEUE.1)
+        given.unwrap_or(DEADLINE)
     }
 
     fn backplane(&self) -> Result<Redis, Failure> {
@@ -179,8 +179,10 @@ impl Settings {
             redis = redis.sharded();
         }
         redis = self.modes(redis)?;
-        let bytes = options.queue_bytes.unwrap_or(QUEUE.0);
-        redis = redis.queue(bytes, self.deadline());
+        redis = redis.queue_deadline(self.deadline());
+        if let Some(bytes) = options.queue_bytes {
+            redis = redis.queue_bytes(bytes);
+        }
         if let Some(hubs) = options.fleet {
             redis = redis.fleet(hubs);
         }

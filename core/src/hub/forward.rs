@@ -11,12 +11,29 @@ use super::{
     publish::{Delivery, PublishError, PublishWaitError},
 };
 use crate::{
-    backplane::{Acknowledge, Acknowledged, Forwarding, Name},
+    backplane::{Acknowledge, Acknowledged, Backplane, Forwarding, Name},
     event::Publication,
     sync::Arc,
     topic::Topic,
     wake::Calls,
 };
+
+/// Hands an event to the backplane; who waits for its outcome is told at once if there is
+/// none to wait for.
+fn forward(
+    backplane: &dyn Backplane,
+    event: Publication,
+    acknowledge: Option<Acknowledge>,
+) -> Forwarding {
+    let Err((error, acknowledge)) = backplane.forward(event, acknowledge) else {
+        return Forwarding::Queued;
+    };
+    let kind = error.kind();
+    if let Some(acknowledge) = acknowledge {
+        acknowledge.tell(Err(error));
+    }
+    Forwarding::Refused(kind)
+}
 
 impl Core {
     /// Publishes here, and to other machines if there are any.
@@ -37,16 +54,7 @@ impl Core {
             content: publication.content.clone(),
         };
         let mut delivery = self.publish(publication)?;
-        delivery.forwarding = match backplane.forward(outgoing, acknowledge) {
-            Ok(()) => Forwarding::Queued,
-            Err((error, acknowledge)) => {
-                let kind = error.kind();
-                if let Some(acknowledge) = acknowledge {
-                    acknowledge.tell(Err(error));
-                }
-                Forwarding::Refused(kind)
-            }
-        };
+        delivery.forwarding = forward(backplane.as_ref(), outgoing, acknowledge);
         Ok(delivery)
     }
 
@@ -64,10 +72,8 @@ impl Core {
             .map_err(|error| PublishWaitError::Refused(error.into()))?;
         let content = publication.content.clone();
         let mut delivery = self.publish_wait(publication, deadline)?;
-        delivery.forwarding = match backplane.forward(Publication { topic, content }, None) {
-            Ok(()) => Forwarding::Queued,
-            Err((error, _)) => Forwarding::Refused(error.kind()),
-        };
+        let outgoing = Publication { topic, content };
+        delivery.forwarding = forward(backplane.as_ref(), outgoing, None);
         Ok(delivery)
     }
 

@@ -65,12 +65,16 @@ impl RedisBuilder {
         self
     }
 
-    /// How many bytes of events may wait to be sent, and how long each may: 16 MiB and
-    /// ten seconds unless set. In the modes with a log up to as many bytes again are kept
-    /// for twenty seconds after they were acknowledged: a server that takes over may lack
-    /// them.
-    pub fn queue(mut self, bytes: usize, deadline: Duration) -> Self {
+    /// How many bytes of events may wait to be sent: 16 MiB unless set. In the modes with a
+    /// log up to as many bytes again are kept for twenty seconds after they were
+    /// acknowledged: a server that takes over may lack them.
+    pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.settings.queue_bytes = bytes;
+        self
+    }
+
+    /// How long an event may wait to be sent: ten seconds unless set.
+    pub fn queue_deadline(mut self, deadline: Duration) -> Self {
         self.settings.queue_deadline = deadline;
         self
     }

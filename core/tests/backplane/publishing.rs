@@ -267,7 +267,11 @@ fn kill(server: &Server, name: &str) -> bool {
 fn while_a_server_is_away_events_wait_up_to_a_budget_and_a_deadline() {
     let server = Server::start();
     let deadline = Duration::from_millis(700);
-    let hub = hub_with(options(&server).queue(20_000, deadline));
+    let hub = hub_with(
+        options(&server)
+            .queue_bytes(20_000)
+            .queue_deadline(deadline),
+    );
     until_well(&hub, PATIENCE);
     server.kill();
     until("the hub notices", || {

@@ -29,7 +29,7 @@ fn a_server_that_comes_back_is_found_again_also_by_who_only_listens() {
     let server = Server::start();
     // It is to outlast the outage, and the wait for the next attempt after it.
     let patient = Redis::at(server.url()).unwrap();
-    let patient = patient.queue(1 << 20, 3 * AWAY);
+    let patient = patient.queue_bytes(1 << 20).queue_deadline(3 * AWAY);
     let (talker, listener) = (hub_with(patient), hub(&server.url()));
     let (own, other) = (Ear::on(&talker, "news"), Ear::on(&listener, "news"));
     joined(&talker);
@@ -67,7 +67,11 @@ fn a_server_that_comes_back_is_found_again_also_by_who_only_listens() {
 fn what_waits_too_long_or_is_too_much_is_an_error() {
     let server = Server::start();
     let builder = Redis::at(server.url()).unwrap();
-    let hub = hub_with(builder.queue(4_000, Duration::from_millis(500)));
+    let hub = hub_with(
+        builder
+            .queue_bytes(4_000)
+            .queue_deadline(Duration::from_millis(500)),
+    );
     until_well(&hub, FOUND);
     server.kill();
     until_worse(&hub, Condition::Away, FOUND);
