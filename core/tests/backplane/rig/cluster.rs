@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{Answer, Plan, Server, another, until, until_within};
+use super::{Answer, Plan, Server, until, until_within};
 
 /// How many slots there are.
 const SLOTS: usize = 16_384;
@@ -30,8 +30,7 @@ impl Cluster {
         let node = |_| {
             let plan = plan
                 .clone()
-                .set("cluster-enabled", "yes")
-                .set("cluster-port", another())
+                .cluster()
                 .set("cluster-node-timeout", 1_500)
                 .set("repl-diskless-sync-delay", 0);
             Server::planned(&plan)
@@ -50,16 +49,19 @@ impl Cluster {
             let epoch = (index + 1).to_string();
             node.ask(&["CLUSTER", "SET-CONFIG-EPOCH", &epoch]);
             if let [first, end, ..] = ends[index.min(MASTERS)..] {
-                let (first, last) = (first.to_string(), (end - 1).to_string());
-                node.ask(&["CLUSTER", "ADDSLOTSRANGE", &first, &last]);
+                // One by one: ranges are known since Redis 7.
+                let slots: Vec<String> = (first..end).map(|slot| slot.to_string()).collect();
+                let mut command = vec!["CLUSTER", "ADDSLOTS"];
+                command.extend(slots.iter().map(String::as_str));
+                node.ask(&command);
             }
         }
         let [first, others @ ..] = self.nodes.as_slice() else {
             return;
         };
-        let (port, bus) = (first.port().to_string(), first.setting("cluster-port"));
+        let port = first.port().to_string();
         for node in others {
-            node.ask(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]);
+            node.ask(&["CLUSTER", "MEET", "127.0.0.1", &port]);
         }
         until("all nodes know each other", || {
             self.nodes
