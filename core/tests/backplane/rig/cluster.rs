@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{Answer, Plan, Server, until, until_within};
+use super::{Answer, Authority, Plan, Server, server::RIG, until, until_within};
 
 /// How many slots there are.
 const SLOTS: usize = 16_384;
@@ -23,6 +23,21 @@ impl Cluster {
     /// Nodes that call another one dead after a second and a half.
     pub(crate) fn start() -> Cluster {
         Cluster::planned(&Plan::new())
+    }
+
+    /// Nodes that speak TLS with each other and with us.
+    pub(crate) fn encrypted(authority: &Authority) -> Cluster {
+        Cluster::planned(&Plan::new().tls(authority))
+    }
+
+    /// Nodes that take in the user of these rules alone.
+    pub(crate) fn secured(user: &str) -> Cluster {
+        let [name, password] = RIG;
+        let plan = Plan::new()
+            .user(user)
+            .set("masteruser", name)
+            .set("masterauth", password);
+        Cluster::planned(&plan)
     }
 
     /// With settings of their own, once every node finds all slots served.
@@ -59,7 +74,7 @@ impl Cluster {
         let [first, others @ ..] = self.nodes.as_slice() else {
             return;
         };
-        let port = first.port().to_string();
+        let port = first.announced().to_string();
         for node in others {
             node.ask(&["CLUSTER", "MEET", "127.0.0.1", &port]);
         }
@@ -101,7 +116,7 @@ impl Cluster {
     }
 
     pub(crate) fn urls(&self) -> Vec<String> {
-        self.nodes.iter().map(Server::url).collect()
+        self.nodes.iter().map(Server::announced_url).collect()
     }
 
     /// The slot of a channel.
@@ -158,14 +173,18 @@ impl Cluster {
         };
         set(target, "IMPORTING", &self.ids[from]);
         set(source, "MIGRATING", &self.ids[to]);
-        let port = target.port().to_string();
+        let port = target.announced().to_string();
         loop {
             let keys = source.ask(&["CLUSTER", "GETKEYSINSLOT", &slot, "10"]);
             let keys: Vec<String> = keys.list().iter().map(Answer::text).collect();
             if keys.is_empty() {
                 break;
             }
-            let mut command = vec!["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "KEYS"];
+            let mut command = vec!["MIGRATE", "127.0.0.1", &port, "", "0", "5000"];
+            if target.is_secured() {
+                command.extend(["AUTH2", RIG[0], RIG[1]]);
+            }
+            command.push("KEYS");
             command.extend(keys.iter().map(String::as_str));
             source.ask(&command);
         }

@@ -73,9 +73,9 @@ impl<'a> Plan<'a> {
         self
     }
 
-    /// Follows another server.
+    /// Follows another server, over TLS if that one has it.
     pub(crate) fn replica_of(self, master: &Server) -> Self {
-        self.replica_of_port(master.port())
+        self.replica_of_port(master.announced())
     }
 
     /// Follows whatever is behind a port, such as a proxy.
@@ -92,7 +92,8 @@ impl<'a> Plan<'a> {
     }
 
     /// Speaks TLS on a port of its own, with a certificate of this authority for
-    /// `localhost` and `127.0.0.1`.
+    /// `localhost` and `127.0.0.1`; with masters, replicas, sentinels and other nodes too. The
+    /// port without TLS is for the rig.
     pub(crate) fn tls(mut self, authority: &'a Authority) -> Self {
         self.tls = Some(authority);
         self
@@ -147,11 +148,14 @@ impl Server {
 
     fn prepared(plan: &Plan<'_>) -> Server {
         let folder = Folder::new();
-        let port = match plan.cluster {
+        let announced = match plan.cluster {
             true => ports::with_bus(),
             false => ports::another(),
         };
-        let tls_port = plan.tls.map(|_| ports::another());
+        let (port, tls_port) = match plan.tls {
+            Some(_) => (ports::another(), Some(announced)),
+            None => (announced, None),
+        };
         let mut arguments = Vec::new();
         if let Some(lines) = &plan.sentinel {
             arguments.extend([
@@ -179,8 +183,12 @@ impl Server {
                 ("tls-key-file", issued.key),
                 ("tls-ca-cert-file", issued.authority),
                 ("tls-auth-clients", "no".to_owned()),
+                ("tls-replication", "yes".to_owned()),
             ] {
                 arguments.extend([format!("--{name}"), value]);
+            }
+            if plan.cluster {
+                arguments.extend(["--tls-cluster".to_owned(), "yes".to_owned()]);
             }
         }
         if !plan.users.is_empty() {
@@ -205,6 +213,19 @@ impl Server {
 
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The port that others are told: that of TLS, where there is one.
+    pub(crate) fn announced(&self) -> u16 {
+        self.tls_port.unwrap_or(self.port)
+    }
+
+    /// The URL of that port.
+    pub(crate) fn announced_url(&self) -> String {
+        match self.tls_port {
+            Some(_) => self.tls_url(),
+            None => self.url(),
+        }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -244,6 +265,11 @@ impl Server {
     #[track_caller]
     pub(crate) fn setting(&self, name: &str) -> String {
         self.ask(&["CONFIG", "GET", name]).list()[1].text()
+    }
+
+    /// Whether it takes in users that are named alone.
+    pub(super) fn is_secured(&self) -> bool {
+        self.secured
     }
 
     /// Whether it was not killed.
