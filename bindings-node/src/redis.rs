@@ -55,18 +55,19 @@ pub struct NativeRedis {
 }
 
 impl NativeRedis {
-    pub(crate) fn build(&self) -> Result<Redis> {
-        let built = self.builder()?.build();
-        built.map_err(|cause| refused(&cause))
+    /// `what`: the call and the option, for what is wrong with it.
+    pub(crate) fn build(&self, what: &str) -> Result<Redis> {
+        let built = self.builder(what)?.build();
+        built.map_err(|cause| refused(what, &cause))
     }
 
-    fn builder(&self) -> Result<RedisBuilder> {
+    fn builder(&self, what: &str) -> Result<RedisBuilder> {
         let begun = match &self.sentinel {
             Some(master) => Redis::sentinel(&self.urls, master),
             None if self.cluster => Redis::cluster(&self.urls),
             None => Redis::at(self.urls.first().map_or("", String::as_str)),
         };
-        let mut builder = begun.map_err(|cause| refused(&cause))?;
+        let mut builder = begun.map_err(|cause| refused(what, &cause))?;
         if let Some((user, password)) = self
             .sentinel_user
             .as_ref()
@@ -76,11 +77,11 @@ impl NativeRedis {
         }
         for NativeMode { topics, mode } in &self.modes {
             let ruled = mode.parse().and_then(|mode| builder.mode(topics, mode));
-            builder = ruled.map_err(|cause| misruled(&cause))?;
+            builder = ruled.map_err(|cause| misruled(what, &cause))?;
         }
         for topics in &self.envelope {
             let ruled = builder.envelope(topics);
-            builder = ruled.map_err(|cause| misruled(&cause))?;
+            builder = ruled.map_err(|cause| misruled(what, &cause))?;
         }
         if self.sharded {
             builder = builder.sharded();
@@ -113,23 +114,20 @@ impl NativeRedis {
     }
 }
 
-fn millis(given: f64) -> Duration {
+pub(crate) fn millis(given: f64) -> Duration {
     Duration::try_from_secs_f64(given / 1e3).unwrap_or(Duration::MAX)
 }
 
 /// Why there is no such backplane.
-fn refused(cause: &RedisError) -> napi::Error<Code> {
-    error(
-        Code::BadOption,
-        format_args!("new Hub(options): redis: {cause}"),
-    )
+fn refused(what: &str, cause: &RedisError) -> napi::Error<Code> {
+    error(Code::BadOption, format_args!("{what}: {cause}"))
 }
 
 /// Why a rule cannot be.
-fn misruled(cause: &ModeError) -> napi::Error<Code> {
+fn misruled(what: &str, cause: &ModeError) -> napi::Error<Code> {
     let code = match cause {
         ModeError::Pattern(_) => Code::BadPattern,
         _ => Code::BadOption,
     };
-    error(code, format_args!("new Hub(options): redis: {cause}"))
+    error(code, format_args!("{what}: {cause}"))
 }
