@@ -55,7 +55,8 @@ pub struct NativeRedis {
 }
 
 impl NativeRedis {
-    pub(crate) fn build(&self) -> Result<Redis> {
+    /// `what`: the call and the option, for what is wrong with it.
+    pub(crate) fn build(&self, what: &str) -> Result<Redis> {
         let credentials = self
             .sentinel_user
             .clone()
@@ -80,19 +81,19 @@ impl NativeRedis {
             client_name: self.name.clone(),
             root_certificates: self.root_certificates.clone().map(String::into_bytes),
         };
-        options.build().map_err(|cause| refused(&cause))
+        options.build().map_err(|cause| refused(what, &cause))
     }
 }
 
-fn millis(given: f64) -> Duration {
+pub(crate) fn millis(given: f64) -> Duration {
     Duration::try_from_secs_f64(given / 1e3).unwrap_or(Duration::MAX)
 }
 
 /// Why there is no such backplane.
-fn refused(cause: &RedisError) -> napi::Error<Code> {
+fn refused(what: &str, cause: &RedisError) -> napi::Error<Code> {
     let code = match cause.kind() {
         RedisErrorKind::Pattern => Code::BadPattern,
         _ => Code::BadOption,
     };
-    error(code, format_args!("new Hub(options): redis: {cause}"))
+    error(code, format_args!("{what}: {cause}"))
 }
