@@ -289,7 +289,9 @@ fn nodes_speak_tls_and_are_known_by_their_certificates() {
 
 #[test]
 fn nodes_have_users() {
-    let cluster = Cluster::secured("app on >secret ~* &* +@all -@dangerous +info +role");
+    let cluster = Cluster::secured(
+        "app on >secret ~* &* +@all -@dangerous +info +role +cluster|slots +cluster|info",
+    );
     let urls = |password: &str| -> Vec<String> {
         let user = format!("redis://app:{password}@");
         let urls = cluster.urls().into_iter();

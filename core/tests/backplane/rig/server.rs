@@ -184,7 +184,9 @@ impl Server {
             let [name, password] = RIG;
             let mut text = format!("user default off\nuser {name} on >{password} ~* &* +@all\n");
             for user in &plan.users {
-                text.push_str(&format!("user {user}\n"));
+                // What channels a user has who is given none differs by version.
+                let (name, rules) = user.split_once(' ').expect("a name and rules");
+                text.push_str(&format!("user {name} resetchannels {rules}\n"));
             }
             settings.push(("aclfile", folder.write("users.acl", &text)));
         }
