@@ -137,7 +137,7 @@ impl Redis {
 
     /// The master of this name, by the word of its sentinels, whose URLs these are. The
     /// user and password in them are for the servers, and for the sentinels unless these
-    /// are given others.
+    /// are given others; `rediss://` is TLS to both.
     ///
     /// More than half of the sentinels that can be reached have to agree on the master. A
     /// planned failover is followed while the old master is still there, so that nothing is
