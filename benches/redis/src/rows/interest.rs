@@ -9,16 +9,16 @@ use std::{
 
 use distributary_bench_report::{
     Outcome,
+    child::{CLIENT_CORE, Child},
     report::{Line, Target},
     rounds::{Contender, Samples, Unit, alternate},
 };
 
 use super::Row;
 use crate::{
-    child::Child,
     console::Console,
     publisher::{Publisher, publish},
-    server::{CLIENT_CORE, Server},
+    server::Server,
 };
 
 pub(crate) const ROW: Row = Row {
@@ -129,7 +129,7 @@ impl Hubs {
         if way == Way::Ours {
             let hubs = HUBS.to_string();
             let child = Child::own(&["--hubs", &server.url(), "0", &hubs], Some(CLIENT_CORE))?;
-            child.hear("ready")?;
+            child.hear_number("ready")?;
             return Ok(Hubs::Ours(child));
         }
         let mut bare = Vec::new();
