@@ -34,7 +34,11 @@ const HUBS: u64 = 100;
 const TOPICS: u64 = 10_000;
 const BYTES: usize = 200;
 const RATE: u64 = 20_000;
-const SECONDS: u64 = 3;
+/// As long as a hub takes for all that it asks the server now and then.
+const SECONDS: u64 = 12;
+/// Until buffers that were needed for joining are given back, and each hub knows how many
+/// there are.
+const SETTLING: Duration = Duration::from_secs(5);
 const ROUNDS: usize = 3;
 
 const FIGURES: &[(&str, Unit)] = &[
@@ -101,8 +105,7 @@ fn round(way: Way) -> Outcome<Vec<f64>> {
     let memory = console.info("used_memory")?;
     let _hubs = Hubs::start(way, &server)?;
     let grown = console.info("used_memory")?.saturating_sub(memory);
-    // Buffers that were needed for joining are given back.
-    thread::sleep(Duration::from_secs(1));
+    thread::sleep(SETTLING);
     let out = console.info("total_net_output_bytes")?;
     let time = server.processor_time()?;
     publisher.pace(&circle, RATE, RATE * SECONDS)?;
