@@ -13,7 +13,9 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use distributary::backplane::{Acknowledged, ForwardError, ForwardErrorKind, Joined, Receipt};
+use distributary::backplane::{
+    Acknowledged, ForwardError, ForwardErrorKind, JoinError, Joined, Name, Receipt,
+};
 use napi::{bindgen_prelude::Function, threadsafe_function::ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 
@@ -76,6 +78,16 @@ pub struct NativeSettled {
     pub kind: Option<String>,
     /// And what is to be said of that.
     pub message: Option<String>,
+    /// Of waiting for others: the names that are not heard, for the server refuses them.
+    pub refused: Option<Vec<String>>,
+}
+
+/// What came of it.
+enum Outcome {
+    Acknowledged(Acknowledged),
+    Failed(ForwardError),
+    Joined,
+    NotJoined(JoinError),
 }
 
 #[napi]
@@ -136,8 +148,14 @@ impl NativeWaits {
         let waker = Waker::from(Arc::new(Notice { settled, number }));
         let mut cx = Context::from_waker(&waker);
         let outcome = match what {
-            What::Receipt(receipt) => Pin::new(receipt).poll(&mut cx).map(Some),
-            What::Joined(joined) => Pin::new(joined).poll(&mut cx).map(|()| None),
+            What::Receipt(receipt) => Pin::new(receipt).poll(&mut cx).map(|outcome| match outcome {
+                Ok(acknowledged) => Outcome::Acknowledged(acknowledged),
+                Err(error) => Outcome::Failed(error),
+            }),
+            What::Joined(joined) => Pin::new(joined).poll(&mut cx).map(|outcome| match outcome {
+                Ok(()) => Outcome::Joined,
+                Err(error) => Outcome::NotJoined(error),
+            }),
         };
         let Poll::Ready(outcome) = outcome else {
             return None;
@@ -148,21 +166,29 @@ impl NativeWaits {
 }
 
 impl NativeSettled {
-    fn new(wait: u32, outcome: Option<Result<Acknowledged, ForwardError>>) -> Self {
+    fn new(wait: u32, outcome: Outcome) -> Self {
         let mut settled = NativeSettled {
             wait,
             heard: None,
             number: None,
             kind: None,
             message: None,
+            refused: None,
         };
         match outcome {
-            None => {}
-            Some(Ok(acknowledged)) => {
+            Outcome::Joined => {}
+            Outcome::Acknowledged(acknowledged) => {
                 settled.heard = Some(acknowledged.heard as f64);
                 settled.number = acknowledged.number.map(|number| number as f64);
             }
-            Some(Err(error)) => {
+            Outcome::NotJoined(error) => {
+                settled.message = Some(error.to_string());
+                if let JoinError::Refused(names) = error {
+                    let names = names.iter().map(Name::as_str);
+                    settled.refused = Some(names.map(str::to_owned).collect());
+                }
+            }
+            Outcome::Failed(error) => {
                 settled.kind = Some(kind_name(error.kind()).into());
                 settled.message = Some(error.to_string());
             }

@@ -23,7 +23,9 @@ use super::{
     thread, watch,
 };
 use crate::{
-    backplane::{Acknowledge, Backplane, Board, Condition, ForwardError, Health, Inlet, Reason},
+    backplane::{
+        Acknowledge, Backplane, Board, Condition, ForwardError, Health, Inlet, Name, Reason,
+    },
     event::Publication,
     selector::Selector,
     sync::{Condvar, Mutex},
@@ -39,8 +41,8 @@ pub(crate) enum Order {
     /// To be told how many connections listen to a channel, or `None` if that cannot be
     /// learned.
     Listeners(String, Box<dyn FnOnce(Option<u64>) + Send>),
-    /// To be called once all that is wanted now is heard.
-    WhenJoined(Box<dyn FnOnce() + Send>),
+    /// To be called once all that is wanted now is heard, with what the server refuses.
+    WhenJoined(Box<dyn FnOnce(Vec<Name>) + Send>),
     Close,
 }
 
@@ -267,7 +269,7 @@ impl Backplane for Redis {
         self.health().prometheus()
     }
 
-    fn when_joined(&self, told: Box<dyn FnOnce() + Send>) {
+    fn when_joined(&self, told: Box<dyn FnOnce(Vec<Name>) + Send>) {
         let _ = self.orders.send(Order::WhenJoined(told));
     }
 

@@ -558,19 +558,23 @@ impl Backplane for Moving {
         text
     }
 
-    fn when_joined(&self, told: Box<dyn FnOnce() + Send>) {
+    fn when_joined(&self, told: Box<dyn FnOnce(Vec<Name>) + Send>) {
         let planes = self.0.planes();
-        let told = StdArc::new(Mutex::new((planes.len(), Some(told))));
+        let told = StdArc::new(Mutex::new((planes.len(), Vec::new(), Some(told))));
         for plane in planes {
             let told = StdArc::clone(&told);
-            let one = move || {
+            let one = move |refused| {
                 let last = {
                     let mut told = told.lock();
                     told.0 -= 1;
-                    if told.0 == 0 { told.1.take() } else { None }
+                    told.1.extend(refused);
+                    match told.0 {
+                        0 => told.2.take().zip(Some(std::mem::take(&mut told.1))),
+                        _ => None,
+                    }
                 };
-                if let Some(last) = last {
-                    last();
+                if let Some((last, refused)) = last {
+                    last(refused);
                 }
             };
             plane.redis.when_joined(Box::new(one));
