@@ -242,7 +242,14 @@ mod tests {
         let may = |modes: &Modes, text| modes.may_be_logged(&Pattern::new(text).unwrap());
         modes.rule("chat.*", Way::Enveloped).unwrap();
         modes.rule("orders.?.*", Way::Durable).unwrap();
-        for text in ["chat.*", "*orders", "o*", "orders.?", "orders.1.*", "[o]rders.*"] {
+        for text in [
+            "chat.*",
+            "*orders",
+            "o*",
+            "orders.?",
+            "orders.1.*",
+            "[o]rders.*",
+        ] {
             assert_eq!(may(&modes, text), !text.starts_with("chat"), "{text}");
         }
         assert!(!may(&modes, "news.*"));

@@ -136,7 +136,10 @@ impl Desks {
 
     /// A link that can read, and what.
     fn begin(&mut self) -> Option<(LinkId, VecDeque<Read>)> {
-        let link = *self.waiting.keys().find(|link| !self.reading.contains(link))?;
+        let link = *self
+            .waiting
+            .keys()
+            .find(|link| !self.reading.contains(link))?;
         let mut reads = self.waiting.remove(&link)?;
         let rest = reads.split_off(reads.len().min(READS));
         if !rest.is_empty() {
