@@ -475,9 +475,9 @@ proptest! {
             // or by another server that is given it again.
             match op {
                 Op::Refuse => {}
-                // One that is in no log tells of what was dropped before it, by its serial;
-                // and then the log has it no more. No connection drops one and stays.
-                Op::Drop => {}
+                // What is in no log tells by its serial of what is missing before it, and
+                // the log may be found later to have that no more.
+                Op::Drop | Op::Unkept(_) => {}
                 Op::FailOver { resend } => world.run(&Op::FailOver {
                     resend: *resend && world.heard.lost == 0,
                 }),
