@@ -27,6 +27,7 @@
 //! what is not as it should be, in words.
 //!
 #![doc = include_str!("watch/codes.md")]
+#![doc = include_str!("rights.md")]
 //! # The parts
 //!
 //! One thread per hub drives everything, with a runtime of its own; one connection per

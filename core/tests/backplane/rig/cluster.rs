@@ -198,6 +198,23 @@ impl Cluster {
         }
     }
 
+    /// Hands a slot on whole, where servers can.
+    pub(crate) fn hand_on(&self, slot: u16, to: usize) {
+        self.until_agreed();
+        let text = slot.to_string();
+        let command = [
+            "CLUSTER",
+            "MIGRATESLOTS",
+            "SLOTSRANGE",
+            &text,
+            &text,
+            "NODE",
+            &self.ids[to],
+        ];
+        self.nodes[self.owner(slot)].ask(&command);
+        until("the slot is handed on", || self.owner(slot) == to);
+    }
+
     /// Waits until a slot has another owner than this one; how long it took.
     pub(crate) fn until_moved(&self, slot: u16, from: usize) -> Duration {
         until_within(FAILOVER, "the slot has another owner", || {
