@@ -258,7 +258,7 @@ impl World {
                 self.execute(link, command, *fault)
             })
             .collect();
-        self.outbox.settle(link, &replies, self.now);
+        self.outbox.settle(link, &replies, self.now, |_, _| ());
         if self.links[at].pipelines.is_empty() {
             self.links[at].loading = false;
         }
@@ -689,7 +689,8 @@ fn what_a_log_cannot_keep_tells_of_the_memory() {
         world.connect(0, None);
         deliver(&mut world, 2, 1);
         let unkept = vec![Reply::Int(4), Reply::Int(2), Reply::Text(words.into())];
-        let settled = world.outbox.settle(0, &[Reply::List(unkept)], world.now);
+        let unkept = [Reply::List(unkept)];
+        let settled = world.outbox.settle(0, &unkept, world.now, |_, _| ());
         world.tell();
         let error = world.events[0].receipt.outcome().unwrap().unwrap_err();
         assert_eq!(error.kind(), ForwardErrorKind::NotKept);
