@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use distributary::{
     Hub, Selector,
-    backplane::Condition,
+    backplane::{Condition, ForwardError, ForwardErrorKind},
     redis::{Mode, Redis},
 };
 
@@ -76,7 +76,10 @@ fn rights_as_documented_suffice_for_every_mode() {
     for _ in 0..2 {
         for (topic, ear) in topics.iter().zip(&ears) {
             until_heard(ear, PATIENCE, |mark| {
-                outcome(&publish_told(&here, topic, mark)).unwrap();
+                let outcome = outcome(&publish_told(&here, topic, mark));
+                // A replica may be slow; that is not what is asked here.
+                let rejected = |error: &ForwardError| error.kind() == ForwardErrorKind::Rejected;
+                assert!(!outcome.as_ref().is_err_and(rejected), "{outcome:?}");
             });
         }
         // What was missed is read, and searched for.

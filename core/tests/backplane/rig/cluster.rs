@@ -169,7 +169,16 @@ impl Cluster {
         let (source, target) = (&self.nodes[from], &self.nodes[to]);
         let slot = slot.to_string();
         let set = |node: &Server, state: &str, id: &str| {
-            node.ask(&["CLUSTER", "SETSLOT", &slot, state, id]);
+            let command = ["CLUSTER", "SETSLOT", &slot, state, id];
+            until("the node and its replica know", || {
+                match node.try_ask(&command) {
+                    // Valkey waits two seconds for the replica.
+                    Ok(Answer::Error(words)) if words.starts_with("NOREPLICAS") => false,
+                    Ok(Answer::Error(words)) => panic!("{command:?}: {words}"),
+                    Ok(_) => true,
+                    Err(error) => panic!("{command:?}: {error}"),
+                }
+            });
         };
         set(target, "IMPORTING", &self.ids[from]);
         set(source, "MIGRATING", &self.ids[to]);
