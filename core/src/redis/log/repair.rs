@@ -272,9 +272,8 @@ impl Repair {
             (Place::At(_), None) => false,
             (Place::At(at), Some(Head { newest, before })) => {
                 newest.lineage == at.lineage
-                    || before.is_some_and(|fork| {
-                        fork.lineage == at.lineage && at.number <= fork.number
-                    })
+                    || before
+                        .is_some_and(|fork| fork.lineage == at.lineage && at.number <= fork.number)
             }
         };
         self.is_dense = base.is_some();

@@ -35,7 +35,7 @@ use crate::{
     },
     event::{Content, Publication},
     pattern::Pattern,
-    redis::{Redis, outbox::is_ours},
+    redis::{Redis, outbox::is_ours, plane::ToldJoined},
     selector::Selector,
     sync::{Mutex, RwLock, StdArc},
     topic::Topic,
@@ -600,7 +600,7 @@ impl Backplane for Moving {
         text
     }
 
-    fn when_joined(&self, told: Told) {
+    fn when_joined(&self, told: ToldJoined) {
         let planes = self.0.planes();
         let one = once_all(planes.len(), told);
         for plane in planes {
@@ -619,9 +619,10 @@ impl Backplane for Moving {
             book.closed = true;
             book.servers.clone()
         };
-        let one = once_all(planes.len(), told);
+        let one = once_all(planes.len(), Box::new(|_| told()));
         for plane in planes {
-            plane.redis.close(one());
+            let one = one();
+            plane.redis.close(Box::new(move || one(Vec::new())));
         }
     }
 }
@@ -631,19 +632,24 @@ fn whole(revisions: impl Iterator<Item = u64>) -> u64 {
     revisions.map(|revision| revision + 1).sum::<u64>()
 }
 
-/// Makes what is to be called so many times, for `told` to be called by the last.
-fn once_all(times: usize, told: Told) -> impl Fn() -> Told {
-    let left = StdArc::new(Mutex::new((times, Some(told))));
+/// Makes what is to be called so many times, for `told` to be called by the last, with the
+/// names of all.
+fn once_all(times: usize, told: ToldJoined) -> impl Fn() -> ToldJoined {
+    let left = StdArc::new(Mutex::new((times, Vec::new(), Some(told))));
     move || {
         let left = StdArc::clone(&left);
-        Box::new(move || {
+        Box::new(move |names| {
             let last = {
                 let mut left = left.lock();
                 left.0 -= 1;
-                if left.0 == 0 { left.1.take() } else { None }
+                left.1.extend(names);
+                match left.0 {
+                    0 => left.2.take().zip(Some(std::mem::take(&mut left.1))),
+                    _ => None,
+                }
             };
-            if let Some(last) = last {
-                last();
+            if let Some((last, names)) = last {
+                last(names);
             }
         })
     }
@@ -709,8 +715,7 @@ mod tests {
     }
 
     fn post(moving: &Moving, server: Server, condition: Condition) {
-        let mut health = Health::default();
-        health.condition = condition;
+        let health = Health { condition, ..Health::default() };
         let plane = moving.0.plane(server).unwrap();
         plane.redis.board().post(health);
     }

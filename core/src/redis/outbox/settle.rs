@@ -53,6 +53,9 @@ impl<L: Copy + Eq> Ledger<'_, L> {
         }
         let mut replies = replies.iter();
         for parcel in flight.parcels {
+            if parcel.asked {
+                replies.next();
+            }
             let Some(reply) = replies.next() else {
                 // A session answers whole pipelines; with less, nothing is known.
                 parcel.unconfirmed(self.outcomes);
@@ -140,6 +143,10 @@ impl<L: Copy + Eq> Ledger<'_, L> {
         if parcel.way.is_plain() {
             let echo = (parcel.topic().clone(), parcel.event.payload().clone());
             self.settled.refused.push(echo);
+        }
+        if refusal::is_about_place(words) && parcel.way.is_logged() {
+            let place = (parcel.topic().clone(), words.to_owned());
+            self.settled.places.push(place);
         }
         match refusal::classify(words) {
             Refusal::Script => {
