@@ -2,5 +2,17 @@
 
 import distributary from './index.js';
 
-export const { DistributaryError, Event, Filter, ForwardError, Gateway, Hub, LaggedError, deny, reject } = distributary;
+export const {
+  DistributaryError,
+  Event,
+  Filter,
+  ForwardError,
+  Gateway,
+  Hub,
+  LaggedError,
+  MigrationError,
+  Moving,
+  deny,
+  reject,
+} = distributary;
 export default distributary;

@@ -77,7 +77,7 @@ describe('a hub by itself', () => {
     await assert.rejects(hub.publishAcknowledged('a', () => {}), { code: 'ERR_BAD_PAYLOAD' });
     await assert.rejects(hub.publishAcknowledged('a', '', /** @type {any} */ ({ transfer: true })), { code: 'ERR_BAD_OPTION' });
     await assert.rejects(hub.joined(/** @type {any} */ ({ timeout: '1' })), { code: 'ERR_BAD_OPTION' });
-    assert.throws(() => hub.healthChanges({ every: 0 }), { code: 'ERR_BAD_OPTION' });
+    assert.throws(() => hub.healthChanges(/** @type {any} */ ({ every: 1 })), { code: 'ERR_BAD_OPTION' });
   });
 });
 
@@ -260,7 +260,7 @@ describe('a server that is away', () => {
     const [one, other] = [open(t, address), open(t, address)];
     const there = other.subscribe('a');
     assert.equal(await other.joined(), true);
-    const changes = one.healthChanges({ every: 10 });
+    const changes = one.healthChanges();
     const becomes = async (isSo) => {
       for (;;) {
         const { value, done } = await inTime(changes.next(), 'a change of health');

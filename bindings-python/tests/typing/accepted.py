@@ -123,7 +123,7 @@ async def forwarding(hub: Hub) -> None:
         assert_type(health.lag.p99, float)
         assert_type(health.counts.lost, int)
         assert_type(health.queued_bytes, int)
-    async for changed in hub.health_changes(every=1):
+    async for changed in hub.health_changes():
         assert_type(changed, Health)
 
 
