@@ -268,7 +268,8 @@ impl From<Peer> for NativePeer {
             hub: format!("{:016x}", peer.hub),
             stage: stage_name(peer.stage).into(),
             hears: sides
-                .filter_map(|(side, hears)| hears.then(|| side.to_string()))
+                .filter(|&(_, hears)| hears)
+                .map(|(side, _)| side.to_string())
                 .collect(),
         }
     }

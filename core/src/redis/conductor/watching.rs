@@ -124,15 +124,11 @@ pub(super) async fn look(
 /// Servers before 7 answer one section at a time.
 fn questions(look: Look) -> Commands {
     let mut commands = Commands::default();
-    commands
-        .command(&[b"INFO", b"replication"])
-        .command(&[b"INFO", b"stats"]);
-    if let Look::Long { ages } = look {
-        commands
-            .command(&[b"INFO", b"memory"])
-            .command(&[b"INFO", b"errorstats"])
-            .command(&[b"INFO", b"server"])
-            .command(&[b"CLIENT", b"INFO"]);
+    for section in sections(look) {
+        commands.command(&[b"INFO", section.as_bytes()]);
+    }
+    if let Look::Long { ages, .. } = look {
+        commands.command(&[b"CLIENT", b"INFO"]);
         if ages {
             commands
                 .command(&[b"CLIENT", b"LIST", b"TYPE", b"replica"])
@@ -142,13 +138,20 @@ fn questions(look: Look) -> Commands {
     commands
 }
 
+/// What the first replies are about.
+fn sections(look: Look) -> &'static [&'static str] {
+    const ALL: [&str; 5] = ["replication", "stats", "memory", "errorstats", "server"];
+    match look {
+        Look::Short => &ALL[..1],
+        Look::Long { server: false, .. } => &ALL[..4],
+        Look::Long { server: true, .. } => &ALL,
+    }
+}
+
 /// What a user may not ask is an error among the replies, and only not known.
 fn take(conductor: &Conductor, line: &Line, look: Look, replies: &[Reply], now: Instant) {
-    let infos = match look {
-        Look::Short => 2,
-        Look::Long { .. } => 5,
-    };
-    let (told, others) = replies.split_at(infos.min(replies.len()));
+    let infos = sections(look).len().min(replies.len());
+    let (told, others) = replies.split_at(infos);
     let mut watch = line.watch.borrow_mut();
     if told.iter().any(|reply| reply.error().is_some()) {
         watch.denied();

@@ -24,7 +24,7 @@ use super::{
     error::MigrationError,
     heartbeat::Heartbeat,
     moved::{Moved, Server},
-    roll::Announcement,
+    roll::{Announcement, Call},
     stage::{Side, Stage},
 };
 use crate::{
@@ -138,7 +138,7 @@ impl Moving {
         let (moved, server) = {
             let mut book = shared.book.write();
             let server = onto.as_ref().map_or(0, |_| book.servers.len());
-            let moved = StdArc::new(Moved::new(&course, server, stage));
+            let moved = StdArc::new(Moved::new(&course, server, shared.hub, stage));
             for end in &moved.ends {
                 if book.has(end) {
                     return Err(taken(&end.1));
@@ -163,7 +163,7 @@ impl Moving {
         }
         shared.note(0, Name::Topic(moved.channel.clone()));
         shared.wants_changed(&moved);
-        shared.announce(&moved, false);
+        shared.announce(&moved);
         Ok(Migration::new(StdArc::downgrade(shared), moved))
     }
 }
@@ -296,10 +296,24 @@ impl Shared {
         self.note(0, change.name);
     }
 
-    /// Tells the other hubs how far this one is; `call` asks them to do the same.
-    pub(super) fn announce(&self, moved: &Moved, call: bool) {
-        let hears = Side::BOTH.map(|side| self.hears(moved, side));
-        self.say(moved, &moved.announcement(self.hub, hears, call));
+    /// On which sides a moved topic is listened to by its name.
+    pub(super) fn hears_on(&self, moved: &Moved) -> [bool; 2] {
+        Side::BOTH.map(|side| self.hears(moved, side))
+    }
+
+    /// Tells the other hubs how far this one is.
+    pub(super) fn announce(&self, moved: &Moved) {
+        let hears = self.hears_on(moved);
+        let said = moved.roll.lock().say(hears);
+        self.say(moved, &said);
+    }
+
+    /// Tells them, and asks them to do the same.
+    pub(super) fn call(&self, moved: &Moved) -> Call {
+        let hears = self.hears_on(moved);
+        let (said, call) = moved.roll.lock().call(hears);
+        self.say(moved, &said);
+        call
     }
 
     fn say(&self, moved: &Moved, announcement: &Announcement) {
@@ -311,13 +325,11 @@ impl Shared {
     }
 
     fn heard(&self, moved: &Moved, announcement: Announcement) {
-        if announcement.peer.hub == self.hub {
-            return;
-        }
-        let call = announcement.call;
-        moved.roll.lock().heard(announcement, Instant::now());
-        if call {
-            self.announce(moved, false);
+        let asked = moved.roll.lock().heard(announcement, Instant::now());
+        if let Some(call) = asked {
+            let hears = self.hears_on(moved);
+            let answer = moved.roll.lock().answer(hears, call);
+            self.say(moved, &answer);
         }
     }
 
@@ -580,8 +592,7 @@ impl Backplane for Moving {
     fn close(&self) {
         self.0.heartbeat.end();
         for moved in self.0.all_moved() {
-            let mut last = moved.announcement(self.0.hub, [false; 2], false);
-            last.gone = true;
+            let last = moved.roll.lock().farewell();
             self.0.say(&moved, &last);
         }
         for plane in self.0.planes() {

@@ -21,6 +21,7 @@ struct Model {
     confirms: Duration,
     full_syncs: u64,
     failed_resumes: u64,
+    looks: u64,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -47,6 +48,7 @@ impl Model {
             confirms: Duration::from_secs(1),
             full_syncs: 1,
             failed_resumes: 0,
+            looks: 0,
         }
     }
 
@@ -107,8 +109,8 @@ impl Model {
         }
     }
 
-    /// Runs for some seconds, with a look every so often; when the code was first named,
-    /// in seconds from here.
+    /// Runs for some seconds, with a look every so often, the counters in every fifth one and
+    /// while something is odd; when the code was first named, in seconds from here.
     fn run(
         &mut self,
         seconds: u64,
@@ -125,7 +127,10 @@ impl Model {
             if self.now >= next {
                 next = self.now + every;
                 let now = start + self.now;
-                followers.look(&self.seen(), Some(&self.stats()), now);
+                let long = self.looks.is_multiple_of(5) || followers.is_odd();
+                self.looks += 1;
+                let stats = long.then(|| self.stats());
+                followers.look(&self.seen(), stats.as_ref(), now);
                 if named.is_none() && codes(followers, now).contains(&code) {
                     named = Some((self.now - from).as_secs_f64());
                 }
@@ -174,6 +179,20 @@ fn a_replica_that_was_restarted_is_no_loop() {
     assert!(view.replicas[0].online && !view.resync_loop);
     assert!((56..60).contains(&view.steady.as_secs()), "{view:?}");
     assert!((51..53).contains(&view.stable.as_secs()), "{view:?}");
+}
+
+#[test]
+fn a_replica_that_restarts_between_two_looks_is_no_loop() {
+    for looks in 0..5 {
+        let start = Instant::now();
+        let mut model = Model::new(5_000_000);
+        let mut followers = Followers::default();
+        // Whether or not the look that sees it begin asks for the counters.
+        model.run(10 + looks, SECOND, &mut followers, start, "");
+        model.replica = Link::Gone(model.now + SECOND / 3, false);
+        let named = model.run(20, SECOND, &mut followers, start, code::RESYNC_LOOP);
+        assert_eq!(named, None, "{looks}");
+    }
 }
 
 #[test]
