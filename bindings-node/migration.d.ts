@@ -71,6 +71,8 @@ export interface MigrationPeer {
   readonly hub: string;
   /** How far it has come. */
   readonly stage: MigrationStage;
+  /** The stage that it is about to enter, unless it finds somebody in the way. */
+  readonly entering?: MigrationStage;
   /** The sides where it listens. */
   readonly hears: readonly MigrationSide[];
 }
@@ -79,10 +81,10 @@ export interface MigrationPeer {
  * What is in the way:
  *
  * - `'not-next'`: the stages are no neighbours; `'busy'`: another one is being entered;
- * - `'readers'`: hubs ({@link MigrationError.peers}) read the other side alone, and would miss what is written;
+ * - `'readers'`: hubs ({@link MigrationError.peers}) read the other side alone, or are about to, and would miss what is written;
  * - `'strangers'`: so many `connections` listen to a `side`, and are no hubs that take part;
- * - `'writers'`: hubs (`peers`) write to the side that would be given up; `'still-written'`: somebody else does, the last
- *   time so many milliseconds `ago`;
+ * - `'writers'`: hubs (`peers`) write to the side that would be given up, or are about to; `'still-written'`: somebody
+ *   else does, the last time so many milliseconds `ago`;
  * - `'silent'`: so many `hubs` that take part did not answer;
  * - `'unhealthy'`: the side that would be written to is not well (`findings`);
  * - `'not-reached'`: a server did not answer in time;

@@ -257,6 +257,8 @@ pub struct NativePeer {
     pub hub: String,
     /// How far it has come.
     pub stage: String,
+    /// The stage that it is about to enter.
+    pub entering: Option<String>,
     /// The sides where it listens.
     pub hears: Vec<String>,
 }
@@ -267,6 +269,7 @@ impl From<Peer> for NativePeer {
         NativePeer {
             hub: format!("{:016x}", peer.hub),
             stage: stage_name(peer.stage).into(),
+            entering: peer.entering.map(|stage| stage_name(stage).into()),
             hears: sides
                 .filter(|&(_, hears)| hears)
                 .map(|(side, _)| side.to_string())

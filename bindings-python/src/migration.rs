@@ -131,7 +131,8 @@ impl Migration {
         Ok((counts(py, &sides.old)?, counts(py, &sides.new)?))
     }
 
-    /// The other hubs that take part: number, stage, and the sides where they listen.
+    /// The other hubs that take part: number, stage, the one that they are about to enter, and the
+    /// sides where they listen.
     fn peers<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyTuple>>> {
         let all = self.migration()?.peers();
         all.iter().map(|one| peer(py, one)).collect()
@@ -175,7 +176,14 @@ fn peer<'py>(py: Python<'py>, peer: &Peer) -> PyResult<Bound<'py, PyTuple>> {
     let sides = [Side::Old, Side::New].into_iter().zip(peer.hears);
     let hears = sides.filter_map(|(side, hears)| hears.then_some(side.as_str()));
     let hears = PyTuple::new(py, hears.collect::<Vec<_>>())?;
-    (format!("{:016x}", peer.hub), peer.stage.as_str(), hears).into_pyobject(py)
+    let entering = peer.entering.map(Stage::as_str);
+    (
+        format!("{:016x}", peer.hub),
+        peer.stage.as_str(),
+        entering,
+        hears,
+    )
+        .into_pyobject(py)
 }
 
 fn stage_of(word: &str) -> PyResult<Stage> {

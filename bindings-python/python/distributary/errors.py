@@ -153,10 +153,10 @@ class MigrationError(DistributaryError):
     #: What:
     #:
     #: - `not_next`: the stages are no neighbours; `busy`: another one is being entered;
-    #: - `readers`: hubs (`peers`) read the other side alone, and would miss what is written;
+    #: - `readers`: hubs (`peers`) read the other side alone, or are about to, and would miss what is written;
     #: - `strangers`: so many `connections` listen to a `side`, and are no hubs that take part;
-    #: - `writers`: hubs (`peers`) write to the side that would be given up; `still_written`: somebody else does, the
-    #:   last time so many seconds `ago`;
+    #: - `writers`: hubs (`peers`) write to the side that would be given up, or are about to; `still_written`: somebody
+    #:   else does, the last time so many seconds `ago`;
     #: - `silent`: so many `hubs` that take part did not answer;
     #: - `unhealthy`: the side that would be written to is not well (`findings`);
     #: - `not_reached`: a server did not answer in time;

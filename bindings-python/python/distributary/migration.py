@@ -184,6 +184,8 @@ class Peer:
     hub: str
     #: How far it has come.
     stage: Stage
+    #: The stage that it is about to enter, unless it finds somebody in the way.
+    entering: Stage | None
     #: The sides where it listens.
     hears: tuple[Side, ...]
 

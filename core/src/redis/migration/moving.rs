@@ -187,6 +187,11 @@ impl Shared {
         self.plane(0)
     }
 
+    /// Whether the hub was closed. Clones of a [`Moving`] may outlive it.
+    pub(super) fn is_closed(&self) -> bool {
+        self.hub_inlet.get().is_some_and(Inlet::is_closed)
+    }
+
     pub(super) fn all_moved(&self) -> Vec<StdArc<Moved>> {
         self.book.read().topics.values().cloned().collect()
     }
@@ -625,6 +630,8 @@ impl fmt::Debug for Moving {
 
 #[cfg(test)]
 mod tests {
+    use std::{thread, time::Duration};
+
     use super::*;
     use crate::Hub;
 
@@ -648,5 +655,26 @@ mod tests {
         drop(subscription);
         moving.0.hub_changed(change(true));
         assert!(!noted());
+    }
+
+    #[test]
+    fn a_hub_that_is_closed_enters_no_stage_and_does_not_try_until_the_deadline() {
+        let nowhere = || Redis::at("redis://127.0.0.1:1").unwrap().build().unwrap();
+        let moving = Moving::on(nowhere());
+        let hub = Hub::builder().backplane(moving.clone()).build().unwrap();
+        let course = Course::of("a").unwrap().onto(nowhere());
+        let migration = moving.begin(course, Stage::Old).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(600);
+        thread::scope(|scope| {
+            let entering = scope.spawn(|| migration.enter(Stage::DualRead, deadline));
+            while migration.stage() == Stage::Old {
+                thread::yield_now();
+            }
+            hub.close();
+            assert_eq!(entering.join().unwrap(), Err(MigrationError::Closed));
+        });
+        assert_eq!(migration.stage(), Stage::Old);
+        let after = migration.enter(Stage::DualRead, deadline);
+        assert_eq!(after, Err(MigrationError::Closed));
     }
 }
