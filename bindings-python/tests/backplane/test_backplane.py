@@ -276,7 +276,7 @@ async def test_a_server_that_dies_comes_back(start_redis: Callable[[], Any], eve
     server = start_redis()
     with Hub(server.url) as one, Hub(server.url) as other, other.subscribe("a") as there:
         await other.joined()
-        changes = one.health_changes(every=0.01)
+        changes = one.health_changes()
         await eventually(lambda: one.health().condition == "ok", "all is well")
         while (await changes.__anext__()).condition != "ok":
             pass
