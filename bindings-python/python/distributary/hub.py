@@ -386,7 +386,7 @@ class Hub:
         if self._closed:
             native.close()
         elif self._moving is not None:
-            self._moving._resume(native)
+            self._moving._resume(self, native)
         return native
 
     def __getattr__(self, name: str) -> Any:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypedDict, get_args
 
 from . import redis as backplane
 from .errors import Closed, MigrationError, OptionError
+from .loops import Lanes
 from .names import encodable
 from .options import seconds, shown, whole
 from .redis import Redis
@@ -228,6 +229,8 @@ class Moving:
             raise TypeError("redis: a URL or a Redis(...), not NoneType")
         self._redis = settings
         self._hub: weakref.ref[Hub] | None = None
+        #: Not the hub's, which end with it: a stage that is being entered is told of that a moment later.
+        self._lanes: Lanes
         self._migrations: list[Migration] = []
 
     def begin(self, course: Course, stage: Stage) -> Migration:
@@ -247,7 +250,8 @@ class Moving:
         hub = self._hub()
         if hub is None:
             raise Closed("hub_closed")
-        migration = Migration(hub, course, hub._native.begin(course._settings(), _stage(stage)))
+        native = hub._native.begin(course._settings(), _stage(stage))
+        migration = Migration(hub, self._lanes, course, native)
         self._migrations.append(migration)
         return migration
 
@@ -256,12 +260,14 @@ class Moving:
         if self._hub is not None:
             raise OptionError("redis: another hub has been made with this Moving: each takes one of its own")
         self._hub = weakref.ref(hub)
+        self._lanes = Lanes(hub._slice)
         return self._redis
 
-    def _resume(self, native: _native.Hub) -> None:
+    def _resume(self, hub: Hub, native: _native.Hub) -> None:
         """In the child of a fork, whose hub has an engine of its own: takes part there as well, at the same stages."""
+        self._lanes = Lanes(hub._slice)
         for migration in self._migrations:
-            migration._resume(native)
+            migration._resume(native, self._lanes)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Moving cannot be copied or pickled: it belongs to one hub")
@@ -271,10 +277,11 @@ class Migration:
     """The migration of one topic, as this hub takes part in it; from :meth:`Moving.begin`. Forgetting it ends
     nothing."""
 
-    __slots__ = ("_course", "_hub", "_native")
+    __slots__ = ("_course", "_hub", "_lanes", "_native")
 
-    def __init__(self, hub: Hub, course: Course, native: _native.Migration) -> None:
+    def __init__(self, hub: Hub, lanes: Lanes, course: Course, native: _native.Migration) -> None:
         self._hub = weakref.ref(hub)
+        self._lanes = lanes
         self._course = course
         self._native = native
 
@@ -321,11 +328,7 @@ class Migration:
     def _go(self, how: Literal["enter", "force", "check"], stage: Stage, timeout: float) -> Entering:
         word = _stage(stage)
         timeout = seconds("timeout", timeout)
-        native = self._ours().go(how, word, timeout)
-        hub = self._hub()
-        if hub is None:
-            raise Closed("hub_closed")
-        return Entering(native, hub._lanes)
+        return Entering(self._ours().go(how, word, timeout), self._lanes)
 
     def _ours(self) -> _native.Migration:
         """Of this process: a hub that was put off at a fork is made now."""
@@ -334,7 +337,8 @@ class Migration:
             _ = hub._native
         return self._native
 
-    def _resume(self, native: _native.Hub) -> None:
+    def _resume(self, native: _native.Hub, lanes: Lanes) -> None:
+        self._lanes = lanes
         self._native = native.begin(self._course._settings(), self._native.stage)
 
     def __reduce__(self) -> NoReturn:
