@@ -282,6 +282,42 @@ describe('a server that is away', () => {
   });
 });
 
+describe('changes of the health', () => {
+  it('are told, and not looked for', { timeout: 20_000 }, async (t) => {
+    const own = await startServer();
+    t.after(() => own.stop());
+    const hub = open(t, own.url);
+    assert.equal(await hub.joined(), true);
+    const changes = hub.healthChanges();
+    while ((await inTime(changes.next())).value?.condition !== 'ok');
+    t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+    await own.kill();
+    while ((await changes.next()).value?.condition === 'ok');
+  });
+
+  it('end with the hub, with the signal and with the loop that reads them', async (t) => {
+    const hub = open(t, NOWHERE);
+    await until(() => hub.health().condition === 'away', 'it is seen');
+    const stop = new AbortController();
+    const [one, two, three] = [hub.healthChanges({ signal: stop.signal }), hub.healthChanges(), hub.healthChanges()];
+    for (const changes of [one, two, three]) assert.equal((await changes.next()).done, false);
+    const ends = (changes) => (async () => {
+      for await (const _ of changes);
+    })();
+    const aborted = ends(one);
+    stop.abort();
+    await inTime(aborted);
+    const waiting = [two.next(), two.next()];
+    await two.return();
+    await inTime(Promise.all(waiting));
+    assert.equal((await two.next()).done, true);
+    const closed = ends(three);
+    hub.close();
+    await inTime(closed);
+    assert.deepEqual(await three.next(), { value: undefined, done: true });
+  });
+});
+
 describe('the process', () => {
   it('waits for what is awaited, and for nothing else', async () => {
     const waits = await program(`

@@ -299,6 +299,80 @@ async def test_a_server_that_dies_comes_back(start_redis: Callable[[], Any], eve
                 pass
 
 
+async def test_a_change_of_the_health_is_told_and_not_looked_for(
+    start_redis: Callable[[], Any], eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start_redis()
+    with Hub(server.url) as hub:
+        await eventually(lambda: hub.health().condition == "ok", "all is well")
+        changes = hub.health_changes()
+        while (await changes.__anext__()).condition != "ok":
+            pass
+
+        async def never(seconds: float, result: object = None) -> None:
+            await asyncio.get_running_loop().create_future()
+
+        monkeypatch.setattr(asyncio, "sleep", never)
+        await anyio.to_thread.run_sync(server.kill)
+        with anyio.fail_after(20):
+            while (await changes.__anext__()).condition == "ok":
+                pass
+
+
+@pytest.mark.every_loop
+async def test_changes_of_the_health_end_with_the_hub_and_survive_a_cancelled_read() -> None:
+    with Hub(NOWHERE) as hub:
+        changes = hub.health_changes()
+        with anyio.fail_after(20):
+            while (await changes.__anext__()).condition != "away":
+                pass
+            with anyio.move_on_after(0.05):
+                while True:
+                    await changes.__anext__()
+            async with anyio.create_task_group() as tasks:
+
+                async def read_on() -> None:
+                    async for _ in changes:
+                        pass
+
+                tasks.start_soon(read_on)
+                await anyio.wait_all_tasks_blocked()
+                await anyio.to_thread.run_sync(hub.close)
+
+
+def test_a_thread_waits_for_a_change_of_the_health(start_redis: Callable[[], Any]) -> None:
+    server = start_redis()
+    with Hub(server.url) as hub:
+        assert hub.joined().wait(20)
+        changes = hub.health_changes()
+        health = changes.wait(20)
+        while health is not None and health.condition != "ok":
+            health = changes.wait(20)
+        assert health is not None
+        assert changes.wait(0) is None
+        server.kill()
+        health = changes.wait(20)
+        assert health is not None
+        assert health.condition != "ok"
+        with pytest.raises(OptionError):
+            changes.wait(-1)
+        closer = threading.Timer(0.05, hub.close)
+        closer.start()
+        while changes.wait() is not None:
+            pass
+        assert hub.closed
+        closer.join()
+
+
+async def test_a_loop_is_not_blocked_by_a_wait_for_the_health() -> None:
+    with Hub(NOWHERE) as hub:
+        changes = hub.health_changes()
+        while (await changes.__anext__()).condition != "away":
+            pass
+        with pytest.raises(WrongLoop):
+            changes.wait()
+
+
 # Forks.
 
 
