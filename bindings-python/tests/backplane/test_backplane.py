@@ -313,10 +313,16 @@ async def test_a_change_of_the_health_is_told_and_not_looked_for(
             await asyncio.get_running_loop().create_future()
 
         monkeypatch.setattr(asyncio, "sleep", never)
-        await anyio.to_thread.run_sync(server.kill)
-        with anyio.fail_after(20):
+
+        async def becomes_ill() -> None:
             while (await changes.__anext__()).condition == "ok":
                 pass
+
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(becomes_ill)
+                await anyio.wait_all_tasks_blocked()
+                await anyio.to_thread.run_sync(server.kill)
 
 
 @pytest.mark.every_loop
