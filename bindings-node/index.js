@@ -1,6 +1,6 @@
 'use strict';
 
-const { DistributaryError, ForwardError } = require('./lib/errors');
+const { DistributaryError, ForwardError, NotHeardError } = require('./lib/errors');
 const { Event } = require('./lib/event');
 const { Filter } = require('./lib/filter');
 const { Gateway, deny, reject } = require('./lib/gateway');
@@ -18,6 +18,7 @@ module.exports = {
   LaggedError,
   MigrationError,
   Moving,
+  NotHeardError,
   deny,
   reject,
 };

@@ -12,6 +12,7 @@ export const {
   LaggedError,
   MigrationError,
   Moving,
+  NotHeardError,
   deny,
   reject,
 } = distributary;

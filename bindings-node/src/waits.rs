@@ -14,7 +14,7 @@ use std::{
 };
 
 use distributary::backplane::{
-    Acknowledged, ForwardError, ForwardErrorKind, HealthChanges, Joined, Receipt,
+    Acknowledged, ForwardError, ForwardErrorKind, HealthChanges, JoinError, Joined, Name, Receipt,
 };
 use napi::{bindgen_prelude::Function, threadsafe_function::ThreadsafeFunctionCallMode};
 use napi_derive::napi;
@@ -82,6 +82,8 @@ pub struct NativeSettled {
     pub message: Option<String>,
     /// Of the health: it cannot change any more.
     pub over: bool,
+    /// Of waiting for others: the names that are not heard, for the server refuses them.
+    pub refused: Option<Vec<String>>,
 }
 
 #[napi]
@@ -153,7 +155,9 @@ impl NativeWaits {
             What::Receipt(receipt) => Pin::new(receipt)
                 .poll(&mut cx)
                 .map(|outcome| settled.tell(outcome)),
-            What::Joined(joined) => Pin::new(joined).poll(&mut cx),
+            What::Joined(joined) => Pin::new(joined)
+                .poll(&mut cx)
+                .map(|outcome| settled.tell_joined(outcome)),
             What::Changed(changes) => pin!(changes.next())
                 .poll(&mut cx)
                 .map(|health| settled.over = health.is_none()),
@@ -167,6 +171,17 @@ impl NativeWaits {
 }
 
 impl NativeSettled {
+    fn tell_joined(&mut self, outcome: Result<(), JoinError>) {
+        let Err(error) = outcome else {
+            return;
+        };
+        self.message = Some(error.to_string());
+        if let JoinError::Refused(names) = error {
+            let names = names.iter().map(Name::as_str);
+            self.refused = Some(names.map(str::to_owned).collect());
+        }
+    }
+
     fn tell(&mut self, outcome: Result<Acknowledged, ForwardError>) {
         match outcome {
             Ok(acknowledged) => {

@@ -18,7 +18,7 @@ use std::{
 };
 
 use distributary::{
-    backplane::{Acknowledged, ForwardError, HealthChanges, Joined, Receipt},
+    backplane::{Acknowledged, ForwardError, HealthChanges, JoinError, Joined, Receipt},
     redis::migration::MigrationError,
 };
 use parking_lot::Mutex;
@@ -26,7 +26,7 @@ use pyo3::prelude::*;
 use tokio::sync::oneshot;
 
 use crate::{
-    errors::{closed, forward_error, migration_error},
+    errors::{closed, forward_error, migration_error, refused},
     fork::Native,
     lane::Lane,
     ready::Place,
@@ -61,6 +61,7 @@ enum Outcome {
     /// And will never be.
     Over,
     InTheWay(MigrationError),
+    NotJoined(JoinError),
 }
 
 impl What {
@@ -70,7 +71,10 @@ impl What {
                 Ok(acknowledged) => Outcome::Acknowledged(acknowledged),
                 Err(error) => Outcome::Failed(error),
             }),
-            What::Joined(joined) => Pin::new(joined).poll(cx).map(|()| Outcome::Done),
+            What::Joined(joined) => Pin::new(joined).poll(cx).map(|outcome| match outcome {
+                Ok(()) => Outcome::Done,
+                Err(error) => Outcome::NotJoined(error),
+            }),
             What::Changed(changes) => pin!(changes.next()).poll(cx).map(|change| match change {
                 Some(_) => Outcome::Done,
                 None => Outcome::Over,
@@ -194,6 +198,8 @@ impl Wait {
             Outcome::Failed(cause) => Err(forward_error(&cause)),
             Outcome::InTheWay(cause) => Err(migration_error(cause)),
             Outcome::Done | Outcome::Over => Ok(None),
+            Outcome::NotJoined(JoinError::Refused(names)) => Err(refused(&names)),
+            Outcome::NotJoined(_) => Err(closed("hub_closed")),
         }
     }
 

@@ -10,6 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ._native import Event
     from .migration import Finding, Peer, Side
 
@@ -24,6 +26,7 @@ __all__ = [
     "ListenError",
     "MigrationError",
     "MigrationKind",
+    "NotHeard",
     "NotRunning",
     "OptionError",
     "PatternError",
@@ -191,6 +194,24 @@ class MigrationError(DistributaryError):
     def __reduce__(self) -> tuple[Any, tuple[str, MigrationKind]]:
         details = {name: value for name, value in vars(self).items() if name != "kind"}
         return partial(MigrationError, **details), (str(self), self.kind)
+
+
+class NotHeard(DistributaryError):
+    """Names that the backplane's server does not let this hub hear. All others are heard."""
+
+    #: The topics and patterns.
+    names: tuple[str, ...]
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = tuple(names)
+        such = f", such as {self.names[0]!r}" if self.names else ""
+        super().__init__(
+            f"the server does not let this hub hear {len(self.names)} of the names that it listens to{such}: "
+            "grant them to its user"
+        )
+
+    def __reduce__(self) -> tuple[type[NotHeard], tuple[tuple[str, ...]]]:
+        return NotHeard, (self.names,)
 
 
 class Busy(DistributaryError, RuntimeError):

@@ -12,7 +12,8 @@ from typing import get_args
 import pytest
 
 import distributary
-from distributary import Closed, DecodeError, DistributaryError, ForwardError, Hub, PayloadError, errors
+from distributary import Closed, DecodeError, DistributaryError, ForwardError, Hub, MigrationError, PayloadError, errors
+from distributary.migration import Peer
 
 ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, DistributaryError)]
 

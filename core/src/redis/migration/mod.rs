@@ -74,6 +74,7 @@
 //! | `moving` | the backplane between the hub and the servers |
 //! | `entering` | entering stages |
 //! | `heartbeat`, `metrics` | telling other hubs, telling Prometheus |
+//! | `waiters` | who waits for a change of any server's health |
 
 mod counts;
 mod course;
@@ -86,6 +87,7 @@ mod moving;
 mod roll;
 mod stage;
 mod twins;
+mod waiters;
 
 pub(crate) use moved::is_channel;
 
