@@ -1,5 +1,5 @@
 //! What is waited for and is no event: what became of a publication on its way to other
-//! machines, and that these are heard.
+//! machines, that these are heard, and that a hub which was closed has done its last.
 //!
 //! A coroutine waits in a seat of its loop's lane, as a reader of events does, so that
 //! whatever settles it rings a bell and needs no interpreter. A thread is parked.
@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use distributary::backplane::{Acknowledged, ForwardError, Joined, Receipt};
+use distributary::backplane::{Acknowledged, Closing, ForwardError, Joined, Receipt};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
@@ -43,13 +43,15 @@ struct State {
 enum What {
     Receipt(Receipt),
     Joined(Joined),
+    Closing(Closing),
 }
 
 #[derive(Clone)]
 enum Outcome {
     Acknowledged(Acknowledged),
     Failed(ForwardError),
-    Joined,
+    /// There is nothing more to say of it.
+    So,
 }
 
 impl What {
@@ -59,7 +61,8 @@ impl What {
                 Ok(acknowledged) => Outcome::Acknowledged(acknowledged),
                 Err(error) => Outcome::Failed(error),
             }),
-            What::Joined(joined) => Pin::new(joined).poll(cx).map(|()| Outcome::Joined),
+            What::Joined(joined) => Pin::new(joined).poll(cx).map(|()| Outcome::So),
+            What::Closing(closing) => Pin::new(closing).poll(cx).map(|()| Outcome::So),
         }
     }
 }
@@ -88,6 +91,10 @@ impl Wait {
 
     pub(crate) fn joined(joined: Joined) -> Self {
         Wait::new(What::Joined(joined))
+    }
+
+    pub(crate) fn closing(closing: Closing) -> Self {
+        Wait::new(What::Closing(closing))
     }
 
     fn new(what: What) -> Self {
@@ -149,8 +156,8 @@ impl Wait {
         })
     }
 
-    /// Of a publication: how many heard it, and its number. None where neither is told: they
-    /// are joined, or it is not known yet.
+    /// Of a publication: how many heard it, and its number. None where neither is told: it
+    /// is so, or that is not known yet.
     fn outcome(&self) -> PyResult<Option<(u64, Option<u64>)>> {
         let outcome = {
             let state = self.state.lock();
@@ -163,7 +170,7 @@ impl Wait {
         match outcome {
             Outcome::Acknowledged(it) => Ok(Some((it.heard, it.number))),
             Outcome::Failed(cause) => Err(forward_error(&cause)),
-            Outcome::Joined => Ok(None),
+            Outcome::So => Ok(None),
         }
     }
 }
