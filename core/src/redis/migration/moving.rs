@@ -709,8 +709,10 @@ mod tests {
     }
 
     fn post(moving: &Moving, server: Server, condition: Condition) {
-        let mut health = Health::default();
-        health.condition = condition;
+        let health = Health {
+            condition,
+            ..Health::default()
+        };
         let plane = moving.0.plane(server).unwrap();
         plane.redis.board().post(health);
     }
