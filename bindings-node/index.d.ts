@@ -566,10 +566,13 @@ export class Hub<T extends Topics = Record<string, any>> implements Disposable, 
   topicStats(): TopicStats[];
 
   /**
-   * Ends the hub for all threads. Subscriptions get what they have asked for, then their end; publishing and subscribing
-   * throw with the code `ERR_CLOSED`.
+   * Ends the hub for all threads, at once. Subscriptions get what they have asked for, then their end; publishing and
+   * subscribing throw with the code `ERR_CLOSED`.
+   *
+   * The promise is resolved once what waited for other machines has gone out or was given up, after two seconds at most;
+   * the process does not end by itself before that.
    */
-  close(): void;
+  close(): Promise<void>;
   /** Whether it was closed, here or in another thread. */
   readonly closed: boolean;
 

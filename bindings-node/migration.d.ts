@@ -87,7 +87,7 @@ export interface MigrationPeer {
  *   else does, the last time so many milliseconds `ago`;
  * - `'silent'`: so many `hubs` that take part did not answer;
  * - `'unhealthy'`: the side that would be written to is not well (`findings`);
- * - `'not-reached'`: a server did not answer in time;
+ * - `'not-reached'`: a server did not answer in time; `'not-heard'`: it does not let this hub hear the topic on a `side`;
  * - `'taken'`: a name of the course belongs to another migration, or is listened to by itself.
  */
 export type MigrationErrorKind =
@@ -100,6 +100,7 @@ export type MigrationErrorKind =
   | 'silent'
   | 'unhealthy'
   | 'not-reached'
+  | 'not-heard'
   | 'taken';
 
 /** Somebody or something is in the way of a stage, or of a migration. Nothing has changed. */

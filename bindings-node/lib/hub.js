@@ -316,9 +316,13 @@ class Hub {
     return this.#native.topicStats();
   }
 
+  /** @returns {Promise<void>} */
   close() {
     const id = this.#native.close();
     if (id !== 0) rung(this, id);
+    if (this.#native.parted) return Promise.resolve();
+    const { settled } = waitsOf(this).wait((waits, number) => this.#native.parting(waits, number));
+    return settled.then(() => {});
   }
 
   get closed() {

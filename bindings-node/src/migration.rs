@@ -365,6 +365,10 @@ impl From<MigrationError> for NativeObstacle {
                     .into(),
                 ..obstacle("not-reached")
             },
+            MigrationError::NotHeard { side, .. } => NativeObstacle {
+                side: Some(side.to_string()),
+                ..obstacle("not-heard")
+            },
             MigrationError::Closed => obstacle("closed"),
             _ => obstacle("unknown"),
         }

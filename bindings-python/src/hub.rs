@@ -1,5 +1,7 @@
 //! The engine behind a Python object.
 
+use std::time::Instant;
+
 use distributary as engine;
 use engine::{
     Attributes, Publication, Topic, Value, backplane::Forwarding, redis::migration::Moving,
@@ -182,11 +184,12 @@ impl Hub {
         all.iter().map(|one| stats::topic(py, one)).collect()
     }
 
-    /// A backplane may take a moment to send what waits, so others run meanwhile.
-    fn close(&self, py: Python<'_>) {
-        if let Some(hub) = self.hub.get() {
-            py.detach(|| hub.close());
-        }
+    /// Ends it at once. What is given is settled once what waited for other machines has gone
+    /// out; none, if nothing did.
+    fn close(&self, py: Python<'_>) -> Option<Wait> {
+        let hub = self.hub.get()?;
+        let closing = py.detach(|| hub.close());
+        (!closing.wait(Instant::now())).then(|| Wait::closing(closing))
     }
 
     #[getter]

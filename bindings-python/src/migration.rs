@@ -237,6 +237,10 @@ pub(crate) fn obstacle<'py>(
             text = "the server did not answer in time: see hub.health(), and try again".into();
             "not_reached"
         }
+        MigrationError::NotHeard { side, .. } => {
+            details.set_item("side", side.as_str())?;
+            "not_heard"
+        }
         _ => "unknown",
     };
     Ok((kind, text, details))

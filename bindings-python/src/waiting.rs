@@ -1,6 +1,6 @@
 //! What is waited for and is no event: what became of a publication on its way to other
-//! machines, that these are heard, that the health of all this changes, and that a stage of a
-//! migration is entered.
+//! machines, that these are heard, that the health of all this changes, that a stage of a
+//! migration is entered, and that a hub which was closed has done its last.
 //!
 //! A coroutine waits in a seat of its loop's lane, as a reader of events does, so that
 //! whatever settles it rings a bell and needs no interpreter. A thread is parked.
@@ -18,7 +18,7 @@ use std::{
 };
 
 use distributary::{
-    backplane::{Acknowledged, ForwardError, HealthChanges, JoinError, Joined, Receipt},
+    backplane::{Acknowledged, Closing, ForwardError, HealthChanges, JoinError, Joined, Receipt},
     redis::migration::MigrationError,
 };
 use parking_lot::Mutex;
@@ -50,6 +50,7 @@ enum What {
     Joined(Joined),
     Changed(HealthChanges),
     Entered(oneshot::Receiver<Result<(), MigrationError>>),
+    Closing(Closing),
 }
 
 #[derive(Clone)]
@@ -85,6 +86,7 @@ impl What {
                 // Its thread has failed.
                 Err(_) => Outcome::InTheWay(MigrationError::NotReached),
             }),
+            What::Closing(closing) => Pin::new(closing).poll(cx).map(|()| Outcome::Done),
         }
     }
 }
@@ -121,6 +123,10 @@ impl Wait {
 
     pub(crate) fn entered(outcome: oneshot::Receiver<Result<(), MigrationError>>) -> Self {
         Wait::new(What::Entered(outcome))
+    }
+
+    pub(crate) fn closing(closing: Closing) -> Self {
+        Wait::new(What::Closing(closing))
     }
 
     fn new(what: What) -> Self {

@@ -5,6 +5,7 @@
 const assert = require('node:assert/strict');
 const { fork } = require('node:child_process');
 const { once } = require('node:events');
+const net = require('node:net');
 const path = require('node:path');
 const { after, before, describe, it } = require('node:test');
 
@@ -363,6 +364,27 @@ describe('the process', () => {
       });`);
     assert.deepEqual([done.code, done.err], [0, '']);
     assert.deepEqual(await texts(there, 500), Array.from({ length: 500 }, (_, i) => String(i)));
+  });
+
+  it('is not held up by a server that does not answer', async () => {
+    const sockets = new Set();
+    const silent = net.createServer((socket) => sockets.add(socket));
+    await once(silent.listen(0, '127.0.0.1'), 'listening');
+    const { port } = /** @type {import('node:net').AddressInfo} */ (silent.address());
+    const hub = new Hub({ redis: `redis://127.0.0.1:${port}` });
+    const outcome = hub.publishAcknowledged('a', 'x').then(
+      () => 'acknowledged',
+      ({ kind }) => kind,
+    );
+    const since = performance.now();
+    const closing = hub.close();
+    const held = performance.now() - since;
+    assert.ok(held < 500, `${held} ms`);
+    assert.equal(await inTime(closing), undefined);
+    assert.equal(await outcome, 'closed');
+    assert.equal(await hub.close(), undefined);
+    for (const socket of sockets) socket.destroy();
+    silent.close();
   });
 });
 

@@ -23,7 +23,7 @@ from .loops import Lanes
 from .migration import Moving
 from .names import Names, split
 from .subscription import Subscription
-from .waiting import Joined, Receipt
+from .waiting import Closing, Joined, Receipt
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -327,10 +327,21 @@ class Hub:
         """Ends the hub for all threads. Subscriptions get what waits for them and then their end;
         publishing and subscribing raise :class:`Closed`. Counters can still be read.
 
-        With a backplane, what waits to be sent is sent; this takes as long as that does, at most two seconds."""
-        self._closed = True
-        self._native.close()
+        With a backplane, what waits to be sent is sent; this takes as long as that does, at most two seconds. In a task
+        use :meth:`aclose`."""
+        closing = self._end()
         self._lanes.retire()
+        if closing is not None:
+            closing.wait()
+
+    async def aclose(self) -> None:
+        """As :meth:`close`, and the event loop goes on meanwhile."""
+        closing = self._end()
+        try:
+            if closing is not None:
+                await closing
+        finally:
+            self._lanes.retire()
 
     @property
     def closed(self) -> bool:
@@ -351,7 +362,7 @@ class Hub:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        await self.aclose()
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Hub cannot be copied or pickled: threads share it as it is, and each process makes its own")
@@ -371,6 +382,12 @@ class Hub:
             size if capacity_bytes is None else said[1],
             age if max_age is None else said[2],
         )
+
+    def _end(self) -> Closing | None:
+        """Ends the engine; what to wait for until all has been sent, if there is anything."""
+        self._closed = True
+        native = self._native.close()
+        return None if native is None else Closing(native, self._lanes)
 
     def _renew(self) -> None:
         """In the child of a fork: an engine of its own, with the same settings; closed, if this one was."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .hub import Hub
     from .loops import Lane, Lanes
 
-__all__ = ["Acknowledged", "Forwarding", "Joined", "Receipt", "Waiting", "heard"]
+__all__ = ["Acknowledged", "Closing", "Forwarding", "Joined", "Receipt", "Waiting", "heard"]
 
 #: What became of the part of a publish that concerns other machines: there is no backplane; it is on its way, or waits
 #: for its turn; or the kind of :class:`ForwardError` for which it reached this hub's subscribers and nobody else.
@@ -162,8 +162,9 @@ class Receipt(Waiting):
 
 
 class Joined(Waiting):
-    """That other machines are heard, from :meth:`Hub.joined`: to be awaited, or waited for by a thread. :class:`NotHeard`
-    if the server does not let the hub hear some of its names, :class:`Closed` if the hub is closed before."""
+    """That other machines are heard, from :meth:`Hub.joined`: to be awaited, or waited for by a thread.
+    :class:`NotHeard` if the server does not let the hub hear some of its names, :class:`Closed` if the hub is closed
+    before."""
 
     __slots__ = ("_hub",)
 
@@ -195,3 +196,16 @@ class Joined(Waiting):
         self._native.outcome()
         if self._hub.closed:
             raise Closed("hub_closed")
+
+
+class Closing(_Waiting):
+    """That a hub which was closed has sent what waited: to be awaited, or waited for by a thread."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._settled().__await__()
+
+    def wait(self) -> None:
+        """Blocks the thread until it is so, also one in which an event loop runs: it takes two seconds at most."""
+        self._native.block(None, threading.current_thread() is threading.main_thread())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -493,6 +494,32 @@ def test_a_close_without_a_server_takes_a_moment_at_most() -> None:
     hub.close()
     assert time.monotonic() - began < 10
     assert hub.closed
+
+
+@pytest.mark.every_loop
+async def test_a_hub_that_is_closed_in_a_task_holds_no_other_up() -> None:
+    longest = 0.0
+
+    async def tick() -> None:
+        nonlocal longest
+        while True:
+            before = time.monotonic()
+            await anyio.sleep(0.01)
+            longest = max(longest, time.monotonic() - before)
+
+    # It takes connections, and says nothing.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        async with anyio.create_task_group() as tasks:
+            async with Hub(f"redis://127.0.0.1:{silent.getsockname()[1]}") as hub:
+                hub.publish("a", b"")
+                tasks.start_soon(tick)
+                await anyio.sleep(0.05)
+                began = time.monotonic()
+            took = time.monotonic() - began
+            tasks.cancel_scope.cancel()
+    assert hub.closed
+    assert 0.5 < took < 10
+    assert longest < 0.5
 
 
 # What is refused.

@@ -319,10 +319,12 @@ fn joined(
             ));
         };
         server.redis.when_joined(Box::new(refusals));
-    })?;
+    });
     match refused {
-        0 => Ok(()),
-        _ => Err(MigrationError::NotHeard {
+        Err(_) if shared.is_closed() => Err(MigrationError::Closed),
+        Err(error) => Err(error),
+        Ok(0) => Ok(()),
+        Ok(_) => Err(MigrationError::NotHeard {
             name: name.as_str().to_owned(),
             side,
         }),
