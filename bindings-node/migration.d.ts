@@ -87,7 +87,8 @@ export interface MigrationPeer {
  *   else does, the last time so many milliseconds `ago`;
  * - `'silent'`: so many `hubs` that take part did not answer;
  * - `'unhealthy'`: the side that would be written to is not well (`findings`);
- * - `'not-reached'`: a server did not answer in time; `'not-heard'`: it does not let this hub hear the topic on a `side`;
+ * - `'not-reached'`: a server did not answer in time; `'not-heard'`: it does not let this hub hear the topic on a
+ *   `side`;
  * - `'taken'`: a name of the course belongs to another migration, or is listened to by itself.
  */
 export type MigrationErrorKind =

@@ -163,7 +163,8 @@ class MigrationError(DistributaryError):
     #:   else does, the last time so many seconds `ago`;
     #: - `silent`: so many `hubs` that take part did not answer;
     #: - `unhealthy`: the side that would be written to is not well (`findings`);
-    #: - `not_reached`: a server did not answer in time; `not_heard`: it does not let this hub hear the topic on a `side`;
+    #: - `not_reached`: a server did not answer in time; `not_heard`: it does not let this hub hear the topic on a
+    #:   `side`;
     #: - `taken`: a name of the course belongs to another migration, or is listened to by itself.
     kind: MigrationKind
     #: Hubs that are in the way.

@@ -198,7 +198,7 @@ class Joined(Waiting):
             raise Closed("hub_closed")
 
 
-class Closing(_Waiting):
+class Closing(Waiting):
     """That a hub which was closed has sent what waited: to be awaited, or waited for by a thread."""
 
     __slots__ = ()
