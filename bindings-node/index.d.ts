@@ -173,7 +173,7 @@ export interface RedisOptions {
   linger?: number;
   /** How many hubs there are, for the pace of coming back together. Default: it is counted. */
   fleet?: number;
-  /** What the server calls the connections. */
+  /** What the server calls the connections. Default: `distributary-` and the hub's number. */
   name?: string;
   /** Certificates in PEM to trust in place of the system's. */
   rootCertificates?: string;

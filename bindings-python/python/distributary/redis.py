@@ -88,7 +88,7 @@ class Redis:
     linger: float | None = None
     #: How many hubs there are, for the pace of coming back together. None: it is counted.
     fleet: int | None = None
-    #: What the server calls the connections, besides an id. None: ``distributary``.
+    #: What the server calls the connections. None: ``distributary-`` and the hub's number.
     name: str | None = None
     #: A file of certificates in PEM to trust in place of the system's, or their text as bytes.
     root_certificates: str | os.PathLike[str] | bytes | None = None
