@@ -490,7 +490,8 @@ export class Hub<T extends Topics = Record<string, any>> implements Disposable, 
    * Waits until all that this hub listens to now is also heard from other machines; without a backplane, not at all. A
    * subscription is in force for this process when `subscribe` returns, for others when this has been waited for.
    *
-   * Resolves to false after `timeout` milliseconds, and when the hub is closed before.
+   * Resolves to false after `timeout` milliseconds, and when the hub is closed before. Rejects with a {@link NotHeardError}
+   * if the server does not let the hub hear some of the names; the others are heard.
    */
   joined(options?: { timeout?: number }): Promise<boolean>;
 
@@ -740,6 +741,14 @@ export class ForwardError extends DistributaryError {
   constructor(kind: ForwardKind, message: string);
   readonly code: 'ERR_FORWARD';
   readonly kind: ForwardKind;
+}
+
+/** Names that the server of the backplane does not let the hub hear. All others are heard. */
+export class NotHeardError extends DistributaryError {
+  constructor(names: readonly string[], message: string);
+  readonly code: 'ERR_NOT_HEARD';
+  /** The topics and patterns. */
+  readonly names: readonly string[];
 }
 
 /** Events of a subscription are gone; reading goes on behind them. */

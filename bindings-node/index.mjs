@@ -2,5 +2,6 @@
 
 import distributary from './index.js';
 
-export const { DistributaryError, Event, Filter, ForwardError, Gateway, Hub, LaggedError, deny, reject } = distributary;
+export const { DistributaryError, Event, Filter, ForwardError, Gateway, Hub, LaggedError, NotHeardError, deny, reject } =
+  distributary;
 export default distributary;

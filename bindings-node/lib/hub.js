@@ -236,10 +236,12 @@ class Hub {
     const late = new Promise((resolve) => {
       timer = setTimeout(resolve, timeout, false);
     });
-    const isJoined = await Promise.race([settled.then(() => !this.closed), late]);
-    clearTimeout(timer);
-    forget();
-    return /** @type {boolean} */ (isJoined);
+    try {
+      return /** @type {boolean} */ (await Promise.race([settled.then(() => !this.closed), late]));
+    } finally {
+      clearTimeout(timer);
+      forget();
+    }
   }
 
   health() {

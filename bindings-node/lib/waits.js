@@ -5,7 +5,7 @@
 // Everything waited for has a number. The native half rings once for however many are settled, and what came of them is
 // taken in one call. The process does not end while somebody waits, as with any request of Node's.
 
-const { ForwardError } = require('./errors');
+const { ForwardError, NotHeardError } = require('./errors');
 const { NativeWaits } = require('./native');
 
 /** As long as a timer can be; what it does does not matter, only that it is there. */
@@ -96,6 +96,7 @@ function bellOf(waits) {
  */
 async function outcome(settled) {
   if (settled.kind != null) throw new ForwardError(settled.kind, settled.message ?? settled.kind);
+  if (settled.refused != null) throw new NotHeardError(settled.refused, settled.message ?? 'not heard');
   return settled;
 }
 

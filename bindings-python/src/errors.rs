@@ -6,7 +6,7 @@
 use distributary::{
     BudgetError, CloseReason, PublishError, ResumeError, ResumeErrorKind, SelectorError,
     SubscribeError, TooManyTopics,
-    backplane::{ForwardError, ForwardErrorKind},
+    backplane::{ForwardError, ForwardErrorKind, Name},
 };
 use pyo3::{intern, prelude::*, sync::PyOnceLock, types::PyModule};
 
@@ -198,4 +198,15 @@ fn resume_error(cause: &ResumeError) -> PyErr {
         Kind::Position,
         format_args!("cannot resume {topic:?} after {position}: {why}"),
     )
+}
+
+/// Names that are not heard from other machines, as an exception: `NotHeard(names)`.
+pub(crate) fn refused(names: &[Name]) -> PyErr {
+    let names: Vec<&str> = names.iter().map(Name::as_str).collect();
+    Python::attach(|py| {
+        let made = module(py)
+            .and_then(|module| module.getattr(intern!(py, "NotHeard")))
+            .and_then(|class| class.call1((names,)));
+        made.map_or_else(|cause| cause, PyErr::from_value)
+    })
 }

@@ -16,12 +16,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use distributary::backplane::{Acknowledged, ForwardError, Joined, Receipt};
+use distributary::backplane::{Acknowledged, ForwardError, JoinError, Joined, Receipt};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
 use crate::{
-    errors::{closed, forward_error},
+    errors::{closed, forward_error, refused},
     fork::Native,
     lane::Lane,
     ready::Place,
@@ -50,6 +50,7 @@ enum Outcome {
     Acknowledged(Acknowledged),
     Failed(ForwardError),
     Joined,
+    NotJoined(JoinError),
 }
 
 impl What {
@@ -59,7 +60,10 @@ impl What {
                 Ok(acknowledged) => Outcome::Acknowledged(acknowledged),
                 Err(error) => Outcome::Failed(error),
             }),
-            What::Joined(joined) => Pin::new(joined).poll(cx).map(|()| Outcome::Joined),
+            What::Joined(joined) => Pin::new(joined).poll(cx).map(|outcome| match outcome {
+                Ok(()) => Outcome::Joined,
+                Err(error) => Outcome::NotJoined(error),
+            }),
         }
     }
 }
@@ -164,6 +168,8 @@ impl Wait {
             Outcome::Acknowledged(it) => Ok(Some((it.heard, it.number))),
             Outcome::Failed(cause) => Err(forward_error(&cause)),
             Outcome::Joined => Ok(None),
+            Outcome::NotJoined(JoinError::Refused(names)) => Err(refused(&names)),
+            Outcome::NotJoined(_) => Err(closed("hub_closed")),
         }
     }
 }

@@ -10,7 +10,7 @@ const { after, before, describe, it } = require('node:test');
 
 const Redis = require('ioredis');
 
-const { DistributaryError, ForwardError, Hub } = require('../..');
+const { DistributaryError, ForwardError, Hub, NotHeardError } = require('../..');
 const { connect, serve } = require('../gateway/rig');
 const { caught, inTime, program, texts, until } = require('../hub/rig');
 const { startServer } = require('../rig/redis');
@@ -82,6 +82,24 @@ describe('a hub by itself', () => {
 });
 
 describe('hubs that are joined', () => {
+  it('says which names the server does not let it hear', async (t) => {
+    const client = plain(t);
+    await client.call('ACL', 'SETUSER', 'narrow', 'on', '>secret', '+@all', '~*', 'resetchannels', '&allowed', '&distributary:*');
+    const hub = open(t, url.replace('redis://', 'redis://narrow:secret@'));
+    const seen = [];
+    hub.on('allowed', (event) => seen.push(event.text()));
+    hub.on('forbidden', () => {});
+    for (const options of [undefined, { timeout: 20_000 }]) {
+      await assert.rejects(hub.joined(options), (error) => {
+        assert.ok(error instanceof NotHeardError);
+        assert.deepEqual([error.code, error.names], ['ERR_NOT_HEARD', ['forbidden']]);
+        return true;
+      });
+    }
+    await client.publish('allowed', 'x');
+    await until(() => seen.length === 1, 'it is heard');
+  });
+
   it('hear each other, in order, and nothing twice', async (t) => {
     const [one, other] = [open(t), open(t, { url })];
     const here = one.subscribe('a');

@@ -1,6 +1,6 @@
 // What the types of the hub admit and refuse. Compiled, never run.
 
-import { DistributaryError, Event, Filter, ForwardError, Hub, LaggedError } from '../../index';
+import { DistributaryError, Event, Filter, ForwardError, Hub, LaggedError, NotHeardError } from '../../index';
 import type {
   Acknowledged, Closed, Delivery, EventOf, ForwardKind, Health, HubOptions, HubStats, Listener, Overflow, Pipe, RedisOptions,
   Subscription, TopicStats, Where,
@@ -215,6 +215,7 @@ async function forward() {
     await elsewhere.publishAcknowledged('note', '');
   } catch (error) {
     if (error instanceof ForwardError && error.kind === 'expired') void (error.code satisfies 'ERR_FORWARD');
+    if (error instanceof NotHeardError) void (error.names satisfies readonly string[]);
   }
   void [heard, number, forwarding, isJoined, lost];
 }

@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ._native import Event
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "ForwardError",
     "ForwardKind",
     "ListenError",
+    "NotHeard",
     "NotRunning",
     "OptionError",
     "PatternError",
@@ -127,6 +130,24 @@ class ForwardError(DistributaryError):
 
     def __reduce__(self) -> tuple[type[ForwardError], tuple[str, ForwardKind]]:
         return ForwardError, (str(self), self.kind)
+
+
+class NotHeard(DistributaryError):
+    """Names that the backplane's server does not let this hub hear. All others are heard."""
+
+    #: The topics and patterns.
+    names: tuple[str, ...]
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = tuple(names)
+        such = f", such as {self.names[0]!r}" if self.names else ""
+        super().__init__(
+            f"the server does not let this hub hear {len(self.names)} of the names that it listens to{such}: "
+            "grant them to its user"
+        )
+
+    def __reduce__(self) -> tuple[type[NotHeard], tuple[tuple[str, ...]]]:
+        return NotHeard, (self.names,)
 
 
 class Busy(DistributaryError, RuntimeError):

@@ -12,7 +12,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from .errors import Busy, Closed, WrongLoop
+from .errors import Busy, Closed, NotHeard, WrongLoop
 from .loops import is_running
 from .options import seconds
 
@@ -51,7 +51,7 @@ async def heard(hub: Hub, patience: float = PATIENCE) -> bool:
         return True
     try:
         await asyncio.wait_for(hub.joined()._joined(), patience)
-    except (asyncio.TimeoutError, TimeoutError):
+    except (asyncio.TimeoutError, TimeoutError, NotHeard):
         return False
     return True
 
@@ -162,8 +162,8 @@ class Receipt(_Waiting):
 
 
 class Joined(_Waiting):
-    """That other machines are heard, from :meth:`Hub.joined`: to be awaited, or waited for by a thread. :class:`Closed`
-    if the hub is closed before."""
+    """That other machines are heard, from :meth:`Hub.joined`: to be awaited, or waited for by a thread. :class:`NotHeard`
+    if the server does not let the hub hear some of its names, :class:`Closed` if the hub is closed before."""
 
     __slots__ = ("_hub",)
 
@@ -182,6 +182,7 @@ class Joined(_Waiting):
         """Blocks the thread until it is so; False after `timeout` seconds.
 
         Raises:
+            NotHeard: The server does not let the hub hear some of its names.
             Closed: The hub was closed before.
             WrongLoop: An event loop runs in this thread.
         """

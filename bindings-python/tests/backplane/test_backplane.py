@@ -18,6 +18,7 @@ from distributary import (
     Closed,
     ForwardError,
     Hub,
+    NotHeard,
     OptionError,
     PatternError,
     Redis,
@@ -135,6 +136,19 @@ def test_a_plain_client_is_heard_and_hears(redis_server: Any, plain: Any) -> Non
         plain.send("SUBSCRIBE", "b")
         hub.publish("b", {"id": 7})
         assert plain.read() == [b"message", b"b", b'{"id":7}']
+
+
+async def test_names_that_the_server_refuses_are_said(redis_server: Any, plain: Any) -> None:
+    rules = "on >secret +@all ~* resetchannels &allowed &distributary:*"
+    plain.send("ACL", "SETUSER", "narrow", *rules.split())
+    url = redis_server.url.replace("redis://", "redis://narrow:secret@")
+    with Hub(url) as hub, hub.subscribe("allowed") as sub, hub.subscribe("forbidden"):
+        with pytest.raises(NotHeard, match="'forbidden'") as caught:
+            await hub.joined()
+        assert caught.value.names == ("forbidden",)
+        assert pickle.loads(pickle.dumps(caught.value)).names == caught.value.names
+        assert plain.send("PUBLISH", "allowed", "x") == 1
+        assert (await sub.get()).text == "x"
 
 
 async def test_what_is_kept_is_numbered_and_envelopes_carry_the_rest(redis_server: Any) -> None:

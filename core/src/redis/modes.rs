@@ -15,7 +15,7 @@ use std::fmt;
 use super::migration;
 use crate::{Pattern, PatternError};
 
-/// The most rules. Each is a match per topic when that is first published to.
+/// The most rules. Each event is matched with them in turn, until one decides.
 const MAX_RULES: usize = 256;
 
 /// What a topic's events are promised between machines.

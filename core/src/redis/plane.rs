@@ -1,16 +1,10 @@
 //! The backplane as a hub sees it: a handle on a thread.
 //!
-//! Calls come from any thread and never wait for the network: events go into the queue,
-//! everything else is an order. [`close`](Backplane::close) alone waits, for a bounded
-//! time, so that what was published before the hub was closed goes out; never on the
-//! backplane's own thread.
+//! Calls come from any thread and never wait: events go into the queue, everything else is
+//! an order. The thread ends some time after the order to, or once there is no handle any
+//! more.
 
-use std::{
-    fmt, io,
-    sync::Arc,
-    thread::JoinHandle,
-    time::{Duration, Instant},
-};
+use std::{fmt, io, sync::Arc, time::Instant};
 
 use tokio::sync::{Notify, mpsc};
 
@@ -23,14 +17,19 @@ use super::{
     thread, watch,
 };
 use crate::{
-    backplane::{Acknowledge, Backplane, Board, Condition, ForwardError, Health, Inlet, Reason},
+    backplane::{
+        Acknowledge, Backplane, Board, Condition, ForwardError, Health, Inlet, Name, Reason,
+    },
     event::Publication,
     selector::Selector,
-    sync::{Condvar, Mutex},
+    sync::Mutex,
+    wake::contained,
 };
 
-/// How long a hub that closes waits for its events to be sent.
-const PARTING: Duration = Duration::from_secs(2);
+/// To be called once.
+type Told = Box<dyn FnOnce() + Send>;
+/// The same, with the names that the server refuses.
+pub(crate) type ToldJoined = Box<dyn FnOnce(Vec<Name>) + Send>;
 
 /// What the thread is told beside events.
 pub(crate) enum Order {
@@ -39,8 +38,8 @@ pub(crate) enum Order {
     /// To be told how many connections listen to a channel, or `None` if that cannot be
     /// learned.
     Listeners(String, Box<dyn FnOnce(Option<u64>) + Send>),
-    /// To be called once all that is wanted now is heard.
-    WhenJoined(Box<dyn FnOnce() + Send>),
+    /// To be called once all that is wanted now is heard, with what the server refuses.
+    WhenJoined(ToldJoined),
     Close,
 }
 
@@ -55,8 +54,13 @@ pub(crate) struct Common {
     pub(crate) figures: Figures,
     /// How it all is.
     pub(crate) board: Board,
-    over: Mutex<bool>,
-    ended: Condvar,
+    ended: Mutex<Ended>,
+}
+
+#[derive(Default)]
+struct Ended {
+    over: bool,
+    waiting: Vec<Told>,
 }
 
 impl Common {
@@ -85,8 +89,26 @@ impl Common {
     pub(crate) fn end(&self) {
         self.queue.abandon();
         self.board.end();
-        *self.over.lock() = true;
-        self.ended.notify_all();
+        let waiting = {
+            let mut ended = self.ended.lock();
+            ended.over = true;
+            std::mem::take(&mut ended.waiting)
+        };
+        for told in waiting {
+            contained(told);
+        }
+    }
+
+    /// Calls once it has; at once if it has already.
+    fn when_ended(&self, told: Told) {
+        {
+            let mut ended = self.ended.lock();
+            if !ended.over {
+                ended.waiting.push(told);
+                return;
+            }
+        }
+        told();
     }
 }
 
@@ -105,7 +127,6 @@ pub struct Redis {
     orders: mpsc::UnboundedSender<Order>,
     /// What the thread starts with.
     start: Mutex<Option<mpsc::UnboundedReceiver<Order>>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Redis {
@@ -120,7 +141,7 @@ impl Redis {
 
     /// The master of this name, by the word of its sentinels, whose URLs these are. The
     /// user and password in them are for the servers, and for the sentinels unless these
-    /// are given others.
+    /// are given others; `rediss://` is TLS to both.
     ///
     /// More than half of the sentinels that can be reached have to agree on the master. A
     /// planned failover is followed while the old master is still there, so that nothing is
@@ -165,12 +186,10 @@ impl Redis {
                 filled: Notify::new(),
                 figures: Figures::default(),
                 board: Board::new(watch::unconnected(Vec::new())),
-                over: Mutex::new(false),
-                ended: Condvar::new(),
+                ended: Mutex::default(),
             }),
             orders,
             start: Mutex::new(Some(start)),
-            thread: Mutex::new(None),
         }
     }
 
@@ -179,44 +198,25 @@ impl Redis {
         self.common.id
     }
 
+    /// How it is, for tests to post.
+    #[cfg(test)]
+    pub(crate) fn board(&self) -> &Board {
+        &self.common.board
+    }
+
     /// Asks the server, all nodes of a cluster, how many connections listen to a channel by
     /// its name.
     pub(crate) fn listeners(&self, channel: &str, told: Box<dyn FnOnce(Option<u64>) + Send>) {
         let _ = self.orders.send(Order::Listeners(channel.to_owned(), told));
     }
-
-    fn end(&self) {
-        let _ = self.orders.send(Order::Close);
-        let Some(thread) = self.thread.lock().take() else {
-            return;
-        };
-        if thread.thread().id() == std::thread::current().id() {
-            return;
-        }
-        let deadline = Instant::now() + PARTING;
-        let mut over = self.common.over.lock();
-        while !*over {
-            if self
-                .common
-                .ended
-                .wait_until(&mut over, deadline)
-                .timed_out()
-            {
-                // It ends by itself, and holds nothing of the hub.
-                return;
-            }
-        }
-        drop(over);
-        let _ = thread.join();
-    }
 }
 
 impl Backplane for Redis {
     fn attach(&self, inlet: Inlet) {
-        let Some(orders) = self.start.lock().take() else {
-            return;
-        };
-        *self.thread.lock() = thread::start(Arc::clone(&self.common), inlet, orders);
+        let start = self.start.lock().take();
+        if let Some(orders) = start {
+            thread::start(Arc::clone(&self.common), inlet, orders);
+        }
     }
 
     fn interest_changed(&self) {
@@ -259,7 +259,7 @@ impl Backplane for Redis {
         health
     }
 
-    fn when_health_changes(&self, seen: u64, told: Box<dyn FnOnce() + Send>) {
+    fn when_health_changes(&self, seen: u64, told: Told) {
         self.common.board.when_changed(seen, told);
     }
 
@@ -267,18 +267,17 @@ impl Backplane for Redis {
         self.health().prometheus()
     }
 
-    fn when_joined(&self, told: Box<dyn FnOnce() + Send>) {
+    fn when_joined(&self, told: ToldJoined) {
         let _ = self.orders.send(Order::WhenJoined(told));
     }
 
-    fn close(&self) {
-        self.end();
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        self.end();
+    fn close(&self, told: Told) {
+        let unstarted = self.start.lock().take();
+        if unstarted.is_some() {
+            self.common.end();
+        }
+        let _ = self.orders.send(Order::Close);
+        self.common.when_ended(told);
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    thread::{Builder, JoinHandle},
+    thread::Builder,
     time::Duration,
 };
 
@@ -15,21 +15,18 @@ use super::{
     conductor::Conductor,
     plane::{Common, Order},
 };
-use crate::backplane::Inlet;
+use crate::backplane::{Inlet, on_a_backplane};
 
 /// How long look-ups of names may hold the end of the thread up.
 const LEFT_BEHIND: Duration = Duration::from_millis(100);
 
 /// Starts it. If the system does not let it run, the board says so.
-pub(crate) fn start(
-    common: Arc<Common>,
-    inlet: Inlet,
-    orders: mpsc::UnboundedReceiver<Order>,
-) -> Option<JoinHandle<()>> {
+pub(crate) fn start(common: Arc<Common>, inlet: Inlet, orders: mpsc::UnboundedReceiver<Order>) {
     let driven = Arc::clone(&common);
     let started = Builder::new()
         .name("distributary-redis".into())
         .spawn(move || {
+            on_a_backplane();
             // Whatever happens, nobody who closes the hub may wait for a thread that is gone.
             let ran = catch_unwind(AssertUnwindSafe(|| run(&driven, inlet, orders)));
             match ran {
@@ -39,12 +36,10 @@ pub(crate) fn start(
             }
             driven.end();
         });
-    started
-        .inspect_err(|error| {
-            common.impossible(error);
-            common.end();
-        })
-        .ok()
+    if let Err(error) = started {
+        common.impossible(&error);
+        common.end();
+    }
 }
 
 /// The runtime is made and ended here: neither is allowed in every task of an application.

@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    pin::Pin,
     sync::{
         Arc, Mutex, Weak,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -16,7 +17,7 @@ use distributary::{
     SubscribeError, SubscribeOptions, Token, Topic, TryRecvError,
     backplane::{
         Acknowledge, Acknowledged, Backplane, ForwardError, ForwardErrorKind, Forwarding, Health,
-        HealthChanges, Inlet, Name, Together,
+        HealthChanges, Inlet, JoinError, Name, Together,
     },
 };
 use proptest::prelude::*;
@@ -33,7 +34,11 @@ struct Node {
     wanted: Mutex<HashMap<Name, bool>>,
     refuse: Mutex<Option<ForwardErrorKind>>,
     waiting: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
+    joining: Mutex<Vec<Box<dyn FnOnce(Vec<Name>) + Send>>>,
     closed: Mutex<u32>,
+    /// Its end takes until somebody takes this out and calls it.
+    lingers: AtomicBool,
+    parting: Mutex<Option<Box<dyn FnOnce() + Send>>>,
     /// Counts its changes; it is over once there is none.
     revision: AtomicU64,
     over: AtomicBool,
@@ -60,6 +65,12 @@ impl Node {
         wanted
             .iter()
             .any(|(wanted, is)| wanted.as_str() == name && *is)
+    }
+
+    /// All that is wanted is heard, but for these.
+    fn tell_joined(&self, refused: &[Name]) {
+        let joining: Vec<_> = self.joining.lock().unwrap().drain(..).collect();
+        joining.into_iter().for_each(|told| told(refused.to_vec()));
     }
 }
 
@@ -123,12 +134,16 @@ impl Backplane for Joint {
         String::new()
     }
 
-    fn when_joined(&self, told: Box<dyn FnOnce() + Send>) {
-        self.1.waiting.lock().unwrap().push(told);
+    fn when_joined(&self, told: Box<dyn FnOnce(Vec<Name>) + Send>) {
+        self.1.joining.lock().unwrap().push(told);
     }
 
-    fn close(&self) {
+    fn close(&self, told: Box<dyn FnOnce() + Send>) {
         *self.1.closed.lock().unwrap() += 1;
+        match self.1.lingers.load(Ordering::SeqCst) {
+            true => *self.1.parting.lock().unwrap() = Some(told),
+            false => told(),
+        }
     }
 }
 
@@ -320,10 +335,24 @@ fn joining_is_waited_for() {
     let (hub, node) = wire.hub();
     let joined = hub.joined();
     assert!(!joined.wait(Instant::now()));
-    let waiting: Vec<_> = node.waiting.lock().unwrap().drain(..).collect();
-    waiting.into_iter().for_each(|told| told());
+    assert_eq!(joined.outcome(), None);
+    node.tell_joined(&[]);
     assert!(joined.wait(soon()));
+    assert_eq!(joined.outcome(), Some(Ok(())));
     assert!(Hub::new().joined().wait(Instant::now()), "nobody to join");
+}
+
+#[test]
+fn names_that_are_refused_are_said_to_whoever_waits() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.hub();
+    let joined = hub.joined();
+    let name = Name::Topic(Topic::new("secret").unwrap());
+    node.tell_joined(std::slice::from_ref(&name));
+    assert!(!joined.wait(soon()));
+    let error = joined.outcome().unwrap().unwrap_err();
+    assert!(error.to_string().contains("\"secret\""), "{error}");
+    assert_eq!(error, JoinError::Refused(vec![name]));
 }
 
 #[test]
@@ -333,10 +362,11 @@ fn whoever_waits_for_a_backplane_that_ends_is_told_that_it_never_joined() {
     let joined = hub.joined();
     let ended = std::thread::scope(|scope| {
         let waits = scope.spawn(|| joined.wait(soon()));
-        node.waiting.lock().unwrap().clear();
+        node.joining.lock().unwrap().clear();
         waits.join().unwrap()
     });
     assert!(!ended);
+    assert_eq!(joined.outcome(), Some(Err(JoinError::Closed)));
     let mut joined = std::pin::pin!(joined);
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(joined.as_mut().poll(&mut cx).is_ready());
@@ -355,6 +385,76 @@ fn the_backplane_is_closed_once_and_its_inlet_leads_nowhere() {
     assert!(inlet.is_closed());
     assert_eq!(inlet.deliver_payload("t", "1".into()), 0);
     inlet.lost(&Topic::new("t").unwrap(), Some(3));
+}
+
+#[test]
+fn closing_waits_for_nothing_and_says_when_it_is_over() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.hub();
+    node.lingers.store(true, Ordering::SeqCst);
+    let mut events = hub.subscribe("t").unwrap();
+    let mut closing = hub.close();
+    assert!(matches!(
+        events.try_recv(),
+        Err(TryRecvError::Closed(CloseReason::HubClosed))
+    ));
+    assert!(!closing.wait(Instant::now()));
+    let woken = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut cx = Context::from_waker(&waker);
+    assert!(Pin::new(&mut closing).poll(&mut cx).is_pending());
+    // Whoever closes it again waits for the same.
+    let (again, dropped) = (hub.close(), hub.close());
+    drop(dropped);
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| again.wait(soon()));
+        let told = node.parting.lock().unwrap().take().unwrap();
+        told();
+        assert!(waits.join().unwrap());
+    });
+    assert_eq!(woken.0.load(Ordering::SeqCst), 1);
+    assert!(Pin::new(&mut closing).poll(&mut cx).is_ready());
+
+    // A backplane that gives up has ended as well, and without one nothing is waited for.
+    let (hub, node) = wire.hub();
+    node.lingers.store(true, Ordering::SeqCst);
+    let closing = hub.close();
+    drop(node.parting.lock().unwrap().take());
+    assert!(closing.wait(soon()));
+    assert!(Hub::new().close().wait(Instant::now()));
+}
+
+#[test]
+fn the_last_hub_that_is_dropped_waits_unless_it_was_closed() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.hub();
+    node.lingers.store(true, Ordering::SeqCst);
+    let over = std::thread::scope(|scope| {
+        let dropping = scope.spawn(move || {
+            drop(hub);
+            Instant::now()
+        });
+        let told = loop {
+            if let Some(told) = node.parting.lock().unwrap().take() {
+                break told;
+            }
+            std::thread::yield_now();
+        };
+        std::thread::sleep(Duration::from_millis(20));
+        let over = Instant::now();
+        told();
+        assert!(dropping.join().unwrap() >= over);
+        over
+    });
+    assert!(over.elapsed() < Duration::from_secs(2));
+
+    let (hub, node) = wire.hub();
+    node.lingers.store(true, Ordering::SeqCst);
+    hub.close();
+    let since = Instant::now();
+    drop(hub);
+    assert!(since.elapsed() < Duration::from_secs(1));
+    assert!(node.parting.lock().unwrap().is_some());
 }
 
 #[test]

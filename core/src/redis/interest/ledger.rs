@@ -586,6 +586,14 @@ impl Ledger {
         self.table.refused
     }
 
+    /// The same, by name.
+    pub(crate) fn refused_names(&self) -> Vec<Name> {
+        match self.refusals() {
+            0 => Vec::new(),
+            _ => self.table.refused_names().cloned().collect(),
+        }
+    }
+
     /// A mark to ask [`is_heard`](Ledger::is_heard) with.
     pub(crate) fn mark(&self) -> Mark {
         Mark(self.table.round)

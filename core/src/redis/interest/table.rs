@@ -295,6 +295,13 @@ impl Table {
         wanted.map(|entry| &entry.name)
     }
 
+    /// Those that the server does not let us hear.
+    pub(super) fn refused_names(&self) -> impl Iterator<Item = &Name> {
+        let refused = self.entries.iter();
+        let refused = refused.filter(|entry| entry.state == State::Refused);
+        refused.map(|entry| &entry.name)
+    }
+
     /// Whether all that was wanted at the mark is heard by now, or refused.
     pub(super) fn is_heard(&mut self, Mark(round): Mark) -> bool {
         let older = |round: u64| self.missing[usize::from(round.is_multiple_of(2))];

@@ -9,12 +9,15 @@
 //! - The short way takes a frame only when all of it is in the buffer and is exactly what
 //!   it looks for; at the slightest doubt the codec decides. Both read the same frames the
 //!   same way.
+//! - The codec is given whole frames alone, none nested deeper than it has stack for.
 //! - What no RESP3 server sends is an error that ends the connection, never a panic.
 
 use std::fmt;
 
 use bytes::Bytes;
 use redis_protocol::resp3::{decode::complete::decode_range, types::RangeFrame};
+
+use super::extent::extent;
 
 /// The answer to one command.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,6 +115,12 @@ pub(crate) enum Frame<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Malformed(String);
 
+impl Malformed {
+    pub(super) fn new(what: impl Into<String>) -> Self {
+        Malformed(what.into())
+    }
+}
+
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the server sent what is no RESP3: {}", self.0)
@@ -123,9 +132,13 @@ pub(crate) fn next(buffer: &[u8]) -> Result<Option<(Frame<'_>, usize)>, Malforme
     if let Some((push, length)) = message(buffer) {
         return Ok(Some((Frame::Push(push), length)));
     }
-    let decoded = decode_range(buffer).map_err(|error| Malformed(error.to_string()))?;
-    let Some((frame, length)) = decoded else {
+    let Some(length) = extent(buffer)? else {
         return Ok(None);
+    };
+    let decoded = decode_range(&buffer[..length]);
+    let decoded = decoded.map_err(|error| Malformed::new(error.to_string()))?;
+    let Some((frame, _)) = decoded else {
+        return Err(Malformed::new("a frame that contradicts itself"));
     };
     let frame = match frame {
         RangeFrame::Push { data, .. } => Frame::Push(push(buffer, &data)),
@@ -264,7 +277,7 @@ fn reply(buffer: &[u8], frame: RangeFrame) -> Result<Reply, Malformed> {
                 .collect();
             Reply::Map(pairs?)
         }
-        _ => return Err(Malformed("a frame that no server sends".into())),
+        _ => return Err(Malformed::new("a frame that no server sends")),
     })
 }
 
@@ -363,6 +376,13 @@ mod tests {
             ),
         ] {
             assert_eq!(one(bytes.as_bytes()), Frame::Reply(reply), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn nesting_does_not_use_up_the_stack() {
+        for nested in ["*1\r\n", "*2\r\n:1\r\n", "%1\r\n+a\r\n", ">1\r\n"] {
+            assert!(next(nested.repeat(100_000).as_bytes()).is_err());
         }
     }
 

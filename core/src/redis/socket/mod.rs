@@ -3,6 +3,7 @@
 //! | file | its job |
 //! |---|---|
 //! | `frames` | RESP3: what a reply and a push are, and how they are read out of a buffer |
+//! | `extent` | how far a frame reaches, and that it is not nested too deep |
 //! | `session` | requests matched to replies, pushes called back, one order on the wire |
 //! | `dial` | TCP and TLS |
 //!
@@ -10,6 +11,7 @@
 //! broke is over.
 
 mod dial;
+mod extent;
 mod frames;
 mod session;
 #[cfg(test)]
