@@ -4,7 +4,7 @@ use std::{cell::Cell, rc::Rc};
 
 use bytes::Bytes;
 
-use super::{Conductor, line::Line, probing::Probes};
+use super::{Conductor, handover::Brought, line::Line, probing::Probes};
 use crate::{
     backplane::{Inlet, Origin, Together},
     event::Publication,
@@ -20,6 +20,19 @@ use crate::{
 
 /// Where every hub listens and nobody publishes: how many listen is how many there are.
 pub(super) const HUBS: &str = "distributary:hubs";
+
+/// What the names of channels begin with that are the backplane's own.
+const OWN: &str = "distributary:";
+
+/// Why such a name is refused.
+pub(crate) const RESERVED: &str =
+    "is the backplane's own: take a name that does not begin with \"distributary:\"";
+
+/// Whether a name is the backplane's own: what it hears there, and who else does, would be
+/// mistaken for somebody's listening.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    name.starts_with(OWN) && !migration::is_channel(name)
+}
 
 /// What canaries' channels begin with.
 const CANARIES: &str = "distributary:canary:";
@@ -82,8 +95,13 @@ impl Ears {
         if !self.line.ledger.borrow().carries(pattern, channel) {
             return;
         }
-        let (line, at) = (&self.line, now.instant);
-        if !self.conductor.is_first(line, channel, payload, at) {
+        let brought = Brought {
+            via,
+            topic: channel,
+            payload,
+            at: now,
+        };
+        if !self.conductor.is_first(&self.line, &brought) {
             return;
         }
         self.conductor.hear(|inbox, shore| {

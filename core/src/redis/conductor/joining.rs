@@ -96,18 +96,14 @@ fn settled(conductor: &Rc<Conductor>, line: &Line, replies: &[Reply]) {
     let now = Instant::now();
     let mut redirects = Vec::new();
     let mut ledger = line.ledger.borrow_mut();
-    let mut example = None;
+    let (mut example, mut unsharded) = (None, None);
     for (command, reply) in replies.iter().enumerate() {
         let Some(words) = reply.error() else {
             continue;
         };
         redirects.extend(Redirect::parse(words, &line.server));
         if words.starts_with("ERR unknown command") {
-            let text = format!(
-                "{} has no shard channels, which came with version 7: leave sharded() out, or use a newer server ({words})",
-                line.server
-            );
-            conductor.say("unsharded", Condition::Away, text);
+            unsharded = Some(words);
         }
         if let Refusal::Names(names) = ledger.refused(command, words, now)
             && let Some(name) = names.into_iter().next()
@@ -115,7 +111,15 @@ fn settled(conductor: &Rc<Conductor>, line: &Line, replies: &[Reply]) {
             example = Some((name, words));
         }
     }
+    // Whoever hears of what is said may look at all of it.
     drop(ledger);
+    if let Some(words) = unsharded {
+        let text = format!(
+            "{} has no shard channels, which came with version 7: leave sharded() out, or use a newer server ({words})",
+            line.server
+        );
+        conductor.say("unsharded", Condition::Away, text);
+    }
     let lines = conductor.lines.borrow();
     let refused: usize = lines
         .values()

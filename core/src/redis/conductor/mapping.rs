@@ -73,8 +73,10 @@ async fn tell(conductor: &Conductor, turn: usize) -> Result<Option<SlotMap>, Str
     let Some(at) = candidates.get(turn % candidates.len().max(1)) else {
         return Err("no node of the cluster is known".to_owned());
     };
-    // A fleet that has lost a node does not fall upon the others.
-    sleep(conductor.spread().mul_f64(fastrand::f64())).await;
+    if conductor.is_mapped() {
+        // A fleet that has lost a node does not fall upon the others.
+        sleep(conductor.spread().mul_f64(fastrand::f64())).await;
+    }
     loop {
         let taken = BUDGET.lock().take(std::time::Instant::now());
         match taken {
