@@ -54,8 +54,10 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let (typing, runtime) = (hub.clone(), Handle::current());
     let typed = tokio::task::spawn_blocking(move || type_into(&typing, &runtime));
     typed.await??;
-    hub.close();
+    let closing = hub.close();
     lobby.await?;
+    // What is queued goes out first.
+    closing.await;
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use std::{
 
 use distributary::{
     Attributes, Bytes, Delivery, Hub, Publication, PublishError, Topic, Value,
-    backplane::Forwarding,
+    backplane::Forwarding, redis::migration::Moving,
 };
 use napi::bindgen_prelude::{
     ArrayBuffer, BigInt, Either, Either5, Env, Float64Array, Float64ArraySlice, Null, Object,
@@ -26,6 +26,7 @@ use crate::{
     error::{Code, Result, closed, error, publish_error},
     health::NativeHealth,
     memory,
+    migration::{NativeCourse, NativeMigration, NativeObstacle},
     options::NativeHubOptions,
     publisher::publisher,
     stats::{NativeStats, NativeTopicStats},
@@ -40,6 +41,7 @@ pub struct NativeHub {
 
 pub(crate) struct Shared {
     hub: Hub,
+    moving: Option<Moving>,
     token: u64,
     /// Set before the hub is closed, for the lanes, which do not hold it.
     closing: Arc<AtomicBool>,
@@ -64,8 +66,10 @@ impl NativeHub {
     #[napi(constructor, catch_unwind)]
     pub fn new(options: NativeHubOptions) -> Result<Self> {
         static TOKENS: AtomicU64 = AtomicU64::new(1);
+        let (hub, moving) = options.build()?;
         let shared = Shared {
-            hub: options.build()?,
+            hub,
+            moving,
             token: TOKENS.fetch_add(1, Ordering::Relaxed),
             closing: Arc::default(),
         };
@@ -148,6 +152,25 @@ impl NativeHub {
     #[napi(catch_unwind)]
     pub fn health(&self) -> NativeHealth {
         self.hub().health().into()
+    }
+
+    /// Waits under this number until its health changes, or cannot any more.
+    #[napi(catch_unwind)]
+    pub fn health_changed(&self, waits: &mut NativeWaits, number: u32) -> Option<NativeSettled> {
+        waits.changed(number, self.hub().health_changes())
+    }
+
+    /// Takes part in the migration of a topic, at this stage; or what is in the way of that.
+    #[napi(catch_unwind)]
+    pub fn begin(
+        &self,
+        course: NativeCourse,
+        stage: String,
+    ) -> Result<Either<NativeMigration, NativeObstacle>> {
+        match &self.shared.moving {
+            Some(moving) if !self.hub().is_closed() => course.begin(moving, &stage),
+            _ => Err(closed()),
+        }
     }
 
     /// Publishes a stretch of what [`allocate`](Self::allocate) gave, without a copy, and

@@ -21,6 +21,7 @@ mod hub;
 mod lane;
 mod matcher;
 mod memory;
+mod migration;
 mod options;
 mod parcel;
 mod publisher;

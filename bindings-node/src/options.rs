@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use distributary::{
     Budget, Hub, HubBuilder, Overflow, Position, Resume, SubscribeOptions, Topic, Waking,
+    redis::migration::Moving,
 };
 use napi_derive::napi;
 
@@ -71,10 +72,13 @@ pub struct NativeHubOptions {
     pub strict_filters: Option<bool>,
     /// What joins it with hubs elsewhere.
     pub redis: Option<NativeRedis>,
+    /// Whether topics can be moved away from there.
+    pub moving: Option<bool>,
 }
 
 impl NativeHubOptions {
-    pub(crate) fn build(self) -> Result<Hub> {
+    /// The hub, and what moves its topics if it was asked for.
+    pub(crate) fn build(self) -> Result<(Hub, Option<Moving>)> {
         // Nobody pulls here but lanes; what a gateway or another language adds to the
         // same hub wakes itself.
         let mut builder = Hub::builder().waking(Waking::Thread);
@@ -96,15 +100,21 @@ impl NativeHubOptions {
         if self.strict_filters == Some(true) {
             builder = builder.strict_filters();
         }
+        let mut moving = None;
         if let Some(redis) = &self.redis {
-            builder = builder.backplane(redis.build()?);
+            let redis = redis.build("new Hub(options): redis")?;
+            builder = match self.moving {
+                Some(true) => builder.backplane(moving.insert(Moving::on(redis)).clone()),
+                _ => builder.backplane(redis),
+            };
         }
-        builder.build().map_err(|_| {
+        let hub = builder.build().map_err(|_| {
             error(
                 Code::BadOption,
                 "a hub with a budget of 0 bytes could hold no event: raise the option `bytes`",
             )
-        })
+        })?;
+        Ok((hub, moving))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use distributary::redis::{ModeError, Redis, RedisBuilder, RedisError};
+use distributary::redis::{Redis, RedisError, RedisErrorKind, RedisOptions};
 use napi_derive::napi;
 
 use crate::error::{Code, Result, error};
@@ -55,81 +55,45 @@ pub struct NativeRedis {
 }
 
 impl NativeRedis {
-    pub(crate) fn build(&self) -> Result<Redis> {
-        let built = self.builder()?.build();
-        built.map_err(|cause| refused(&cause))
-    }
-
-    fn builder(&self) -> Result<RedisBuilder> {
-        let begun = match &self.sentinel {
-            Some(master) => Redis::sentinel(&self.urls, master),
-            None if self.cluster => Redis::cluster(&self.urls),
-            None => Redis::at(self.urls.first().map_or("", String::as_str)),
-        };
-        let mut builder = begun.map_err(|cause| refused(&cause))?;
-        if let Some((user, password)) = self
+    /// `what`: the call and the option, for what is wrong with it.
+    pub(crate) fn build(&self, what: &str) -> Result<Redis> {
+        let credentials = self
             .sentinel_user
-            .as_ref()
-            .zip(self.sentinel_password.as_ref())
-        {
-            builder = builder.sentinel_credentials(user, password);
-        }
-        for NativeMode { topics, mode } in &self.modes {
-            let ruled = mode.parse().and_then(|mode| builder.mode(topics, mode));
-            builder = ruled.map_err(|cause| misruled(&cause))?;
-        }
-        for topics in &self.envelope {
-            let ruled = builder.envelope(topics);
-            builder = ruled.map_err(|cause| misruled(&cause))?;
-        }
-        if self.sharded {
-            builder = builder.sharded();
-        }
-        if let Some(events) = self.log_length {
-            builder = builder.log_length(events as u64);
-        }
-        if let Some(bytes) = self.queue_bytes {
-            builder = builder.queue_bytes(bytes as usize);
-        }
-        if let Some(deadline) = self.deadline {
-            builder = builder.queue_deadline(millis(deadline));
-        }
-        if let Some(wait) = self.replica_wait {
-            builder = builder.replica_wait(millis(wait));
-        }
-        if let Some(linger) = self.linger {
-            builder = builder.linger(millis(linger));
-        }
-        if let Some(hubs) = self.fleet {
-            builder = builder.fleet(hubs);
-        }
-        if let Some(name) = &self.name {
-            builder = builder.client_name(name);
-        }
-        if let Some(pem) = &self.root_certificates {
-            builder = builder.root_certificates(pem.as_bytes());
-        }
-        Ok(builder)
+            .clone()
+            .zip(self.sentinel_password.clone());
+        let modes = self.modes.iter();
+        let options = RedisOptions {
+            urls: self.urls.clone(),
+            sentinel: self.sentinel.clone(),
+            sentinel_credentials: credentials,
+            cluster: self.cluster,
+            sharded: self.sharded,
+            modes: modes
+                .map(|rule| (rule.topics.clone(), rule.mode.clone()))
+                .collect(),
+            envelope: self.envelope.clone(),
+            log_length: self.log_length.map(|events| events as u64),
+            replica_wait: self.replica_wait.map(millis),
+            queue_bytes: self.queue_bytes.map(|bytes| bytes as usize),
+            queue_deadline: self.deadline.map(millis),
+            linger: self.linger.map(millis),
+            fleet: self.fleet,
+            client_name: self.name.clone(),
+            root_certificates: self.root_certificates.clone().map(String::into_bytes),
+        };
+        options.build().map_err(|cause| refused(what, &cause))
     }
 }
 
-fn millis(given: f64) -> Duration {
+pub(crate) fn millis(given: f64) -> Duration {
     Duration::try_from_secs_f64(given / 1e3).unwrap_or(Duration::MAX)
 }
 
 /// Why there is no such backplane.
-fn refused(cause: &RedisError) -> napi::Error<Code> {
-    error(
-        Code::BadOption,
-        format_args!("new Hub(options): redis: {cause}"),
-    )
-}
-
-/// Why a rule cannot be.
-fn misruled(cause: &ModeError) -> napi::Error<Code> {
-    let code = match cause {
-        ModeError::Pattern(_) => Code::BadPattern,
+fn refused(what: &str, cause: &RedisError) -> napi::Error<Code> {
+    let code = match cause.kind() {
+        RedisErrorKind::Pattern => Code::BadPattern,
         _ => Code::BadOption,
     };
-    error(code, format_args!("new Hub(options): redis: {cause}"))
+    error(code, format_args!("{what}: {cause}"))
 }

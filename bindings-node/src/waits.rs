@@ -1,5 +1,5 @@
 //! What JavaScript waits for and is no event: what became of a publication on its way to
-//! other machines, and that these are heard.
+//! other machines, that these are heard, and that the health of all this changes.
 //!
 //! Everything waited for has a number, which JavaScript gave. When one is settled, by
 //! whichever thread, its number goes into a list and the loop is rung once; the loop comes
@@ -8,13 +8,13 @@
 use std::{
     collections::HashMap,
     future::Future,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll, Wake, Waker},
+    task::{Context, Wake, Waker},
 };
 
 use distributary::backplane::{
-    Acknowledged, ForwardError, ForwardErrorKind, JoinError, Joined, Name, Receipt,
+    Acknowledged, ForwardError, ForwardErrorKind, HealthChanges, JoinError, Joined, Name, Receipt,
 };
 use napi::{bindgen_prelude::Function, threadsafe_function::ThreadsafeFunctionCallMode};
 use napi_derive::napi;
@@ -31,6 +31,7 @@ pub struct NativeWaits {
 enum What {
     Receipt(Receipt),
     Joined(Joined),
+    Changed(HealthChanges),
 }
 
 /// The numbers of those that may be settled.
@@ -67,6 +68,7 @@ impl Wake for Notice {
 
 /// One that is settled.
 #[napi(object, object_from_js = false)]
+#[derive(Default)]
 pub struct NativeSettled {
     /// Its number, as JavaScript gave it.
     pub wait: u32,
@@ -80,14 +82,8 @@ pub struct NativeSettled {
     pub message: Option<String>,
     /// Of waiting for others: the names that are not heard, for the server refuses them.
     pub refused: Option<Vec<String>>,
-}
-
-/// What came of it.
-enum Outcome {
-    Acknowledged(Acknowledged),
-    Failed(ForwardError),
-    Joined,
-    NotJoined(JoinError),
+    /// Of the health: it cannot change any more.
+    pub over: bool,
 }
 
 #[napi]
@@ -135,6 +131,10 @@ impl NativeWaits {
         self.begin(number, What::Joined(joined))
     }
 
+    pub(crate) fn changed(&mut self, number: u32, changes: HealthChanges) -> Option<NativeSettled> {
+        self.begin(number, What::Changed(changes))
+    }
+
     /// Waits, unless it is settled already.
     fn begin(&mut self, number: u32, what: What) -> Option<NativeSettled> {
         self.open.insert(number, what);
@@ -147,53 +147,51 @@ impl NativeWaits {
         let settled = Arc::clone(&self.settled);
         let waker = Waker::from(Arc::new(Notice { settled, number }));
         let mut cx = Context::from_waker(&waker);
+        let mut settled = NativeSettled {
+            wait: number,
+            ..NativeSettled::default()
+        };
         let outcome = match what {
-            What::Receipt(receipt) => Pin::new(receipt).poll(&mut cx).map(|outcome| match outcome {
-                Ok(acknowledged) => Outcome::Acknowledged(acknowledged),
-                Err(error) => Outcome::Failed(error),
-            }),
-            What::Joined(joined) => Pin::new(joined).poll(&mut cx).map(|outcome| match outcome {
-                Ok(()) => Outcome::Joined,
-                Err(error) => Outcome::NotJoined(error),
-            }),
+            What::Receipt(receipt) => Pin::new(receipt)
+                .poll(&mut cx)
+                .map(|outcome| settled.tell(outcome)),
+            What::Joined(joined) => Pin::new(joined)
+                .poll(&mut cx)
+                .map(|outcome| settled.tell_joined(outcome)),
+            What::Changed(changes) => pin!(changes.next())
+                .poll(&mut cx)
+                .map(|health| settled.over = health.is_none()),
         };
-        let Poll::Ready(outcome) = outcome else {
+        if outcome.is_pending() {
             return None;
-        };
+        }
         self.open.remove(&number);
-        Some(NativeSettled::new(number, outcome))
+        Some(settled)
     }
 }
 
 impl NativeSettled {
-    fn new(wait: u32, outcome: Outcome) -> Self {
-        let mut settled = NativeSettled {
-            wait,
-            heard: None,
-            number: None,
-            kind: None,
-            message: None,
-            refused: None,
-        };
-        match outcome {
-            Outcome::Joined => {}
-            Outcome::Acknowledged(acknowledged) => {
-                settled.heard = Some(acknowledged.heard as f64);
-                settled.number = acknowledged.number.map(|number| number as f64);
-            }
-            Outcome::NotJoined(error) => {
-                settled.message = Some(error.to_string());
-                if let JoinError::Refused(names) = error {
-                    let names = names.iter().map(Name::as_str);
-                    settled.refused = Some(names.map(str::to_owned).collect());
-                }
-            }
-            Outcome::Failed(error) => {
-                settled.kind = Some(kind_name(error.kind()).into());
-                settled.message = Some(error.to_string());
+    fn tell_joined(&mut self, outcome: Result<(), JoinError>) {
+        if let Err(error) = outcome {
+            self.message = Some(error.to_string());
+            if let JoinError::Refused(names) = error {
+                let names = names.iter().map(Name::as_str);
+                self.refused = Some(names.map(str::to_owned).collect());
             }
         }
-        settled
+    }
+
+    fn tell(&mut self, outcome: Result<Acknowledged, ForwardError>) {
+        match outcome {
+            Ok(acknowledged) => {
+                self.heard = Some(acknowledged.heard as f64);
+                self.number = acknowledged.number.map(|number| number as f64);
+            }
+            Err(error) => {
+                self.kind = Some(kind_name(error.kind()).into());
+                self.message = Some(error.to_string());
+            }
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use distributary::redis::{ModeError, Redis, RedisBuilder, RedisError};
+use distributary::redis::{Redis, RedisError, RedisErrorKind, RedisOptions};
 use pyo3::prelude::*;
 
 use crate::errors::{Kind, error};
@@ -31,56 +31,24 @@ pub(crate) struct RedisSettings {
 
 impl RedisSettings {
     pub(crate) fn build(&self) -> PyResult<Redis> {
-        let built = self.builder()?.build();
-        built.map_err(|cause| refused(&cause))
-    }
-
-    fn builder(&self) -> PyResult<RedisBuilder> {
-        let begun = match &self.sentinel {
-            Some(master) => Redis::sentinel(&self.urls, master),
-            None if self.cluster => Redis::cluster(&self.urls),
-            None => Redis::at(self.urls.first().map_or("", String::as_str)),
+        let options = RedisOptions {
+            urls: self.urls.clone(),
+            sentinel: self.sentinel.clone(),
+            sentinel_credentials: self.sentinel_credentials.clone(),
+            cluster: self.cluster,
+            sharded: self.sharded,
+            modes: self.modes.clone(),
+            envelope: self.envelope.clone(),
+            log_length: self.log_length,
+            replica_wait: self.replica_wait.map(seconds),
+            queue_bytes: self.queue_bytes,
+            queue_deadline: self.deadline.map(seconds),
+            linger: self.linger.map(seconds),
+            fleet: self.fleet,
+            client_name: self.name.clone(),
+            root_certificates: self.root_certificates.clone(),
         };
-        let mut builder = begun.map_err(|cause| refused(&cause))?;
-        if let Some((user, password)) = &self.sentinel_credentials {
-            builder = builder.sentinel_credentials(user, password);
-        }
-        for (topics, mode) in &self.modes {
-            let ruled = mode.parse().and_then(|mode| builder.mode(topics, mode));
-            builder = ruled.map_err(|cause| misruled(&cause))?;
-        }
-        for topics in &self.envelope {
-            let ruled = builder.envelope(topics);
-            builder = ruled.map_err(|cause| misruled(&cause))?;
-        }
-        if self.sharded {
-            builder = builder.sharded();
-        }
-        if let Some(events) = self.log_length {
-            builder = builder.log_length(events);
-        }
-        if let Some(bytes) = self.queue_bytes {
-            builder = builder.queue_bytes(bytes);
-        }
-        if let Some(deadline) = self.deadline {
-            builder = builder.queue_deadline(seconds(deadline));
-        }
-        if let Some(wait) = self.replica_wait {
-            builder = builder.replica_wait(seconds(wait));
-        }
-        if let Some(linger) = self.linger {
-            builder = builder.linger(seconds(linger));
-        }
-        if let Some(hubs) = self.fleet {
-            builder = builder.fleet(hubs);
-        }
-        if let Some(name) = &self.name {
-            builder = builder.client_name(name);
-        }
-        if let Some(pem) = &self.root_certificates {
-            builder = builder.root_certificates(pem.as_slice());
-        }
-        Ok(builder)
+        options.build().map_err(|cause| refused(&cause))
     }
 }
 
@@ -96,13 +64,8 @@ fn seconds(given: f64) -> Duration {
 
 /// Why there is no such backplane.
 fn refused(cause: &RedisError) -> PyErr {
-    error(Kind::Option, format_args!("redis: {cause}"))
-}
-
-/// Why a rule cannot be.
-fn misruled(cause: &ModeError) -> PyErr {
-    let kind = match cause {
-        ModeError::Pattern(_) => Kind::Pattern,
+    let kind = match cause.kind() {
+        RedisErrorKind::Pattern => Kind::Pattern,
         _ => Kind::Option,
     };
     error(kind, format_args!("redis: {cause}"))

@@ -300,7 +300,7 @@ impl Desk {
         self.stopped.store(true, Ordering::Relaxed);
         self.listening.resume();
         self.settle(most);
-        self.hub.close();
+        self.hub.close().wait(Instant::now() + most);
         self.settle(most);
     }
 

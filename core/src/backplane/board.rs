@@ -67,6 +67,12 @@ impl Board {
         told();
     }
 
+    /// How many wait.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.0.lock().waiting.len()
+    }
+
     /// Nothing will be posted any more.
     pub(crate) fn end(&self) {
         let waiting = {

@@ -223,7 +223,10 @@ const FAMILIES: &[PerNode<'static>] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backplane::{Counts, Memory, Reason, Replica, Replication};
+    use crate::{
+        backplane::{Counts, Memory, Reason, Replica, Replication},
+        metrics::prometheus::checked,
+    };
 
     #[test]
     fn every_line_is_one_of_the_format_and_every_family_stands_once() {
@@ -259,21 +262,7 @@ mod tests {
             ..Health::default()
         };
         let page = health.prometheus();
-        let mut families = std::collections::HashSet::new();
-        let mut family = String::new();
-        for line in page.lines() {
-            if let Some(help) = line.strip_prefix("# HELP ") {
-                family = help.split(' ').next().unwrap().to_owned();
-                assert!(families.insert(family.clone()), "{line}");
-                assert!(family.starts_with("distributary_backplane_"));
-            } else if let Some(kind) = line.strip_prefix("# TYPE ") {
-                assert!(kind.starts_with(&family), "{line}");
-            } else {
-                let (name, value) = line.rsplit_once(' ').unwrap();
-                assert!(name.starts_with(&family), "{line}");
-                assert!(value.parse::<f64>().is_ok(), "{line}");
-            }
-        }
+        checked(&page, "distributary_backplane_");
         for line in [
             "distributary_backplane_condition{condition=\"degraded\"} 1\n",
             "distributary_backplane_condition{condition=\"ok\"} 0\n",

@@ -16,11 +16,13 @@
 //!   the backplane's state. An event never comes back to the hub that published it.
 //! - Interest is a level, not a count: a changed name is looked up when the backplane asks,
 //!   so that it does not matter how often it changed in between.
-//! - No call into a backplane is made under a lock of the engine, and none but the last waits.
+//! - No call into a backplane is made under a lock of the engine, and none waits.
 
+mod awaited;
 #[cfg(feature = "redis")]
 mod board;
 mod changes;
+mod closing;
 mod health;
 mod inlet;
 mod interest;
@@ -34,6 +36,10 @@ use std::fmt;
 #[cfg(feature = "redis")]
 pub(crate) use board::Board;
 pub use changes::HealthChanges;
+pub use closing::Closing;
+pub(crate) use closing::End;
+#[cfg(feature = "redis")]
+pub(crate) use closing::on_a_backplane;
 pub use health::{Condition, Counts, Health, Lag, Reason};
 pub use inlet::{Inlet, Together};
 #[cfg(feature = "redis")]
@@ -47,7 +53,7 @@ pub use receipt::{Acknowledge, Acknowledged, ForwardError, ForwardErrorKind, Rec
 use crate::{event::Publication, selector::Selector};
 
 /// What joins hubs on several machines. A hub calls, from whichever thread is at work;
-/// no call may panic, and none but [`close`](Backplane::close) may wait.
+/// no call may wait or panic.
 pub trait Backplane: Send + Sync + 'static {
     /// Once, before any other call: where to ask for interest, and where arrivals go. The
     /// inlet does not keep the hub alive.
@@ -91,9 +97,9 @@ pub trait Backplane: Send + Sync + 'static {
     /// allowed to hear. Let go of uncalled, it says that the hub was closed before.
     fn when_joined(&self, told: Box<dyn FnOnce(Vec<Name>) + Send>);
 
-    /// The hub closes: sends what is queued as far as it can within a moment, leaves, and
-    /// stops.
-    fn close(&self);
+    /// The hub closes. From here on it sends what is queued as far as it can within a
+    /// moment, leaves, and stops; `told` is called once that is done, or let go of.
+    fn close(&self, told: Box<dyn FnOnce() + Send>);
 }
 
 /// What became of the part of a publish that concerns other machines.

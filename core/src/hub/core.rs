@@ -14,7 +14,7 @@ use super::{
     table::Table,
 };
 use crate::{
-    backplane::{Backplane, Inlet, Interest},
+    backplane::{Backplane, End, Inlet, Interest},
     clock::Clock,
     event::Position,
     feed::{Ending, Limits, Losses, Shed},
@@ -57,6 +57,7 @@ pub(crate) struct Core {
     /// Names that may have come or gone; for the backplane.
     pub(crate) interest: Interest,
     closed: AtomicBool,
+    pub(crate) end: End,
 }
 
 #[derive(Default)]
@@ -105,6 +106,7 @@ impl Core {
             backplane: settings.backplane,
             interest: Interest::default(),
             closed: AtomicBool::new(false),
+            end: End::new(),
         });
         if let Some(backplane) = &core.backplane {
             backplane.attach(Inlet::new(&core));
@@ -176,14 +178,13 @@ impl Core {
         }
     }
 
-    /// Ends everything: subscriptions get what is left in their feeds, then the end.
+    /// Ends everything: subscriptions get what is left in their feeds, then the end. What
+    /// the backplane has yet to do it does by itself: see [`End`].
     pub(crate) fn close(&self) {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
-        if let Some(backplane) = &self.backplane {
-            backplane.close();
-        }
+        self.end.begin(self.backplane.as_deref());
         let mut outlets = Vec::new();
         let mut collect = |node: &Arc<Node>| {
             let mut admissions = node.admissions().lock();

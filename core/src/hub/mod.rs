@@ -38,7 +38,7 @@ pub use settings::{BuildError, HubBuilder};
 pub use subscribe::{SubscribeError, SubscribeOptions};
 
 use crate::{
-    backplane::{Health, HealthChanges, Joined, Receipt},
+    backplane::{Closing, Health, HealthChanges, Joined, Receipt},
     event::Publication,
     metrics::{Stats, TopicStats},
     selector::{Selector, SelectorError},
@@ -55,7 +55,10 @@ use crate::{
 ///   [`Lane`](crate::Lane) for event loops, [`Executor`](crate::Executor) for callbacks.
 /// - Seen from outside: [`stats`](Hub::stats), [`count_topic`](Hub::count_topic).
 ///
-/// When the last clone is dropped, the hub closes as by [`close`](Hub::close).
+/// When the last clone is dropped, the hub closes as by [`close`](Hub::close). With a
+/// [backplane](crate::backplane) that holds the thread up until what is queued for other
+/// machines has gone out, two seconds at most: where that is too long, in a task, close it
+/// and await that.
 ///
 /// ```
 /// use distributary::Hub;
@@ -75,7 +78,10 @@ struct Owner(StdArc<Core>);
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.0.close();
+        if !self.0.is_closed() {
+            self.0.close();
+            self.0.end.closing().wait_in_drop();
+        }
     }
 }
 
@@ -335,8 +341,13 @@ impl Hub {
     /// Ends the hub: subscriptions get what is left in their feeds, then
     /// [`CloseReason::HubClosed`](crate::CloseReason::HubClosed); publishing and
     /// subscribing are errors.
-    pub fn close(&self) {
+    ///
+    /// It never waits. With a [backplane](crate::backplane), events that are queued for
+    /// other machines go out after it, as far as that is possible within two seconds: a
+    /// program that ends waits for what is returned, or loses them.
+    pub fn close(&self) -> Closing {
         self.core().close();
+        self.core().end.closing()
     }
 
     /// Whether the hub has been closed, by whichever thread.

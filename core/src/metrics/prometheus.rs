@@ -243,6 +243,29 @@ impl Stats {
     }
 }
 
+/// How many families a page has; each stands once, its samples behind it, and all names
+/// begin with `prefix`.
+#[cfg(test)]
+#[track_caller]
+pub(crate) fn checked(page: &str, prefix: &str) -> usize {
+    let mut families = std::collections::HashSet::new();
+    let mut family = "";
+    for line in page.lines() {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            family = help.split(' ').next().unwrap();
+            assert!(families.insert(family), "{line}");
+            assert!(family.starts_with(prefix), "{line}");
+        } else if let Some(kind) = line.strip_prefix("# TYPE ") {
+            assert!(kind.starts_with(family), "{line}");
+        } else {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            assert!(name.starts_with(family), "{line}");
+            assert!(value.parse::<f64>().is_ok(), "{line}");
+        }
+    }
+    families.len()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,21 +311,6 @@ mod tests {
     #[test]
     fn every_line_is_one_of_the_format_and_every_family_stands_once() {
         let page = Meters::default().stats().prometheus();
-        let mut families = std::collections::HashSet::new();
-        let mut family = String::new();
-        for line in page.lines() {
-            if let Some(help) = line.strip_prefix("# HELP ") {
-                family = help.split(' ').next().unwrap().to_owned();
-                assert!(families.insert(family.clone()), "{line}");
-                assert!(family.starts_with("distributary_"));
-            } else if let Some(kind) = line.strip_prefix("# TYPE ") {
-                assert!(kind.starts_with(&family), "{line}");
-            } else {
-                let (name, value) = line.rsplit_once(' ').unwrap();
-                assert!(name.starts_with(&family), "{line}");
-                assert!(value.parse::<f64>().is_ok(), "{line}");
-            }
-        }
-        assert!(families.len() > 20);
+        assert!(checked(&page, "distributary_") > 20);
     }
 }

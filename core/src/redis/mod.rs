@@ -35,7 +35,7 @@
 //!
 //! | part | decides |
 //! |---|---|
-//! | `target`, `builder` | what was asked for, checked |
+//! | `target`, `builder`, `options` | what was asked for, checked |
 //! | `topology` | which servers there are, and which name belongs to which |
 //! | `link` | when to connect, and what to do then |
 //! | `socket` | nothing: bytes, requests, replies, pushes |
@@ -59,6 +59,7 @@ mod link;
 mod log;
 pub mod migration;
 mod modes;
+mod options;
 mod outbox;
 mod plane;
 mod socket;
@@ -71,5 +72,6 @@ mod wire;
 pub use builder::RedisBuilder;
 pub use error::{RedisError, RedisErrorKind};
 pub use modes::{Mode, ModeError};
+pub use options::RedisOptions;
 pub use plane::Redis;
 pub use watch::{Demands, Finding, Verdict};

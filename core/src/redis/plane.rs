@@ -1,16 +1,10 @@
 //! The backplane as a hub sees it: a handle on a thread.
 //!
-//! Calls come from any thread and never wait for the network: events go into the queue,
-//! everything else is an order. [`close`](Backplane::close) alone waits, for a bounded
-//! time, so that what was published before the hub was closed goes out; never on the
-//! backplane's own thread.
+//! Calls come from any thread and never wait: events go into the queue, everything else is
+//! an order. The thread ends some time after the order to, or once there is no handle any
+//! more.
 
-use std::{
-    fmt, io,
-    sync::Arc,
-    thread::JoinHandle,
-    time::{Duration, Instant},
-};
+use std::{fmt, io, sync::Arc, time::Instant};
 
 use tokio::sync::{Notify, mpsc};
 
@@ -29,11 +23,12 @@ use crate::{
     },
     event::Publication,
     selector::Selector,
-    sync::{Condvar, Mutex},
+    sync::Mutex,
+    wake::contained,
 };
 
-/// How long a hub that closes waits for its events to be sent.
-const PARTING: Duration = Duration::from_secs(2);
+/// To be called once.
+type Told = Box<dyn FnOnce() + Send>;
 
 /// What the thread is told beside events.
 pub(crate) enum Order {
@@ -58,8 +53,13 @@ pub(crate) struct Common {
     pub(crate) figures: Figures,
     /// How it all is.
     pub(crate) board: Board,
-    over: Mutex<bool>,
-    ended: Condvar,
+    ended: Mutex<Ended>,
+}
+
+#[derive(Default)]
+struct Ended {
+    over: bool,
+    waiting: Vec<Told>,
 }
 
 impl Common {
@@ -88,8 +88,26 @@ impl Common {
     pub(crate) fn end(&self) {
         self.queue.abandon();
         self.board.end();
-        *self.over.lock() = true;
-        self.ended.notify_all();
+        let waiting = {
+            let mut ended = self.ended.lock();
+            ended.over = true;
+            std::mem::take(&mut ended.waiting)
+        };
+        for told in waiting {
+            contained(told);
+        }
+    }
+
+    /// Calls once it has; at once if it has already.
+    fn when_ended(&self, told: Told) {
+        {
+            let mut ended = self.ended.lock();
+            if !ended.over {
+                ended.waiting.push(told);
+                return;
+            }
+        }
+        told();
     }
 }
 
@@ -108,7 +126,6 @@ pub struct Redis {
     orders: mpsc::UnboundedSender<Order>,
     /// What the thread starts with.
     start: Mutex<Option<mpsc::UnboundedReceiver<Order>>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Redis {
@@ -123,7 +140,7 @@ impl Redis {
 
     /// The master of this name, by the word of its sentinels, whose URLs these are. The
     /// user and password in them are for the servers, and for the sentinels unless these
-    /// are given others.
+    /// are given others; `rediss://` is TLS to both.
     ///
     /// More than half of the sentinels that can be reached have to agree on the master. A
     /// planned failover is followed while the old master is still there, so that nothing is
@@ -168,12 +185,10 @@ impl Redis {
                 filled: Notify::new(),
                 figures: Figures::default(),
                 board: Board::new(watch::unconnected(Vec::new())),
-                over: Mutex::new(false),
-                ended: Condvar::new(),
+                ended: Mutex::default(),
             }),
             orders,
             start: Mutex::new(Some(start)),
-            thread: Mutex::new(None),
         }
     }
 
@@ -182,44 +197,25 @@ impl Redis {
         self.common.id
     }
 
+    /// How it is, for tests to post.
+    #[cfg(test)]
+    pub(crate) fn board(&self) -> &Board {
+        &self.common.board
+    }
+
     /// Asks the server, all nodes of a cluster, how many connections listen to a channel by
     /// its name.
     pub(crate) fn listeners(&self, channel: &str, told: Box<dyn FnOnce(Option<u64>) + Send>) {
         let _ = self.orders.send(Order::Listeners(channel.to_owned(), told));
     }
-
-    fn end(&self) {
-        let _ = self.orders.send(Order::Close);
-        let Some(thread) = self.thread.lock().take() else {
-            return;
-        };
-        if thread.thread().id() == std::thread::current().id() {
-            return;
-        }
-        let deadline = Instant::now() + PARTING;
-        let mut over = self.common.over.lock();
-        while !*over {
-            if self
-                .common
-                .ended
-                .wait_until(&mut over, deadline)
-                .timed_out()
-            {
-                // It ends by itself, and holds nothing of the hub.
-                return;
-            }
-        }
-        drop(over);
-        let _ = thread.join();
-    }
 }
 
 impl Backplane for Redis {
     fn attach(&self, inlet: Inlet) {
-        let Some(orders) = self.start.lock().take() else {
-            return;
-        };
-        *self.thread.lock() = thread::start(Arc::clone(&self.common), inlet, orders);
+        let start = self.start.lock().take();
+        if let Some(orders) = start {
+            thread::start(Arc::clone(&self.common), inlet, orders);
+        }
     }
 
     fn interest_changed(&self) {
@@ -266,7 +262,7 @@ impl Backplane for Redis {
         health
     }
 
-    fn when_health_changes(&self, seen: u64, told: Box<dyn FnOnce() + Send>) {
+    fn when_health_changes(&self, seen: u64, told: Told) {
         self.common.board.when_changed(seen, told);
     }
 
@@ -278,14 +274,13 @@ impl Backplane for Redis {
         let _ = self.orders.send(Order::WhenJoined(told));
     }
 
-    fn close(&self) {
-        self.end();
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        self.end();
+    fn close(&self, told: Told) {
+        let unstarted = self.start.lock().take();
+        if unstarted.is_some() {
+            self.common.end();
+        }
+        let _ = self.orders.send(Order::Close);
+        self.common.when_ended(told);
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    thread::{Builder, JoinHandle},
+    thread::Builder,
     time::Duration,
 };
 
@@ -15,22 +15,19 @@ use super::{
     conductor::Conductor,
     plane::{Common, Order},
 };
-use crate::backplane::Inlet;
+use crate::backplane::{Inlet, on_a_backplane};
 
 /// How long look-ups of names may hold the end of the thread up.
 const LEFT_BEHIND: Duration = Duration::from_millis(100);
 
 /// Starts it. If the system does not let it run, the board says so.
-pub(crate) fn start(
-    common: Arc<Common>,
-    inlet: Inlet,
-    orders: mpsc::UnboundedReceiver<Order>,
-) -> Option<JoinHandle<()>> {
+pub(crate) fn start(common: Arc<Common>, inlet: Inlet, orders: mpsc::UnboundedReceiver<Order>) {
     let driven = Arc::clone(&common);
     let [kept, unstarted] = [inlet.clone(), inlet.clone()];
     let started = Builder::new()
         .name("distributary-redis".into())
         .spawn(move || {
+            on_a_backplane();
             // Whatever happens, nobody who closes the hub may wait for a thread that is gone.
             let ran = catch_unwind(AssertUnwindSafe(|| run(&driven, inlet, orders)));
             match ran {
@@ -41,13 +38,11 @@ pub(crate) fn start(
             kept.end_changes();
             driven.end();
         });
-    started
-        .inspect_err(|error| {
-            common.impossible(error);
-            unstarted.end_changes();
-            common.end();
-        })
-        .ok()
+    if let Err(error) = started {
+        common.impossible(&error);
+        unstarted.end_changes();
+        common.end();
+    }
 }
 
 /// The runtime is made and ended here: neither is allowed in every task of an application.
@@ -71,12 +66,9 @@ fn run(
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        sync::{
-            atomic::{AtomicUsize, Ordering},
-            mpsc as channel,
-        },
-        time::{Duration, Instant},
+    use std::sync::{
+        atomic::{AtomicUsize, Ordering},
+        mpsc as channel,
     };
 
     use super::*;
@@ -131,8 +123,8 @@ mod tests {
         redis.listeners("t", Box::new(move |count| told.send(count).unwrap()));
         let counted = counted.recv_timeout(Duration::from_secs(20));
         assert_eq!(counted, Ok(None), "nobody can be asked");
-        let closing = Instant::now();
-        redis.close();
-        assert!(closing.elapsed() < Duration::from_secs(2));
+        let (told, closed) = channel::channel();
+        redis.close(Box::new(move || told.send(()).unwrap()));
+        assert_eq!(closed.recv_timeout(Duration::from_secs(20)), Ok(()));
     }
 }

@@ -4,12 +4,16 @@ use std::time::{Duration, Instant};
 
 use distributary::{
     Hub, MAX_NAMES, Selector,
-    redis::{Mode, Redis},
+    backplane::{Condition, ForwardErrorKind},
+    redis::{Mode, Redis, RedisBuilder},
 };
 
 use crate::{
-    hubs::{Ear, Told, joined, outcome, publish_told},
-    rig::{Cluster, MASTERS, Server, until},
+    hubs::{
+        Ear, Told, hub_with, joined, outcome, publish, publish_told, told, until_back, until_heard,
+        until_worse,
+    },
+    rig::{Authority, Cluster, Folder, MASTERS, PATIENCE, Plan, Release, Server, until},
     traffic::{Report, Traffic},
 };
 
@@ -40,17 +44,15 @@ const SHARDED_REPLAY: Way = Way {
 };
 
 fn hub(cluster: &Cluster, way: Way) -> Hub {
-    let mut redis = Redis::cluster(cluster.urls())
-        .unwrap()
-        .mode("*", way.mode)
-        .unwrap();
-    if way.sharded {
-        redis = redis.sharded();
+    hub_with(redis(&cluster.urls(), way))
+}
+
+fn redis(urls: &[String], way: Way) -> RedisBuilder {
+    let redis = Redis::cluster(urls).unwrap().mode("*", way.mode).unwrap();
+    match way.sharded {
+        true => redis.sharded(),
+        false => redis,
     }
-    Hub::builder()
-        .backplane(redis.build().unwrap())
-        .build()
-        .unwrap()
 }
 
 /// Names in slots of all masters.
@@ -58,14 +60,29 @@ fn topics() -> Vec<String> {
     (0..12).map(|n| format!("topic-{n}")).collect()
 }
 
-fn through(way: Way, hurt: impl FnOnce(&Cluster)) -> Report {
+/// Traffic through a fault; nothing where the servers cannot carry it and the hubs say so.
+fn through(way: Way, hurt: impl FnOnce(&Cluster)) -> Option<Report> {
     let cluster = Cluster::start();
     let (here, there) = (hub(&cluster, way), hub(&cluster, way));
+    if way.sharded && !Release::tested().shards() {
+        is_unsharded(&here);
+        return None;
+    }
     let traffic = Traffic::begin(&here, &there, topics());
     traffic.flow(WHILE);
     hurt(&cluster);
     traffic.flow(2 * WHILE);
-    traffic.end(WHILE)
+    Some(traffic.end(WHILE))
+}
+
+/// What a hub says that needs shard channels where there are none.
+fn is_unsharded(hub: &Hub) {
+    let _subscription = hub.subscribe(Selector::topic("a").unwrap()).unwrap();
+    until("the reason is told", || told(hub, "unsharded", "version 7"));
+    assert_eq!(hub.health().condition, Condition::Away);
+    let refused = outcome(&publish_told(hub, "a", "x")).unwrap_err();
+    assert_eq!(refused.kind(), ForwardErrorKind::Rejected);
+    assert!(refused.to_string().contains("ommand"), "{refused}");
 }
 
 /// The owner of a topic's slot dies.
@@ -139,11 +156,15 @@ fn migrate(cluster: &Cluster) {
 }
 
 fn live(way: Way, what: &str, hurt: impl FnOnce(&Cluster)) {
-    through(way, hurt).is_alive(&format!("{way:?}, {what}"));
+    if let Some(report) = through(way, hurt) {
+        report.is_alive(&format!("{way:?}, {what}"));
+    }
 }
 
 fn replay(way: Way, what: &str, hurt: impl FnOnce(&Cluster)) {
-    through(way, hurt).is_whole(&format!("{way:?}, {what}"));
+    if let Some(report) = through(way, hurt) {
+        report.is_whole(&format!("{way:?}, {what}"));
+    }
 }
 
 #[test]
@@ -203,11 +224,98 @@ fn a_replica_takes_over_as_planned() {
     replay(SHARDED_REPLAY, "planned failover", switch);
 }
 
+#[test]
+fn servers_without_shard_channels_are_named_until_newer_ones_take_their_place() {
+    let folder = Folder::new();
+    let old = "rename-command SSUBSCRIBE \"\"\nrename-command SPUBLISH \"\"\n";
+    let commands = |text| folder.write("commands.conf", text);
+    // Where they are not known they cannot be taken away.
+    let path = commands(if Release::tested().shards() { old } else { "" });
+    let cluster = Cluster::planned(&Plan::new().set("include", path));
+    let hub = hub(&cluster, SHARDED);
+    let ear = Ear::on(&hub, "a");
+    is_unsharded(&hub);
+    if !Release::tested().shards() {
+        return;
+    }
+    commands("");
+    restart(&cluster);
+    until_back(&hub, PATIENCE);
+    let far = self::hub(&cluster, SHARDED);
+    until_heard(&ear, PATIENCE, |mark| publish(&far, "a", mark));
+}
+
+/// Logs, by shard channels where there are any.
+fn best() -> Way {
+    match Release::tested().shards() {
+        true => SHARDED_REPLAY,
+        false => REPLAY,
+    }
+}
+
+/// Slots that migrate, then a node that dies, under logs between these hubs.
+fn bears(cluster: &Cluster, here: &Hub, there: &Hub, what: &str) {
+    let traffic = Traffic::begin(here, there, topics());
+    traffic.flow(WHILE);
+    migrate(cluster);
+    traffic.flow(WHILE);
+    kill(cluster);
+    traffic.flow(2 * WHILE);
+    traffic.end(WHILE).is_whole(what);
+}
+
+#[test]
+fn nodes_speak_tls_and_are_known_by_their_certificates() {
+    let authority = Authority::new();
+    let cluster = Cluster::encrypted(&authority);
+    let trusting = |roots: &Authority| {
+        let redis = redis(&cluster.urls(), best());
+        hub_with(redis.root_certificates(roots.pem()))
+    };
+    bears(
+        &cluster,
+        &trusting(&authority),
+        &trusting(&authority),
+        "TLS",
+    );
+
+    // Whoever trusts somebody else finds no node that it could believe.
+    let doubting = trusting(&Authority::new());
+    until_worse(&doubting, Condition::Away, PATIENCE);
+    until("the reason is told", || {
+        told(&doubting, "cluster", "certificate")
+    });
+    assert_eq!(doubting.health().counts.connections, 0);
+}
+
+#[test]
+fn nodes_have_users() {
+    let cluster = Cluster::secured(
+        "app on >secret ~* &* +@all -@dangerous +info +role +cluster|slots +cluster|info",
+    );
+    let urls = |password: &str| -> Vec<String> {
+        let user = format!("redis://app:{password}@");
+        let urls = cluster.urls().into_iter();
+        urls.map(|url| url.replace("redis://", &user)).collect()
+    };
+    let known = || hub_with(redis(&urls("secret"), best()));
+    bears(&cluster, &known(), &known(), "users");
+
+    let stranger = hub_with(redis(&urls("wrong"), best()));
+    until_worse(&stranger, Condition::Away, PATIENCE);
+    until("the reason is told", || {
+        told(&stranger, "cluster", "WRONGPASS")
+    });
+}
+
 /// What a name costs must not grow with the slots that are listened to already.
 #[test]
 fn many_shard_channels_are_joined_soon() {
     let cluster = Cluster::start();
     let hub = hub(&cluster, SHARDED);
+    if !Release::tested().shards() {
+        return is_unsharded(&hub);
+    }
     assert!(hub.joined().wait(Instant::now() + WHILE * 5));
     let topics: Vec<String> = (0..50_000).map(|n| format!("doc:{n}")).collect();
     let since = Instant::now();

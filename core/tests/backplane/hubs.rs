@@ -160,6 +160,13 @@ pub(crate) fn until_heard(ear: &Ear, most: Duration, mut publish: impl FnMut(&st
     since.elapsed()
 }
 
+/// Whether the hub tells a reason of this code that says this.
+pub(crate) fn told(hub: &Hub, code: &str, part: &str) -> bool {
+    let reasons = hub.health().reasons;
+    let mut reasons = reasons.iter();
+    reasons.any(|reason| reason.code == code && reason.text.contains(part))
+}
+
 /// Waits until the hub is in this condition or a worse one.
 #[track_caller]
 pub(crate) fn until_worse(hub: &Hub, condition: Condition, most: Duration) -> Duration {

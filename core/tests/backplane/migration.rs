@@ -4,7 +4,7 @@
 use std::{
     collections::HashSet,
     sync::{
-        Arc,
+        Arc, Barrier,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
@@ -548,6 +548,62 @@ fn a_stage_that_is_to_hear_what_the_user_may_not_hear_is_not_entered() {
     let granted = format!("&{NAME}");
     server.ask(&["ACL", "SETUSER", "default", &granted]);
     node.enter(Stage::DualRead);
+}
+
+#[test]
+fn of_two_hubs_that_go_opposite_ways_at_once_one_arrives() {
+    let server = Server::start();
+    let nodes = [(); 2].map(|()| Node::start(&server, Way::Name, Stage::DualRead));
+    until("hubs know each other", || {
+        nodes.iter().all(|node| node.migration.peers().len() == 1)
+    });
+    nodes[0].enter(Stage::NewWrite);
+    nodes[0].enter(Stage::DualRead);
+    for round in 0..20 {
+        let ways = [Stage::NewWrite, Stage::Old];
+        let (gate, swapped) = (Barrier::new(2), round % 2);
+        let outcomes = thread::scope(|scope| {
+            let enter = |at: usize| {
+                gate.wait();
+                nodes[at].migration.enter(ways[(at + swapped) % 2], soon())
+            };
+            let other = scope.spawn(move || enter(1));
+            [enter(0), other.join().unwrap()]
+        });
+        let stages = nodes.each_ref().map(|node| node.migration.stage());
+        assert_eq!(
+            outcomes.iter().filter(|outcome| outcome.is_ok()).count(),
+            1,
+            "{stages:?} {outcomes:?}"
+        );
+        for [one, other] in [stages, [stages[1], stages[0]]] {
+            assert!(one.reads(other.writes()), "{stages:?}");
+        }
+        nodes.iter().for_each(|node| {
+            if node.migration.stage() != Stage::DualRead {
+                node.enter(Stage::DualRead);
+            }
+        });
+    }
+}
+
+#[test]
+fn who_has_just_come_asks_the_others_before_it_goes_on() {
+    let server = Server::start();
+    let moving = Moving::on(redis(&server));
+    let writer = Hub::builder().backplane(moving.clone()).build().unwrap();
+    let course = Way::Name.course(redis);
+    moving.begin(course, Stage::DualRead).unwrap();
+    assert!(writer.joined().wait(soon()));
+    for _ in 0..5 {
+        let moving = Moving::on(redis(&server));
+        let _hub = Hub::builder().backplane(moving.clone()).build().unwrap();
+        let course = Way::Name.course(redis);
+        let migration = moving.begin(course, Stage::NewWrite).unwrap();
+        let early = migration.enter(Stage::New, soon());
+        let barred = matches!(early, Err(MigrationError::Writers(_)));
+        assert!(barred, "{early:?}");
+    }
 }
 
 #[test]

@@ -436,7 +436,7 @@ fn a_hub_that_closes_sends_what_waits_and_tells_the_rest() {
     let receipts: Vec<_> = (0..500)
         .map(|number| publish_told(&hub, "t", format!("|{number}")))
         .collect();
-    hub.close();
+    assert!(hub.close().wait(Instant::now() + PATIENCE));
     assert!(receipts.iter().all(|receipt| kind(receipt).is_ok()));
     assert_eq!(log(&server, "distributary:log:{t}").len(), 500);
 
@@ -444,7 +444,13 @@ fn a_hub_that_closes_sends_what_waits_and_tells_the_rest() {
     until_well(&hub, PATIENCE);
     server.freeze();
     let receipt = publish_told(&hub, "t", "|late");
-    hub.close();
+    // The server answers nothing: the caller is not held up for it, and learns the end.
+    let since = Instant::now();
+    let closing = hub.close();
+    let held = since.elapsed();
+    assert!(held < Duration::from_millis(500), "{held:?}");
+    assert!(!closing.wait(Instant::now()));
+    assert!(closing.wait(since + Duration::from_secs(5)));
     let outcome = kind(&receipt);
     server.thaw();
     let unsure = [ForwardErrorKind::Closed, ForwardErrorKind::Unconfirmed];

@@ -9,8 +9,8 @@ use distributary::{
 };
 
 use crate::{
-    hubs::{hub_with, until_worse},
-    rig::{NAME, PATIENCE, Watched, until},
+    hubs::{hub_with, told, until_worse},
+    rig::{Authority, NAME, PATIENCE, Watched, until},
     traffic::{Report, Traffic},
 };
 
@@ -44,7 +44,7 @@ fn through(mode: Mode, hurt: impl FnOnce(&Watched)) -> Report {
 fn kill(watched: &Watched) {
     let master = watched.master();
     master.kill();
-    watched.until_moved(master.port());
+    watched.until_moved(master.announced());
 }
 
 fn freeze(watched: &Watched) {
@@ -123,10 +123,33 @@ fn servers_and_sentinels_have_users_of_their_own() {
     let stranger = hub_with(redis(&urls).sentinel_credentials("watch", "wrong"));
     until_worse(&stranger, Condition::Away, PATIENCE);
     until("the reason is told", || {
-        let health = stranger.health();
-        let mut reasons = health.reasons.iter();
-        reasons.any(|reason| reason.code == "sentinels_silent" && reason.text.contains("WRONGPASS"))
+        told(&stranger, "sentinels_silent", "WRONGPASS")
     });
+}
+
+#[test]
+fn sentinels_and_masters_speak_tls_and_are_known_by_their_certificates() {
+    let authority = Authority::new();
+    let watched = Watched::encrypted(&authority);
+    let trusting = |roots: &Authority| {
+        let redis = Redis::sentinel(watched.urls(), NAME).unwrap();
+        let redis = redis.mode("*", Mode::Replay).unwrap();
+        hub_with(redis.root_certificates(roots.pem()))
+    };
+    let (here, there) = (trusting(&authority), trusting(&authority));
+    let traffic = Traffic::begin(&here, &there, topics());
+    traffic.flow(WHILE);
+    kill(&watched);
+    traffic.flow(2 * WHILE);
+    traffic.end(WHILE).is_whole("replay, TLS, master killed");
+
+    // Whoever trusts somebody else finds no sentinel that it could believe.
+    let doubting = trusting(&Authority::new());
+    until_worse(&doubting, Condition::Away, PATIENCE);
+    until("the reason is told", || {
+        told(&doubting, "sentinels_silent", "certificate")
+    });
+    assert_eq!(doubting.health().counts.connections, 0);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    pin::Pin,
     sync::{
         Arc, Mutex, Weak,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -35,6 +36,9 @@ struct Node {
     waiting: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
     joining: Mutex<Vec<Box<dyn FnOnce(Vec<Name>) + Send>>>,
     closed: Mutex<u32>,
+    /// Its end takes until somebody takes this out and calls it.
+    lingers: AtomicBool,
+    parting: Mutex<Option<Box<dyn FnOnce() + Send>>>,
     /// Counts its changes; it is over once there is none.
     revision: AtomicU64,
     over: AtomicBool,
@@ -134,8 +138,12 @@ impl Backplane for Joint {
         self.1.joining.lock().unwrap().push(told);
     }
 
-    fn close(&self) {
+    fn close(&self, told: Box<dyn FnOnce() + Send>) {
         *self.1.closed.lock().unwrap() += 1;
+        match self.1.lingers.load(Ordering::SeqCst) {
+            true => *self.1.parting.lock().unwrap() = Some(told),
+            false => told(),
+        }
     }
 }
 
@@ -377,6 +385,76 @@ fn the_backplane_is_closed_once_and_its_inlet_leads_nowhere() {
     assert!(inlet.is_closed());
     assert_eq!(inlet.deliver_payload("t", "1".into()), 0);
     inlet.lost(&Topic::new("t").unwrap(), Some(3));
+}
+
+#[test]
+fn closing_waits_for_nothing_and_says_when_it_is_over() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.hub();
+    node.lingers.store(true, Ordering::SeqCst);
+    let mut events = hub.subscribe("t").unwrap();
+    let mut closing = hub.close();
+    assert!(matches!(
+        events.try_recv(),
+        Err(TryRecvError::Closed(CloseReason::HubClosed))
+    ));
+    assert!(!closing.wait(Instant::now()));
+    let woken = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut cx = Context::from_waker(&waker);
+    assert!(Pin::new(&mut closing).poll(&mut cx).is_pending());
+    // Whoever closes it again waits for the same.
+    let (again, dropped) = (hub.close(), hub.close());
+    drop(dropped);
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| again.wait(soon()));
+        let told = node.parting.lock().unwrap().take().unwrap();
+        told();
+        assert!(waits.join().unwrap());
+    });
+    assert_eq!(woken.0.load(Ordering::SeqCst), 1);
+    assert!(Pin::new(&mut closing).poll(&mut cx).is_ready());
+
+    // A backplane that gives up has ended as well, and without one nothing is waited for.
+    let (hub, node) = wire.hub();
+    node.lingers.store(true, Ordering::SeqCst);
+    let closing = hub.close();
+    drop(node.parting.lock().unwrap().take());
+    assert!(closing.wait(soon()));
+    assert!(Hub::new().close().wait(Instant::now()));
+}
+
+#[test]
+fn the_last_hub_that_is_dropped_waits_unless_it_was_closed() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.hub();
+    node.lingers.store(true, Ordering::SeqCst);
+    let over = std::thread::scope(|scope| {
+        let dropping = scope.spawn(move || {
+            drop(hub);
+            Instant::now()
+        });
+        let told = loop {
+            if let Some(told) = node.parting.lock().unwrap().take() {
+                break told;
+            }
+            std::thread::yield_now();
+        };
+        std::thread::sleep(Duration::from_millis(20));
+        let over = Instant::now();
+        told();
+        assert!(dropping.join().unwrap() >= over);
+        over
+    });
+    assert!(over.elapsed() < Duration::from_secs(2));
+
+    let (hub, node) = wire.hub();
+    node.lingers.store(true, Ordering::SeqCst);
+    hub.close();
+    let since = Instant::now();
+    drop(hub);
+    assert!(since.elapsed() < Duration::from_secs(1));
+    assert!(node.parting.lock().unwrap().is_some());
 }
 
 #[test]

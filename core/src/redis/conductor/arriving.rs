@@ -87,7 +87,7 @@ impl Ears {
         if pattern.is_some() && channel.starts_with(CANARIES) {
             return;
         }
-        self.probes.busy(now.instant);
+        self.probes.came();
         let (via, pattern) = match pattern {
             None => (Via::Topic, None),
             Some(text) => (Via::Pattern, Some(std::str::from_utf8(text).unwrap_or(""))),

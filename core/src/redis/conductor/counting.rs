@@ -1,11 +1,12 @@
 //! How many connections listen to a channel.
 //!
 //! Each node counts its own, so all of them are asked. One that does not answer leaves the
-//! count unknown: it may be the one with those who matter.
+//! count unknown: it may be the one with those who matter. So does one that another takes
+//! over from: hubs on their way listen to both, and count twice.
 
 use std::rc::Rc;
 
-use super::Conductor;
+use super::{Conductor, line::Line};
 use crate::redis::socket::{Commands, Reply};
 
 impl Conductor {
@@ -24,11 +25,8 @@ impl Conductor {
             false => b"NUMSUB",
         };
         let lines: Vec<_> = self.lines.borrow().values().cloned().collect();
-        if lines.is_empty() {
-            return None;
-        }
         let mut count = 0;
-        for line in lines {
+        for line in asked(&lines)? {
             let session = line.session.borrow().clone()?;
             let mut commands = Commands::default();
             commands.command(&[b"PUBSUB", question, channel.as_bytes()]);
@@ -39,5 +37,48 @@ impl Conductor {
             count += u64::try_from(pair.get(1)?.as_int()?).ok()?;
         }
         Some(count)
+    }
+}
+
+/// Those to be asked; `None` while the count would be that of a succession.
+fn asked(lines: &[Rc<Line>]) -> Option<Vec<&Rc<Line>>> {
+    let (left, asked): (Vec<_>, Vec<_>) = lines.iter().partition(|line| line.leaving.get());
+    // One that is left and nothing goes out by any more has been succeeded by all.
+    let is_settled = left.iter().all(|line| !line.speaks.get());
+    (is_settled && !asked.is_empty()).then_some(asked)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::redis::{interest::Ledger, socket::Kind, target::Server, topology::LinkId};
+
+    #[test]
+    fn while_one_server_succeeds_another_nothing_is_counted() {
+        let line = |id, leaving, speaks| {
+            let server = Server {
+                host: "a".into(),
+                port: 6379,
+            };
+            let ledger = Ledger::new(Kind::Channel, Duration::ZERO);
+            let line = Line::new(LinkId(id), server, false, ledger);
+            line.leaving.set(leaving);
+            line.speaks.set(speaks);
+            Rc::new(line)
+        };
+        let ids = |lines: &[Rc<Line>]| {
+            asked(lines).map(|asked| asked.iter().map(|line| line.id.0).collect::<Vec<_>>())
+        };
+        let (new, moving, left) = (
+            line(1, false, false),
+            line(2, true, true),
+            line(3, true, false),
+        );
+        assert_eq!(ids(&[]), None);
+        assert_eq!(ids(&[Rc::clone(&moving), Rc::clone(&new)]), None);
+        assert_eq!(ids(&[Rc::clone(&left)]), None);
+        assert_eq!(ids(&[left, new]), Some(vec![1]));
     }
 }

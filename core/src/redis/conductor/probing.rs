@@ -20,19 +20,8 @@ use super::{Conductor, line::Line};
 use crate::redis::{
     link::Input,
     socket::{Commands, Reply, Session},
-    watch::LATE,
+    watch::{EVERY, LATE, Rhythm},
 };
-
-/// From one look at the probes to the next, and from one probe to the next while events
-/// come or go.
-const EVERY: Duration = Duration::from_millis(250);
-
-/// From one probe to the next while nothing else does: a thousand idle hubs are to cost the
-/// server little.
-const IDLE: Duration = Duration::from_secs(1);
-
-/// Nothing has come or gone for so long: the connection is idle.
-const IDLE_AFTER: Duration = Duration::from_secs(10);
 
 /// With nothing heard for so long, and a probe out, the connection is dead.
 const SILENT: Duration = Duration::from_millis(2_500);
@@ -47,8 +36,8 @@ pub(super) struct Probes {
     line: Rc<Line>,
     /// When anything was read last.
     alive: Cell<Instant>,
-    /// When an event came or went last.
-    busy: Cell<Instant>,
+    /// Events that have come.
+    came: Cell<u64>,
     late: Cell<bool>,
     lag: Cell<Duration>,
     /// The latest probe whose command was answered.
@@ -62,7 +51,7 @@ impl Probes {
         Probes {
             line,
             alive: Cell::new(now),
-            busy: Cell::new(now),
+            came: Cell::new(0),
             late: Cell::new(false),
             lag: Cell::new(Duration::ZERO),
             answered: Cell::new(0),
@@ -114,19 +103,9 @@ impl Probes {
         self.plain.set(true);
     }
 
-    /// An event has come or gone.
-    pub(super) fn busy(&self, now: Instant) {
-        self.busy.set(now);
-    }
-
-    /// From one probe to the next.
-    fn interval(&self, now: Instant) -> Duration {
-        let idle = now.saturating_duration_since(self.busy.get()) >= IDLE_AFTER;
-        if idle && !self.late.get() {
-            IDLE
-        } else {
-            EVERY
-        }
+    /// An event has come.
+    pub(super) fn came(&self) {
+        self.came.set(self.came.get() + 1);
     }
 
     /// The thread has slept: nobody is to blame for this time.
@@ -165,8 +144,7 @@ pub(super) async fn probe(
     tell: impl Fn(Input),
 ) {
     let mut last = Instant::now();
-    let mut next = last;
-    let mut sent = 0;
+    let mut rhythm = Rhythm::default();
     loop {
         let now = Instant::now();
         if now.saturating_duration_since(last) > EVERY + STALLED {
@@ -176,12 +154,10 @@ pub(super) async fn probe(
         if let Some(news) = probes.news(now) {
             tell(news);
         }
-        let before = std::mem::replace(&mut sent, conductor.common.figures.sent.get());
-        if sent != before {
-            probes.busy(now);
-        }
-        if now >= next {
-            next = now + probes.interval(now);
+        let events = probes.came.get() + conductor.common.figures.sent.get();
+        let beats = rhythm.beats(events, &probes.line.watch.borrow().probes, now);
+        if beats {
+            probes.line.probing.notify_one();
             send(&session, &probes, &canary, now);
         }
         sleep(EVERY).await;

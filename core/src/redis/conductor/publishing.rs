@@ -70,8 +70,11 @@ pub(super) async fn publish(conductor: Rc<Conductor>, line: Rc<Line>, session: S
     };
     {
         let mut outbox = conductor.outbox.borrow_mut();
-        outbox.connected(line.id, server);
+        let is_other = outbox.connected(line.id, server);
         outbox.hold(line.id, Stamp::now().instant);
+        if is_other {
+            conductor.inbox.borrow_mut().disown();
+        }
     }
     let mut open = Open::new();
     loop {
@@ -129,7 +132,12 @@ async fn answered(open: &mut Open) -> Result<Vec<Reply>, Broken> {
 
 fn settle(conductor: &Rc<Conductor>, line: &Line, session: &Session, replies: &[Reply]) {
     let now = Stamp::now();
-    let settled = conductor.outbox.borrow_mut().settle(line.id, replies, now);
+    let settled = {
+        let mut inbox = conductor.inbox.borrow_mut();
+        let numbered = |topic: &Topic, number| inbox.kept(topic.as_str(), number);
+        let mut outbox = conductor.outbox.borrow_mut();
+        outbox.settle(line.id, replies, now, numbered)
+    };
     for (topic, payload) in settled.refused {
         conductor.will_not_echo(topic.as_str(), &payload);
         conductor.contained(|| drop(payload));

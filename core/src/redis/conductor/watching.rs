@@ -1,6 +1,7 @@
 //! Looks at the servers, and how it all is, posted for whoever asks.
 //!
-//! Looks are a duty of each connection, at the times that its `Watch` wants. How it is is
+//! Looks are a duty of each connection. One that is due goes out with the next probe: most
+//! of what either costs the server is that it reads and answers at all. How it is is
 //! put together on every event that may change it, and often enough for what changes by
 //! time alone: a probe that does not come is late after 900 ms, whatever else happens.
 
@@ -97,6 +98,7 @@ pub(super) async fn look(
     demoted: impl Fn(),
 ) {
     loop {
+        line.probing.notified().await;
         let now = Instant::now();
         let hubs = conductor.fleet();
         let look = line
@@ -104,9 +106,6 @@ pub(super) async fn look(
             .borrow_mut()
             .look(hubs.unwrap_or(1).into(), fastrand::f64(), now);
         let Some(look) = look else {
-            let next = line.watch.borrow().next_look();
-            let pause = next.map_or(TICK, |next| next.saturating_duration_since(now));
-            sleep(pause.max(Duration::from_millis(1))).await;
             continue;
         };
         let Ok(replies) = session.request(questions(look)).await else {
@@ -124,15 +123,11 @@ pub(super) async fn look(
 /// Servers before 7 answer one section at a time.
 fn questions(look: Look) -> Commands {
     let mut commands = Commands::default();
-    commands
-        .command(&[b"INFO", b"replication"])
-        .command(&[b"INFO", b"stats"]);
-    if let Look::Long { ages } = look {
-        commands
-            .command(&[b"INFO", b"memory"])
-            .command(&[b"INFO", b"errorstats"])
-            .command(&[b"INFO", b"server"])
-            .command(&[b"CLIENT", b"INFO"]);
+    for section in sections(look) {
+        commands.command(&[b"INFO", section.as_bytes()]);
+    }
+    if let Look::Long { ages, .. } = look {
+        commands.command(&[b"CLIENT", b"INFO"]);
         if ages {
             commands
                 .command(&[b"CLIENT", b"LIST", b"TYPE", b"replica"])
@@ -142,13 +137,20 @@ fn questions(look: Look) -> Commands {
     commands
 }
 
+/// What the first replies are about.
+fn sections(look: Look) -> &'static [&'static str] {
+    const ALL: [&str; 5] = ["replication", "stats", "memory", "errorstats", "server"];
+    match look {
+        Look::Short => &ALL[..1],
+        Look::Long { server: false, .. } => &ALL[..4],
+        Look::Long { server: true, .. } => &ALL,
+    }
+}
+
 /// What a user may not ask is an error among the replies, and only not known.
 fn take(conductor: &Conductor, line: &Line, look: Look, replies: &[Reply], now: Instant) {
-    let infos = match look {
-        Look::Short => 2,
-        Look::Long { .. } => 5,
-    };
-    let (told, others) = replies.split_at(infos.min(replies.len()));
+    let infos = sections(look).len().min(replies.len());
+    let (told, others) = replies.split_at(infos);
     let mut watch = line.watch.borrow_mut();
     if told.iter().any(|reply| reply.error().is_some()) {
         watch.denied();

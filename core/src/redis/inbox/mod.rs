@@ -9,6 +9,7 @@
 //! | `track` | one topic: its place in the log, what waits until holes are read |
 //! | `publishers` | how far each publisher of a topic was heard |
 //! | `echo` | plain payloads of our own that come back |
+//! | `ours` | numbers that our own events got in a log |
 //!
 //! | arrives | means |
 //! |---|---|
@@ -27,6 +28,7 @@
 //!   forgotten, what is held while logs are read has one budget for all.
 
 mod echo;
+mod ours;
 mod publishers;
 mod track;
 
@@ -74,7 +76,7 @@ pub(crate) struct Tally {
     pub(crate) gaps: u64,
     /// Events in them, where they could be counted.
     pub(crate) lost: u64,
-    /// Live events later than 900 ms.
+    /// Of those handed on and not read from a log: later than 900 ms.
     pub(crate) late: u64,
     /// Events that could not be read.
     pub(crate) unreadable: u64,
@@ -204,6 +206,8 @@ impl Shared {
                     micros,
                     ..
                 } = envelope.stamps;
+                let lag = self.now.micros.saturating_sub(micros);
+                self.tally.late += u64::from(!from_log && lag > LATE_MICROS);
                 let origin = Origin {
                     publisher,
                     serial,
@@ -267,10 +271,6 @@ impl Inbox {
         }
         self.shared.tick(now);
         let arrival = envelope::decode(bytes);
-        if let Arrival::Enveloped(envelope) = arrival {
-            let lag = now.micros.saturating_sub(envelope.stamps.micros);
-            self.shared.tally.late += u64::from(lag > LATE_MICROS);
-        }
         let unseen = match arrival {
             Arrival::Enveloped(envelope) if via == Via::Pattern && envelope.stamps.number != 0 => {
                 self.unseen_of(topic)
@@ -501,6 +501,20 @@ impl Inbox {
     pub(crate) fn refused(&mut self, topic: &str, payload: &[u8]) {
         if let Some(track) = self.tracks.get_mut(topic) {
             track.refused(payload, &self.shared);
+        }
+    }
+
+    /// An event of ours is in the log of a topic, under this number.
+    pub(crate) fn kept(&mut self, topic: &str, number: u64) {
+        if let Some(track) = self.tracks.get_mut(topic) {
+            track.kept(number);
+        }
+    }
+
+    /// Another server may be there than before: the numbers of ours may be others' now.
+    pub(crate) fn disown(&mut self) {
+        for track in self.tracks.values_mut() {
+            track.disown();
         }
     }
 

@@ -417,6 +417,49 @@ mod tests {
         }
     }
 
+    /// A server that refuses every attempt, or lets all of them wait in vain, and comes back.
+    #[test]
+    fn a_server_that_was_away_for_an_hour_is_found_within_five_seconds_of_its_return() {
+        let found_within = [(1, 5), (1_000, 15)];
+        for seed in 0..100 {
+            for ((hubs, seconds), is_silent) in found_within
+                .into_iter()
+                .flat_map(|fleet| [(fleet, false), (fleet, true)])
+            {
+                let mut shell = Shell::new(seed);
+                shell.machine.fleet(hubs);
+                shell.work();
+                assert_eq!(shell.machine.state(), State::Live);
+                shell.attempts.clear();
+                shell.put(Input::Broken);
+                let back = shell.now + Duration::from_secs(3_600);
+                loop {
+                    match shell.doing {
+                        Some(Action::Drop | Action::Resolve) => shell.put(Input::Done),
+                        Some(Action::Connect) if !is_silent => shell.put(Input::Failed),
+                        _ => {
+                            let due = shell.machine.due().expect("every state ends");
+                            if due > back {
+                                break;
+                            }
+                            shell.now = due;
+                            shell.put(Input::Due);
+                        }
+                    }
+                }
+                let attempts = shell.attempts.len();
+                assert!((500..2_500).contains(&attempts), "{attempts} attempts");
+                // One that is under way was swallowed.
+                shell.now = shell.machine.due().expect("every state ends");
+                shell.put(Input::Due);
+                shell.work();
+                assert_eq!(shell.machine.state(), State::Live);
+                let after = shell.now - back;
+                assert!(after <= Duration::from_secs(seconds), "{hubs}: {after:?}");
+            }
+        }
+    }
+
     fn any_input() -> impl Strategy<Value = Input> {
         prop_oneof![
             6 => Just(Input::Done),

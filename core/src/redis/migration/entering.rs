@@ -1,7 +1,8 @@
 //! Entering stages: what is checked, and in which order things happen.
 //!
-//! A stage is asked for, not ordered. The other hubs are called upon first, so that what
-//! is judged is how they are now and not how they were; the server is asked how many
+//! A stage is asked for, not ordered. The other hubs are told what is about to happen, and
+//! called upon, so that what is judged is how they are now and not how they were, and so
+//! that none of them does the opposite at the same time; the server is asked how many
 //! listen, so that those who do not know of the migration count too. Then the change is
 //! made, and told.
 
@@ -17,7 +18,7 @@ use super::{
     error::MigrationError,
     moved::Moved,
     moving::{Plane, Shared},
-    roll::{self, Peer},
+    roll::{self, Peer, Standing},
     stage::{Change, Side, Stage},
 };
 use crate::{
@@ -93,7 +94,7 @@ impl Migration {
     /// What would be in the way.
     pub fn check(&self, stage: Stage, deadline: Instant) -> Result<(), MigrationError> {
         let (shared, change) = self.change_to(stage)?;
-        self.look(&shared, change, deadline)
+        self.look(&shared, change, None, deadline)
     }
 
     fn change_to(&self, stage: Stage) -> Result<(StdArc<Shared>, Change), MigrationError> {
@@ -111,8 +112,10 @@ impl Migration {
         };
         let from = self.stage();
         let (shared, change) = self.change_to(stage)?;
-        if checked {
-            self.look(&shared, change, deadline)?;
+        if checked && let Err(error) = self.look(&shared, change, Some(stage), deadline) {
+            moved.roll.lock().intend(None);
+            shared.announce(moved);
+            return Err(error);
         }
         moved.set(stage);
         shared.wants_changed(moved);
@@ -123,16 +126,18 @@ impl Migration {
             shared.wants_changed(moved);
             return Err(error);
         }
-        moved.announce(stage);
-        shared.announce(moved, false);
+        moved.roll.lock().reached(stage);
+        shared.announce(moved);
         Ok(())
     }
 
-    /// Whether anybody would lose anything by a change.
+    /// Whether anybody would lose anything by a change. `entering`: the stage that is
+    /// entered if not.
     fn look(
         &self,
         shared: &StdArc<Shared>,
         change: Change,
+        entering: Option<Stage>,
         deadline: Instant,
     ) -> Result<(), MigrationError> {
         let moved = &self.moved;
@@ -145,19 +150,11 @@ impl Migration {
         if let Change::Write(side) = change {
             self.judge(shared, side, deadline)?;
         }
-        let peers = self.call(shared, deadline)?;
-        let barring = roll::barring(&peers, change);
-        if !barring.is_empty() {
-            return Err(match change {
-                Change::Write(_) => MigrationError::Readers(barring),
-                _ => MigrationError::Writers(barring),
-            });
-        }
+        let peers = self.call(shared, change, entering, deadline)?;
         if let Change::Write(_) = change {
             let listeners = listeners(shared, moved, left, deadline)?;
-            let hears = Side::BOTH.map(|side| shared.hears(moved, side));
-            let us = moved.announcement(shared.hub, hears, false).peer;
-            let connections = roll::strangers(listeners, left, &us, &peers);
+            let hears = shared.hears_on(moved);
+            let connections = roll::strangers(listeners, left, hears, &peers);
             if connections > 0 {
                 return Err(MigrationError::Strangers {
                     connections,
@@ -199,32 +196,53 @@ impl Migration {
         }
     }
 
-    /// Asks all hubs that take part where they are, and waits for their answers.
+    /// Asks all hubs that take part where they are, waits for their answers and for those
+    /// who give way: the hubs that take part, if none of them bars the change.
     fn call(
         &self,
         shared: &StdArc<Shared>,
+        change: Change,
+        entering: Option<Stage>,
         deadline: Instant,
     ) -> Result<Vec<Peer>, MigrationError> {
         let moved = &self.moved;
         let first = shared.first().ok_or(MigrationError::Closed)?;
-        let called = Instant::now();
-        shared.announce(moved, true);
-        // Everybody who takes part listens to the channel, and so do we.
+        // Everybody who takes part listens to the channel. So do we: once that is so.
+        let patience = deadline.min(Instant::now() + ANSWER);
+        heard(&first, &moved.channel, Side::Old, patience)?;
+        moved.roll.lock().intend(entering);
+        let call = shared.call(moved);
+        let end = deadline.min(Instant::now() + ANSWER);
         let taking_part = count(&first, moved.channel.as_str(), deadline)?;
         let others = taking_part.saturating_sub(1);
-        let end = deadline.min(called + ANSWER);
         loop {
-            let answered = moved.roll.lock().answered(called) as u64;
-            if answered >= others {
-                return Ok(self.peers());
-            }
-            if Instant::now() >= end {
-                return Err(MigrationError::Silent {
-                    hubs: others - answered,
-                });
+            let now = Instant::now();
+            let (answered, standing) = {
+                let mut roll = moved.roll.lock();
+                (roll.answered(call) as u64, roll.standing(change, now))
+            };
+            match standing {
+                _ if answered < others => {
+                    if now >= end {
+                        return Err(MigrationError::Silent {
+                            hubs: others - answered,
+                        });
+                    }
+                }
+                Standing::Free => return Ok(self.peers()),
+                Standing::Barred(peers) => return Err(barred(change, peers)),
+                Standing::Waits(peers) if now >= end => return Err(barred(change, peers)),
+                Standing::Waits(_) => {}
             }
             thread::sleep(LOOK);
         }
+    }
+}
+
+fn barred(change: Change, peers: Vec<Peer>) -> MigrationError {
+    match change {
+        Change::Write(_) => MigrationError::Readers(peers),
+        _ => MigrationError::Writers(peers),
     }
 }
 
@@ -282,21 +300,29 @@ fn joined(
         }
         thread::sleep(LOOK);
     }
-    let name = moved.ends[side.index()].1.clone();
+    heard(&server, &moved.ends[side.index()].1, side, deadline)
+}
+
+/// Waits until all is heard that is wanted of a server, this name among it.
+fn heard(
+    server: &Plane,
+    name: &Topic,
+    side: Side,
+    deadline: Instant,
+) -> Result<(), MigrationError> {
     let topic = name.clone();
-    let refused = asked(deadline, move |told| {
+    let refusals = asked(deadline, move |told| {
         let brings = move |refused: &Name| match refused {
             Name::Topic(refused) => *refused == topic,
             Name::Pattern(refused) => refused.matches(topic.as_str()),
         };
-        let refusals = move |refused: Vec<Name>| {
-            told(Some(
-                refused.iter().filter(|name| brings(name)).count() as u64
-            ));
+        let count = move |refused: Vec<Name>| {
+            let refusals = refused.iter().filter(|name| brings(name));
+            told(Some(refusals.count() as u64));
         };
-        server.redis.when_joined(Box::new(refusals));
+        server.redis.when_joined(Box::new(count));
     })?;
-    match refused {
+    match refusals {
         0 => Ok(()),
         _ => Err(MigrationError::NotHeard {
             name: name.as_str().to_owned(),

@@ -34,7 +34,8 @@ pub enum MigrationError {
     },
     /// Another thread is entering a stage of this migration.
     Busy,
-    /// These hubs read the other side alone, and would miss what is written from now on.
+    /// These hubs read the other side alone, or are about to, and would miss what is written
+    /// from now on.
     Readers(Vec<Peer>),
     /// So many connections listen to the other side and are no hubs that take part.
     Strangers {
@@ -43,7 +44,7 @@ pub enum MigrationError {
         /// Where they listen.
         side: Side,
     },
-    /// These hubs write to the side that is to be given up.
+    /// These hubs write to the side that is to be given up, or are about to.
     Writers(Vec<Peer>),
     /// Somebody who is no hub that takes part still writes to the side that is to be given
     /// up.
@@ -63,9 +64,10 @@ pub enum MigrationError {
     /// The side that is to be heard could not be joined, or the server could not be asked,
     /// before the deadline.
     NotReached,
-    /// The server does not let this hub hear the topic on the side that is to be heard.
+    /// The server does not let this hub hear the topic on the side that is to be heard, or
+    /// where hubs tell each other their stages.
     NotHeard {
-        /// What the topic is called there.
+        /// The name.
         name: String,
         /// The side.
         side: Side,
@@ -138,7 +140,11 @@ impl fmt::Display for MigrationError {
 fn list(f: &mut fmt::Formatter<'_>, peers: &[Peer]) -> fmt::Result {
     for (at, peer) in peers.iter().enumerate() {
         let between = if at == 0 { "" } else { ", " };
-        write!(f, "{between}{:016x} ({})", peer.hub, peer.stage)?;
+        write!(f, "{between}{:016x} ({}", peer.hub, peer.stage)?;
+        if let Some(stage) = peer.entering {
+            write!(f, ", about to enter {stage}")?;
+        }
+        f.write_str(")")?;
     }
     Ok(())
 }

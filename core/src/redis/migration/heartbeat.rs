@@ -67,7 +67,7 @@ fn beat(shared: &Weak<Shared>, bell: &Bell) {
             return;
         };
         for moved in shared.all_moved() {
-            shared.announce(&moved, false);
+            shared.announce(&moved);
         }
     }
 }

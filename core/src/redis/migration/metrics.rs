@@ -1,73 +1,59 @@
 //! The counters of migrations, in Prometheus' text format.
 
-use std::fmt::Write;
-
 use super::{
     counts::SideCounts,
     moved::Moved,
     stage::{Side, Stage},
 };
-use crate::sync::StdArc;
+use crate::{metrics::prometheus::Page, sync::StdArc};
 
 type Value = fn(&SideCounts) -> u64;
 
 const COUNTERS: [(&str, &str, Value); 4] = [
-    ("read", "Events that came by a side", |side| side.read),
-    ("written", "Events that went to a side", |side| side.written),
     (
-        "duplicates",
-        "Events that had come by the other side already",
+        "distributary_migration_read_total",
+        "Events that came by a side.",
+        |side| side.read,
+    ),
+    (
+        "distributary_migration_written_total",
+        "Events that went to a side.",
+        |side| side.written,
+    ),
+    (
+        "distributary_migration_duplicates_total",
+        "Events that had come by the other side already.",
         |side| side.duplicates,
     ),
-    ("only", "Events that came by one side alone", |side| {
-        side.only
-    }),
+    (
+        "distributary_migration_only_total",
+        "Events that came by one side alone.",
+        |side| side.only,
+    ),
 ];
 
 pub(super) fn text(all: &[StdArc<Moved>]) -> String {
-    let mut text = String::new();
+    let mut page = Page::default();
     if all.is_empty() {
-        return text;
+        return page.into_text();
     }
-    let mut line = |line: std::fmt::Arguments<'_>| {
-        // Writing to a string does not fail.
-        let _ = text.write_fmt(line);
-        text.push('\n');
-    };
     for (name, help, value) in COUNTERS {
-        let name = format!("distributary_migration_{name}_total");
-        line(format_args!("# HELP {name} {help}."));
-        line(format_args!("# TYPE {name} counter"));
+        page.family(name, "counter", help);
         for moved in all {
             let sides = moved.counters.sides();
             for (side, counts) in [(Side::Old, sides.old), (Side::New, sides.new)] {
-                let topic = escaped(moved.topic.as_str());
-                let value = value(&counts);
-                line(format_args!(
-                    "{name}{{topic=\"{topic}\",side=\"{side}\"}} {value}"
-                ));
+                let labels = [("topic", moved.topic.as_str()), ("side", side.as_str())];
+                page.sample(name, &labels, value(&counts));
             }
         }
     }
     let name = "distributary_migration_stage";
-    line(format_args!(
-        "# HELP {name} 1 for the stage that was entered."
-    ));
-    line(format_args!("# TYPE {name} gauge"));
+    page.family(name, "gauge", "1 for the stage that was entered.");
     for moved in all {
-        let topic = escaped(moved.topic.as_str());
         for stage in Stage::ALL {
-            let here = u8::from(stage == moved.stage());
-            line(format_args!(
-                "{name}{{topic=\"{topic}\",stage=\"{stage}\"}} {here}"
-            ));
+            let labels = [("topic", moved.topic.as_str()), ("stage", stage.as_str())];
+            page.sample(name, &labels, u8::from(stage == moved.stage()));
         }
     }
-    text
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
+    page.into_text()
 }

@@ -44,13 +44,15 @@
 //! server, every second, and at once when one of them calls. A change of the write side
 //! is refused while
 //!
-//! - a hub reads the other side alone, or one that takes part does not answer,
+//! - a hub reads the other side alone or is about to, or one that takes part does not
+//!   answer,
 //! - more connections listen to the other side than hubs have subscriptions there: they
 //!   are somebody's who takes no part, and would hear nothing any more,
 //! - the side that is to be written to does not meet the [`Demands`](super::Demands), of
 //!   which the health of replication is one.
 //!
-//! A side is given up only when no hub writes to it and nobody else did for a while.
+//! A side is given up only when no hub writes to it or is about to, and nobody else did for
+//! a while. Of two hubs that go opposite ways at once one arrives; the other is refused.
 //! [`Migration::force`] does it all the same.
 //!
 //! # What is not promised
@@ -66,12 +68,13 @@
 //! |---|---|
 //! | `stage` | stages as data, and the rule of what bars a change; pure |
 //! | `twins` | one event that comes by both sides; pure |
-//! | `roll` | which hubs take part, and where each is; pure |
+//! | `roll` | which hubs take part, where each is and where it goes; pure |
 //! | `course`, `counts`, `error` | what is moved, what was carried, what was in the way |
 //! | `moved` | one migration, shared by all threads |
 //! | `moving` | the backplane between the hub and the servers |
 //! | `entering` | entering stages |
 //! | `heartbeat`, `metrics` | telling other hubs, telling Prometheus |
+//! | `waiters` | who waits for a change of any server's health |
 
 mod counts;
 mod course;
@@ -84,6 +87,7 @@ mod moving;
 mod roll;
 mod stage;
 mod twins;
+mod waiters;
 
 pub(crate) use moved::is_channel;
 

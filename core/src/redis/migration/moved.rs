@@ -7,7 +7,7 @@ use ahash::RandomState;
 use super::{
     counts::Counters,
     course::Course,
-    roll::{Announcement, Peer, Roll},
+    roll::Roll,
     stage::{Side, Stage},
     twins::Twins,
 };
@@ -38,9 +38,9 @@ pub(super) struct Moved {
     pub(super) roll: Mutex<Roll>,
     /// Held while a stage is entered.
     pub(super) entering: Mutex<()>,
+    /// What others are told of it is in the roll: there a stage counts from when it is
+    /// reached.
     stage: AtomicU8,
-    /// What is told to others: a stage counts from when it is reached.
-    announced: AtomicU8,
     /// Of plain events, by their payloads.
     twins: Mutex<Twins>,
     /// Of events whose publishers are known.
@@ -49,7 +49,7 @@ pub(super) struct Moved {
 }
 
 impl Moved {
-    pub(super) fn new(course: &Course, onto: Server, stage: Stage) -> Self {
+    pub(super) fn new(course: &Course, onto: Server, hub: u64, stage: Stage) -> Self {
         Moved {
             ends: [(0, course.topic.clone()), (onto, course.name.clone())],
             channel: channel(&course.topic),
@@ -57,10 +57,9 @@ impl Moved {
             quiet: course.quiet,
             demands: course.demands.clone(),
             counters: Counters::default(),
-            roll: Mutex::default(),
+            roll: Mutex::new(Roll::new(hub, stage)),
             entering: Mutex::new(()),
             stage: AtomicU8::new(stage.index()),
-            announced: AtomicU8::new(stage.index()),
             twins: Mutex::new(Twins::new(course.window)),
             numbered: Mutex::new(Twins::new(KNOWN)),
             hasher: RandomState::new(),
@@ -73,23 +72,6 @@ impl Moved {
 
     pub(super) fn set(&self, stage: Stage) {
         self.stage.store(stage.index(), Ordering::Release);
-    }
-
-    /// The stage that others are told from now on.
-    pub(super) fn announce(&self, stage: Stage) {
-        self.announced.store(stage.index(), Ordering::Release);
-    }
-
-    pub(super) fn announcement(&self, hub: u64, hears: [bool; 2], call: bool) -> Announcement {
-        Announcement {
-            peer: Peer {
-                hub,
-                stage: Stage::from_index(self.announced.load(Ordering::Acquire)),
-                hears,
-            },
-            call,
-            gone: false,
-        }
     }
 
     /// The name of a side, to be listened to.

@@ -24,8 +24,9 @@ use super::{
     error::MigrationError,
     heartbeat::Heartbeat,
     moved::{Moved, Server},
-    roll::Announcement,
+    roll::{Announcement, Call},
     stage::{Side, Stage},
+    waiters::{Asked, Told, Waiters},
 };
 use crate::{
     backplane::{
@@ -38,6 +39,7 @@ use crate::{
     selector::Selector,
     sync::{Mutex, RwLock, StdArc},
     topic::Topic,
+    wake::contained,
 };
 
 /// A backplane on which topics can be moved while they are in use: to other names, and to
@@ -54,6 +56,7 @@ pub(super) struct Shared {
     /// Patterns that the hub wants.
     patterns: Mutex<HashSet<Pattern>>,
     heartbeat: Heartbeat,
+    waiters: Waiters,
 }
 
 /// What is moved.
@@ -64,6 +67,7 @@ struct Book {
     /// What names mean at each server.
     ends: Vec<AHashMap<Topic, End>>,
     channels: AHashMap<Topic, StdArc<Moved>>,
+    closed: bool,
 }
 
 type End = (StdArc<Moved>, Side);
@@ -83,6 +87,7 @@ impl Book {
 pub(super) struct Plane {
     pub(super) redis: Redis,
     interest: Interest,
+    asked: Mutex<Asked>,
 }
 
 impl Plane {
@@ -90,6 +95,7 @@ impl Plane {
         StdArc::new(Plane {
             redis,
             interest: Interest::default(),
+            asked: Mutex::default(),
         })
     }
 }
@@ -108,6 +114,7 @@ impl Moving {
             book: RwLock::new(book),
             patterns: Mutex::default(),
             heartbeat: Heartbeat::default(),
+            waiters: Waiters::default(),
         }))
     }
 
@@ -137,8 +144,11 @@ impl Moving {
         let onto = course.onto.take().map(Plane::of);
         let (moved, server) = {
             let mut book = shared.book.write();
+            if book.closed {
+                return Err(MigrationError::Closed);
+            }
             let server = onto.as_ref().map_or(0, |_| book.servers.len());
-            let moved = StdArc::new(Moved::new(&course, server, stage));
+            let moved = StdArc::new(Moved::new(&course, server, shared.hub, stage));
             for end in &moved.ends {
                 if book.has(end) {
                     return Err(taken(&end.1));
@@ -161,9 +171,11 @@ impl Moving {
         if let (Some(plane), Some(_)) = (&onto, shared.hub_inlet.get()) {
             shared.attach(server, plane);
         }
+        shared.watch();
+        shared.tell_changed();
         shared.note(0, Name::Topic(moved.channel.clone()));
         shared.wants_changed(&moved);
-        shared.announce(&moved, false);
+        shared.announce(&moved);
         Ok(Migration::new(StdArc::downgrade(shared), moved))
     }
 }
@@ -296,10 +308,69 @@ impl Shared {
         self.note(0, change.name);
     }
 
-    /// Tells the other hubs how far this one is; `call` asks them to do the same.
-    pub(super) fn announce(&self, moved: &Moved, call: bool) {
-        let hears = Side::BOTH.map(|side| self.hears(moved, side));
-        self.say(moved, &moved.announcement(self.hub, hears, call));
+    /// On which sides a moved topic is listened to by its name.
+    pub(super) fn hears_on(&self, moved: &Moved) -> [bool; 2] {
+        Side::BOTH.map(|side| self.hears(moved, side))
+    }
+
+    /// Asks every server for its next change that is not asked for it already.
+    fn watch(self: &StdArc<Self>) {
+        for plane in self.planes() {
+            {
+                let mut asked = plane.asked.lock();
+                if *asked != Asked::No {
+                    continue;
+                }
+                *asked = Asked::Yes;
+            }
+            let seen = plane.redis.health().revision;
+            let (shared, weak) = (StdArc::downgrade(self), StdArc::downgrade(&plane));
+            let told = move || {
+                if let (Some(shared), Some(plane)) = (shared.upgrade(), weak.upgrade()) {
+                    shared.told_by(&plane, seen);
+                }
+            };
+            plane.redis.when_health_changes(seen, Box::new(told));
+        }
+    }
+
+    /// A server has told that its health is not of this revision any more, or never will be
+    /// of another.
+    fn told_by(self: &StdArc<Self>, plane: &Plane, seen: u64) {
+        let is_over = plane.redis.health().revision == seen;
+        *plane.asked.lock() = if is_over { Asked::Over } else { Asked::No };
+        self.tell_changed();
+        if !self.waiters.is_empty() {
+            self.watch();
+        }
+    }
+
+    /// Calls those who have not seen how it is now.
+    fn tell_changed(&self) {
+        let planes = self.planes();
+        let last = planes
+            .iter()
+            .all(|plane| *plane.asked.lock() == Asked::Over);
+        let revisions = planes.iter().map(|plane| plane.redis.health().revision);
+        let revision = whole(revisions);
+        for told in self.waiters.take(revision, last) {
+            contained(told);
+        }
+    }
+
+    /// Tells the other hubs how far this one is.
+    pub(super) fn announce(&self, moved: &Moved) {
+        let hears = self.hears_on(moved);
+        let said = moved.roll.lock().say(hears);
+        self.say(moved, &said);
+    }
+
+    /// Tells them, and asks them to do the same.
+    pub(super) fn call(&self, moved: &Moved) -> Call {
+        let hears = self.hears_on(moved);
+        let (said, call) = moved.roll.lock().call(hears);
+        self.say(moved, &said);
+        call
     }
 
     fn say(&self, moved: &Moved, announcement: &Announcement) {
@@ -311,13 +382,11 @@ impl Shared {
     }
 
     fn heard(&self, moved: &Moved, announcement: Announcement) {
-        if announcement.peer.hub == self.hub {
-            return;
-        }
-        let call = announcement.call;
-        moved.roll.lock().heard(announcement, Instant::now());
-        if call {
-            self.announce(moved, false);
+        let asked = moved.roll.lock().heard(announcement, Instant::now());
+        if let Some(call) = asked {
+            let hears = self.hears_on(moved);
+            let answer = moved.roll.lock().answer(hears, call);
+            self.say(moved, &answer);
         }
     }
 
@@ -506,8 +575,11 @@ impl Backplane for Moving {
 
     fn health(&self) -> Health {
         let planes = self.0.planes();
-        let mut healths = planes.iter().map(|plane| plane.redis.health());
+        let healths: Vec<_> = planes.iter().map(|plane| plane.redis.health()).collect();
+        let revision = whole(healths.iter().map(|health| health.revision));
+        let mut healths = healths.into_iter();
         let mut all = healths.next().unwrap_or_default();
+        all.revision = revision;
         for health in healths {
             all.condition = all.condition.max(health.condition);
             for reason in health.reasons {
@@ -522,44 +594,14 @@ impl Backplane for Moving {
             all.queued_bytes += health.queued_bytes;
             all.joining += health.joining;
             all.nodes.extend(health.nodes);
-            all.revision += health.revision;
         }
         all
     }
 
-    fn when_health_changes(&self, seen: u64, told: Box<dyn FnOnce() + Send>) {
-        let planes = self.0.planes();
-        let revisions: Vec<u64> = planes
-            .iter()
-            .map(|plane| plane.redis.health().revision)
-            .collect();
-        if revisions.iter().sum::<u64>() != seen {
-            return told();
-        }
-        // A server that has no more to tell does not end what the others have.
-        let told = StdArc::new(Mutex::new((planes.len(), Some(told))));
-        for (plane, revision) in planes.iter().zip(revisions) {
-            let told = StdArc::clone(&told);
-            let weak = StdArc::downgrade(plane);
-            let once = move || {
-                let changed = weak
-                    .upgrade()
-                    .is_some_and(|plane| plane.redis.health().revision != revision);
-                let told = {
-                    let mut told = told.lock();
-                    told.0 -= 1;
-                    if changed || told.0 == 0 {
-                        told.1.take()
-                    } else {
-                        None
-                    }
-                };
-                if let Some(told) = told {
-                    told();
-                }
-            };
-            plane.redis.when_health_changes(revision, Box::new(once));
-        }
+    fn when_health_changes(&self, seen: u64, told: Told) {
+        self.0.waiters.add(seen, told);
+        self.0.watch();
+        self.0.tell_changed();
     }
 
     fn prometheus(&self) -> String {
@@ -573,37 +615,60 @@ impl Backplane for Moving {
 
     fn when_joined(&self, told: Box<dyn FnOnce(Vec<Name>) + Send>) {
         let planes = self.0.planes();
-        let told = StdArc::new(Mutex::new((planes.len(), Vec::new(), Some(told))));
+        let all = StdArc::new(Mutex::new(Vec::new()));
+        let refused = StdArc::clone(&all);
+        let tell = move || {
+            let refused = std::mem::take(&mut *refused.lock());
+            told(refused);
+        };
+        let one = once_all(planes.len(), Box::new(tell));
         for plane in planes {
-            let told = StdArc::clone(&told);
-            let one = move |refused| {
-                let last = {
-                    let mut told = told.lock();
-                    told.0 -= 1;
-                    told.1.extend(refused);
-                    match told.0 {
-                        0 => told.2.take().zip(Some(std::mem::take(&mut told.1))),
-                        _ => None,
-                    }
-                };
-                if let Some((last, refused)) = last {
-                    last(refused);
-                }
-            };
-            plane.redis.when_joined(Box::new(one));
+            let (one, all) = (one(), StdArc::clone(&all));
+            plane.redis.when_joined(Box::new(move |refused| {
+                all.lock().extend(refused);
+                one();
+            }));
         }
     }
 
-    fn close(&self) {
+    fn close(&self, told: Told) {
         self.0.heartbeat.end();
         for moved in self.0.all_moved() {
-            let mut last = moved.announcement(self.0.hub, [false; 2], false);
-            last.gone = true;
+            let last = moved.roll.lock().farewell();
             self.0.say(&moved, &last);
         }
-        for plane in self.0.planes() {
-            plane.redis.close();
+        let planes = {
+            let mut book = self.0.book.write();
+            book.closed = true;
+            book.servers.clone()
+        };
+        let one = once_all(planes.len(), told);
+        for plane in planes {
+            plane.redis.close(one());
         }
+    }
+}
+
+/// The revision of the whole: another server is a change as well.
+fn whole(revisions: impl Iterator<Item = u64>) -> u64 {
+    revisions.map(|revision| revision + 1).sum::<u64>()
+}
+
+/// Makes what is to be called so many times, for `told` to be called by the last.
+fn once_all(times: usize, told: Told) -> impl Fn() -> Told {
+    let left = StdArc::new(Mutex::new((times, Some(told))));
+    move || {
+        let left = StdArc::clone(&left);
+        Box::new(move || {
+            let last = {
+                let mut left = left.lock();
+                left.0 -= 1;
+                if left.0 == 0 { left.1.take() } else { None }
+            };
+            if let Some(last) = last {
+                last();
+            }
+        })
     }
 }
 
@@ -631,14 +696,19 @@ impl fmt::Debug for Moving {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::Hub;
+    use crate::{
+        Hub,
+        backplane::Condition,
+        sync::{AtomicBool, Ordering},
+    };
 
     /// Two threads took a pattern's end and its new beginning, and the first was slow.
     #[test]
     fn a_change_that_is_told_late_does_not_undo_a_later_one() {
-        let redis = Redis::at("redis://127.0.0.1:1").unwrap().build().unwrap();
-        let moving = Moving::on(redis);
+        let moving = Moving::on(server());
         let hub = Hub::builder().backplane(moving.clone()).build().unwrap();
         let pattern = Pattern::new("a.*").unwrap();
         let change = |wanted| Change {
@@ -654,5 +724,73 @@ mod tests {
         drop(subscription);
         moving.0.hub_changed(change(true));
         assert!(!noted());
+    }
+
+    /// A server that nobody connects to.
+    fn server() -> Redis {
+        Redis::at("redis://127.0.0.1:1").unwrap().build().unwrap()
+    }
+
+    fn post(moving: &Moving, server: Server, condition: Condition) {
+        let mut health = Health::default();
+        health.condition = condition;
+        let plane = moving.0.plane(server).unwrap();
+        plane.redis.board().post(health);
+    }
+
+    /// One that is called, and whether it was.
+    fn waits(moving: &Moving) -> StdArc<AtomicBool> {
+        let called = StdArc::new(AtomicBool::new(false));
+        let told = StdArc::clone(&called);
+        let seen = moving.health().revision;
+        moving.when_health_changes(seen, Box::new(move || told.store(true, Ordering::SeqCst)));
+        called
+    }
+
+    #[test]
+    fn a_server_that_flaps_leaves_nothing_behind_at_one_that_is_steady() {
+        let moving = Moving::on(server());
+        let course = Course::of("a").unwrap().onto(server());
+        moving.begin(course, Stage::Old).unwrap();
+        for round in 0..100 {
+            let condition = [Condition::Ok, Condition::Away][round % 2];
+            let called = waits(&moving);
+            post(&moving, 0, condition);
+            assert!(called.load(Ordering::SeqCst));
+        }
+        let steady = moving.0.plane(1).unwrap();
+        assert!(steady.redis.board().waiting() <= 1);
+        let called = waits(&moving);
+        post(&moving, 1, Condition::Degraded);
+        assert!(called.load(Ordering::SeqCst));
+    }
+
+    #[test]
+    fn a_server_that_comes_is_a_change_and_is_waited_for_and_the_last_that_ends_is_the_end() {
+        let moving = Moving::on(server());
+        let called = waits(&moving);
+        let course = Course::of("a").unwrap().onto(server());
+        moving.begin(course, Stage::Old).unwrap();
+        assert!(called.load(Ordering::SeqCst));
+        let called = waits(&moving);
+        post(&moving, 1, Condition::Degraded);
+        assert!(called.load(Ordering::SeqCst));
+        let called = waits(&moving);
+        moving.0.plane(0).unwrap().redis.board().end();
+        assert!(!called.load(Ordering::SeqCst));
+        moving.0.plane(1).unwrap().redis.board().end();
+        assert!(called.load(Ordering::SeqCst));
+        assert!(waits(&moving).load(Ordering::SeqCst));
+    }
+
+    #[test]
+    fn nothing_begins_on_a_hub_that_was_closed() {
+        let moving = Moving::on(server());
+        let hub = Hub::builder().backplane(moving.clone()).build().unwrap();
+        assert!(hub.close().wait(Instant::now() + Duration::from_secs(10)));
+        let course = Course::of("a").unwrap().onto(server());
+        let begun = moving.begin(course, Stage::Old);
+        assert_eq!(begun.unwrap_err(), MigrationError::Closed);
+        assert_eq!(moving.0.planes().len(), 1);
     }
 }

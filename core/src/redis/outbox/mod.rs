@@ -255,9 +255,9 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
         }
     }
 
-    /// A link's connection stands. If another server is behind it than before, it gets
-    /// again what the window holds for it.
-    pub(crate) fn connected(&mut self, link: L, server: Server) {
+    /// A link's connection stands. If another server is behind it than before, which it
+    /// returns, it gets again what the window holds for it.
+    pub(crate) fn connected(&mut self, link: L, server: Server) -> bool {
         // Should the end of the last one not have been told.
         self.broken(link);
         let departures = self.links.entry(link).or_default();
@@ -269,6 +269,7 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
                 .take(|parcel| channels.link(parcel.topic()) == Some(link));
             self.send_again(link, again);
         }
+        other
     }
 
     /// A connection was made anew: what would trim logs that the hub has yet to read waits,
@@ -425,8 +426,15 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
         commands
     }
 
-    /// The replies to the oldest pipeline that is in flight on a link.
-    pub(crate) fn settle(&mut self, link: L, replies: &[Reply], now: Stamp) -> Settled {
+    /// The replies to the oldest pipeline that is in flight on a link. `numbered` hears which
+    /// numbers events got in their logs.
+    pub(crate) fn settle(
+        &mut self,
+        link: L,
+        replies: &[Reply],
+        now: Stamp,
+        mut numbered: impl FnMut(&Topic, u64),
+    ) -> Settled {
         let mut settled = Settled::default();
         if let Some(departures) = self.links.get_mut(&link)
             && let Some(flight) = departures.land()
@@ -436,6 +444,7 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
                 window: &mut self.window,
                 outcomes: &mut self.outcomes,
                 settled: &mut settled,
+                numbered: &mut numbered,
             };
             ledger.settle(departures, flight, replies, now.instant);
             if let Some(landed) = departures.landed() {

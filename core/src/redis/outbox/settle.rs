@@ -17,6 +17,7 @@ use crate::{
         modes::Way,
         socket::Reply,
     },
+    topic::Topic,
 };
 
 /// Where outcomes are written to.
@@ -25,6 +26,8 @@ pub(super) struct Ledger<'a, L> {
     pub(super) window: &'a mut Window,
     pub(super) outcomes: &'a mut Outcomes,
     pub(super) settled: &'a mut Settled,
+    /// Hears which numbers events got in their logs.
+    pub(super) numbered: &'a mut dyn FnMut(&Topic, u64),
 }
 
 /// What a `WAIT` has told.
@@ -115,6 +118,9 @@ impl<L: Copy + Eq> Ledger<'_, L> {
     ) {
         link.succeeded();
         self.channels.kept(&parcel);
+        if let Some(number) = number {
+            (self.numbered)(parcel.topic(), number);
+        }
         let outcome = match replicas {
             None | Some(Replicas::Have) => Ok(Acknowledged { heard, number }),
             Some(Replicas::Late) => Err(ForwardError::new(ForwardErrorKind::NotReplicated)),

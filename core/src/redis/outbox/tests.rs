@@ -271,7 +271,7 @@ impl World {
                 self.execute(link, command, *fault)
             })
             .collect();
-        let settled = self.outbox.settle(link, &replies, self.now);
+        let settled = self.outbox.settle(link, &replies, self.now, |_, _| ());
         let mut news = false;
         for (topic, words) in settled.places {
             let to = words
@@ -767,7 +767,7 @@ fn nodes_that_contradict_each_other_are_asked_slowly() {
                     _ => Reply::Error(words.into()),
                 });
                 let replies: Vec<Reply> = replies.collect();
-                let settled = world.outbox.settle(link, &replies, world.now);
+                let settled = world.outbox.settle(link, &replies, world.now, |_, _| ());
                 for (topic, words) in settled.places {
                     let to = words.starts_with("ASK").then_some(1);
                     if world.outbox.go_ahead(&topic, link, to, world.now.instant) {
@@ -818,7 +818,8 @@ fn what_a_log_cannot_keep_tells_of_the_memory() {
         world.connect(0, None);
         deliver(&mut world, 2, 1);
         let unkept = vec![Reply::Int(4), Reply::Int(2), Reply::Text(words.into())];
-        let settled = world.outbox.settle(0, &[Reply::List(unkept)], world.now);
+        let unkept = [Reply::List(unkept)];
+        let settled = world.outbox.settle(0, &unkept, world.now, |_, _| ());
         world.tell();
         let error = world.events[0].receipt.outcome().unwrap().unwrap_err();
         assert_eq!(error.kind(), ForwardErrorKind::NotKept);

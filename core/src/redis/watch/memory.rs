@@ -16,10 +16,14 @@ pub(crate) const SCARCE: f64 = 0.8;
 /// For how long after a refused write or an evicted key it is said.
 const REMEMBERED: Duration = Duration::from_secs(15);
 
+/// The same after a refused write, once there is room again: a server at its limit finds
+/// a little between two refusals.
+const ROOM_AGAIN: Duration = Duration::from_secs(2);
+
 /// One server's memory over time.
 #[derive(Debug, Default)]
 pub(crate) struct Room {
-    seen: Option<Held>,
+    seen: Option<(Instant, Held)>,
     evicted: Counter,
     rejected: Counter,
     refused_at: Option<Instant>,
@@ -62,7 +66,7 @@ impl Room {
         now: Instant,
     ) {
         if let Some(held) = held {
-            self.seen = Some(held.clone());
+            self.seen = Some((now, held.clone()));
         }
         if let Some(evicted) = evicted {
             self.evicted.look(evicted, now);
@@ -79,7 +83,7 @@ impl Room {
 
     /// For a snapshot; `None` until it has told.
     pub(crate) fn view(&self) -> Option<Memory> {
-        let held = self.seen.as_ref()?;
+        let (_, held) = self.seen.as_ref()?;
         Some(Memory {
             used: held.used,
             limit: held.limit,
@@ -90,9 +94,24 @@ impl Room {
         })
     }
 
+    /// Whether it has refused a write, and will as far as is known.
+    fn has_refused(&self, now: Instant) -> bool {
+        let Some(at) = self.refused_at.max(self.rejected.at) else {
+            return false;
+        };
+        // Where keys are thrown away, what is in use says nothing of what is refused.
+        let has_room = self.seen.as_ref().is_some_and(|(seen_at, held)| {
+            *seen_at > at
+                && held.policy == "noeviction"
+                && held.limit.is_none_or(|limit| held.used < limit)
+        });
+        let remembered = if has_room { ROOM_AGAIN } else { REMEMBERED };
+        now.saturating_duration_since(at) < remembered
+    }
+
     /// What is wrong with it.
     pub(crate) fn reasons(&self, address: &str, now: Instant, reasons: &mut Reasons) {
-        let held = self.seen.as_ref();
+        let held = self.seen.as_ref().map(|(_, held)| held);
         let limit = held.and_then(|held| held.limit);
         let used = held.map_or(0, |held| held.used);
         let keeps = held.is_none_or(|held| held.policy == "noeviction");
@@ -101,7 +120,7 @@ impl Room {
             None => megabytes(used),
         };
         let full = keeps && limit.is_some_and(|limit| used >= limit);
-        if full || lately(self.refused_at, now) || lately(self.rejected.at, now) {
+        if full || self.has_refused(now) {
             reasons.degraded(
                 code::MEMORY_FULL,
                 format!(
@@ -181,6 +200,32 @@ mod tests {
         // A restart counts from nothing.
         room.look(Some(&some), Some(0), Some(0), now + REMEMBERED);
         assert_eq!(codes(&room, now + REMEMBERED), [""; 0]);
+    }
+
+    #[test]
+    fn once_there_is_room_again_a_refusal_is_soon_forgotten() {
+        let now = Instant::now();
+        let second = Duration::from_secs(1);
+        let full = [code::MEMORY_FULL];
+        let mut room = Room::default();
+        let mut look = |used, limit, rejected, at| {
+            let held = held(used, limit, "noeviction");
+            room.look(Some(&held), None, Some(rejected), at);
+            codes(&room, at)
+        };
+        assert_eq!(look(100, 100, 1, now), full);
+        assert_eq!(look(100, 100, 2, now + second), full);
+        // Less is in use, or more is allowed.
+        assert_eq!(look(70, 100, 2, now + 2 * second), full);
+        assert_eq!(look(70, 100, 2, now + 3 * second), [""; 0]);
+        // Some room for a moment, and refused again.
+        assert_eq!(look(70, 100, 3, now + 4 * second), full);
+        assert_eq!(look(70, 0, 3, now + 5 * second), full);
+        assert_eq!(look(70, 0, 3, now + 6 * second), [""; 0]);
+        // What was seen before the refusal says nothing.
+        room.refused(now + 7 * second);
+        assert_eq!(codes(&room, now + 20 * second), full);
+        assert_eq!(codes(&room, now + 22 * second), [""; 0]);
     }
 
     #[test]

@@ -4,15 +4,18 @@
 //! |---|---|
 //! | `info` | what `INFO` and `CLIENT INFO` say, in types |
 //! | `lag` | how late probes are |
+//! | `rhythm` | when the next one goes out |
 //! | `replication` | who follows, how closely, and the resync loop |
 //! | `memory` | what is left, what was refused and thrown away |
 //! | `buffers` | what waits to be sent to us |
 //! | `verdict` | is it safe to switch to this one now? |
 //!
-//! A [`Watch`] puts them together for one server, and says when it wants to look again;
-//! [`health`] puts servers together for a hub. A short look (`INFO replication`, `INFO
-//! stats`) costs a server less than 10 µs and is taken every second, every fifth one is
-//! long; where hubs are many they share a thousand looks a second.
+//! A [`Watch`] puts them together for one server, and says whether it wants to look again;
+//! [`health`] puts servers together for a hub. Looks go out with probes, a short one (`INFO
+//! replication`, some 350 bytes) with every other of them on a quiet connection; every
+//! fourth look is long, ten times as many bytes. As soon as something is odd each is long,
+//! and goes with the next probe. Where hubs are many they share a thousand looks a second,
+//! and eight long ones.
 //!
 //! The codes of reasons stand in `codes.md`, which is part of the public documentation.
 
@@ -21,11 +24,13 @@ pub(crate) mod info;
 pub(crate) mod lag;
 mod memory;
 mod replication;
+mod rhythm;
 mod verdict;
 
 use std::time::{Duration, Instant};
 
 pub(crate) use lag::LATE;
+pub(crate) use rhythm::{EVERY, Rhythm};
 pub use verdict::{Demands, Finding, Verdict};
 
 use self::{
@@ -59,10 +64,10 @@ pub(crate) mod code {
     pub(crate) const INFO_DENIED: &str = "info_denied";
 }
 
-/// Between two short looks, where hubs are few.
-const SHORT: Duration = Duration::from_secs(1);
+/// Between two short looks at least, where hubs are few.
+const SHORT: Duration = Duration::from_millis(1_250);
 
-/// Between two, while something is odd.
+/// Between two at least, while something is odd.
 const ODD: Duration = Duration::from_millis(500);
 
 /// Between two, however many hubs there are.
@@ -71,11 +76,15 @@ const LONGEST: Duration = Duration::from_secs(10);
 /// Looks that a fleet takes at one server, in a second.
 const FLEET_RATE: u64 = 1_000;
 
-/// Every so many looks is a long one.
-const LONG_EVERY: u64 = 5;
+/// Every so many looks is a long one, where hubs are few.
+const LONG_EVERY: u64 = 4;
 
-/// One in so many long looks asks for the ages of the replicas' connections.
-const AGES_EVERY: u64 = 12;
+/// Where they are many, it is one more for so many of them.
+const HUBS_A_LOOK: u64 = 12;
+
+/// In any case it is one of so many, and one of these asks for the ages of the replicas'
+/// connections.
+const AGES_EVERY: u64 = 40;
 
 /// Joining for so long is said.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -130,10 +139,12 @@ fn megabytes(bytes: u64) -> String {
 /// What a look asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Look {
-    /// `INFO replication`, `INFO stats`.
+    /// `INFO replication`.
     Short,
-    /// The same, and `INFO memory`, `INFO errorstats`, `INFO server`, `CLIENT INFO`.
+    /// The same, and `INFO stats`, `INFO memory`, `INFO errorstats`, `CLIENT INFO`.
     Long {
+        /// And `INFO server`: it does not change while a connection stands.
+        server: bool,
         /// And `CLIENT LIST TYPE replica`.
         ages: bool,
     },
@@ -153,6 +164,8 @@ pub(crate) struct Watch {
     denied: bool,
     looks: u64,
     next: Option<Instant>,
+    /// From one look to the next at least, for the sake of the fleet.
+    shared: Duration,
 }
 
 #[derive(Debug)]
@@ -180,6 +193,7 @@ impl Watch {
             denied: false,
             looks: 0,
             next: None,
+            shared: Duration::ZERO,
         }
     }
 
@@ -209,24 +223,21 @@ impl Watch {
         self.state = State::Down { why: Some(why) };
     }
 
-    /// When to look next; `None` without a connection.
-    pub(crate) fn next_look(&self) -> Option<Instant> {
-        self.next
-    }
-
     /// Takes the look that is due, if one is. `hubs` is how many share the server, `jitter`
     /// a random number from 0 to 1 that keeps them apart.
     pub(crate) fn look(&mut self, hubs: u64, jitter: f64, now: Instant) -> Option<Look> {
         self.next.take_if(|next| *next <= now)?;
-        let shared = Duration::from_millis(hubs.saturating_mul(1_000) / FLEET_RATE);
+        self.shared = Duration::from_millis(hubs.saturating_mul(1_000) / FLEET_RATE).min(LONGEST);
         let odd = self.is_odd(now);
         let pace = if odd { ODD } else { SHORT };
-        let pause = pace.max(shared).min(LONGEST);
+        let pause = pace.max(self.shared);
         self.next = Some(now + pause.mul_f64(0.8 + 0.4 * jitter.clamp(0.0, 1.0)));
+        let server = self.looks == 0;
         // Not in the first look: a fleet that comes back takes that all at once.
-        let ages = self.looks % (LONG_EVERY * AGES_EVERY) == 2;
-        let look = if odd || ages || self.looks.is_multiple_of(LONG_EVERY) {
-            Look::Long { ages }
+        let ages = self.looks % AGES_EVERY == 2;
+        let long_every = (hubs / HUBS_A_LOOK).clamp(LONG_EVERY, AGES_EVERY);
+        let look = if odd || ages || self.looks.is_multiple_of(long_every) {
+            Look::Long { server, ages }
         } else {
             Look::Short
         };
@@ -240,7 +251,8 @@ impl Watch {
         self.followers.is_odd() || !reasons.0.is_empty()
     }
 
-    /// What `INFO` answered, all sections of one look together.
+    /// What `INFO` answered, all sections of one look together. What is odd is looked at
+    /// again soon.
     pub(crate) fn told<'a>(&mut self, answers: impl IntoIterator<Item = &'a str>, now: Instant) {
         let mut news = Info::default();
         for answer in answers {
@@ -255,6 +267,10 @@ impl Watch {
             .look(news.memory.as_ref(), evicted, news.rejected, now);
         if let Some(server) = news.server {
             self.server = Some((now, server));
+        }
+        if self.is_odd(now) {
+            let soon = now + ODD.max(self.shared);
+            self.next = self.next.map(|next| next.min(soon));
         }
     }
 

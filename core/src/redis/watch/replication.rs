@@ -17,6 +17,9 @@
 //! A replica that is new, or was restarted, asks for a copy without knowing the history:
 //! `sync_partial_err` does not rise, and it is no loop.
 //!
+//! The counters are not told in every look. What they say is compared with what they said
+//! last, and with all that was seen to begin since then.
+//!
 //! # What lag is
 //!
 //! Replicas confirm once a second. Under load "offset minus confirmed offset" goes up to a
@@ -70,6 +73,10 @@ pub(crate) struct Followers {
     since: Option<Instant>,
     seen: Option<Seen>,
     stats: Option<Stats>,
+    /// The server tells its counters, though not in every look.
+    counts: bool,
+    /// How often a replica began anew since they were told last.
+    begun: u64,
     /// What had been written, and when: a few seconds of it.
     offsets: VecDeque<(Instant, u64)>,
     tracks: Vec<Track>,
@@ -127,13 +134,17 @@ impl Followers {
         self.looping = looping;
     }
 
-    /// What the server says now. `stats` is what its counters say, if it tells.
+    /// What the server says now. `stats` is what its counters say, if it was asked and
+    /// tells.
     pub(crate) fn look(&mut self, seen: &Seen, stats: Option<&Stats>, now: Instant) {
         let other = |old: &Seen| old.lineage != seen.lineage || old.master != seen.master;
         let fell = |old: &Stats| stats.is_some_and(|new| new.full_syncs < old.full_syncs);
         if self.seen.as_ref().is_some_and(other) || self.stats.as_ref().is_some_and(fell) {
             // Another history, or another start of the server: nothing can be compared.
-            *self = Followers::default();
+            *self = Followers {
+                counts: self.counts,
+                ..Followers::default()
+            };
         }
         let first = self.since.is_none();
         self.since.get_or_insert(now);
@@ -147,11 +158,19 @@ impl Followers {
             self.copied = Some(now);
         }
         self.note_offset(seen.offset, now);
-        let begun = self.follow(seen, first, copies, now);
-        // Without counters, a beginning is what shows of a copy.
-        let (copies, failed) = match stats {
-            Some(_) => (copies > 0, failed > 0),
-            None => (begun, begun),
+        let begun = self.follow(seen, first, now);
+        self.begun += begun;
+        if stats.is_some() {
+            self.counts = true;
+            if copies > self.begun {
+                self.begin_unseen(now);
+            }
+            self.begun = 0;
+        }
+        // Where there are no counters, a beginning is what shows of a copy.
+        let (copies, failed) = match self.counts {
+            true => (copies > 0, failed > 0),
+            false => (begun > 0, begun > 0),
         };
         if copies {
             self.find_loop(failed, now);
@@ -190,8 +209,8 @@ impl Followers {
         }
     }
 
-    /// Compares who is there with who was. Whether somebody began anew.
-    fn follow(&mut self, seen: &Seen, first: bool, copies: u64, now: Instant) -> bool {
+    /// Compares who is there with who was. How many began anew.
+    fn follow(&mut self, seen: &Seen, first: bool, now: Instant) -> u64 {
         let due = self.due(now);
         let mut begun = 0;
         let mut changed = false;
@@ -222,13 +241,6 @@ impl Followers {
             changed |= !first;
             begun += u64::from(!seat.online);
         }
-        // More copies than beginnings: one was broken off and begun between two looks.
-        if copies > begun
-            && let Some(track) = self.tracks.iter_mut().find(|t| t.copied_before(now))
-        {
-            track.begun.push(now);
-            self.cut = Some((now, track.cut(true)));
-        }
         let passed = |at: Instant| now.saturating_duration_since(at);
         self.tracks.retain_mut(|track| {
             track.begun.retain(|at| passed(*at) < MEMORY);
@@ -237,7 +249,15 @@ impl Followers {
         if changed {
             self.changed = Some(now);
         }
-        begun > 0
+        begun
+    }
+
+    /// More copies than beginnings: one was broken off and begun between two looks.
+    fn begin_unseen(&mut self, now: Instant) {
+        if let Some(track) = self.tracks.iter_mut().find(|t| t.copied_before(now)) {
+            track.begun.push(now);
+            self.cut = Some((now, track.cut(true)));
+        }
     }
 
     /// A copy was begun: whether it is a part of a loop.

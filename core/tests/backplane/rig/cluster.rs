@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{Answer, Plan, Server, another, until, until_within};
+use super::{Answer, Authority, Plan, Server, server::RIG, until, until_within};
 
 /// How many slots there are.
 const SLOTS: usize = 16_384;
@@ -25,13 +25,27 @@ impl Cluster {
         Cluster::planned(&Plan::new())
     }
 
+    /// Nodes that speak TLS with each other and with us.
+    pub(crate) fn encrypted(authority: &Authority) -> Cluster {
+        Cluster::planned(&Plan::new().tls(authority))
+    }
+
+    /// Nodes that take in the user of these rules alone.
+    pub(crate) fn secured(user: &str) -> Cluster {
+        let [name, password] = RIG;
+        let plan = Plan::new()
+            .user(user)
+            .set("masteruser", name)
+            .set("masterauth", password);
+        Cluster::planned(&plan)
+    }
+
     /// With settings of their own, once every node finds all slots served.
     pub(crate) fn planned(plan: &Plan<'_>) -> Cluster {
         let node = |_| {
             let plan = plan
                 .clone()
-                .set("cluster-enabled", "yes")
-                .set("cluster-port", another())
+                .cluster()
                 .set("cluster-node-timeout", 1_500)
                 .set("repl-diskless-sync-delay", 0);
             Server::planned(&plan)
@@ -50,16 +64,19 @@ impl Cluster {
             let epoch = (index + 1).to_string();
             node.ask(&["CLUSTER", "SET-CONFIG-EPOCH", &epoch]);
             if let [first, end, ..] = ends[index.min(MASTERS)..] {
-                let (first, last) = (first.to_string(), (end - 1).to_string());
-                node.ask(&["CLUSTER", "ADDSLOTSRANGE", &first, &last]);
+                // One by one: ranges are known since Redis 7.
+                let slots: Vec<String> = (first..end).map(|slot| slot.to_string()).collect();
+                let mut command = vec!["CLUSTER", "ADDSLOTS"];
+                command.extend(slots.iter().map(String::as_str));
+                node.ask(&command);
             }
         }
         let [first, others @ ..] = self.nodes.as_slice() else {
             return;
         };
-        let (port, bus) = (first.port().to_string(), first.setting("cluster-port"));
+        let port = first.announced().to_string();
         for node in others {
-            node.ask(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]);
+            node.ask(&["CLUSTER", "MEET", "127.0.0.1", &port]);
         }
         until("all nodes know each other", || {
             self.nodes
@@ -99,7 +116,7 @@ impl Cluster {
     }
 
     pub(crate) fn urls(&self) -> Vec<String> {
-        self.nodes.iter().map(Server::url).collect()
+        self.nodes.iter().map(Server::announced_url).collect()
     }
 
     /// The slot of a channel.
@@ -163,14 +180,18 @@ impl Cluster {
         };
         set(target, "IMPORTING", &self.ids[from]);
         set(source, "MIGRATING", &self.ids[to]);
-        let port = target.port().to_string();
+        let port = target.announced().to_string();
         loop {
             let keys = source.ask(&["CLUSTER", "GETKEYSINSLOT", &slot, "10"]);
             let keys: Vec<String> = keys.list().iter().map(Answer::text).collect();
             if keys.is_empty() {
                 break;
             }
-            let mut command = vec!["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "KEYS"];
+            let mut command = vec!["MIGRATE", "127.0.0.1", &port, "", "0", "5000"];
+            if target.is_secured() {
+                command.extend(["AUTH2", RIG[0], RIG[1]]);
+            }
+            command.push("KEYS");
             command.extend(keys.iter().map(String::as_str));
             source.ask(&command);
         }

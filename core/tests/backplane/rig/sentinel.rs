@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Answer, Plan, Server, server::RIG, until, until_within};
+use super::{Answer, Authority, Plan, Server, server::RIG, until, until_within};
 
 /// What the sentinels call the master.
 pub(crate) const NAME: &str = "main";
@@ -40,6 +40,12 @@ impl Watched {
         Watched::planned(&server, &Plan::new().user(watcher), &lines)
     }
 
+    /// The same, where all speak TLS with each other and with us.
+    pub(crate) fn encrypted(authority: &Authority) -> Watched {
+        let plan = Plan::new().tls(authority);
+        Watched::planned(&plan, &plan, "")
+    }
+
     /// With settings of their own for servers and sentinels, once all know each other.
     fn planned(server: &Plan<'_>, sentinel: &Plan<'_>, lines: &str) -> Watched {
         let master = Server::planned(server);
@@ -51,7 +57,7 @@ impl Watched {
              sentinel failover-timeout {NAME} 3000\n\
              sentinel parallel-syncs {NAME} 2\n\
              {lines}",
-            master.port()
+            master.announced()
         );
         let plan = sentinel.clone().sentinel(&lines);
         let sentinels = (0..3).map(|_| Server::planned(&plan)).collect();
@@ -80,7 +86,7 @@ impl Watched {
     }
 
     pub(crate) fn urls(&self) -> Vec<String> {
-        self.sentinels.iter().map(Server::url).collect()
+        self.sentinels.iter().map(Server::announced_url).collect()
     }
 
     /// The port of the master, as the sentinels of now say that can be asked.
@@ -96,7 +102,10 @@ impl Watched {
     /// The master of now.
     pub(crate) fn master(&self) -> &Server {
         let port = self.master_port();
-        let found = self.servers.iter().find(|server| server.port() == port);
+        let found = self
+            .servers
+            .iter()
+            .find(|server| server.announced() == port);
         found.expect("one of the rig's servers")
     }
 

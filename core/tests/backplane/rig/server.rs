@@ -1,23 +1,64 @@
-//! One redis-server: started, hurt, restarted on its port, ended.
+//! One server: started, hurt, restarted on its port, ended.
+//!
+//! It is `redis-server`, or the program that [`PROGRAM`] names: any Redis or Valkey that the
+//! backplane is to work with. What only some of them can do is asked of [`Release`].
 
 use std::{
-    io,
+    env,
+    io::{self, Write},
     process::Command,
-    sync::{Mutex, MutexGuard},
+    sync::{Mutex, MutexGuard, OnceLock},
     thread,
     time::{Duration, Instant},
 };
 
-use super::{Answer, Authority, Console, Folder, PATIENCE, Process, another, until};
+use super::{Answer, Authority, Console, Folder, PATIENCE, Process, ports, until};
+
+/// The environment variable that names another program than `redis-server`.
+const PROGRAM: &str = "DISTRIBUTARY_TEST_SERVER";
+
+/// What kind of server the tests start.
+pub(crate) struct Release {
+    program: String,
+    major: u32,
+}
+
+impl Release {
+    /// That of this run; told once.
+    pub(crate) fn tested() -> &'static Release {
+        static TESTED: OnceLock<Release> = OnceLock::new();
+        TESTED.get_or_init(|| {
+            let program = env::var(PROGRAM).unwrap_or_else(|_| "redis-server".to_owned());
+            let output = match Command::new(&program).arg("--version").output() {
+                Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
+                Err(error) => panic!(
+                    "the tests of the backplane start {program}, and cannot ({error}): run core/tests/backplane/install.sh as root, or install it (apt-get install redis-server, brew install redis), or name another by {PROGRAM}"
+                ),
+            };
+            let version = output.split_whitespace().find_map(|word| word.strip_prefix("v="));
+            let major = version.and_then(|version| version.split('.').next()?.parse().ok());
+            let major = major.unwrap_or_else(|| panic!("{program} --version says {output:?}"));
+            // Not by println!, which a test that passes keeps to itself.
+            writeln!(io::stderr(), "servers: {}", output.trim()).ok();
+            Release { program, major }
+        })
+    }
+
+    /// Whether it has sharded pub/sub: Redis since 7.0, every Valkey.
+    pub(crate) fn shards(&self) -> bool {
+        self.major >= 7
+    }
+}
 
 /// How a server is started. What is not said is the default of a server that keeps
 /// nothing on disk.
 #[derive(Default, Clone)]
 pub(crate) struct Plan<'a> {
-    arguments: Vec<String>,
+    settings: Vec<(String, String)>,
     users: Vec<String>,
     tls: Option<&'a Authority>,
     sentinel: Option<String>,
+    cluster: bool,
 }
 
 impl<'a> Plan<'a> {
@@ -27,14 +68,13 @@ impl<'a> Plan<'a> {
 
     /// A setting as in redis.conf: `set("maxmemory", "20mb")`.
     pub(crate) fn set(mut self, name: &str, value: impl ToString) -> Self {
-        self.arguments
-            .extend([format!("--{name}"), value.to_string()]);
+        self.settings.push((name.to_owned(), value.to_string()));
         self
     }
 
-    /// Follows another server.
+    /// Follows another server, over TLS if that one has it.
     pub(crate) fn replica_of(self, master: &Server) -> Self {
-        self.replica_of_port(master.port())
+        self.replica_of_port(master.announced())
     }
 
     /// Follows whatever is behind a port, such as a proxy.
@@ -51,10 +91,17 @@ impl<'a> Plan<'a> {
     }
 
     /// Speaks TLS on a port of its own, with a certificate of this authority for
-    /// `localhost` and `127.0.0.1`.
+    /// `localhost` and `127.0.0.1`; with masters, replicas, sentinels and other nodes too. The
+    /// port without TLS is for the rig.
     pub(crate) fn tls(mut self, authority: &'a Authority) -> Self {
         self.tls = Some(authority);
         self
+    }
+
+    /// Is a node of a cluster, whose bus is [`BUS`](ports::BUS) above its port.
+    pub(crate) fn cluster(mut self) -> Self {
+        self.cluster = true;
+        self.set("cluster-enabled", "yes")
     }
 
     /// Is a sentinel with these lines in its configuration.
@@ -68,12 +115,15 @@ impl<'a> Plan<'a> {
 pub(crate) struct Server {
     port: u16,
     tls_port: Option<u16>,
-    arguments: Vec<String>,
+    is_sentinel: bool,
     secured: bool,
     process: Mutex<Option<Process>>,
     console: Mutex<Option<Console>>,
     folder: Folder,
 }
+
+/// The file of its settings, in its folder.
+const CONFIGURATION: &str = "server.conf";
 
 /// The user of the rig's own connections, where there are users.
 pub(super) const RIG: [&str; 2] = ["rig", "rig"];
@@ -95,57 +145,63 @@ impl Server {
                 Err(told) => log = told,
             }
         }
-        panic!("redis-server does not start:\n{log}");
+        panic!("{} does not start:\n{log}", Release::tested().program);
     }
 
     fn prepared(plan: &Plan<'_>) -> Server {
         let folder = Folder::new();
-        let port = another();
-        let tls_port = plan.tls.map(|_| another());
-        let mut arguments = Vec::new();
-        if let Some(lines) = &plan.sentinel {
-            arguments.extend([
-                folder.write("sentinel.conf", lines),
-                "--sentinel".to_owned(),
-            ]);
-        } else {
-            for (name, value) in [("save", ""), ("appendonly", "no")] {
-                arguments.extend([format!("--{name}"), value.to_owned()]);
-            }
-        }
-        let here = folder.path().display().to_string();
-        for (name, value) in [
+        let announced = match plan.cluster {
+            true => ports::with_bus(),
+            false => ports::another(),
+        };
+        let (port, tls_port) = match plan.tls {
+            Some(_) => (ports::another(), Some(announced)),
+            None => (announced, None),
+        };
+        let mut settings = vec![
             ("port", port.to_string()),
             ("bind", "127.0.0.1".to_owned()),
-            ("dir", here),
-        ] {
-            arguments.extend([format!("--{name}"), value]);
+            ("dir", folder.path().display().to_string()),
+        ];
+        if plan.sentinel.is_none() {
+            settings.extend([("save", "\"\"".to_owned()), ("appendonly", "no".to_owned())]);
         }
         if let (Some(authority), Some(tls_port)) = (plan.tls, tls_port) {
             let issued = authority.issue(&folder);
-            for (name, value) in [
+            settings.extend([
                 ("tls-port", tls_port.to_string()),
                 ("tls-cert-file", issued.certificate),
                 ("tls-key-file", issued.key),
                 ("tls-ca-cert-file", issued.authority),
                 ("tls-auth-clients", "no".to_owned()),
-            ] {
-                arguments.extend([format!("--{name}"), value]);
+                ("tls-replication", "yes".to_owned()),
+            ]);
+            if plan.cluster {
+                settings.push(("tls-cluster", "yes".to_owned()));
             }
         }
         if !plan.users.is_empty() {
             let [name, password] = RIG;
             let mut text = format!("user default off\nuser {name} on >{password} ~* &* +@all\n");
             for user in &plan.users {
-                text.push_str(&format!("user {user}\n"));
+                // What channels a user has who is given none differs by version.
+                let (name, rules) = user.split_once(' ').expect("a name and rules");
+                text.push_str(&format!("user {name} resetchannels {rules}\n"));
             }
-            arguments.extend(["--aclfile".to_owned(), folder.write("users.acl", &text)]);
+            settings.push(("aclfile", folder.write("users.acl", &text)));
         }
-        arguments.extend(plan.arguments.iter().cloned());
+        let own = plan.settings.iter();
+        settings.extend(own.map(|(name, value)| (name.as_str(), value.clone())));
+        // In a file: what a command line may hold of several words differs by version.
+        let mut text = plan.sentinel.clone().unwrap_or_default();
+        for (name, value) in settings {
+            text.push_str(&format!("{name} {value}\n"));
+        }
+        folder.write(CONFIGURATION, &text);
         Server {
             port,
             tls_port,
-            arguments,
+            is_sentinel: plan.sentinel.is_some(),
             secured: !plan.users.is_empty(),
             process: Mutex::new(None),
             console: Mutex::new(None),
@@ -155,6 +211,19 @@ impl Server {
 
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The port that others are told: that of TLS, where there is one.
+    pub(crate) fn announced(&self) -> u16 {
+        self.tls_port.unwrap_or(self.port)
+    }
+
+    /// The URL of that port.
+    pub(crate) fn announced_url(&self) -> String {
+        match self.tls_port {
+            Some(_) => self.tls_url(),
+            None => self.url(),
+        }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -194,6 +263,11 @@ impl Server {
     #[track_caller]
     pub(crate) fn setting(&self, name: &str) -> String {
         self.ask(&["CONFIG", "GET", name]).list()[1].text()
+    }
+
+    /// Whether it takes in users that are named alone.
+    pub(super) fn is_secured(&self) -> bool {
+        self.secured
     }
 
     /// Whether it was not killed.
@@ -291,19 +365,20 @@ impl Server {
     pub(crate) fn restart(&self) {
         self.kill();
         if let Err(log) = self.try_begin() {
-            panic!("redis-server does not start again:\n{log}");
+            panic!("the server does not start again:\n{log}");
         }
     }
 
     /// Starts the process. An error is what it printed.
     fn try_begin(&self) -> Result<(), String> {
-        let started = Process::start(Command::new("redis-server").args(&self.arguments));
-        let mut process = started.map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => panic!(
-                "the tests of the backplane start redis-server, and there is none: run core/tests/backplane/install.sh as root, or install it (apt-get install redis-server, brew install redis)"
-            ),
-            _ => error.to_string(),
-        })?;
+        let program = &Release::tested().program;
+        let mut command = Command::new(program);
+        command.arg(self.folder.file(CONFIGURATION));
+        if self.is_sentinel {
+            command.arg("--sentinel");
+        }
+        let started = Process::start(&mut command);
+        let mut process = started.map_err(|error| error.to_string())?;
         let deadline = Instant::now() + PATIENCE;
         loop {
             let answered = self.console().and_then(|mut console| {
