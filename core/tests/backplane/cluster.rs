@@ -10,9 +10,10 @@ use distributary::{
 
 use crate::{
     hubs::{
-        Ear, hub_with, outcome, publish, publish_told, told, until_back, until_heard, until_worse,
+        Ear, Told, hub_with, joined, outcome, publish, publish_told, told, until_back, until_heard,
+        until_worse,
     },
-    rig::{Authority, Cluster, Folder, PATIENCE, Plan, Release, Server, until},
+    rig::{Authority, Cluster, Folder, MASTERS, PATIENCE, Plan, Release, Server, until},
     rights,
     traffic::{Report, Traffic},
 };
@@ -342,4 +343,48 @@ fn many_shard_channels_are_joined_soon() {
         })
         .sum();
     assert_eq!(held, 50_000);
+}
+
+#[test]
+fn a_log_that_is_ahead_of_its_slot_is_written_to_where_it_is() {
+    let cluster = Cluster::start();
+    for way in [REPLAY, SHARDED_REPLAY] {
+        let (here, there) = (hub(&cluster, way), hub(&cluster, way));
+        let topic = format!("ahead-{}", way.sharded);
+        let ear = Ear::on(&there, &topic);
+        joined(&there);
+        let kept = |payload: &str| outcome(&publish_told(&here, &topic, payload)).unwrap();
+        kept("0");
+        let slot = cluster.slot(&topic);
+        let to = (0..MASTERS).find(|node| *node != cluster.owner(slot));
+        let to = to.expect("another master");
+        cluster.migrate_keys(slot, to);
+        // Half-way, for as long as it may last.
+        let since = Instant::now();
+        for n in 1..20 {
+            kept(&n.to_string());
+        }
+        assert!(since.elapsed() < WHILE, "{:?}", since.elapsed());
+        cluster.settle(slot, to);
+        kept("20");
+        until("all is heard", || ear.told().len() > 20);
+        let expected = (0..=20).map(|n| Told::Event(n.to_string()));
+        assert_eq!(ear.told(), expected.collect::<Vec<_>>());
+    }
+}
+
+/// Nobody is succeeded at the first start: a large fleet's share is not waited for.
+#[test]
+fn all_masters_are_reached_at_once_at_the_start() {
+    let cluster = Cluster::start();
+    let redis = Redis::cluster(cluster.urls()).unwrap().fleet(3_000);
+    let redis = redis.mode("*", Mode::Replay).unwrap().build().unwrap();
+    let since = Instant::now();
+    let hub = Hub::builder().backplane(redis).build().unwrap();
+    let receipts = topics();
+    let receipts = receipts.iter().map(|topic| publish_told(&hub, topic, "x"));
+    for receipt in receipts.collect::<Vec<_>>() {
+        outcome(&receipt).unwrap();
+    }
+    assert!(since.elapsed() < 2 * WHILE, "{:?}", since.elapsed());
 }

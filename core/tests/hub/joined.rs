@@ -28,13 +28,16 @@ struct Wire {
     nodes: Mutex<Vec<Weak<Node>>>,
 }
 
+/// To be called with the names that are refused.
+type Told = Box<dyn FnOnce(Vec<Name>) + Send>;
+
 #[derive(Default)]
 struct Node {
     inlet: Mutex<Option<Inlet>>,
     wanted: Mutex<HashMap<Name, bool>>,
     refuse: Mutex<Option<ForwardErrorKind>>,
     waiting: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
-    joining: Mutex<Vec<Box<dyn FnOnce(Vec<Name>) + Send>>>,
+    joining: Mutex<Vec<Told>>,
     closed: Mutex<u32>,
     /// Its end takes until somebody takes this out and calls it.
     lingers: AtomicBool,

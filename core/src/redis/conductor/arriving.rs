@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Conductor, line::Line, probing::Probes};
+use super::{Conductor, handover::Brought, line::Line, probing::Probes};
 use crate::{
     backplane::{Inlet, Origin, Together},
     event::Publication,
@@ -25,6 +25,19 @@ use crate::{
 
 /// Where every hub listens and nobody publishes: how many listen is how many there are.
 pub(super) const HUBS: &str = "distributary:hubs";
+
+/// What the names of channels begin with that are the backplane's own.
+const OWN: &str = "distributary:";
+
+/// Why such a name is refused.
+pub(crate) const RESERVED: &str =
+    "is the backplane's own: take a name that does not begin with \"distributary:\"";
+
+/// Whether a name is the backplane's own: what it hears there, and who else does, would be
+/// mistaken for somebody's listening.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    name.starts_with(OWN) && !migration::is_channel(name)
+}
 
 /// What canaries' channels begin with.
 const CANARIES: &str = "distributary:canary:";
@@ -100,8 +113,13 @@ impl Ears {
         if !self.line.ledger.borrow().carries(pattern, channel) {
             return;
         }
-        let (line, at) = (&self.line, now.instant);
-        if !self.conductor.is_first(line, channel, payload, at) {
+        let brought = Brought {
+            via,
+            topic: channel,
+            payload,
+            at: now,
+        };
+        if !self.conductor.is_first(&self.line, &brought) {
             return;
         }
         self.conductor.hear(|inbox, shore| {
@@ -191,6 +209,12 @@ mod tests {
         fn next_change(&self) -> Option<Change> {
             None
         }
+
+        fn changes(&self) -> usize {
+            0
+        }
+
+        fn end_changes(&self) {}
 
         fn is_wanted(&self, _: &Name) -> bool {
             true

@@ -69,8 +69,10 @@ async fn tell(conductor: &Rc<Conductor>, turn: usize) -> Result<Option<SlotMap>,
     let Some(at) = candidates.get(turn % candidates.len().max(1)) else {
         return Err("no node of the cluster is known".to_owned());
     };
-    // A fleet that has lost a node does not fall upon the others.
-    sleep(conductor.spread().mul_f64(fastrand::f64())).await;
+    if conductor.is_mapped() {
+        // A fleet that has lost a node does not fall upon the others.
+        sleep(conductor.spread().mul_f64(fastrand::f64())).await;
+    }
     let asked = async {
         let visit = conductor.visit(at).await?;
         let told = timeout(ANSWER, ask(&visit.0, at, conductor.is_mapped())).await;

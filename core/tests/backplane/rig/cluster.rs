@@ -7,7 +7,7 @@ use super::{Answer, Authority, Plan, Server, server::RIG, until, until_within};
 /// How many slots there are.
 const SLOTS: usize = 16_384;
 
-const MASTERS: usize = 3;
+pub(crate) const MASTERS: usize = 3;
 
 /// How long a failover may take.
 const FAILOVER: Duration = Duration::from_secs(30);
@@ -164,6 +164,13 @@ impl Cluster {
 
     /// Moves a slot and its keys while it is in use, as `redis-cli --cluster reshard`.
     pub(crate) fn migrate(&self, slot: u16, to: usize) {
+        self.migrate_keys(slot, to);
+        self.settle(slot, to);
+    }
+
+    /// Moves the keys of a slot, which stays where it is until it is
+    /// [settled](Self::settle).
+    pub(crate) fn migrate_keys(&self, slot: u16, to: usize) {
         self.until_agreed();
         let from = self.owner(slot);
         let (source, target) = (&self.nodes[from], &self.nodes[to]);
@@ -188,12 +195,19 @@ impl Cluster {
             command.extend(keys.iter().map(String::as_str));
             ask_patiently(source, &command);
         }
-        set(target, "NODE", &self.ids[to]);
+    }
+
+    /// Gives a slot to its next owner, who has its keys.
+    pub(crate) fn settle(&self, slot: u16, to: usize) {
+        let from = self.owner(slot);
+        let (slot, id) = (slot.to_string(), &self.ids[to]);
+        let set = |node: &Server| node.ask(&["CLUSTER", "SETSLOT", &slot, "NODE", id]);
+        set(&self.nodes[to]);
         // Keys may have been written between the last look and the end.
-        set(source, "NODE", &self.ids[to]);
+        set(&self.nodes[from]);
         for node in &self.nodes {
             if node.is_running() && node.info("replication", "role") == "master" {
-                set(node, "NODE", &self.ids[to]);
+                set(node);
             }
         }
     }

@@ -16,7 +16,7 @@ mod server;
 mod tests;
 mod tls;
 
-pub(crate) use cluster::Cluster;
+pub(crate) use cluster::{Cluster, MASTERS};
 pub(crate) use console::{Answer, Console};
 pub(crate) use ports::another;
 pub(crate) use process::{Folder, Process, signal};
