@@ -13,6 +13,7 @@
 //! | `joining` | the ledger's steps, sent and settled |
 //! | `publishing` | pipelines of the outbox, sent and settled |
 //! | `counting` | how many listen to a channel |
+//! | `visit` | a connection to a node for one question |
 //! | `probing` | whether the server still hears us, and we it |
 //! | `watching` | looks at the servers, and how it all is, posted |
 //! | `arriving` | what a connection pushes, brought to where it belongs |
@@ -39,6 +40,7 @@ mod repairing;
 mod searching;
 mod sentinels;
 mod succession;
+mod visit;
 mod watching;
 
 use std::{

@@ -98,7 +98,8 @@ impl Migration {
     }
 
     fn change_to(&self, stage: Stage) -> Result<(StdArc<Shared>, Change), MigrationError> {
-        let shared = self.shared.upgrade().ok_or(MigrationError::Closed)?;
+        let shared = self.shared.upgrade().filter(|shared| !shared.is_closed());
+        let shared = shared.ok_or(MigrationError::Closed)?;
         let from = self.stage();
         let change =
             Change::between(from, stage).ok_or(MigrationError::NotNext { from, to: stage })?;
@@ -297,6 +298,9 @@ fn joined(
     let server = shared.server(moved, side).ok_or(MigrationError::Closed)?;
     // A server that nothing is wanted of has brought all of it, even if it is away.
     while server.redis.health().condition == Condition::Away {
+        if shared.is_closed() {
+            return Err(MigrationError::Closed);
+        }
         if Instant::now() >= deadline {
             return Err(MigrationError::NotReached);
         }
@@ -315,10 +319,12 @@ fn joined(
             ));
         };
         server.redis.when_joined(Box::new(refusals));
-    })?;
+    });
     match refused {
-        0 => Ok(()),
-        _ => Err(MigrationError::NotHeard {
+        Err(_) if shared.is_closed() => Err(MigrationError::Closed),
+        Err(error) => Err(error),
+        Ok(0) => Ok(()),
+        Ok(_) => Err(MigrationError::NotHeard {
             name: name.as_str().to_owned(),
             side,
         }),

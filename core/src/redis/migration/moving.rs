@@ -199,6 +199,11 @@ impl Shared {
         self.plane(0)
     }
 
+    /// Whether the hub was closed. Clones of a [`Moving`] may outlive it.
+    pub(super) fn is_closed(&self) -> bool {
+        self.hub_inlet.get().is_some_and(Inlet::is_closed)
+    }
+
     pub(super) fn all_moved(&self) -> Vec<StdArc<Moved>> {
         self.book.read().topics.values().cloned().collect()
     }
@@ -679,7 +684,7 @@ impl fmt::Debug for Moving {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{thread, time::Duration};
 
     use super::*;
     use crate::{
@@ -709,13 +714,36 @@ mod tests {
         assert!(!noted());
     }
 
+    #[test]
+    fn a_hub_that_is_closed_enters_no_stage_and_does_not_try_until_the_deadline() {
+        let moving = Moving::on(server());
+        let hub = Hub::builder().backplane(moving.clone()).build().unwrap();
+        let course = Course::of("a").unwrap().onto(server());
+        let migration = moving.begin(course, Stage::Old).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(600);
+        thread::scope(|scope| {
+            let entering = scope.spawn(|| migration.enter(Stage::DualRead, deadline));
+            while migration.stage() == Stage::Old {
+                thread::yield_now();
+            }
+            hub.close();
+            assert_eq!(entering.join().unwrap(), Err(MigrationError::Closed));
+        });
+        assert_eq!(migration.stage(), Stage::Old);
+        let after = migration.enter(Stage::DualRead, deadline);
+        assert_eq!(after, Err(MigrationError::Closed));
+    }
+
     /// A server that nobody connects to.
     fn server() -> Redis {
         Redis::at("redis://127.0.0.1:1").unwrap().build().unwrap()
     }
 
     fn post(moving: &Moving, server: Server, condition: Condition) {
-        let health = Health { condition, ..Health::default() };
+        let health = Health {
+            condition,
+            ..Health::default()
+        };
         let plane = moving.0.plane(server).unwrap();
         plane.redis.board().post(health);
     }
