@@ -3,7 +3,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test lint docs unit fuzz loom bench bench-gateway bench-redis bench-node bench-python browser node python python-fresh python-versions python-free-threaded clean compiler clients servers autobahn
+.PHONY: demo test lint docs unit fuzz loom bench bench-gateway bench-redis bench-node bench-python browser node python python-fresh python-versions python-free-threaded clean compiler clients servers test-servers autobahn
 
 ## The main job on real input, with a table and a picture at the end.
 demo:
@@ -33,6 +33,16 @@ clients:
 ## The servers that the tests of the backplane start and hurt.
 servers:
 	./core/tests/backplane/install.sh
+
+## The tests of the backplane on each of these: `make test-servers SERVERS="redis-server /opt/valkey/valkey-server"`,
+## programs on the PATH or by their whole path.
+test-servers: servers
+	@[ -n "$(SERVERS)" ] || { echo 'which? make test-servers SERVERS="redis-server valkey-server"' >&2; exit 1; }
+	$(CARGO) build --locked -p distributary --features distributary/gateway,distributary/redis --examples
+	@failed=; for server in $(SERVERS); do \
+		DISTRIBUTARY_TEST_SERVER="$$server" $(CARGO) test --locked -p distributary \
+			--features distributary/gateway,distributary/redis --test backplane || failed="$$failed $$server"; \
+	done; [ -z "$$failed" ] || { echo "failed on:$$failed" >&2; exit 1; }
 
 ## A WebSocket conformance suite of others, where there is a Python 2.7 to run it.
 autobahn:

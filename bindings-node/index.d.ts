@@ -4,9 +4,11 @@
  * @packageDocumentation
  */
 
+import type { Moving } from './migration';
 import type { Pipe, PipeOptions, PipeSocket, PipeStats } from './pipe';
 
 export * from './gateway';
+export * from './migration';
 export * from './pipe';
 
 /** The topics of a {@link Hub} and the type of their payloads, as in `Hub<{ 'order.changed': Order }>`. */
@@ -118,8 +120,11 @@ export interface HubOptions extends LoopOptions {
   topicCounters?: number;
   /** Refuses filters that every event would have to be tried against. Default: false. */
   strictFilters?: boolean;
-  /** A Redis or Valkey server that joins this hub with those of other processes and machines. Default: none. */
-  redis?: string | RedisOptions;
+  /**
+   * A Redis or Valkey server that joins this hub with those of other processes and machines; with {@link Moving}, topics
+   * can be moved away from it while they are in use. Default: none.
+   */
+  redis?: string | RedisOptions | Moving;
 }
 
 /**
@@ -168,7 +173,7 @@ export interface RedisOptions {
   linger?: number;
   /** How many hubs there are, for the pace of coming back together. Default: it is counted. */
   fleet?: number;
-  /** What the server calls the connections. */
+  /** What the server calls the connections. Default: `distributary-` and the hub's number. */
   name?: string;
   /** Certificates in PEM to trust in place of the system's. */
   rootCertificates?: string;
@@ -490,7 +495,8 @@ export class Hub<T extends Topics = Record<string, any>> implements Disposable, 
    * Waits until all that this hub listens to now is also heard from other machines; without a backplane, not at all. A
    * subscription is in force for this process when `subscribe` returns, for others when this has been waited for.
    *
-   * Resolves to false after `timeout` milliseconds, and when the hub is closed before.
+   * Resolves to false after `timeout` milliseconds, and when the hub is closed before. Rejects with a {@link NotHeardError}
+   * if the server does not let the hub hear some of the names; the others are heard.
    */
   joined(options?: { timeout?: number }): Promise<boolean>;
 
@@ -498,10 +504,10 @@ export class Hub<T extends Topics = Record<string, any>> implements Disposable, 
   health(): Health;
 
   /**
-   * The health now, and again whenever its condition or its reasons change; looked at `every` so many milliseconds (500).
-   * Ends with the hub or the signal. It does not keep the process alive.
+   * The health now, and again whenever its condition or its reasons change. Ends with the hub or the signal, and without
+   * a backplane after the first. It does not keep the process alive.
    */
-  healthChanges(options?: { every?: number; signal?: AbortSignal }): AsyncIterableIterator<Health, undefined>;
+  healthChanges(options?: { signal?: AbortSignal }): AsyncIterableIterator<Health, undefined>;
 
   /** Subscribes. In force when this returns: what is published after it is delivered, or told as missed. */
   subscribe<K extends TopicOf<T>>(
@@ -743,6 +749,14 @@ export class ForwardError extends DistributaryError {
   constructor(kind: ForwardKind, message: string);
   readonly code: 'ERR_FORWARD';
   readonly kind: ForwardKind;
+}
+
+/** Names that the server of the backplane does not let the hub hear. All others are heard. */
+export class NotHeardError extends DistributaryError {
+  constructor(names: readonly string[], message: string);
+  readonly code: 'ERR_NOT_HEARD';
+  /** The topics and patterns. */
+  readonly names: readonly string[];
 }
 
 /** Events of a subscription are gone; reading goes on behind them. */

@@ -1,10 +1,24 @@
 'use strict';
 
-const { DistributaryError, ForwardError } = require('./lib/errors');
+const { DistributaryError, ForwardError, NotHeardError } = require('./lib/errors');
 const { Event } = require('./lib/event');
 const { Filter } = require('./lib/filter');
 const { Gateway, deny, reject } = require('./lib/gateway');
 const { Hub } = require('./lib/hub');
 const { LaggedError } = require('./lib/lagged');
+const { MigrationError, Moving } = require('./lib/migration');
 
-module.exports = { DistributaryError, Event, Filter, ForwardError, Gateway, Hub, LaggedError, deny, reject };
+module.exports = {
+  DistributaryError,
+  Event,
+  Filter,
+  ForwardError,
+  Gateway,
+  Hub,
+  LaggedError,
+  MigrationError,
+  Moving,
+  NotHeardError,
+  deny,
+  reject,
+};

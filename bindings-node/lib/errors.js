@@ -27,6 +27,19 @@ class ForwardError extends DistributaryError {
   }
 }
 
+/** Names that the server of the backplane does not let this hub hear. All others are heard. */
+class NotHeardError extends DistributaryError {
+  /**
+   * @param {readonly string[]} names
+   * @param {string} message
+   */
+  constructor(names, message) {
+    super('ERR_NOT_HEARD', message);
+    this.names = names;
+  }
+}
+
+Object.defineProperty(NotHeardError.prototype, 'name', { value: 'NotHeardError', writable: true, configurable: true });
 Object.defineProperty(ForwardError.prototype, 'name', { value: 'ForwardError', writable: true, configurable: true });
 Object.defineProperty(DistributaryError.prototype, 'name', { value: 'DistributaryError', writable: true, configurable: true });
 
@@ -151,6 +164,7 @@ function fromNative(error) {
 
 exports.DistributaryError = DistributaryError;
 exports.ForwardError = ForwardError;
+exports.NotHeardError = NotHeardError;
 exports.typeError = typeError;
 exports.asError = asError;
 exports.described = described;

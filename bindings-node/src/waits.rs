@@ -15,7 +15,8 @@ use std::{
 };
 
 use distributary::backplane::{
-    Acknowledged, Closing, ForwardError, ForwardErrorKind, HealthChanges, Joined, Receipt,
+    Acknowledged, Closing, ForwardError, ForwardErrorKind, HealthChanges, JoinError, Joined, Name,
+    Receipt,
 };
 use napi::{bindgen_prelude::Function, threadsafe_function::ThreadsafeFunctionCallMode};
 use napi_derive::napi;
@@ -84,6 +85,8 @@ pub struct NativeSettled {
     pub message: Option<String>,
     /// Of the health: it cannot change any more.
     pub over: bool,
+    /// Of waiting for others: the names that are not heard, for the server refuses them.
+    pub refused: Option<Vec<String>>,
 }
 
 #[napi]
@@ -159,7 +162,9 @@ impl NativeWaits {
             What::Receipt(receipt) => Pin::new(receipt)
                 .poll(&mut cx)
                 .map(|outcome| settled.tell(outcome)),
-            What::Joined(joined) => Pin::new(joined).poll(&mut cx),
+            What::Joined(joined) => Pin::new(joined)
+                .poll(&mut cx)
+                .map(|outcome| settled.tell_joined(outcome)),
             What::Closing(closing) => Pin::new(closing).poll(&mut cx),
             What::Changed(changes) => pin!(changes.next())
                 .poll(&mut cx)
@@ -174,6 +179,17 @@ impl NativeWaits {
 }
 
 impl NativeSettled {
+    fn tell_joined(&mut self, outcome: Result<(), JoinError>) {
+        let Err(error) = outcome else {
+            return;
+        };
+        self.message = Some(error.to_string());
+        if let JoinError::Refused(names) = error {
+            let names = names.iter().map(Name::as_str);
+            self.refused = Some(names.map(str::to_owned).collect());
+        }
+    }
+
     fn tell(&mut self, outcome: Result<Acknowledged, ForwardError>) {
         match outcome {
             Ok(acknowledged) => {

@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use distributary as engine;
-use engine::{Attributes, Publication, Topic, Value, backplane::Forwarding};
+use engine::{
+    Attributes, Publication, Topic, Value, backplane::Forwarding, redis::migration::Moving,
+};
 use pyo3::{
     exceptions::PyTypeError,
     prelude::*,
@@ -13,6 +15,7 @@ use pyo3::{
 use crate::{
     errors::{Kind, closed, count_error, error, forward_kind, publish_error},
     fork::Native,
+    migration::{CourseSettings, Migration},
     options::HubSettings,
     payload,
     ready::quietly,
@@ -69,6 +72,7 @@ impl Delivery {
 #[pyclass(frozen, module = "distributary._native")]
 pub(crate) struct Hub {
     hub: Native<engine::Hub>,
+    moving: Native<Option<Moving>>,
 }
 
 impl Hub {
@@ -81,8 +85,11 @@ impl Hub {
 impl Hub {
     #[new]
     fn new(settings: HubSettings) -> PyResult<Self> {
-        let hub = Native::new(settings.build()?);
-        Ok(Hub { hub })
+        let (hub, moving) = settings.build()?;
+        Ok(Hub {
+            hub: Native::new(hub),
+            moving: Native::new(moving),
+        })
     }
 
     /// Publishes bytes. `come` tells the lane of this thread, by its number, that there is
@@ -127,6 +134,20 @@ impl Hub {
     /// Waits until other machines are heard.
     fn joined(&self) -> PyResult<Wait> {
         Ok(Wait::joined(self.hub()?.joined()))
+    }
+
+    /// Waits until its health changes, or cannot any more.
+    fn health_changed(&self) -> PyResult<Wait> {
+        Ok(Wait::changed(self.hub()?.health_changes()))
+    }
+
+    /// Takes part in the migration of a topic, at this stage.
+    fn begin(&self, course: CourseSettings, stage: &str) -> PyResult<Migration> {
+        let hub = self.hub()?;
+        match self.moving.get() {
+            Some(Some(moving)) if !hub.is_closed() => course.begin(moving, stage),
+            _ => Err(closed("hub_closed")),
+        }
     }
 
     /// How the backplane is.

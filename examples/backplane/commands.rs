@@ -204,10 +204,14 @@ impl Desk {
             count += 1;
         }
         let (joined, stopped) = (self.hub.joined(), Arc::clone(&self.stopped));
-        self.apart(id, move || match joined.wait(Instant::now() + JOINING) {
-            true => Ok(json!({ "channels": count })),
-            false if stopped.load(Ordering::Relaxed) => Err("the input ended before".into()),
-            false => Err(format!("not in force after {JOINING:?}")),
+        self.apart(id, move || {
+            joined.wait(Instant::now() + JOINING);
+            match joined.outcome() {
+                Some(Ok(())) => Ok(json!({ "channels": count })),
+                _ if stopped.load(Ordering::Relaxed) => Err("the input ended before".into()),
+                Some(Err(error)) => Err(error.to_string()),
+                None => Err(format!("not in force after {JOINING:?}")),
+            }
         });
     }
 

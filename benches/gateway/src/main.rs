@@ -22,58 +22,63 @@ mod servers;
 mod sinks;
 mod wire;
 
-use std::{env, fs, path::Path, process::ExitCode, time::Instant};
+use std::process::ExitCode;
 
 use distributary_bench_report::{
-    Outcome, machine,
-    report::{self, Section},
+    Outcome,
+    bench::{self, Bench, Row},
+    report::Line,
 };
 use fleet::Fleet;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// The crates whose versions decide the figures.
-const CRATES: [&str; 5] = ["distributary", "bytes", "mio", "tokio", "tokio-tungstenite"];
+impl Bench for Fleet {
+    type Measure = rows::Measure;
+    const PROGRAM: &'static str = env!("CARGO_PKG_NAME");
+    const COMMAND: &'static str = "`make bench-gateway`";
+    const FOLDER: &'static str = env!("CARGO_MANIFEST_DIR");
+    const CRATES: &'static [&'static str] =
+        &["distributary", "bytes", "mio", "tokio", "tokio-tungstenite"];
+    const ROWS: &'static [Row<Self::Measure>] = rows::ROWS;
 
-const USAGE: &str = "usage: distributary-gateway-bench --all | --only ROW... | --list";
+    fn begin() -> Outcome<Self> {
+        raise_limit()?;
+        Fleet::new()
+    }
+
+    fn measure(&mut self, row: &'static Row<Self::Measure>) -> Outcome<Vec<Line>> {
+        self.begin_row(row.name);
+        (row.measure)(self)
+    }
+
+    fn describe(&self) -> Outcome<Vec<(&'static str, String)>> {
+        Ok(self.conditions())
+    }
+}
+
+const UNKNOWN: &str = "no such protocol or control";
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let ended = match arguments[..] {
-        ["--all"] => all(),
-        ["--only", ref names @ ..] if !names.is_empty() => only(names),
-        ["--list"] => {
-            for row in rows::ROWS {
-                println!("{:<12} {}", row.name, row.question);
-            }
-            Ok(())
-        }
+    bench::main(|arguments| match *arguments {
         ["--server", name] => raise_limit().and_then(|()| servers::run(name)),
         ["--load", protocol, address, control] => load(protocol, address, control),
         ["--probe", protocol, address] => probe(protocol, address),
         ["--sinks", sinks] => sinks.parse().map_err(Into::into).and_then(sinks::run),
-        _ => Err(USAGE.into()),
-    };
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+        _ => bench::run::<Fleet>(arguments),
+    })
 }
 
 fn load(protocol: &str, address: &str, control: &str) -> Outcome<()> {
     raise_limit()?;
     load::run(&load::Server {
-        protocol: wire::Protocol::parse(protocol).ok_or(USAGE)?,
+        protocol: wire::Protocol::parse(protocol).ok_or(UNKNOWN)?,
         address: address.parse()?,
-        control: control::Kind::parse(control).ok_or(USAGE)?,
+        control: control::Kind::parse(control).ok_or(UNKNOWN)?,
     })
 }
 
 fn probe(protocol: &str, address: &str) -> Outcome<()> {
-    let protocol = wire::Protocol::parse(protocol).ok_or(USAGE)?;
+    let protocol = wire::Protocol::parse(protocol).ok_or(UNKNOWN)?;
     probe::run(protocol, address.parse()?)
 }
 
@@ -82,38 +87,4 @@ fn raise_limit() -> Outcome<()> {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     Ok(setrlimit(Resource::Nofile, limit)?)
-}
-
-fn only(names: &[&str]) -> Outcome<()> {
-    raise_limit()?;
-    let mut fleet = Fleet::new()?;
-    for name in names {
-        let row = rows::ROWS.iter().find(|row| row.name == *name);
-        let row = row.ok_or_else(|| format!("there is no row {name:?}: --list names them"))?;
-        fleet.begin(row.name);
-        let lines = (row.measure)(&mut fleet)?;
-        println!("{}", Section::new(row.name, row.question, &lines).markdown);
-    }
-    Ok(())
-}
-
-fn all() -> Outcome<()> {
-    raise_limit()?;
-    let started = Instant::now();
-    let mut fleet = Fleet::new()?;
-    let mut sections = Vec::new();
-    for row in rows::ROWS {
-        eprintln!("{:>4} s  {}", started.elapsed().as_secs(), row.name);
-        fleet.begin(row.name);
-        let lines = (row.measure)(&mut fleet)?;
-        sections.push(Section::new(row.name, row.question, &lines));
-    }
-    let versions = CRATES.map(machine::with_version);
-    let machine = machine::describe("`make bench-gateway`", &versions, &fleet.describe());
-    let text = report::render(&machine, started.elapsed(), &sections);
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("RESULTS.md");
-    fs::write(&path, text)?;
-    let took = started.elapsed().as_secs();
-    eprintln!("{took:>4} s  written: {}", path.display());
-    Ok(())
 }

@@ -44,6 +44,25 @@ pub(crate) fn crowd(url: &str, first: &str, count: &str) -> Outcome<()> {
     Ok(())
 }
 
+/// One hub that listens to so many topics with names so long. Each line asks whether all
+/// are joined, and is answered once they are.
+pub(crate) fn listener(url: &str, topics: &str, length: &str) -> Outcome<()> {
+    let (topics, length): (u64, usize) = (topics.parse()?, length.parse()?);
+    let hub = on(url)?;
+    let names = (0..topics).map(|number| format!("{number:0>length$}"));
+    let _listening: Vec<_> = names
+        .map(|name| hub.subscribe(&*name))
+        .collect::<Result<_, _>>()?;
+    until_joined(&hub)?;
+    println!("ready");
+    for line in io::stdin().lock().lines() {
+        line?;
+        until_joined(&hub)?;
+        println!("ready");
+    }
+    Ok(())
+}
+
 /// One hub of a fleet. Each line asks for the attempts to connect that it has made so far.
 pub(crate) fn member(url: &str, number: &str) -> Outcome<()> {
     let hub = on(url)?;

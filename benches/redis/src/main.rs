@@ -11,7 +11,7 @@
 //! each of those that are compared; they take turns. Whoever lost a message is an error,
 //! not a figure. Targets that are missed stay in the table as missed.
 
-mod child;
+mod bystander;
 mod console;
 mod hub;
 mod listeners;
@@ -20,72 +20,48 @@ mod publisher;
 mod rows;
 mod server;
 
-use std::{env, fs, path::Path, process::ExitCode, time::Instant};
+use std::process::ExitCode;
 
 use distributary_bench_report::{
-    Outcome, machine,
-    report::{self, Section},
+    Outcome,
+    bench::{self, Bench, Row},
+    report::Line,
 };
 
-/// The crates whose versions decide the figures.
-const CRATES: [&str; 5] = ["distributary", "redis-protocol", "tokio", "redis", "fred"];
+/// All of it.
+struct Redis;
 
-const USAGE: &str = "usage: distributary-redis-bench --all | --only ROW... | --list";
+impl Bench for Redis {
+    type Measure = rows::Measure;
+    const PROGRAM: &'static str = env!("CARGO_PKG_NAME");
+    const COMMAND: &'static str = "`make bench-redis`";
+    const FOLDER: &'static str = env!("CARGO_MANIFEST_DIR");
+    const CRATES: &'static [&'static str] =
+        &["distributary", "redis-protocol", "tokio", "redis", "fred"];
+    const ROWS: &'static [Row<Self::Measure>] = rows::ROWS;
+
+    fn begin() -> Outcome<Self> {
+        Ok(Redis)
+    }
+
+    fn measure(&mut self, row: &'static Row<Self::Measure>) -> Outcome<Vec<Line>> {
+        (row.measure)()
+    }
+
+    fn describe(&self) -> Outcome<Vec<(&'static str, String)>> {
+        Ok(vec![
+            ("server", server::version()?),
+            ("in Node", peers::versions()),
+        ])
+    }
+}
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let ended = match arguments[..] {
-        ["--all"] => all(),
-        ["--only", ref names @ ..] if !names.is_empty() => only(names),
-        ["--list"] => {
-            for row in rows::ROWS {
-                println!("{:<10} {}", row.name, row.question);
-            }
-            Ok(())
-        }
+    bench::main(|arguments| match *arguments {
         ["--listen", name, url, channel] => listeners::run(name, url, channel),
         ["--hubs", url, first, count] => hub::crowd(url, first, count),
+        ["--listener", url, topics, length] => hub::listener(url, topics, length),
         ["--member", url, number] => hub::member(url, number),
-        _ => Err(USAGE.into()),
-    };
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn only(names: &[&str]) -> Outcome<()> {
-    for name in names {
-        let row = rows::ROWS.iter().find(|row| row.name == *name);
-        let row = row.ok_or_else(|| format!("there is no row {name:?}: --list names them"))?;
-        let lines = (row.measure)()?;
-        println!("{}", Section::new(row.name, row.question, &lines).markdown);
-    }
-    Ok(())
-}
-
-fn all() -> Outcome<()> {
-    let started = Instant::now();
-    let mut sections = Vec::new();
-    for row in rows::ROWS {
-        eprintln!("{:>4} s  {}", started.elapsed().as_secs(), row.name);
-        let lines = (row.measure)()?;
-        sections.push(Section::new(row.name, row.question, &lines));
-    }
-    let versions = CRATES.map(machine::with_version);
-    let peers = [
-        ("server", server::version()?),
-        ("in Node", peers::versions()),
-    ];
-    let machine = machine::describe("`make bench-redis`", &versions, &peers);
-    let text = report::render(&machine, started.elapsed(), &sections);
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("RESULTS.md");
-    fs::write(&path, text)?;
-    let took = started.elapsed().as_secs();
-    eprintln!("{took:>4} s  written: {}", path.display());
-    Ok(())
+        _ => bench::run::<Redis>(arguments),
+    })
 }

@@ -9,13 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use distributary_bench_report::{Outcome, process::Process};
+use distributary_bench_report::{
+    Outcome,
+    child::{Child, SERVER_CORE},
+    process::Process,
+};
 
-use crate::{child::Child, console::Console};
-
-/// The core of the server and of who publishes, and the core of those who are compared.
-pub(crate) const SERVER_CORE: &str = "0";
-pub(crate) const CLIENT_CORE: &str = "1";
+use crate::console::Console;
 
 /// How long it may take to listen.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -24,10 +24,21 @@ pub(crate) struct Server {
     port: u16,
     process: Option<Child>,
     folder: PathBuf,
+    limits: &'static [&'static str],
 }
 
 impl Server {
+    /// What waits for a subscriber has no limit: none is to be cut off for being slow.
     pub(crate) fn start() -> Outcome<Self> {
+        Server::with(&["--client-output-buffer-limit", "pubsub 0 0 0"])
+    }
+
+    /// Whoever is slow is cut off.
+    pub(crate) fn as_shipped() -> Outcome<Self> {
+        Server::with(&[])
+    }
+
+    fn with(limits: &'static [&'static str]) -> Outcome<Self> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
             .local_addr()?
             .port();
@@ -38,6 +49,7 @@ impl Server {
             port,
             process: None,
             folder,
+            limits,
         };
         server.restart()?;
         Ok(server)
@@ -52,8 +64,7 @@ impl Server {
         let mut words: Vec<_> = settings.split_whitespace().map(Into::into).collect();
         words.extend(["--save".into(), "".into(), "--dir".into()]);
         words.push(self.folder.clone().into_os_string());
-        // What waits for a subscriber has no limit: none is to be cut off for being slow.
-        words.extend(["--client-output-buffer-limit".into(), "pubsub 0 0 0".into()]);
+        words.extend(self.limits.iter().map(Into::into));
         let mut process = Child::start(&words, Some(SERVER_CORE))?;
         let deadline = Instant::now() + PATIENCE;
         while Console::connect(self.port).is_err() {

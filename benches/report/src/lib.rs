@@ -1,7 +1,9 @@
 //! What all benchmarks of the project have in common: contenders that take turns,
 //! figures with their spread, targets that are reached or missed, and the table that
-//! says so.
+//! says so; the processes that they run in, and the command line that starts them.
 
+pub mod bench;
+pub mod child;
 pub mod kept;
 pub mod machine;
 pub mod process;

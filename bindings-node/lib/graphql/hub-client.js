@@ -7,7 +7,7 @@
 
 const { EventEmitter } = require('node:events');
 
-const { DistributaryError, described, typeError } = require('../errors');
+const { DistributaryError, NotHeardError, described, typeError } = require('../errors');
 const { Hub } = require('../hub');
 
 /** Messages that may wait for the loop on one channel: clients of Redis have no bound, here it is one that is not met. */
@@ -95,7 +95,11 @@ class HubClient extends EventEmitter {
     this.hub.joined().then((joined) => {
       if (joined) settled(null, names.size);
       else settled(new DistributaryError('ERR_CLOSED', 'the hub was closed before other processes were heard'));
-    }, settled);
+    }, (error) => {
+      // Others of the hub's names are others' concern.
+      if (error instanceof NotHeardError && !error.names.includes(name)) settled(null, names.size);
+      else settled(error);
+    });
   }
 }
 

@@ -11,7 +11,7 @@ const { after, before, describe, it } = require('node:test');
 
 const Redis = require('ioredis');
 
-const { DistributaryError, ForwardError, Hub } = require('../..');
+const { DistributaryError, ForwardError, Hub, NotHeardError } = require('../..');
 const { connect, serve } = require('../gateway/rig');
 const { caught, inTime, program, texts, until } = require('../hub/rig');
 const { startServer } = require('../rig/redis');
@@ -78,11 +78,29 @@ describe('a hub by itself', () => {
     await assert.rejects(hub.publishAcknowledged('a', () => {}), { code: 'ERR_BAD_PAYLOAD' });
     await assert.rejects(hub.publishAcknowledged('a', '', /** @type {any} */ ({ transfer: true })), { code: 'ERR_BAD_OPTION' });
     await assert.rejects(hub.joined(/** @type {any} */ ({ timeout: '1' })), { code: 'ERR_BAD_OPTION' });
-    assert.throws(() => hub.healthChanges({ every: 0 }), { code: 'ERR_BAD_OPTION' });
+    assert.throws(() => hub.healthChanges(/** @type {any} */ ({ every: 1 })), { code: 'ERR_BAD_OPTION' });
   });
 });
 
 describe('hubs that are joined', () => {
+  it('says which names the server does not let it hear', async (t) => {
+    const client = plain(t);
+    await client.call('ACL', 'SETUSER', 'narrow', 'on', '>secret', '+@all', '~*', 'resetchannels', '&allowed', '&distributary:*');
+    const hub = open(t, url.replace('redis://', 'redis://narrow:secret@'));
+    const seen = [];
+    hub.on('allowed', (event) => seen.push(event.text()));
+    hub.on('forbidden', () => {});
+    for (const options of [undefined, { timeout: 20_000 }]) {
+      await assert.rejects(hub.joined(options), (error) => {
+        assert.ok(error instanceof NotHeardError);
+        assert.deepEqual([error.code, error.names], ['ERR_NOT_HEARD', ['forbidden']]);
+        return true;
+      });
+    }
+    await client.publish('allowed', 'x');
+    await until(() => seen.length === 1, 'it is heard');
+  });
+
   it('hear each other, in order, and nothing twice', async (t) => {
     const [one, other] = [open(t), open(t, { url })];
     const here = one.subscribe('a');
@@ -261,7 +279,7 @@ describe('a server that is away', () => {
     const [one, other] = [open(t, address), open(t, address)];
     const there = other.subscribe('a');
     assert.equal(await other.joined(), true);
-    const changes = one.healthChanges({ every: 10 });
+    const changes = one.healthChanges();
     const becomes = async (isSo) => {
       for (;;) {
         const { value, done } = await inTime(changes.next(), 'a change of health');
@@ -280,6 +298,43 @@ describe('a server that is away', () => {
       const next = await inTime(there.next().catch((error) => error));
       if (next.value?.text() === 'after') break;
     }
+  });
+});
+
+describe('changes of the health', () => {
+  it('are told, and not looked for', { timeout: 20_000 }, async (t) => {
+    const own = await startServer();
+    t.after(() => own.stop());
+    const hub = open(t, own.url);
+    assert.equal(await hub.joined(), true);
+    const changes = hub.healthChanges();
+    while ((await inTime(changes.next())).value?.condition !== 'ok');
+    t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+    let next = changes.next();
+    await own.kill();
+    while ((await next).value?.condition === 'ok') next = changes.next();
+  });
+
+  it('end with the hub, with the signal and with the loop that reads them', async (t) => {
+    const hub = open(t, NOWHERE);
+    await until(() => hub.health().condition === 'away', 'it is seen');
+    const stop = new AbortController();
+    const [one, two, three] = [hub.healthChanges({ signal: stop.signal }), hub.healthChanges(), hub.healthChanges()];
+    for (const changes of [one, two, three]) assert.equal((await changes.next()).done, false);
+    const ends = (changes) => (async () => {
+      for await (const _ of changes);
+    })();
+    const aborted = ends(one);
+    stop.abort();
+    await inTime(aborted);
+    const waiting = [two.next(), two.next()];
+    await two.return();
+    await inTime(Promise.all(waiting));
+    assert.equal((await two.next()).done, true);
+    const closed = ends(three);
+    hub.close();
+    await inTime(closed);
+    assert.deepEqual(await three.next(), { value: undefined, done: true });
   });
 });
 

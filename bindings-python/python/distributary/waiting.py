@@ -1,7 +1,7 @@
 """What is waited for and is no event: what became of a publication on its way to other machines, and that these are
-heard.
+heard. Modules of their own have what else there is: changes of the health, and stages of a migration.
 
-Both are awaited in asyncio and trio, in the same lanes as readers sleep in, and waited for by threads with ``wait()``.
+All are awaited in asyncio and trio, in the same lanes as readers sleep in, and waited for by threads with ``wait()``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from .errors import Busy, Closed, WrongLoop
+from .errors import Busy, Closed, NotHeard, WrongLoop
 from .loops import is_running
 from .options import seconds
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .hub import Hub
     from .loops import Lane, Lanes
 
-__all__ = ["Acknowledged", "Closing", "Forwarding", "Joined", "Receipt", "heard"]
+__all__ = ["Acknowledged", "Closing", "Forwarding", "Joined", "Receipt", "Waiting", "heard"]
 
 #: What became of the part of a publish that concerns other machines: there is no backplane; it is on its way, or waits
 #: for its turn; or the kind of :class:`ForwardError` for which it reached this hub's subscribers and nobody else.
@@ -51,7 +51,7 @@ async def heard(hub: Hub, patience: float = PATIENCE) -> bool:
         return True
     try:
         await asyncio.wait_for(hub.joined()._joined(), patience)
-    except (asyncio.TimeoutError, TimeoutError):
+    except (asyncio.TimeoutError, TimeoutError, NotHeard):
         return False
     return True
 
@@ -66,7 +66,7 @@ class Acknowledged:
     number: int | None
 
 
-class _Waiting:
+class Waiting:
     """Waits for one thing of the native half's."""
 
     __slots__ = ("_bed", "_lane", "_lanes", "_native")
@@ -117,7 +117,7 @@ class _Waiting:
         raise TypeError(f"a {type(self).__name__} cannot be copied or pickled")
 
 
-class Receipt(_Waiting):
+class Receipt(Waiting):
     """What becomes of an event on its way to other machines, from :meth:`Hub.publish_acknowledged`.
 
     The event is published whether this is waited for or not::
@@ -161,9 +161,10 @@ class Receipt(_Waiting):
         return f"<Receipt of {self.delivery!r}>"
 
 
-class Joined(_Waiting):
-    """That other machines are heard, from :meth:`Hub.joined`: to be awaited, or waited for by a thread. :class:`Closed`
-    if the hub is closed before."""
+class Joined(Waiting):
+    """That other machines are heard, from :meth:`Hub.joined`: to be awaited, or waited for by a thread.
+    :class:`NotHeard` if the server does not let the hub hear some of its names, :class:`Closed` if the hub is closed
+    before."""
 
     __slots__ = ("_hub",)
 
@@ -182,6 +183,7 @@ class Joined(_Waiting):
         """Blocks the thread until it is so; False after `timeout` seconds.
 
         Raises:
+            NotHeard: The server does not let the hub hear some of its names.
             Closed: The hub was closed before.
             WrongLoop: An event loop runs in this thread.
         """
@@ -196,7 +198,7 @@ class Joined(_Waiting):
             raise Closed("hub_closed")
 
 
-class Closing(_Waiting):
+class Closing(Waiting):
     """That a hub which was closed has sent what waited: to be awaited, or waited for by a thread."""
 
     __slots__ = ()

@@ -19,6 +19,7 @@ from distributary import (
     Closed,
     ForwardError,
     Hub,
+    NotHeard,
     OptionError,
     PatternError,
     Redis,
@@ -136,6 +137,19 @@ def test_a_plain_client_is_heard_and_hears(redis_server: Any, plain: Any) -> Non
         plain.send("SUBSCRIBE", "b")
         hub.publish("b", {"id": 7})
         assert plain.read() == [b"message", b"b", b'{"id":7}']
+
+
+async def test_names_that_the_server_refuses_are_said(redis_server: Any, plain: Any) -> None:
+    rules = "on >secret +@all ~* resetchannels &allowed &distributary:*"
+    plain.send("ACL", "SETUSER", "narrow", *rules.split())
+    url = redis_server.url.replace("redis://", "redis://narrow:secret@")
+    with Hub(url) as hub, hub.subscribe("allowed") as sub, hub.subscribe("forbidden"):
+        with pytest.raises(NotHeard, match="'forbidden'") as caught:
+            await hub.joined()
+        assert caught.value.names == ("forbidden",)
+        assert pickle.loads(pickle.dumps(caught.value)).names == caught.value.names
+        assert plain.send("PUBLISH", "allowed", "x") == 1
+        assert (await sub.get()).text == "x"
 
 
 async def test_what_is_kept_is_numbered_and_envelopes_carry_the_rest(redis_server: Any) -> None:
@@ -277,7 +291,7 @@ async def test_a_server_that_dies_comes_back(start_redis: Callable[[], Any], eve
     server = start_redis()
     with Hub(server.url) as one, Hub(server.url) as other, other.subscribe("a") as there:
         await other.joined()
-        changes = one.health_changes(every=0.01)
+        changes = one.health_changes()
         await eventually(lambda: one.health().condition == "ok", "all is well")
         while (await changes.__anext__()).condition != "ok":
             pass
@@ -298,6 +312,86 @@ async def test_a_server_that_dies_comes_back(start_redis: Callable[[], Any], eve
             assert (await one.publish_acknowledged("a", b"after")).heard == 1
             while (await there.get()).data != b"after":
                 pass
+
+
+async def test_a_change_of_the_health_is_told_and_not_looked_for(
+    start_redis: Callable[[], Any], eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start_redis()
+    with Hub(server.url) as hub:
+        await eventually(lambda: hub.health().condition == "ok", "all is well")
+        changes = hub.health_changes()
+        while (await changes.__anext__()).condition != "ok":
+            pass
+
+        async def never(seconds: float, result: object = None) -> None:
+            await asyncio.get_running_loop().create_future()
+
+        monkeypatch.setattr(asyncio, "sleep", never)
+
+        async def becomes_ill() -> None:
+            while (await changes.__anext__()).condition == "ok":
+                pass
+
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(becomes_ill)
+                await anyio.wait_all_tasks_blocked()
+                await anyio.to_thread.run_sync(server.kill)
+
+
+@pytest.mark.every_loop
+async def test_changes_of_the_health_end_with_the_hub_and_survive_a_cancelled_read() -> None:
+    with Hub(NOWHERE) as hub:
+        changes = hub.health_changes()
+        with anyio.fail_after(20):
+            while (await changes.__anext__()).condition != "away":
+                pass
+            with anyio.move_on_after(0.05):
+                while True:
+                    await changes.__anext__()
+            async with anyio.create_task_group() as tasks:
+
+                async def read_on() -> None:
+                    async for _ in changes:
+                        pass
+
+                tasks.start_soon(read_on)
+                await anyio.wait_all_tasks_blocked()
+                await anyio.to_thread.run_sync(hub.close)
+
+
+def test_a_thread_waits_for_a_change_of_the_health(start_redis: Callable[[], Any]) -> None:
+    server = start_redis()
+    with Hub(server.url) as hub:
+        assert hub.joined().wait(20)
+        changes = hub.health_changes()
+        health = changes.wait(20)
+        while health is not None and health.condition != "ok":
+            health = changes.wait(20)
+        assert health is not None
+        assert changes.wait(0) is None
+        server.kill()
+        health = changes.wait(20)
+        assert health is not None
+        assert health.condition != "ok"
+        with pytest.raises(OptionError):
+            changes.wait(-1)
+        closer = threading.Timer(0.05, hub.close)
+        closer.start()
+        while changes.wait() is not None:
+            pass
+        assert hub.closed
+        closer.join()
+
+
+async def test_a_loop_is_not_blocked_by_a_wait_for_the_health() -> None:
+    with Hub(NOWHERE) as hub:
+        changes = hub.health_changes()
+        while (await changes.__anext__()).condition != "away":
+            pass
+        with pytest.raises(WrongLoop):
+            changes.wait()
 
 
 # Forks.

@@ -1,9 +1,16 @@
 //! Waiting for a backplane to be done with something: by tasks, and by threads.
+//!
+//! # Invariants
+//!
+//! - An outcome comes, and once: a teller that is dropped tells what it was made with.
+//! - Foreign code (wakers) runs outside the lock, and a panic of it reaches nobody else.
 
 use std::{
     task::{Context, Poll, Waker},
     time::Instant,
 };
+
+use smallvec::SmallVec;
 
 use crate::{
     sync::{Condvar, Mutex, StdArc},
@@ -11,52 +18,64 @@ use crate::{
 };
 
 /// The half of those who wait; any number of them.
-#[derive(Clone)]
-pub(super) struct Awaited(StdArc<Shared>);
+pub(super) struct Awaited<T>(StdArc<Shared<T>>);
 
-/// The backplane's half. Dropped untold, it says that nobody will tell.
-pub(super) struct Teller(StdArc<Shared>);
+/// The backplane's half.
+pub(super) struct Teller<T> {
+    shared: StdArc<Shared<T>>,
+    /// What is told if nothing else ever is.
+    untold: Option<T>,
+}
 
-#[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
+struct Shared<T> {
+    state: Mutex<State<T>>,
     rung: Condvar,
 }
 
-#[derive(Default)]
-struct State {
-    /// Whether it was told, once that or the opposite is certain.
-    outcome: Option<bool>,
-    wakers: Vec<Waker>,
+struct State<T> {
+    outcome: Option<T>,
+    wakers: SmallVec<[Waker; 1]>,
 }
 
-impl Awaited {
-    pub(super) fn pair() -> (Teller, Awaited) {
-        let shared = StdArc::new(Shared::default());
-        (Teller(StdArc::clone(&shared)), Awaited(shared))
+impl<T: Clone> Awaited<T> {
+    pub(super) fn pair(untold: T) -> (Teller<T>, Awaited<T>) {
+        let shared = StdArc::new(Shared {
+            state: Mutex::new(State {
+                outcome: None,
+                wakers: SmallVec::new(),
+            }),
+            rung: Condvar::new(),
+        });
+        let teller = Teller {
+            shared: StdArc::clone(&shared),
+            untold: Some(untold),
+        };
+        (teller, Awaited(shared))
     }
 
-    /// Whether it was told; `None` while that may still be.
-    pub(super) fn outcome(&self) -> Option<bool> {
-        self.0.state.lock().outcome
+    /// What was told, if anything was.
+    pub(super) fn outcome(&self) -> Option<T> {
+        self.0.state.lock().outcome.clone()
     }
 
-    /// Blocks the thread until that is known, at most until `deadline`.
-    pub(super) fn wait(&self, deadline: Instant) -> Option<bool> {
+    /// Blocks the thread until something is told, at most until `deadline`.
+    pub(super) fn wait(&self, deadline: Instant) -> Option<T> {
         let mut state = self.0.state.lock();
         while state.outcome.is_none() {
             if self.0.rung.wait_until(&mut state, deadline).timed_out() {
                 break;
             }
         }
-        state.outcome
+        state.outcome.clone()
     }
 
-    pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<bool> {
+    pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<T> {
         // Foreign code runs in its clone, and in the destructor of one that is not kept.
         let waker = cx.waker().clone();
         let mut state = self.0.state.lock();
-        if let Some(outcome) = state.outcome {
+        if let Some(outcome) = &state.outcome {
+            let outcome = outcome.clone();
+            drop(state);
             return Poll::Ready(outcome);
         }
         if !state.wakers.iter().any(|known| known.will_wake(&waker)) {
@@ -66,24 +85,32 @@ impl Awaited {
     }
 }
 
-impl Teller {
-    pub(super) fn tell(self) {
-        self.0.settle(true);
+impl<T> Clone for Awaited<T> {
+    fn clone(&self) -> Self {
+        Awaited(StdArc::clone(&self.0))
     }
 }
 
-impl Drop for Teller {
+impl<T> Teller<T> {
+    pub(super) fn tell(mut self, outcome: T) {
+        self.untold = None;
+        self.shared.settle(outcome);
+    }
+}
+
+impl<T> Drop for Teller<T> {
     fn drop(&mut self) {
-        self.0.settle(false);
+        if let Some(outcome) = self.untold.take() {
+            self.shared.settle(outcome);
+        }
     }
 }
 
-impl Shared {
-    /// The first word counts.
-    fn settle(&self, outcome: bool) {
+impl<T> Shared<T> {
+    fn settle(&self, outcome: T) {
         let wakers = {
             let mut state = self.state.lock();
-            state.outcome.get_or_insert(outcome);
+            state.outcome = Some(outcome);
             std::mem::take(&mut state.wakers)
         };
         self.rung.notify_all();

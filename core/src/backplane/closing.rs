@@ -33,7 +33,7 @@ pub(crate) fn on_a_backplane() {
 /// that a thread can [`wait`](Closing::wait) for. From [`Hub::close`](crate::Hub::close).
 ///
 /// Dropping it changes nothing: what is queued goes out while the program goes on.
-pub struct Closing(Awaited);
+pub struct Closing(Awaited<()>);
 
 impl Closing {
     /// Blocks the thread until it is so, at most until `deadline`; whether it is.
@@ -53,7 +53,7 @@ impl Future for Closing {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.0.poll(cx).map(|_| ())
+        self.0.poll(cx)
     }
 }
 
@@ -67,13 +67,13 @@ impl fmt::Debug for Closing {
 
 /// A hub's end, from its making on: whoever closes it, all wait for the same.
 pub(crate) struct End {
-    teller: Mutex<Option<Teller>>,
-    awaited: Awaited,
+    teller: Mutex<Option<Teller<()>>>,
+    awaited: Awaited<()>,
 }
 
 impl End {
     pub(crate) fn new() -> Self {
-        let (teller, awaited) = Awaited::pair();
+        let (teller, awaited) = Awaited::pair(());
         End {
             teller: Mutex::new(Some(teller)),
             awaited,
@@ -86,8 +86,8 @@ impl End {
             return;
         };
         match backplane {
-            None => teller.tell(),
-            Some(backplane) => backplane.close(Box::new(move || teller.tell())),
+            None => teller.tell(()),
+            Some(backplane) => backplane.close(Box::new(move || teller.tell(()))),
         }
     }
 

@@ -46,7 +46,7 @@ pub use inlet::{Inlet, Together};
 pub(crate) use inlet::{Origin, Upstream};
 pub(crate) use interest::Interest;
 pub use interest::{Change, Name};
-pub use joined::Joined;
+pub use joined::{JoinError, Joined};
 pub use node::{Memory, Node, Output, Replica, Replication, Role};
 pub use receipt::{Acknowledge, Acknowledged, ForwardError, ForwardErrorKind, Receipt};
 
@@ -93,8 +93,9 @@ pub trait Backplane: Send + Sync + 'static {
     fn prometheus(&self) -> String;
 
     /// Whether everything that was of interest when the question was asked is heard by now.
-    /// `told` is called once, as soon as that is so.
-    fn when_joined(&self, told: Box<dyn FnOnce() + Send>);
+    /// `told` is called once, as soon as that is so, with the names that this hub is not
+    /// allowed to hear. Let go of uncalled, it says that the hub was closed before.
+    fn when_joined(&self, told: Box<dyn FnOnce(Vec<Name>) + Send>);
 
     /// The hub closes. From here on it sends what is queued as far as it can within a
     /// moment, leaves, and stops; `told` is called once that is done, or let go of.

@@ -179,7 +179,9 @@ impl Hub {
 
     /// Waits until all that this hub listens to now is also heard from other machines; at
     /// once without a [backplane](crate::backplane). A subscription is in force for this
-    /// hub's own events when `subscribe` returns; for those of others, when this does.
+    /// hub's own events when `subscribe` returns; for those of others, when this does with
+    /// `Ok`. Names that the backplane's server does not let this hub hear are an error, which
+    /// says them; the others are heard all the same.
     pub fn joined(&self) -> Joined {
         Joined::ask(self.core())
     }

@@ -17,7 +17,9 @@ use super::{
     thread, watch,
 };
 use crate::{
-    backplane::{Acknowledge, Backplane, Board, Condition, ForwardError, Health, Inlet, Reason},
+    backplane::{
+        Acknowledge, Backplane, Board, Condition, ForwardError, Health, Inlet, Name, Reason,
+    },
     event::Publication,
     selector::Selector,
     sync::Mutex,
@@ -26,6 +28,8 @@ use crate::{
 
 /// To be called once.
 type Told = Box<dyn FnOnce() + Send>;
+/// The same, with the names that the server refuses.
+pub(crate) type ToldJoined = Box<dyn FnOnce(Vec<Name>) + Send>;
 
 /// What the thread is told beside events.
 pub(crate) enum Order {
@@ -34,8 +38,8 @@ pub(crate) enum Order {
     /// To be told how many connections listen to a channel, or `None` if that cannot be
     /// learned.
     Listeners(String, Box<dyn FnOnce(Option<u64>) + Send>),
-    /// To be called once all that is wanted now is heard.
-    WhenJoined(Told),
+    /// To be called once all that is wanted now is heard, with what the server refuses.
+    WhenJoined(ToldJoined),
     Close,
 }
 
@@ -137,7 +141,7 @@ impl Redis {
 
     /// The master of this name, by the word of its sentinels, whose URLs these are. The
     /// user and password in them are for the servers, and for the sentinels unless these
-    /// are given others.
+    /// are given others; `rediss://` is TLS to both.
     ///
     /// More than half of the sentinels that can be reached have to agree on the master. A
     /// planned failover is followed while the old master is still there, so that nothing is
@@ -263,7 +267,7 @@ impl Backplane for Redis {
         self.health().prometheus()
     }
 
-    fn when_joined(&self, told: Told) {
+    fn when_joined(&self, told: ToldJoined) {
         let _ = self.orders.send(Order::WhenJoined(told));
     }
 

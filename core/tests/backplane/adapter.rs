@@ -243,10 +243,11 @@ fn a_process_that_stands_still_is_cut_off_and_says_so() {
     until("it hears", || adapter.messages("x") == ["before"]);
 
     signal(adapter.child.id(), "STOP");
-    let payload = "y".repeat(100_000);
+    // Valkey 9.1 cuts nobody off for events of 16 KB and more: it does not count them.
+    let payload = "y".repeat(10_000);
     until("the server cuts it off", || {
         let mut console = server.console().expect("a connection");
-        let part = vec![vec!["PUBLISH", "x", &payload]; 50];
+        let part = vec![vec!["PUBLISH", "x", &payload]; 500];
         console.ask_all(&part).expect("answers");
         server.listeners("x") == 0
     });

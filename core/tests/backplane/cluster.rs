@@ -9,8 +9,11 @@ use distributary::{
 };
 
 use crate::{
-    hubs::{hub_with, outcome, publish_told, told, until_worse},
-    rig::{Authority, Cluster, PATIENCE, Release, Server, until},
+    hubs::{
+        Ear, hub_with, outcome, publish, publish_told, told, until_back, until_heard, until_worse,
+    },
+    rig::{Authority, Cluster, Folder, PATIENCE, Plan, Release, Server, until},
+    rights,
     traffic::{Report, Traffic},
 };
 
@@ -144,11 +147,16 @@ fn switch(cluster: &Cluster) {
     cluster.fail_over(cluster.replica_of(owner).expect("a replica"));
 }
 
-/// Every topic's slot goes to another master.
+/// Every topic's slot goes to another master, in each of the ways that the servers know.
 fn migrate(cluster: &Cluster) {
-    for topic in topics() {
-        let slot = cluster.slot(&topic);
-        cluster.migrate(slot, (cluster.owner(slot) + 1) % 3);
+    let hand_on = Release::tested().hands_slots_on();
+    for (number, topic) in topics().iter().enumerate() {
+        let slot = cluster.slot(topic);
+        let to = (cluster.owner(slot) + 1) % 3;
+        match hand_on && number % 2 == 0 {
+            true => cluster.hand_on(slot, to),
+            false => cluster.migrate(slot, to),
+        }
     }
 }
 
@@ -221,6 +229,27 @@ fn a_replica_takes_over_as_planned() {
     replay(SHARDED_REPLAY, "planned failover", switch);
 }
 
+#[test]
+fn servers_without_shard_channels_are_named_until_newer_ones_take_their_place() {
+    let folder = Folder::new();
+    let old = "rename-command SSUBSCRIBE \"\"\nrename-command SPUBLISH \"\"\n";
+    let commands = |text| folder.write("commands.conf", text);
+    // Where they are not known they cannot be taken away.
+    let path = commands(if Release::tested().shards() { old } else { "" });
+    let cluster = Cluster::planned(&Plan::new().set("include", path));
+    let hub = hub(&cluster, SHARDED);
+    let ear = Ear::on(&hub, "a");
+    is_unsharded(&hub);
+    if !Release::tested().shards() {
+        return;
+    }
+    commands("");
+    restart(&cluster);
+    until_back(&hub, PATIENCE);
+    let far = self::hub(&cluster, SHARDED);
+    until_heard(&ear, PATIENCE, |mark| publish(&far, "a", mark));
+}
+
 /// Logs, by shard channels where there are any.
 fn best() -> Way {
     match Release::tested().shards() {
@@ -266,7 +295,7 @@ fn nodes_speak_tls_and_are_known_by_their_certificates() {
 
 #[test]
 fn nodes_have_users() {
-    let cluster = Cluster::secured("app on >secret ~* &* +@all -@dangerous +info +role");
+    let cluster = Cluster::secured(&format!("app {}", rights::in_a_cluster()));
     let urls = |password: &str| -> Vec<String> {
         let user = format!("redis://app:{password}@");
         let urls = cluster.urls().into_iter();
@@ -274,6 +303,9 @@ fn nodes_have_users() {
     };
     let known = || hub_with(redis(&urls("secret"), best()));
     bears(&cluster, &known(), &known(), "users");
+    for node in cluster.nodes.iter().filter(|node| node.is_running()) {
+        rights::suffice(node);
+    }
 
     let stranger = hub_with(redis(&urls("wrong"), best()));
     until_worse(&stranger, Condition::Away, PATIENCE);

@@ -12,8 +12,8 @@ use std::{
 };
 
 use distributary::{
-    Bytes, Hub, Selector, Subscription,
-    backplane::{Condition, ForwardErrorKind, Forwarding},
+    Bytes, Hub, Selector, Subscription, Topic,
+    backplane::{Condition, ForwardErrorKind, Forwarding, JoinError, Name},
     redis::{Redis, RedisErrorKind},
 };
 
@@ -206,7 +206,12 @@ fn a_user_of_few_rights_is_let_in_as_far_as_these_go() {
         hub(&server.url_of("app", "pw")),
     );
     let mut allowed = topic(&there, "app:1");
-    let mut denied = topic(&there, "other");
+    let mut denied = there.subscribe(Selector::topic("other").unwrap()).unwrap();
+    let joined = there.joined();
+    assert!(!joined.wait(soon()));
+    let unheard = vec![Name::Topic(Topic::new("other").unwrap())];
+    assert_eq!(joined.outcome(), Some(Err(JoinError::Refused(unheard))));
+    assert!(reason(&there, "refused_names").contains("\"other\""));
     let text = reason(&there, "denied");
     assert!(text.contains("NOPERM"), "{text}");
     assert_eq!(there.health().condition, Condition::Degraded);
@@ -354,7 +359,7 @@ fn the_last_hub_may_be_dropped_anywhere() {
     runtime.block_on(async {
         let hub = hub(&server.url());
         let _listener = hub.subscribe(Selector::topic("t").unwrap()).unwrap();
-        hub.joined().await;
+        hub.joined().await.unwrap();
         drop(hub);
     });
 

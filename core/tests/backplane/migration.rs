@@ -622,6 +622,24 @@ fn who_has_just_come_asks_the_others_before_it_goes_on() {
 }
 
 #[test]
+fn a_stage_that_is_to_hear_what_the_user_may_not_hear_is_not_entered() {
+    let server = Server::start();
+    let rules = format!("ACL SETUSER default resetchannels &{TOPIC} &distributary:*");
+    server.ask(&rules.split(' ').collect::<Vec<_>>());
+    let node = Node::start(&server, Way::Name, Stage::Old);
+    let entered = node.migration.enter(Stage::DualRead, soon());
+    let not_heard = MigrationError::NotHeard {
+        name: NAME.into(),
+        side: Side::New,
+    };
+    assert_eq!(entered, Err(not_heard));
+    assert_eq!(node.migration.stage(), Stage::Old);
+    let granted = format!("&{NAME}");
+    server.ask(&["ACL", "SETUSER", "default", &granted]);
+    node.enter(Stage::DualRead);
+}
+
+#[test]
 fn patterns_hear_a_moved_topic_by_its_old_name_and_its_new_name_is_refused() {
     let server = Server::start();
     let moving = Moving::on(redis(&server));

@@ -17,7 +17,7 @@ use distributary::{
     SubscribeError, SubscribeOptions, Token, Topic, TryRecvError,
     backplane::{
         Acknowledge, Acknowledged, Backplane, ForwardError, ForwardErrorKind, Forwarding, Health,
-        HealthChanges, Inlet, Name, Together,
+        HealthChanges, Inlet, JoinError, Name, Together,
     },
 };
 use proptest::prelude::*;
@@ -34,6 +34,7 @@ struct Node {
     wanted: Mutex<HashMap<Name, bool>>,
     refuse: Mutex<Option<ForwardErrorKind>>,
     waiting: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
+    joining: Mutex<Vec<Box<dyn FnOnce(Vec<Name>) + Send>>>,
     closed: Mutex<u32>,
     /// Its end takes until somebody takes this out and calls it.
     lingers: AtomicBool,
@@ -64,6 +65,12 @@ impl Node {
         wanted
             .iter()
             .any(|(wanted, is)| wanted.as_str() == name && *is)
+    }
+
+    /// All that is wanted is heard, but for these.
+    fn tell_joined(&self, refused: &[Name]) {
+        let joining: Vec<_> = self.joining.lock().unwrap().drain(..).collect();
+        joining.into_iter().for_each(|told| told(refused.to_vec()));
     }
 }
 
@@ -127,8 +134,8 @@ impl Backplane for Joint {
         String::new()
     }
 
-    fn when_joined(&self, told: Box<dyn FnOnce() + Send>) {
-        self.1.waiting.lock().unwrap().push(told);
+    fn when_joined(&self, told: Box<dyn FnOnce(Vec<Name>) + Send>) {
+        self.1.joining.lock().unwrap().push(told);
     }
 
     fn close(&self, told: Box<dyn FnOnce() + Send>) {
@@ -328,10 +335,24 @@ fn joining_is_waited_for() {
     let (hub, node) = wire.hub();
     let joined = hub.joined();
     assert!(!joined.wait(Instant::now()));
-    let waiting: Vec<_> = node.waiting.lock().unwrap().drain(..).collect();
-    waiting.into_iter().for_each(|told| told());
+    assert_eq!(joined.outcome(), None);
+    node.tell_joined(&[]);
     assert!(joined.wait(soon()));
+    assert_eq!(joined.outcome(), Some(Ok(())));
     assert!(Hub::new().joined().wait(Instant::now()), "nobody to join");
+}
+
+#[test]
+fn names_that_are_refused_are_said_to_whoever_waits() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.hub();
+    let joined = hub.joined();
+    let name = Name::Topic(Topic::new("secret").unwrap());
+    node.tell_joined(std::slice::from_ref(&name));
+    assert!(!joined.wait(soon()));
+    let error = joined.outcome().unwrap().unwrap_err();
+    assert!(error.to_string().contains("\"secret\""), "{error}");
+    assert_eq!(error, JoinError::Refused(vec![name]));
 }
 
 #[test]
@@ -341,10 +362,11 @@ fn whoever_waits_for_a_backplane_that_ends_is_told_that_it_never_joined() {
     let joined = hub.joined();
     let ended = std::thread::scope(|scope| {
         let waits = scope.spawn(|| joined.wait(soon()));
-        node.waiting.lock().unwrap().clear();
+        node.joining.lock().unwrap().clear();
         waits.join().unwrap()
     });
     assert!(!ended);
+    assert_eq!(joined.outcome(), Some(Err(JoinError::Closed)));
     let mut joined = std::pin::pin!(joined);
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(joined.as_mut().poll(&mut cx).is_ready());

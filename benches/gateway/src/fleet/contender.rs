@@ -2,7 +2,6 @@
 //! generator and its probe on the other.
 
 use std::{
-    env,
     ffi::OsString,
     net::{SocketAddr, TcpListener, TcpStream},
     process::Command,
@@ -10,18 +9,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use distributary_bench_report::process::Process;
+use distributary_bench_report::{
+    child::{self, CLIENT_CORE, Child, SERVER_CORE},
+    process::Process,
+};
 
-use super::{child::Child, kit::Kit};
+use super::kit::Kit;
 use crate::{
     Outcome,
     control::Kind,
     wire::{ALL, PROBE, Protocol},
 };
 
-/// The core of servers, and the core of everything that measures.
-pub(crate) const SERVER_CORE: &str = "0";
-pub(super) const CLIENT_CORE: &str = "1";
 /// How long Redis may take to listen.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Handshakes at a time where they are not what is measured.
@@ -72,13 +71,7 @@ impl Name {
 
     /// The command of the server; for Redis, with the port it is to listen on.
     fn command(self, kit: &Kit) -> Outcome<(Vec<OsString>, Option<u16>)> {
-        let own = |name: &str| -> Outcome<Vec<OsString>> {
-            Ok(vec![
-                env::current_exe()?.into(),
-                "--server".into(),
-                name.into(),
-            ])
-        };
+        let own = |name| child::own(&["--server", name]);
         let command = match self {
             Name::Distributary => own("distributary")?,
             Name::Bare => own("bare")?,
@@ -120,7 +113,7 @@ pub(crate) struct Contender {
 impl Contender {
     pub(super) fn start(name: Name, kit: &Kit) -> Outcome<Self> {
         let (command, port) = name.command(kit)?;
-        let server = Child::start(pinned(SERVER_CORE, command))?;
+        let server = Child::start(&command, Some(SERVER_CORE))?;
         let (port, control) = match port {
             Some(port) => (port, Kind::Resp),
             None => ready(&server.hear()?)?,
@@ -133,10 +126,10 @@ impl Contender {
             }
             thread::sleep(Duration::from_millis(10));
         }
-        let load = Child::start(pinned(
-            CLIENT_CORE,
-            own("--load", name, address, Some(control))?,
-        ))?;
+        let load = Child::start(
+            &own("--load", name, address, Some(control))?,
+            Some(CLIENT_CORE),
+        )?;
         Ok(Contender {
             name,
             probe: None,
@@ -171,7 +164,7 @@ impl Contender {
                 command.extend(["chrt", "-f", "50"].map(OsString::from));
             }
             command.extend(own("--probe", self.name, self.address, None)?);
-            let mut probe = Child::start(pinned(CLIENT_CORE, command))?;
+            let mut probe = Child::start(&command, Some(CLIENT_CORE))?;
             probe.ask(&format!("open 1 {PROBE}"))?;
             self.probe = Some(probe);
         }
@@ -200,21 +193,8 @@ fn own(
     address: SocketAddr,
     control: Option<Kind>,
 ) -> Outcome<Vec<OsString>> {
-    let mut command = vec![
-        env::current_exe()?.into(),
-        mode.into(),
-        name.protocol().name().into(),
-        address.to_string().into(),
-    ];
+    let address = address.to_string();
+    let mut command = child::own(&[mode, name.protocol().name(), &address])?;
     command.extend(control.map(|control| control.to_string().into()));
     Ok(command)
-}
-
-/// On this core, and ended by the system when this process is gone.
-pub(crate) fn pinned(core: &str, command: Vec<OsString>) -> Command {
-    let mut pinned = Command::new("setpriv");
-    pinned
-        .args(["--pdeathsig", "KILL", "taskset", "-c", core])
-        .args(command);
-    pinned
 }

@@ -4,14 +4,15 @@
 //! One that cannot be had is left out, one that breaks is left out of the rest of its
 //! row, and the report says why.
 
-mod child;
 mod contender;
 mod kit;
 
-pub(crate) use child::Child;
-use contender::{CLIENT_CORE, is_real_time_allowed};
-pub(crate) use contender::{Contender, Name, SERVER_CORE, pinned};
-use distributary_bench_report::rounds::{Samples, Unit};
+use contender::is_real_time_allowed;
+pub(crate) use contender::{Contender, Name};
+use distributary_bench_report::{
+    child::{CLIENT_CORE, SERVER_CORE},
+    rounds::{Samples, Unit},
+};
 use kit::Kit;
 
 use crate::Outcome;
@@ -38,7 +39,7 @@ impl Fleet {
     }
 
     /// From now on it is about this row.
-    pub(crate) fn begin(&mut self, row: &'static str) {
+    pub(crate) fn begin_row(&mut self, row: &'static str) {
         self.row = row;
         self.out.clear();
     }
@@ -100,7 +101,7 @@ impl Fleet {
     }
 
     /// What the figures depend on, for the head of the report.
-    pub(crate) fn describe(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn conditions(&self) -> Vec<(&'static str, String)> {
         let priority = match is_real_time_allowed() {
             true => "real-time",
             false => "normal: it shares the core with the load generator as an equal",

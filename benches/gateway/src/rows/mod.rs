@@ -12,19 +12,17 @@ mod stalled;
 mod storm;
 mod waiting;
 
-use distributary_bench_report::{report::Line, rounds::Unit};
+use distributary_bench_report::{bench, report::Line, rounds::Unit};
 
 use crate::{
     Outcome,
     fleet::{Contender, Figures, Fleet, Name},
 };
 
-/// A row: what it is called on the command line, what it answers, and how.
-pub(crate) struct Row {
-    pub(crate) name: &'static str,
-    pub(crate) question: &'static str,
-    pub(crate) measure: fn(&mut Fleet) -> Outcome<Vec<Line>>,
-}
+/// How a row is measured.
+pub(crate) type Measure = fn(&mut Fleet) -> Outcome<Vec<Line>>;
+
+type Row = bench::Row<Measure>;
 
 /// All rows, in the order of the table.
 pub(crate) const ROWS: &[Row] = &[

@@ -1,17 +1,13 @@
 //! Does it hold for more sockets than there can be here?
 
-use std::env;
-
 use distributary_bench_report::{
+    child::{Child, SERVER_CORE},
     report::{Line, Target},
     rounds::{Samples, Unit},
 };
 
 use super::Row;
-use crate::{
-    Outcome,
-    fleet::{Child, Fleet, SERVER_CORE, pinned},
-};
+use crate::{Outcome, fleet::Fleet};
 
 pub(crate) const ROW: Row = Row {
     name: "sinks",
@@ -29,12 +25,7 @@ fn measure(fleet: &mut Fleet) -> Outcome<Vec<Line>> {
     fleet.end();
     let mut lines = Vec::new();
     for sinks in SINKS {
-        let command = vec![
-            env::current_exe()?.into(),
-            "--sinks".into(),
-            sinks.to_string().into(),
-        ];
-        let mut lane = Child::start(pinned(SERVER_CORE, command))?;
+        let mut lane = Child::own(&["--sinks", &sinks.to_string()], Some(SERVER_CORE))?;
         let rounds = (0..WARM_UP + ROUNDS).map(|_| lane.figures("event"));
         let rounds = rounds.collect::<Outcome<Vec<_>>>()?;
         let counted = &rounds[WARM_UP..];

@@ -2,16 +2,16 @@
 
 use distributary_bench_report::{
     Outcome,
+    child::{CLIENT_CORE, Child},
     report::{Line, Target},
     rounds::{Contender, Samples, Unit, alternate},
 };
 
 use super::Row;
 use crate::{
-    child::Child,
     peers,
     publisher::{Publisher, publish},
-    server::{CLIENT_CORE, Server, processor_time},
+    server::{Server, processor_time},
 };
 
 pub(crate) const ROW: Row = Row {
@@ -52,7 +52,7 @@ fn measure() -> Outcome<Vec<Line>> {
             _ => Child::own(&["--listen", name, &url, &channel], Some(CLIENT_CORE))?,
         };
         child
-            .hear("ready")
+            .hear_number("ready")
             .map_err(|error| format!("{name}: {error}"))?;
         listeners.push(Listener { name, child });
     }
@@ -107,7 +107,7 @@ fn round(server: &Server, listener: &Listener) -> Outcome<Vec<f64>> {
             }
         };
         publisher.send(&end)?;
-        let heard = listener.child.hear("heard")?;
+        let heard = listener.child.hear_number("heard")?;
         if heard != count {
             return Err(format!("{heard} of {count} messages came").into());
         }

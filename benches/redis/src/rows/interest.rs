@@ -9,16 +9,16 @@ use std::{
 
 use distributary_bench_report::{
     Outcome,
+    child::{CLIENT_CORE, Child},
     report::{Line, Target},
     rounds::{Contender, Samples, Unit, alternate},
 };
 
 use super::Row;
 use crate::{
-    child::Child,
     console::Console,
     publisher::{Publisher, publish},
-    server::{CLIENT_CORE, Server},
+    server::Server,
 };
 
 pub(crate) const ROW: Row = Row {
@@ -34,7 +34,11 @@ const HUBS: u64 = 100;
 const TOPICS: u64 = 10_000;
 const BYTES: usize = 200;
 const RATE: u64 = 20_000;
-const SECONDS: u64 = 3;
+/// As long as a hub takes for all that it asks the server now and then.
+const SECONDS: u64 = 12;
+/// Until buffers that were needed for joining are given back, and each hub knows how many
+/// there are.
+const SETTLING: Duration = Duration::from_secs(5);
 const ROUNDS: usize = 3;
 
 const FIGURES: &[(&str, Unit)] = &[
@@ -101,8 +105,7 @@ fn round(way: Way) -> Outcome<Vec<f64>> {
     let memory = console.info("used_memory")?;
     let _hubs = Hubs::start(way, &server)?;
     let grown = console.info("used_memory")?.saturating_sub(memory);
-    // Buffers that were needed for joining are given back.
-    thread::sleep(Duration::from_secs(1));
+    thread::sleep(SETTLING);
     let out = console.info("total_net_output_bytes")?;
     let time = server.processor_time()?;
     publisher.pace(&circle, RATE, RATE * SECONDS)?;
@@ -129,7 +132,7 @@ impl Hubs {
         if way == Way::Ours {
             let hubs = HUBS.to_string();
             let child = Child::own(&["--hubs", &server.url(), "0", &hubs], Some(CLIENT_CORE))?;
-            child.hear("ready")?;
+            child.hear_number("ready")?;
             return Ok(Hubs::Ours(child));
         }
         let mut bare = Vec::new();

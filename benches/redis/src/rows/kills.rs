@@ -7,16 +7,16 @@ use std::{
 
 use distributary_bench_report::{
     Outcome,
+    child::{CLIENT_CORE, Child},
     report::{Line, Target},
     rounds::{Contender, Unit, alternate_one},
 };
 
 use super::Row;
 use crate::{
-    child::Child,
     peers,
     publisher::{Publisher, publish},
-    server::{CLIENT_CORE, Server},
+    server::Server,
 };
 
 pub(crate) const ROW: Row = Row {
@@ -54,7 +54,7 @@ fn lost_per_kill(name: &str) -> Outcome<f64> {
             Some(CLIENT_CORE),
         )?,
     };
-    child.hear("ready")?;
+    child.hear_number("ready")?;
     let mut console = server.console()?;
     let mut publisher = Publisher::connect(&server)?;
     let message = publish("PUBLISH", channel, "x");
@@ -76,6 +76,6 @@ fn lost_per_kill(name: &str) -> Outcome<f64> {
         thread::sleep(Duration::from_micros(500));
     }
     publisher.send(&publish("PUBLISH", channel, "end"))?;
-    let heard = child.hear("heard")?;
+    let heard = child.hear_number("heard")?;
     Ok(sent.saturating_sub(heard) as f64 / KILLS as f64)
 }

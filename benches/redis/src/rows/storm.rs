@@ -1,7 +1,6 @@
 //! What does a fleet do that loses its server?
 
 use std::{
-    env,
     ffi::OsString,
     thread,
     time::{Duration, Instant},
@@ -9,14 +8,14 @@ use std::{
 
 use distributary_bench_report::{
     Outcome,
+    child::{self, Child},
     report::{Line, Target},
     rounds::{Samples, Unit},
 };
 
 use super::Row;
 use crate::{
-    child::Child,
-    console::Console,
+    bystander::Bystander,
     hub::COMMON,
     publisher::{Publisher, publish},
     server::Server,
@@ -44,7 +43,9 @@ fn measure() -> Outcome<Vec<Line>> {
     let mut fleet = gather(&server)?;
     // A fleet in service: each has counted the others.
     thread::sleep(SETTLING);
-    let rest = worst_ping(&server, AWAY)?;
+    let bystander = Bystander::of(&server)?;
+    thread::sleep(AWAY);
+    let rest = bystander.worst()?;
     let before = attempts(&mut fleet)?;
     server.kill();
     let killed = Instant::now();
@@ -100,7 +101,7 @@ fn gather(server: &Server) -> Outcome<Vec<Child>> {
             fleet.push(member(&url, number)?);
         }
         for member in &fleet[first..] {
-            member.hear("ready")?;
+            member.hear_number("ready")?;
         }
     }
     Ok(fleet)
@@ -109,24 +110,8 @@ fn gather(server: &Server) -> Outcome<Vec<Child>> {
 /// One of the fleet. It gives way to the server, as if on a machine of its own.
 fn member(url: &str, number: usize) -> Outcome<Child> {
     let mut words: Vec<OsString> = ["nice", "-n", "5"].map(OsString::from).into();
-    words.push(env::current_exe()?.into());
-    let arguments = ["--member", url, &number.to_string()];
-    words.extend(arguments.map(OsString::from));
+    words.extend(child::own(&["--member", url, &number.to_string()])?);
     Child::start(&words, None)
-}
-
-/// The longest wait of a bystander for so long.
-fn worst_ping(server: &Server, how_long: Duration) -> Outcome<Duration> {
-    let mut bystander = server.console()?;
-    let begun = Instant::now();
-    let mut worst = Duration::ZERO;
-    while begun.elapsed() < how_long {
-        let asked = Instant::now();
-        bystander.ask(&["PING"])?;
-        worst = worst.max(asked.elapsed());
-        thread::sleep(Duration::from_millis(1));
-    }
-    Ok(worst)
 }
 
 /// Attempts to connect that each has made so far.
@@ -134,7 +119,10 @@ fn attempts(fleet: &mut [Child]) -> Outcome<Vec<u64>> {
     for member in fleet.iter_mut() {
         member.say("attempts")?;
     }
-    fleet.iter().map(|member| member.hear("attempts")).collect()
+    fleet
+        .iter()
+        .map(|member| member.hear_number("attempts"))
+        .collect()
 }
 
 /// What was seen while they came back.
@@ -148,40 +136,32 @@ struct Back {
 /// Looks on until all listen again.
 fn watch(server: &Server) -> Outcome<Back> {
     let begun = Instant::now();
-    let mut bystander = Console::connect(server.port())?;
-    let mut counter = Console::connect(server.port())?;
+    let bystander = Bystander::of(server)?;
+    let mut counter = server.console()?;
     // When, and how many until then.
     let mut taken: Vec<(Instant, u64)> = Vec::new();
-    let (mut worst, mut peak) = (Duration::ZERO, 0);
-    loop {
-        let asked = Instant::now();
-        bystander.ask(&["PING"])?;
-        worst = worst.max(asked.elapsed());
-        let now = Instant::now();
-        if taken.last().is_none_or(|(last, _)| now - *last >= LOOK) {
-            let count = counter.info("total_connections_received")?;
-            taken.push((now, count));
-            let second = taken
-                .iter()
-                .find(|(when, _)| now - *when <= Duration::from_secs(1));
-            peak = peak.max(count - second.map_or(count, |(_, count)| *count));
-            if counter.listeners(COMMON)? == FLEET as u64 {
-                let took = begun.elapsed();
-                return Ok(Back { took, peak, worst });
-            }
+    let mut peak = 0;
+    while begun.elapsed() < PATIENCE {
+        let (now, count) = (Instant::now(), counter.info("total_connections_received")?);
+        taken.push((now, count));
+        let second = taken
+            .iter()
+            .find(|(when, _)| now - *when <= Duration::from_secs(1));
+        peak = peak.max(count - second.map_or(count, |(_, count)| *count));
+        if counter.listeners(COMMON)? == FLEET as u64 {
+            let (took, worst) = (begun.elapsed(), bystander.worst()?);
+            return Ok(Back { took, peak, worst });
         }
-        if begun.elapsed() > PATIENCE {
-            return Err(format!("not all are back after {PATIENCE:?}").into());
-        }
-        thread::sleep(Duration::from_millis(1));
+        thread::sleep(LOOK);
     }
+    Err(format!("not all are back after {PATIENCE:?}").into())
 }
 
 /// Who is counted by the server must also hear.
 fn heard_by_all(server: &Server, fleet: &[Child]) -> Outcome<()> {
     Publisher::connect(server)?.send(&publish("PUBLISH", COMMON, "7"))?;
     for member in fleet {
-        if member.hear("heard")? != 7 {
+        if member.hear_number("heard")? != 7 {
             return Err("something else was heard".into());
         }
     }

@@ -10,13 +10,16 @@ use crate::{
     redis::{
         interest::{Held, Refusal, Step, Verdict},
         link::Input,
-        socket::{Commands, Reply, Session},
+        socket::{Commands, Kind, Reply, Session},
         topology::Redirect,
     },
 };
 
 /// The word for names that the server does not let us hear.
 const REFUSED: &str = "refused_names";
+
+/// The word for a server without shard channels.
+const UNSHARDED: &str = "unsharded";
 
 /// Names that a connection hears and the ledger does not know of: the canary, and the
 /// roll of hubs.
@@ -41,16 +44,12 @@ pub(super) async fn join(
                 fail("the server did not confirm a subscription in time");
                 return;
             }
-            ledger.next(now).map(|step| {
-                (
-                    conductor.unplaced(step),
-                    commands(step),
-                    *step == Step::Audit,
-                )
-            })
+            ledger
+                .next(now)
+                .map(|step| (conductor.unplaced(step), commands(step), Asked::by(step)))
         };
         let due = line.ledger.borrow().next_due();
-        let Some((unplaced, commands, audit)) = request else {
+        let Some((unplaced, commands, asked)) = request else {
             tokio::select! {
                 () = line.stirred.notified() => {}
                 () = sleep_until(due.unwrap_or(now).into()), if due.is_some() => {}
@@ -59,6 +58,8 @@ pub(super) async fn join(
         };
         // How far a log goes is asked first, so that all is heard or read from there on.
         conductor.place(unplaced).await;
+        // Until here, what goes out plain does not come back.
+        line.ledger.borrow_mut().sent();
         let replies = tokio::select! {
             replies = session.request(commands) => replies,
             // The next look finds it overdue.
@@ -67,10 +68,29 @@ pub(super) async fn join(
         let Ok(replies) = replies else {
             return;
         };
-        if audit {
-            audited(&conductor, &line, replies, beside, &tell, &fail);
-        } else {
-            settled(&conductor, &line, &replies);
+        match asked {
+            Asked::Audit => audited(&conductor, &line, replies, beside, &tell, &fail),
+            Asked::Names { shards } => settled(&conductor, &line, &replies, shards),
+        }
+    }
+}
+
+/// What a step asks for.
+enum Asked {
+    Audit,
+    Names {
+        /// To hear shard channels.
+        shards: bool,
+    },
+}
+
+impl Asked {
+    fn by(step: &Step) -> Asked {
+        match step {
+            Step::Audit => Asked::Audit,
+            Step::Names(batch) => Asked::Names {
+                shards: batch.kind == Kind::Shard && batch.joined,
+            },
         }
     }
 }
@@ -92,22 +112,22 @@ fn commands(step: &Step) -> Commands {
 }
 
 /// Confirmations have come as pushes; what is left are errors.
-fn settled(conductor: &Rc<Conductor>, line: &Line, replies: &[Reply]) {
+fn settled(conductor: &Rc<Conductor>, line: &Line, replies: &[Reply], shards: bool) {
     let now = Instant::now();
     let mut redirects = Vec::new();
     let mut ledger = line.ledger.borrow_mut();
     let mut example = None;
+    let mut unsharded = None;
     for (command, reply) in replies.iter().enumerate() {
         let Some(words) = reply.error() else {
             continue;
         };
         redirects.extend(Redirect::parse(words, &line.server));
         if words.starts_with("ERR unknown command") {
-            let text = format!(
+            unsharded = Some(format!(
                 "{} has no shard channels, which came with version 7: leave sharded() out, or use a newer server ({words})",
                 line.server
-            );
-            conductor.say("unsharded", Condition::Away, text);
+            ));
         }
         if let Refusal::Names(names) = ledger.refused(command, words, now)
             && let Some(name) = names.into_iter().next()
@@ -116,6 +136,12 @@ fn settled(conductor: &Rc<Conductor>, line: &Line, replies: &[Reply]) {
         }
     }
     drop(ledger);
+    match unsharded {
+        Some(text) => conductor.say(UNSHARDED, Condition::Away, text),
+        // A newer one may have taken its place.
+        None if shards => conductor.unsay(UNSHARDED),
+        None => {}
+    }
     let lines = conductor.lines.borrow();
     let refused: usize = lines
         .values()

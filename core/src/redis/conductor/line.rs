@@ -11,8 +11,7 @@ use crate::redis::{
     interest::Ledger, link::State, socket::Session, target::Server, topology::LinkId, watch::Watch,
 };
 
-/// A server that has been silent for longer may be dead: probes go out every second at
-/// least.
+/// A server that has been silent for longer may be dead: probes go out more often.
 const PROMPT: Duration = Duration::from_millis(1_250);
 
 /// One link of the plan, through all its connections.
@@ -46,6 +45,8 @@ pub(super) struct Line {
     pub(super) stirred: Notify,
     /// The ledger has learned something.
     pub(super) learned: Notify,
+    /// A probe is about to go out.
+    pub(super) probing: Notify,
     /// There may be something to publish here.
     pub(super) filled: Notify,
     /// The server's count of our names was ours, on this connection.
@@ -76,6 +77,7 @@ impl Line {
             succeeds,
             stirred: Notify::new(),
             learned: Notify::new(),
+            probing: Notify::new(),
             filled: Notify::new(),
             audited: Cell::new(false),
             parting: Notify::new(),

@@ -118,10 +118,11 @@ pub(crate) struct Conductor {
     closing: Cell<bool>,
 }
 
-/// Somebody who is to be told once all is heard that was wanted at the marks.
+/// Somebody who is to be told once all is heard that was wanted at the marks, and what is
+/// refused to us.
 struct Waiter {
     marks: Vec<(Rc<Line>, Mark)>,
-    told: Box<dyn FnOnce() + Send>,
+    told: Box<dyn FnOnce(Vec<Name>) + Send>,
 }
 
 impl Conductor {
@@ -251,7 +252,7 @@ impl Conductor {
         self.tell_joined();
     }
 
-    fn when_joined(self: &Rc<Self>, told: Box<dyn FnOnce() + Send>) {
+    fn when_joined(self: &Rc<Self>, told: Box<dyn FnOnce(Vec<Name>) + Send>) {
         self.take_changes();
         let marks = self.marks();
         self.waiters.borrow_mut().push(Waiter { marks, told });
@@ -291,12 +292,21 @@ impl Conductor {
                 .marks
                 .retain(|(line, mark)| !line.ledger.borrow_mut().is_heard(*mark));
             if waiter.marks.is_empty() && homeless == 0 && !self.lines.borrow().is_empty() {
-                self.contained(waiter.told);
+                let refused = self.refused();
+                self.contained(|| (waiter.told)(refused));
             } else {
                 kept.push(waiter);
             }
         }
         self.waiters.borrow_mut().append(&mut kept);
+    }
+
+    /// What is wanted and servers do not let us hear.
+    fn refused(&self) -> Vec<Name> {
+        let lines = self.lines.borrow();
+        let kept = lines.values().filter(|line| !line.leaving.get());
+        kept.flat_map(|line| line.ledger.borrow().refused_names())
+            .collect()
     }
 
     /// Calls out. What panics there is counted and goes no further.

@@ -157,6 +157,7 @@ pub(super) async fn probe(
         let events = probes.came.get() + conductor.common.figures.sent.get();
         let beats = rhythm.beats(events, &probes.line.watch.borrow().probes, now);
         if beats {
+            probes.line.probing.notify_one();
             send(&session, &probes, &canary, now);
         }
         sleep(EVERY).await;

@@ -4,7 +4,13 @@
 //! is written to as long as the outbox gives it something, and its replies are settled in
 //! the order of writing.
 
-use std::{collections::VecDeque, future::Future, pin::Pin, rc::Rc, time::Duration};
+use std::{
+    collections::VecDeque,
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use tokio::time::{sleep, sleep_until};
@@ -17,6 +23,7 @@ use crate::{
         log::script::Retention,
         outbox::{Limits, Server, Trouble},
         socket::{Broken, Reply, Session},
+        topology::Redirect,
     },
     topic::Topic,
 };
@@ -63,8 +70,11 @@ pub(super) async fn publish(conductor: Rc<Conductor>, line: Rc<Line>, session: S
     };
     {
         let mut outbox = conductor.outbox.borrow_mut();
-        outbox.connected(line.id, server);
+        let is_other = outbox.connected(line.id, server);
         outbox.hold(line.id, Stamp::now().instant);
+        if is_other {
+            conductor.inbox.borrow_mut().disown();
+        }
     }
     let mut open = Open::new();
     loop {
@@ -122,11 +132,17 @@ async fn answered(open: &mut Open) -> Result<Vec<Reply>, Broken> {
 
 fn settle(conductor: &Rc<Conductor>, line: &Line, session: &Session, replies: &[Reply]) {
     let now = Stamp::now();
-    let settled = conductor.outbox.borrow_mut().settle(line.id, replies, now);
+    let settled = {
+        let mut inbox = conductor.inbox.borrow_mut();
+        let numbered = |topic: &Topic, number| inbox.kept(topic.as_str(), number);
+        let mut outbox = conductor.outbox.borrow_mut();
+        outbox.settle(line.id, replies, now, numbered)
+    };
     for (topic, payload) in settled.refused {
         conductor.will_not_echo(topic.as_str(), &payload);
         conductor.contained(|| drop(payload));
     }
+    conductor.find_logs(line, &settled.places, now.instant);
     if !settled.troubles.is_empty() {
         // A pause may have begun.
         conductor.common.filled.notify_one();
@@ -170,6 +186,23 @@ impl Conductor {
         self.outgoing();
         for line in self.lines.borrow().values() {
             line.filled.notify_one();
+        }
+    }
+
+    /// Logs are not where they were looked for: while their slot moves, some are at the next
+    /// owner already.
+    fn find_logs(&self, at: &Line, places: &[(Topic, String)], now: Instant) {
+        let mut news = false;
+        for (topic, words) in places {
+            let to = match Redirect::parse(words, &at.server) {
+                Some(Redirect::Ask { to, .. }) => self.plan.borrow().link_to(&to),
+                _ => None,
+            };
+            let mut outbox = self.outbox.borrow_mut();
+            news |= outbox.go_ahead(topic, at.id, to, now);
+        }
+        if news {
+            self.reroute();
         }
     }
 

@@ -224,7 +224,7 @@ impl Conductor {
             Redirect::Moved { to: None, .. } | Redirect::Demoted | Redirect::Later => {
                 self.doubted.notify_one();
             }
-            // For one command and not for those after it.
+            // For one topic and not for others of its slot: the outbox has been told.
             Redirect::Ask { .. } => {}
         }
     }

@@ -1,6 +1,7 @@
 //! Looks at the servers, and how it all is, posted for whoever asks.
 //!
-//! Looks are a duty of each connection, at the times that its `Watch` wants. How it is is
+//! Looks are a duty of each connection. One that is due goes out with the next probe: most
+//! of what either costs the server is that it reads and answers at all. How it is is
 //! put together on every event that may change it, and often enough for what changes by
 //! time alone: a probe that does not come is late after 900 ms, whatever else happens.
 
@@ -97,6 +98,7 @@ pub(super) async fn look(
     demoted: impl Fn(),
 ) {
     loop {
+        line.probing.notified().await;
         let now = Instant::now();
         let hubs = conductor.fleet();
         let look = line
@@ -104,9 +106,6 @@ pub(super) async fn look(
             .borrow_mut()
             .look(hubs.unwrap_or(1).into(), fastrand::f64(), now);
         let Some(look) = look else {
-            let next = line.watch.borrow().next_look();
-            let pause = next.map_or(TICK, |next| next.saturating_duration_since(now));
-            sleep(pause.max(Duration::from_millis(1))).await;
             continue;
         };
         let Ok(replies) = session.request(questions(look)).await else {

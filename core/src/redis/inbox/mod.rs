@@ -9,6 +9,7 @@
 //! | `track` | one topic: its place in the log, what waits until holes are read |
 //! | `publishers` | how far each publisher of a topic was heard |
 //! | `echo` | plain payloads of our own that come back |
+//! | `ours` | numbers that our own events got in a log |
 //!
 //! | arrives | means |
 //! |---|---|
@@ -27,6 +28,7 @@
 //!   forgotten, what is held while logs are read has one budget for all.
 
 mod echo;
+mod ours;
 mod publishers;
 mod track;
 
@@ -74,7 +76,7 @@ pub(crate) struct Tally {
     pub(crate) gaps: u64,
     /// Events in them, where they could be counted.
     pub(crate) lost: u64,
-    /// Live events later than 900 ms.
+    /// Of those handed on and not read from a log: later than 900 ms.
     pub(crate) late: u64,
     /// Events that could not be read.
     pub(crate) unreadable: u64,
@@ -114,7 +116,8 @@ pub(crate) struct Page<'a, B> {
 pub(crate) struct Inbox {
     tracks: hashbrown::HashMap<SmolStr, Track, ahash::RandomState>,
     roaming: usize,
-    /// Patterns, and since when they are heard, in µs since the epoch.
+    /// Patterns that may bring topics with logs, and since when they are heard, in µs since
+    /// the epoch.
     patterns: Patterns,
     has_parted: bool,
     /// Logs that nobody had heard of may have begun since then, while patterns were cut
@@ -204,6 +207,8 @@ impl Shared {
                     micros,
                     ..
                 } = envelope.stamps;
+                let lag = self.now.micros.saturating_sub(micros);
+                self.tally.late += u64::from(!from_log && lag > LATE_MICROS);
                 let origin = Origin {
                     publisher,
                     serial,
@@ -267,10 +272,6 @@ impl Inbox {
         }
         self.shared.tick(now);
         let arrival = envelope::decode(bytes);
-        if let Arrival::Enveloped(envelope) = arrival {
-            let lag = now.micros.saturating_sub(envelope.stamps.micros);
-            self.shared.tally.late += u64::from(lag > LATE_MICROS);
-        }
         let unseen = match arrival {
             Arrival::Enveloped(envelope) if via == Via::Pattern && envelope.stamps.number != 0 => {
                 self.unseen_of(topic)
@@ -376,7 +377,7 @@ impl Inbox {
         }
     }
 
-    /// A pattern is heard from here on.
+    /// A pattern is heard from here on that may bring topics with logs.
     pub(crate) fn pattern_joined(&mut self, pattern: &Pattern, now: Stamp) {
         if self.patterns.0.find(pattern).is_none() {
             self.patterns.0.insert(pattern.clone(), now.micros);
@@ -398,9 +399,9 @@ impl Inbox {
     /// A pattern was given up. Topics that it alone brought are forgotten with
     /// [`forget_unheard`](Inbox::forget_unheard): once for all that go together.
     pub(crate) fn pattern_parted(&mut self, pattern: &Pattern) {
+        self.has_parted = true;
         if let Some(id) = self.patterns.0.find(pattern) {
             self.patterns.0.remove(id);
-            self.has_parted = true;
         }
     }
 
@@ -504,6 +505,20 @@ impl Inbox {
         }
     }
 
+    /// An event of ours is in the log of a topic, under this number.
+    pub(crate) fn kept(&mut self, topic: &str, number: u64) {
+        if let Some(track) = self.tracks.get_mut(topic) {
+            track.kept(number);
+        }
+    }
+
+    /// Another server may be there than before: the numbers of ours may be others' now.
+    pub(crate) fn disown(&mut self) {
+        for track in self.tracks.values_mut() {
+            track.disown();
+        }
+    }
+
     // Repairs.
 
     /// Whether there may be logs to read.
@@ -536,6 +551,12 @@ impl Inbox {
         if let Some(track) = self.tracks.get_mut(&read.topic) {
             track.read(&read.topic, read.ticket, page, &mut self.shared, out);
         }
+    }
+
+    /// Whether a read is waited for still.
+    pub(crate) fn awaits(&self, read: &Read) -> bool {
+        let track = self.tracks.get(&read.topic);
+        track.is_some_and(|track| track.awaits(read.ticket))
     }
 
     /// The read was not done, and is wanted still.

@@ -71,6 +71,12 @@ impl Publishers {
         Serial::New { missed }
     }
 
+    /// Whether a publisher is known that had not come so far.
+    pub(super) fn is_ahead(&self, id: u64, serial: u64) -> bool {
+        let at = self.known.binary_search_by_key(&id, |known| known.id);
+        at.is_ok_and(|at| self.known[at].serial < serial)
+    }
+
     /// Whether anything of this publisher is known.
     pub(super) fn knows(&self, id: u64) -> bool {
         self.known

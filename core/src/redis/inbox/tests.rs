@@ -508,6 +508,12 @@ fn the_late_are_counted() {
     rig.millis += 901;
     rig.message(Via::Topic, "t", &early);
     assert_eq!(rig.inbox.tally().late, 1);
+    // Of what is handed on: not our own, nor what was had.
+    let ours = rig.kept(3, US, 1);
+    rig.millis += 901;
+    rig.message(Via::Topic, "t", &early);
+    rig.message(Via::Topic, "t", &ours);
+    assert_eq!(rig.inbox.tally().late, 1);
 }
 
 #[test]
@@ -539,4 +545,165 @@ fn what_is_silent_or_given_up_is_forgotten() {
     assert_eq!(rig.inbox.roaming, 1);
     rig.inbox.parted("exact", false);
     assert_eq!((rig.inbox.tracks.len(), rig.inbox.roaming), (0, 0));
+}
+
+/// Every read that is wanted, of a log that begins with `log[0]`.
+fn read_all(rig: &mut Rig, head: Head, log: &[Entry<Vec<u8>>]) {
+    while let Some(read) = rig.inbox.next_read() {
+        let after = match read.ask {
+            Ask::Head { after } | Ask::Page { after } => after,
+            Ask::Newest => 0,
+        };
+        let rest = log.iter().filter(|entry| entry.number > after);
+        let page: Vec<_> = rest.take(PAGE).cloned().collect();
+        let head = matches!(read.ask, Ask::Head { .. }).then_some(head);
+        rig.read(&read, head, &page);
+    }
+}
+
+/// An event of a log of any lineage.
+fn kept_in(lineage: u64, number: u64, publisher: u64, serial: u64) -> Vec<u8> {
+    sealed(Stamps {
+        lineage,
+        number,
+        publisher,
+        serial,
+        micros: stamp(Instant::now(), 0).micros,
+        kept: true,
+    })
+}
+
+fn entries_in(
+    lineage: u64,
+    numbers: std::ops::RangeInclusive<u64>,
+    publisher: u64,
+    serial: u64,
+) -> Vec<Entry<Vec<u8>>> {
+    let first = *numbers.start();
+    let entry = |number| Entry {
+        number,
+        bytes: kept_in(lineage, number, publisher, serial + number - first),
+    };
+    numbers.map(entry).collect()
+}
+
+fn forked(lineage: u64, newest: u64, before: u64, fork: u64) -> Head {
+    let position = |lineage, number| Position { lineage, number };
+    Head {
+        newest: position(lineage, newest),
+        before: Some(position(before, fork)),
+    }
+}
+
+#[test]
+fn our_own_events_that_are_gone_from_a_log_are_not_missing() {
+    let mut rig = Rig::new();
+    rig.inbox.placed("t", Some(head(10)), rig.now());
+    rig.message(Via::Topic, "t", &rig.kept(11, 1, 7));
+    rig.inbox.broken(rig.now(), |_| false);
+    // What we had to say meanwhile has pushed everything out: 12 to 41, and one of
+    // somebody else between.
+    for number in (12..=41).filter(|number| *number != 20) {
+        rig.inbox.kept("t", number);
+    }
+    let now = rig.now();
+    rig.inbox.joined("t", now, &mut rig.heard);
+    let log: Vec<_> = (40..=42)
+        .map(|number| match number {
+            42 => rig.entry(42, 1, 9),
+            _ => rig.entry(number, US, number),
+        })
+        .collect();
+    read_all(&mut rig, head(42), &log);
+    assert_eq!(rig.taken(), ["1:7", "1:9"]);
+    assert_eq!((rig.heard.lost, rig.heard.unknown), (1, 0));
+}
+
+#[test]
+fn what_is_held_takes_the_place_of_what_is_gone_from_the_log() {
+    let mut rig = Rig::new();
+    rig.inbox.placed("t", Some(head(10)), rig.now());
+    rig.message(Via::Topic, "t", &rig.kept(11, 1, 1));
+    rig.cut("t");
+    // Every second one is ours.
+    let log: Vec<_> = (12..=30)
+        .map(|number| match number % 2 {
+            0 => rig.entry(number, 1, number / 2 - 4),
+            _ => rig.entry(number, US, number),
+        })
+        .collect();
+    for entry in &log {
+        rig.message(Via::Topic, "t", &entry.bytes);
+    }
+    // The log has been trimmed meanwhile.
+    read_all(&mut rig, head(30), &log[13..]);
+    let events: Vec<_> = (1..=11).map(|serial| format!("1:{serial}")).collect();
+    assert_eq!(rig.taken(), events);
+    assert_eq!((rig.heard.lost, rig.heard.unknown), (0, 0));
+    assert_eq!(rig.inbox.shared.held, 0);
+}
+
+#[test]
+fn a_server_that_is_back_with_a_fork_of_an_older_log_is_read_from_there() {
+    let mut rig = Rig::new();
+    rig.inbox.placed("t", None, rig.now());
+    for entry in entries_in(1, 1..=5, 1, 1) {
+        rig.message(Via::Topic, "t", &entry.bytes);
+    }
+    // Another takes over with four of them, and gets the fifth again.
+    rig.cut("t");
+    let second = [entries_in(1, 1..=4, 1, 1), entries_in(2, 5..=9, 1, 5)].concat();
+    read_all(&mut rig, forked(2, 9, 1, 4), &second);
+    assert_eq!(rig.taken().len(), 9);
+    // The first is back as it was, and is given again what it lacks. The beginning of its
+    // log is gone by then.
+    rig.cut("t");
+    let third = [entries_in(1, 4..=5, 1, 4), entries_in(3, 6..=12, 1, 6)].concat();
+    read_all(&mut rig, forked(3, 12, 1, 5), &third);
+    assert_eq!(rig.taken(), ["1:10", "1:11", "1:12"]);
+    assert_eq!((rig.heard.lost, rig.heard.unknown), (0, 0));
+    let duplicates = rig.inbox.tally().duplicates;
+    assert!(duplicates <= 5, "{duplicates}: it read what it had");
+}
+
+#[test]
+fn what_may_have_been_had_under_other_numbers_is_counted_by_serials_alone() {
+    let mut rig = Rig::new();
+    rig.inbox.placed("t", None, rig.now());
+    for entry in entries_in(1, 1..=9, 1, 1) {
+        rig.message(Via::Topic, "t", &entry.bytes);
+    }
+    // The new server has five of them, gets the others again, and more: and has trimmed its
+    // log before it is read.
+    rig.cut("t");
+    let newest = entries_in(2, 15..=16, 1, 15);
+    read_all(&mut rig, forked(2, 16, 1, 5), &newest);
+    // Ten to fourteen.
+    assert_eq!((rig.heard.lost, rig.heard.unknown), (5, 1));
+    assert_eq!(rig.taken()[9..], ["1:15", "1:16"]);
+    // Nothing new was in what is gone, as far as anybody can tell.
+    rig.cut("t");
+    let newest = entries_in(3, 20..=21, 1, 17);
+    read_all(&mut rig, forked(3, 21, 2, 15), &newest);
+    assert_eq!(rig.taken(), ["1:17", "1:18"]);
+    assert_eq!((rig.heard.lost, rig.heard.unknown), (5, 2));
+}
+
+#[test]
+fn a_server_that_gives_numbers_out_again_under_the_same_lineage_is_found_out() {
+    let mut rig = Rig::new();
+    rig.inbox.placed("t", None, rig.now());
+    for entry in entries_in(1, 1..=9, 1, 1) {
+        rig.message(Via::Topic, "t", &entry.bytes);
+    }
+    // Nobody may see whose numbers they are: the log of the next server ends at 5.
+    rig.cut("t");
+    read_all(&mut rig, forked(1, 5, 0, 0), &[]);
+    let again = entries_in(1, 6..=8, 1, 10);
+    rig.message(Via::Topic, "t", &again[1].bytes);
+    let log = [entries_in(1, 1..=5, 1, 1), again].concat();
+    read_all(&mut rig, forked(1, 8, 0, 0), &log);
+    rig.message(Via::Topic, "t", &kept_in(1, 9, 1, 13));
+    assert_eq!(rig.taken()[9..], ["1:10", "1:11", "1:12", "1:13"]);
+    assert_eq!((rig.heard.lost, rig.heard.unknown), (0, 0));
 }

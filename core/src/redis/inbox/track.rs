@@ -9,6 +9,9 @@
 //! - Events of a log are handed on by rising place; a publisher's events by rising serial.
 //! - Every number that is passed over is told as lost, once.
 //! - What is held is in the log as well, or is counted when it has to be let go.
+//! - A number that the log has no more is no loss if what is held has it, or if it is our
+//!   own. Where events may have been had under other numbers, those count as lost that
+//!   their publishers' serials show, and of the rest it is said that nobody knows.
 
 use std::collections::VecDeque;
 
@@ -17,11 +20,12 @@ use bytes::Bytes;
 use super::{
     Page, Shared,
     echo::Echoes,
+    ours::Ours,
     publishers::{Publishers, Serial},
 };
 use crate::redis::{
     arrival::Deliver,
-    log::repair::{Ask, Found, Place, Position, Progress, Repair},
+    log::repair::{Ask, Found, Hole, Place, Position, Progress, Repair},
     wire::envelope::{self, Arrival, Envelope, Stamps},
 };
 
@@ -33,11 +37,20 @@ const SKEW_MICROS: u64 = 30_000_000;
 /// publishers tell, once these go on.
 const MOST_OWED: usize = 4_096;
 
+/// Places in other lineages that are remembered.
+const MOST_PAST: usize = 8;
+
 /// What the hub knows of one topic.
 #[derive(Debug)]
 pub(super) struct Track {
     state: State,
     place: Option<Place>,
+    /// Where it stood in lineages that it left, oldest first.
+    past: Vec<Position>,
+    /// Numbers that our own events got, beyond the place.
+    ours: Ours,
+    /// The same at servers before: the one that took over may have given them to others.
+    formerly: Ours,
     publishers: Publishers,
     echoes: Option<Box<Echoes>>,
     /// When it began to be heard, in µs since the epoch.
@@ -47,6 +60,10 @@ pub(super) struct Track {
     is_unseen: bool,
     /// Events in no log that were let go when the connection broke.
     owed: Vec<(u64, u64)>,
+    /// The log was being read where events may have been had under other numbers.
+    is_doubtful: bool,
+    /// So many entries are gone that may have been such, and no serial has told of them.
+    doubtful: u64,
     /// The second of the newest message.
     pub(super) heard: u32,
     /// The second of the newest plain one that was not an echo.
@@ -67,14 +84,20 @@ struct Repairing {
     repair: Repair,
     /// The read that is under way.
     ticket: Option<u64>,
-    held: VecDeque<Held>,
-    bytes: usize,
-    /// So many of the held were there when the read began.
-    known: usize,
+    stock: Stock,
     /// Held events that were let go and are in the log: it has to be read once more.
     again: bool,
     /// Those that are in no log, by publisher and serial.
     owed: Vec<(u64, u64)>,
+}
+
+/// What came while a log is read, in the order it came.
+#[derive(Debug, Default)]
+struct Stock {
+    held: VecDeque<Held>,
+    bytes: usize,
+    /// So many of the held were there when the read began.
+    known: usize,
 }
 
 #[derive(Debug)]
@@ -92,6 +115,9 @@ enum Standing {
     Ahead(u64),
     /// It belongs to another numbering.
     Elsewhere,
+    /// Its number was had, and its publisher had not come so far: another server gives the
+    /// numbers out again, and whoever published could not see that.
+    Astray,
 }
 
 impl Track {
@@ -99,11 +125,16 @@ impl Track {
         Track {
             state: State::Open,
             place: None,
+            past: Vec::new(),
+            ours: Ours::default(),
+            formerly: Ours::default(),
             publishers: Publishers::default(),
             echoes: None,
             since: shared.now.micros,
             is_unseen: false,
             owed: Vec::new(),
+            is_doubtful: false,
+            doubtful: 0,
             heard: shared.second,
             plain: None,
             is_exact: false,
@@ -215,9 +246,9 @@ impl Track {
     pub(super) fn cut(&mut self, shared: &mut Shared) {
         self.echoes = None;
         if let State::Repairing(repairing) = &mut self.state {
-            shared.held -= repairing.bytes;
+            shared.held -= repairing.stock.bytes;
             self.owed = std::mem::take(&mut repairing.owed);
-            for Held { stamps, .. } in &repairing.held {
+            for Held { stamps, .. } in &repairing.stock.held {
                 owe(&mut self.owed, stamps, shared);
             }
         }
@@ -239,7 +270,7 @@ impl Track {
             out.lost(topic, None);
         }
         match self.place {
-            Some(place) => self.begin(Repair::after(place), topic, shared),
+            Some(_) => self.begin(self.repair(), topic, shared),
             None if self.is_unseen => self.begin(Repair::since(self.since), topic, shared),
             None => {}
         }
@@ -262,9 +293,12 @@ impl Track {
         match self.standing(&envelope.stamps) {
             Standing::Next => self.apply(topic, envelope, false, shared, out),
             Standing::Seen => shared.seen(&envelope.stamps),
-            Standing::Ahead(_) | Standing::Elsewhere => {
-                let place = self.place.unwrap_or(Place::Start);
-                self.begin(Repair::after(place), topic, shared);
+            standing => {
+                let repair = match standing {
+                    Standing::Astray => Repair::all(),
+                    _ => self.repair(),
+                };
+                self.begin(repair, topic, shared);
                 if let State::Repairing(repairing) = &mut self.state {
                     repairing.hold(envelope.stamps, bytes, shared);
                 }
@@ -283,7 +317,7 @@ impl Track {
         shared.tally.unreadable += 1;
         match (&mut self.state, self.place) {
             (State::Repairing(repairing), _) => repairing.again = true,
-            (_, Some(place)) => self.begin(Repair::after(place), topic, shared),
+            (_, Some(_)) => self.begin(self.repair(), topic, shared),
             (_, None) => shared.lost(topic, 1, out),
         }
     }
@@ -299,7 +333,10 @@ impl Track {
             Some(Place::At(at)) => at.number,
         };
         if stamps.number <= known {
-            return Standing::Seen;
+            return match self.publishers.is_ahead(stamps.publisher, stamps.serial) {
+                true => Standing::Astray,
+                false => Standing::Seen,
+            };
         }
         match stamps.number - known - 1 {
             0 => Standing::Next,
@@ -318,10 +355,10 @@ impl Track {
     ) {
         let stamps = envelope.stamps;
         if stamps.number != 0 {
-            self.place = Some(Place::At(Position {
+            self.stand(Position {
                 lineage: stamps.lineage,
                 number: stamps.number,
-            }));
+            });
         }
         if shared.is_ours(stamps.publisher) {
             return;
@@ -334,16 +371,107 @@ impl Track {
             Serial::New { missed } => {
                 if missed > 0 {
                     shared.lost(topic, missed, out);
+                    self.doubtful = self.doubtful.saturating_sub(missed);
                 }
                 shared.deliver(topic, envelope, from_log, out);
             }
         }
     }
 
+    /// The log is known up to here.
+    fn stand(&mut self, position: Position) {
+        if let Some(Place::At(left)) = self.place.replace(Place::At(position))
+            && left.lineage != position.lineage
+        {
+            self.past.retain(|past| past.lineage != left.lineage);
+            if self.past.len() == MOST_PAST {
+                self.past.remove(0);
+            }
+            self.past.push(left);
+        }
+        self.ours.forget_to(position.number);
+        self.formerly.forget_to(position.number);
+    }
+
     /// Events are gone, and nobody knows whose they were.
     fn lose(&mut self, topic: &str, missed: u64, shared: &mut Shared, out: &mut impl Deliver) {
         self.publishers.told(missed);
         shared.lost(topic, missed, out);
+    }
+
+    /// Entries are gone from the log. What is held of them takes their place.
+    fn gone(
+        &mut self,
+        topic: &str,
+        hole: Hole,
+        stock: &mut Stock,
+        shared: &mut Shared,
+        out: &mut impl Deliver,
+    ) {
+        let mut rest = hole;
+        for held in stock.take(&hole, shared) {
+            let number = held.stamps.number;
+            if number <= rest.after {
+                // It came twice.
+                continue;
+            }
+            let before = Hole {
+                last: number - 1,
+                ..rest
+            };
+            self.missing(topic, before, shared, out);
+            rest.after = number;
+            self.unpack(topic, &held, false, shared, out);
+        }
+        self.missing(topic, rest, shared, out);
+    }
+
+    /// Nobody has these any more.
+    fn missing(&mut self, topic: &str, hole: Hole, shared: &mut Shared, out: &mut impl Deliver) {
+        let missing = hole.last - hole.after - self.ours.between(hole.after, hole.last);
+        let doubtful = match hole.is_certain {
+            true => missing.min(self.formerly.between(hole.after, hole.last)),
+            false => missing,
+        };
+        self.doubtful = self.doubtful.saturating_add(doubtful);
+        if missing > doubtful {
+            self.lose(topic, missing - doubtful, shared, out);
+        }
+    }
+
+    /// Hands on what was held; by its publisher alone if it `has_strayed`.
+    fn unpack(
+        &mut self,
+        topic: &str,
+        held: &Held,
+        has_strayed: bool,
+        shared: &mut Shared,
+        out: &mut impl Deliver,
+    ) {
+        if let Arrival::Enveloped(mut envelope) = envelope::decode(&held.bytes) {
+            if has_strayed {
+                envelope.stamps.number = 0;
+                // It may be behind the place, under another number.
+                self.is_doubtful = true;
+            }
+            self.apply(topic, envelope, false, shared, out);
+        }
+    }
+
+    /// Our own event got this number.
+    pub(super) fn kept(&mut self, number: u64) {
+        let known = match self.place {
+            Some(Place::At(at)) => at.number,
+            _ => 0,
+        };
+        if !matches!(self.state, State::Open) || number > known {
+            self.ours.add(number);
+        }
+    }
+
+    /// Another server may give out numbers anew.
+    pub(super) fn disown(&mut self) {
+        self.formerly.append(&mut self.ours);
     }
 
     // Repairs.
@@ -357,13 +485,17 @@ impl Track {
         }
     }
 
+    /// Of what is behind the place.
+    fn repair(&self) -> Repair {
+        let place = self.place.unwrap_or(Place::Start);
+        Repair::after(place, &self.past).doubting(self.is_doubtful)
+    }
+
     fn begin(&mut self, repair: Repair, topic: &str, shared: &mut Shared) {
         self.state = State::Repairing(Box::new(Repairing {
             repair,
             ticket: None,
-            held: VecDeque::new(),
-            bytes: 0,
-            known: 0,
+            stock: Stock::default(),
             again: false,
             owed: std::mem::take(&mut self.owed),
         }));
@@ -379,8 +511,16 @@ impl Track {
             return None;
         }
         repairing.ticket = Some(ticket);
-        repairing.known = repairing.held.len();
+        repairing.stock.known = repairing.stock.held.len();
         Some(repairing.repair.ask())
+    }
+
+    /// Whether this read is under way.
+    pub(super) fn awaits(&self, ticket: u64) -> bool {
+        match &self.state {
+            State::Repairing(repairing) => repairing.ticket == Some(ticket),
+            _ => false,
+        }
     }
 
     /// The read was not done; it is wanted still.
@@ -405,31 +545,36 @@ impl Track {
         let Some(mut repairing) = self.take(ticket) else {
             return;
         };
-        let progress =
-            repairing.repair.read(
-                page.head,
-                page.entries,
-                page.is_last,
-                &mut |found| match found {
-                    Found::Stand(position) => self.place = Some(Place::At(position)),
-                    Found::Lost(missed) => self.lose(topic, missed, shared, out),
-                    Found::Unreadable => self.unreadable(topic, shared, out),
-                    Found::Event(envelope, position) => {
-                        self.entry(topic, envelope, position, shared, out);
-                    }
-                    Found::Doubtful(envelope, position) => match self.is_news(&envelope.stamps) {
-                        true => self.entry(topic, envelope, position, shared, out),
-                        false => self.place = Some(Place::At(position)),
-                    },
+        let Repairing { repair, stock, .. } = &mut *repairing;
+        let progress = repair.read(
+            page.head,
+            page.entries,
+            page.is_last,
+            &mut |found| match found {
+                Found::Stand(position) => self.stand(position),
+                Found::Gone(hole) => self.gone(topic, hole, stock, shared, out),
+                Found::Unreadable(number) => self.unreadable(topic, number, shared, out),
+                Found::Event(envelope, position) => {
+                    self.entry(topic, envelope, position, shared, out);
+                }
+                Found::Doubtful(envelope, position) => match self.is_news(&envelope.stamps) {
+                    true => self.entry(topic, envelope, position, shared, out),
+                    false => self.stand(position),
                 },
-            );
+            },
+        );
+        self.is_doubtful = progress == Progress::More && !repair.is_certain();
         repairing.ticket = None;
         match progress {
             Progress::More => {
                 self.state = State::Repairing(repairing);
                 shared.want(topic);
             }
-            Progress::End => {
+            Progress::End | Progress::Anew => {
+                if progress == Progress::Anew {
+                    repairing.again = true;
+                    repairing.stock.known = 0;
+                }
                 let was_unseen = self.is_unseen;
                 self.end(topic, repairing, shared, out);
                 if was_unseen && self.place.is_none() {
@@ -451,11 +596,10 @@ impl Track {
             return;
         };
         // Numbers of what is held tell how much; without any, nobody knows.
-        if repairing.held.is_empty() {
-            shared.tally.gaps += 1;
-            out.lost(topic, None);
+        if repairing.stock.held.is_empty() {
+            shared.lost_some(topic, out);
         }
-        repairing.known = repairing.held.len();
+        repairing.stock.known = repairing.stock.held.len();
         repairing.again = false;
         let was_unseen = self.is_unseen;
         self.end(topic, repairing, shared, out);
@@ -491,10 +635,16 @@ impl Track {
         self.apply(topic, envelope, true, shared, out);
     }
 
-    fn unreadable(&mut self, topic: &str, shared: &mut Shared, out: &mut impl Deliver) {
+    fn unreadable(
+        &mut self,
+        topic: &str,
+        number: u64,
+        shared: &mut Shared,
+        out: &mut impl Deliver,
+    ) {
         shared.tally.unreadable += 1;
         if let Some(Place::At(at)) = &mut self.place {
-            at.number = at.number.saturating_add(1);
+            at.number = number;
         }
         self.lose(topic, 1, shared, out);
     }
@@ -514,41 +664,105 @@ impl Track {
                 shared.lost(topic, missed + 1, out);
             }
         }
-        while let Some(held) = repairing.held.front() {
+        let is_certain = repairing.repair.is_certain();
+        let stock = &mut repairing.stock;
+        while let Some(held) = stock.held.front() {
             let stamps = held.stamps;
-            let was_there = repairing.known > 0;
             match self.standing(&stamps) {
-                Standing::Ahead(_) | Standing::Elsewhere if !was_there => break,
+                Standing::Ahead(_) | Standing::Elsewhere | Standing::Astray if stock.known == 0 => {
+                    break;
+                }
                 // The log was read after it came, and has nothing of what is before it.
-                Standing::Ahead(missed) => self.lose(topic, missed, shared, out),
+                Standing::Ahead(missed) => {
+                    let hole = Hole {
+                        after: stamps.number - 1 - missed,
+                        last: stamps.number - 1,
+                        lineage: Some(stamps.lineage),
+                        is_certain,
+                    };
+                    self.missing(topic, hole, shared, out);
+                }
                 _ => {}
             }
             let standing = self.standing(&stamps);
             // Present: it was looked at above.
-            let Some(held) = repairing.held.pop_front() else {
+            let Some(held) = stock.pop(shared) else {
                 break;
             };
-            repairing.known = repairing.known.saturating_sub(1);
-            repairing.bytes -= held.weight();
-            shared.held -= held.weight();
-            if standing == Standing::Seen {
-                shared.seen(&stamps);
-            } else if let Arrival::Enveloped(mut envelope) = envelope::decode(&held.bytes) {
-                if standing == Standing::Elsewhere {
-                    // Of a log that is no more: it counts for its publisher alone.
-                    envelope.stamps.number = 0;
+            match standing {
+                Standing::Seen => shared.seen(&stamps),
+                // Of a log that is no more: it counts for its publisher alone.
+                Standing::Elsewhere | Standing::Astray => {
+                    self.unpack(topic, &held, true, shared, out);
                 }
-                self.apply(topic, envelope, false, shared, out);
+                Standing::Next | Standing::Ahead(_) => {
+                    self.unpack(topic, &held, false, shared, out);
+                }
             }
         }
-        if repairing.held.is_empty() && !repairing.again {
+        if stock.held.is_empty() && !repairing.again {
             self.state = State::Open;
+            if std::mem::take(&mut self.doubtful) > 0 {
+                shared.lost_some(topic, out);
+            }
             return;
         }
-        repairing.repair = Repair::after(self.place.unwrap_or(Place::Start));
+        repairing.repair = self.repair();
         repairing.again = false;
         self.state = State::Repairing(repairing);
         shared.want(topic);
+    }
+}
+
+impl Stock {
+    fn push(&mut self, held: Held, shared: &mut Shared) {
+        self.bytes += held.weight();
+        shared.held += held.weight();
+        self.held.push_back(held);
+    }
+
+    fn pop(&mut self, shared: &mut Shared) -> Option<Held> {
+        let held = self.held.pop_front()?;
+        self.known = self.known.saturating_sub(1);
+        self.let_go(&held, shared);
+        Some(held)
+    }
+
+    /// Takes out what is in a hole.
+    fn take(&mut self, hole: &Hole, shared: &mut Shared) -> Vec<Held> {
+        let is_in = |held: &Held| {
+            let Stamps {
+                lineage, number, ..
+            } = held.stamps;
+            number > hole.after && number <= hole.last && Some(lineage) == hole.lineage
+        };
+        if !self.held.iter().any(is_in) {
+            return Vec::new();
+        }
+        let (mut taken, mut known) = (Vec::new(), self.known);
+        for (at, held) in std::mem::take(&mut self.held).into_iter().enumerate() {
+            if is_in(&held) {
+                known -= usize::from(at < self.known);
+                self.let_go(&held, shared);
+                taken.push(held);
+            } else {
+                self.held.push_back(held);
+            }
+        }
+        self.known = known;
+        taken
+    }
+
+    /// Lets everything go. What it was.
+    fn clear(&mut self, shared: &mut Shared) -> VecDeque<Held> {
+        shared.held -= std::mem::take(&mut self.bytes);
+        self.known = 0;
+        std::mem::take(&mut self.held)
+    }
+
+    fn let_go(&mut self, held: &Held, shared: &mut Shared) {
+        self.bytes -= held.weight();
+        shared.held -= held.weight();
     }
 }
 
@@ -565,16 +779,12 @@ impl Repairing {
             // Others hold as much as may be held.
             return self.forgo(stamps, shared);
         }
-        self.bytes += held.weight();
-        shared.held += held.weight();
-        self.held.push_back(held);
+        self.stock.push(held, shared);
     }
 
     /// Lets everything go that is held: the log has it, or it is owed.
     fn let_go(&mut self, shared: &mut Shared) {
-        shared.held -= std::mem::take(&mut self.bytes);
-        self.known = 0;
-        for held in std::mem::take(&mut self.held) {
+        for held in self.stock.clear(shared) {
             self.forgo(held.stamps, shared);
         }
     }

@@ -295,6 +295,13 @@ impl Table {
         wanted.map(|entry| &entry.name)
     }
 
+    /// Those that the server does not let us hear.
+    pub(super) fn refused_names(&self) -> impl Iterator<Item = &Name> {
+        let refused = self.entries.iter();
+        let refused = refused.filter(|entry| entry.state == State::Refused);
+        refused.map(|entry| &entry.name)
+    }
+
     /// Whether all that was wanted at the mark is heard by now, or refused.
     pub(super) fn is_heard(&mut self, Mark(round): Mark) -> bool {
         let older = |round: u64| self.missing[usize::from(round.is_multiple_of(2))];
@@ -313,17 +320,17 @@ impl Table {
         .is_some_and(Entry::is_held)
     }
 
-    /// Whether the server was asked for a topic by its name, and not to let go of it.
-    pub(super) fn asks(&self, topic: &str) -> bool {
+    /// Whether the server brings a topic by its name and was not asked to let go of it, or
+    /// `or_will`, since it was asked for it.
+    pub(super) fn hears(&self, topic: &str, or_will: bool) -> bool {
         self.find_key(Key {
             pattern: false,
             text: topic.as_bytes(),
         })
-        .is_some_and(|entry| {
-            matches!(
-                entry.state,
-                State::Joining | State::Heard | State::Rejoining
-            )
+        .is_some_and(|entry| match entry.state {
+            State::Heard | State::Rejoining => true,
+            State::Joining => or_will,
+            _ => false,
         })
     }
 

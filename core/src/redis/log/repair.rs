@@ -4,18 +4,21 @@
 //! takes pages until the log's end, and says event by event what it found. It knows no
 //! socket; whoever drives it does the reading, and may give it up at any point.
 //!
-//! Where to go on from depends on whose numbers the reader's place is of:
+//! Where to go on from depends on whose numbers the reader's place is of. It remembers the
+//! places where it left other lineages: after two failovers the server of the first may be
+//! back, with a log that forked from one of these.
 //!
-//! | the place's lineage | goes on after |
+//! | the log's lineage | goes on after |
 //! |---|---|
-//! | is the log's | the place |
-//! | is the one before | the place, or the newest number at the fork if that is smaller |
-//! | is neither, or the head is gone | nothing: the whole log is read, and what is known of it passed over |
+//! | is one that the reader has a place of | that place |
+//! | forked from such a one | that place, or the newest number at the fork if that is smaller |
+//! | is another, or the head is gone | nothing: the whole log is read, and what is known of it passed over |
 //!
 //! # Invariants
 //!
 //! - Numbers that are missing between two entries, or between the last and the head, are
-//!   told as lost with their number, once.
+//!   told as a [`Hole`], once. Whether events are lost with them is certain where nothing in
+//!   the log can have been had under other numbers.
 //! - What the log says is believed only as far as it makes sense: numbers that do not rise
 //!   are passed over.
 
@@ -73,6 +76,21 @@ enum Aim {
     Place(Place),
     /// Everything published since a time, in µs since the epoch.
     Since(u64),
+    /// Everything there is.
+    All,
+}
+
+/// Entries that are gone, or never were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hole {
+    /// The number before the first.
+    pub(crate) after: u64,
+    /// The number of the last.
+    pub(crate) last: u64,
+    /// Whose numbering, as far as anybody knows.
+    pub(crate) lineage: Option<u64>,
+    /// Nothing of it was had under another number.
+    pub(crate) is_certain: bool,
 }
 
 /// What was found, in order.
@@ -84,10 +102,10 @@ pub(crate) enum Found<'a> {
     Event(Envelope<'a>, Position),
     /// The same, in another's numbering: it may be from before anything was known.
     Doubtful(Envelope<'a>, Position),
-    /// An entry that nobody can read.
-    Unreadable,
-    /// So many entries are gone.
-    Lost(u64),
+    /// The entry of this number, that nobody can read.
+    Unreadable(u64),
+    /// Entries are gone.
+    Gone(Hole),
 }
 
 /// Whether there is more.
@@ -97,12 +115,16 @@ pub(crate) enum Progress {
     More,
     /// The end of the log was reached.
     End,
+    /// The log has gone, and another begun: it has to be looked at anew.
+    Anew,
 }
 
 /// One round of reading a log.
 #[derive(Debug)]
 pub(crate) struct Repair {
     aim: Aim,
+    /// Places of other lineages.
+    past: Vec<Position>,
     begun: bool,
     after: u64,
     /// Whether the number after `after` must come next.
@@ -111,33 +133,57 @@ pub(crate) struct Repair {
     is_single: bool,
     /// The whole log is read, as it is not known from where on it is news.
     is_whole: bool,
+    /// Whether nothing that is read now can have been had under another number.
+    is_certain: bool,
     newest: Option<Position>,
+    /// Up to here the log has entries of other lineages.
+    fork: u64,
 }
 
 impl Repair {
-    /// Everything after a place.
-    pub(crate) fn after(place: Place) -> Self {
-        Repair::new(Aim::Place(place))
+    /// Everything after a place, or after that one of the `past` which the log forked from.
+    pub(crate) fn after(place: Place, past: &[Position]) -> Self {
+        Repair::new(Aim::Place(place), past)
+    }
+
+    /// The same, where an earlier round that was not certain did not come to its end.
+    #[must_use]
+    pub(crate) fn doubting(mut self, is_doubtful: bool) -> Self {
+        self.is_certain = !is_doubtful;
+        self
+    }
+
+    /// Whether nothing that is read now can have been had under another number.
+    pub(crate) fn is_certain(&self) -> bool {
+        self.is_certain
     }
 
     /// Everything that was published since a time.
     pub(crate) fn since(micros: u64) -> Self {
-        Repair::new(Aim::Since(micros))
+        Repair::new(Aim::Since(micros), &[])
     }
 
-    fn new(aim: Aim) -> Self {
+    /// Everything there is: no place says what is news.
+    pub(crate) fn all() -> Self {
+        Repair::new(Aim::All, &[])
+    }
+
+    fn new(aim: Aim, past: &[Position]) -> Self {
         let after = match aim {
             Aim::Place(Place::At(position)) => position.number,
             _ => 0,
         };
         Repair {
             aim,
-            begun: false,
+            past: past.to_vec(),
+            begun: aim == Aim::All,
             after,
             is_dense: false,
             is_single: false,
-            is_whole: false,
+            is_whole: aim == Aim::All,
+            is_certain: true,
             newest: None,
+            fork: 0,
         }
     }
 
@@ -146,7 +192,7 @@ impl Repair {
         match (self.begun, self.aim) {
             (true, _) => Ask::Page { after: self.after },
             (false, Aim::Since(_)) => Ask::Newest,
-            (false, Aim::Place(_)) => Ask::Head { after: self.after },
+            (false, Aim::Place(_) | Aim::All) => Ask::Head { after: self.after },
         }
     }
 
@@ -165,13 +211,19 @@ impl Repair {
             let is_useful = match self.aim {
                 Aim::Since(micros) => self.reaches_back(entries, is_last, micros),
                 Aim::Place(place) => self.begin(place, head, found),
+                Aim::All => true,
             };
             if !is_useful {
                 return Progress::More;
             }
         }
         for entry in entries {
-            self.entry(entry, found);
+            let arrival = envelope::decode(entry.bytes.as_ref());
+            if !self.goes_on(entry.number, arrival) {
+                self.end(found);
+                return Progress::Anew;
+            }
+            self.entry(entry.number, arrival, found);
         }
         if !is_last && !self.is_single {
             return Progress::More;
@@ -206,15 +258,23 @@ impl Repair {
         found: &mut impl FnMut(Found<'_>),
     ) -> bool {
         self.newest = head.map(|head| head.newest);
+        let fork = head.and_then(|head| head.before);
+        self.fork = fork.map_or(0, |fork| fork.number);
         let asked = self.after;
         let base = match (place, head) {
             (Place::Start, _) => Some(0),
             (Place::At(_), None) => None,
-            (Place::At(at), Some(head)) if head.newest.lineage == at.lineage => Some(at.number),
-            (Place::At(at), Some(head)) => head
-                .before
-                .filter(|before| before.lineage == at.lineage)
-                .map(|before| before.number.min(at.number)),
+            (Place::At(at), Some(head)) => self.base(at, head),
+        };
+        // What was had beyond a fork may have been sent again and be in the log behind it.
+        self.is_certain &= match (place, head) {
+            (Place::Start, _) => true,
+            (Place::At(_), None) => false,
+            (Place::At(at), Some(Head { newest, before })) => {
+                newest.lineage == at.lineage
+                    || before
+                        .is_some_and(|fork| fork.lineage == at.lineage && at.number <= fork.number)
+            }
         };
         self.is_dense = base.is_some();
         self.is_whole = base.is_none();
@@ -228,33 +288,56 @@ impl Repair {
         self.after == asked
     }
 
-    fn entry<B: AsRef<[u8]>>(&mut self, entry: &Entry<B>, found: &mut impl FnMut(Found<'_>)) {
-        if entry.number <= self.after {
+    /// The newest number of a log that is known.
+    fn base(&self, at: Position, head: Head) -> Option<u64> {
+        let known = |place: &Position| match head.before {
+            _ if place.lineage == head.newest.lineage => Some(place.number),
+            Some(fork) if place.lineage == fork.lineage => Some(place.number.min(fork.number)),
+            _ => None,
+        };
+        self.past.iter().chain([&at]).filter_map(known).max()
+    }
+
+    fn entry(&mut self, number: u64, arrival: Arrival<'_>, found: &mut impl FnMut(Found<'_>)) {
+        if number <= self.after {
             return;
         }
-        let missing = entry.number - self.after - 1;
-        if self.is_dense && missing > 0 {
-            found(Found::Lost(missing));
+        if self.is_dense && number - self.after > 1 {
+            found(Found::Gone(Hole {
+                after: self.after,
+                last: number - 1,
+                lineage: lineage_of(arrival).or(self.newest.map(|newest| newest.lineage)),
+                is_certain: self.is_certain,
+            }));
         }
-        self.after = entry.number;
+        self.after = number;
         self.is_dense = true;
-        let Arrival::Enveloped(envelope) = envelope::decode(entry.bytes.as_ref()) else {
-            return found(Found::Unreadable);
+        let Arrival::Enveloped(envelope) = arrival else {
+            return found(Found::Unreadable(number));
         };
         let stands = Position {
             lineage: envelope.stamps.lineage,
-            number: entry.number,
+            number,
         };
         let is_new = match self.aim {
             Aim::Since(micros) => envelope.stamps.micros >= micros,
             Aim::Place(Place::At(at)) => stands.lineage != at.lineage || stands.number > at.number,
-            Aim::Place(_) => true,
+            Aim::Place(Place::Start) | Aim::All => true,
         };
         found(match (is_new, self.is_whole) {
             (true, false) => Found::Event(envelope, stands),
             (true, true) => Found::Doubtful(envelope, stands),
             (false, _) => Found::Stand(stands),
         });
+    }
+
+    /// Whether an entry is of the log that was begun with, for all that is known.
+    fn goes_on(&self, number: u64, arrival: Arrival<'_>) -> bool {
+        let is_newest = match (self.newest, lineage_of(arrival)) {
+            (Some(newest), Some(lineage)) => newest.lineage == lineage,
+            _ => true,
+        };
+        is_newest || self.is_whole || number <= self.fork
     }
 
     fn end(&self, found: &mut impl FnMut(Found<'_>)) {
@@ -264,10 +347,22 @@ impl Repair {
         // What the head had counted before the page was read, and no page has, is gone.
         if newest.number > self.after {
             if self.is_dense {
-                found(Found::Lost(newest.number - self.after));
+                found(Found::Gone(Hole {
+                    after: self.after,
+                    last: newest.number,
+                    lineage: Some(newest.lineage),
+                    is_certain: self.is_certain,
+                }));
             }
             found(Found::Stand(newest));
         }
+    }
+}
+
+fn lineage_of(arrival: Arrival<'_>) -> Option<u64> {
+    match arrival {
+        Arrival::Enveloped(envelope) => Some(envelope.stamps.lineage),
+        _ => None,
     }
 }
 
@@ -298,6 +393,8 @@ mod tests {
     enum Told {
         Event(Position),
         Lost(u64),
+        /// Or had under other numbers.
+        Doubtful(u64),
         Unreadable,
     }
 
@@ -327,11 +424,14 @@ mod tests {
                     told.push(Told::Event(position));
                     stands = Some(position);
                 }
-                Found::Lost(missed) => told.push(Told::Lost(missed)),
-                Found::Unreadable => told.push(Told::Unreadable),
+                Found::Gone(hole) => told.push(match hole.is_certain {
+                    true => Told::Lost(hole.last - hole.after),
+                    false => Told::Doubtful(hole.last - hole.after),
+                }),
+                Found::Unreadable(_) => told.push(Told::Unreadable),
             });
             assert!(asked.len() < 20, "it never ends");
-            if progress == Progress::End {
+            if progress != Progress::More {
                 return (told, stands, asked);
             }
         }
@@ -342,7 +442,7 @@ mod tests {
     }
 
     fn after(lineage: u64, number: u64) -> Repair {
-        Repair::after(Place::At(at(lineage, number)))
+        Repair::after(Place::At(at(lineage, number)), &[])
     }
 
     #[test]
@@ -395,7 +495,7 @@ mod tests {
         let from_two = told(after(1, 2));
         assert_eq!(from_two[..2], [Told::Lost(2), Told::Event(at(1, 5))]);
         // A log that was not there when it was looked at began at 1.
-        let from_start = told(Repair::after(Place::Start));
+        let from_start = told(Repair::after(Place::Start, &[]));
         assert_eq!(from_start[..2], [Told::Lost(4), Told::Event(at(1, 5))]);
     }
 

@@ -22,7 +22,7 @@ use super::{
     stage::{Change, Side, Stage},
 };
 use crate::{
-    backplane::{Backplane, Condition},
+    backplane::{Backplane, Condition, Name},
     sync::StdArc,
     topic::Topic,
 };
@@ -98,7 +98,8 @@ impl Migration {
     }
 
     fn change_to(&self, stage: Stage) -> Result<(StdArc<Shared>, Change), MigrationError> {
-        let shared = self.shared.upgrade().ok_or(MigrationError::Closed)?;
+        let shared = self.shared.upgrade().filter(|shared| !shared.is_closed());
+        let shared = shared.ok_or(MigrationError::Closed)?;
         let from = self.stage();
         let change =
             Change::between(from, stage).ok_or(MigrationError::NotNext { from, to: stage })?;
@@ -210,7 +211,7 @@ impl Migration {
         // Everybody who takes part listens to the channel. So do we: once that is so.
         let patience = deadline.min(Instant::now() + ANSWER);
         asked(patience, |told| {
-            first.redis.when_joined(Box::new(move || told(Some(0))));
+            first.redis.when_joined(Box::new(move |_| told(Some(0))));
         })?;
         moved.roll.lock().intend(entering);
         let call = shared.call(moved);
@@ -287,7 +288,7 @@ fn asked(
     }
 }
 
-/// Waits until all is heard that is wanted on a side.
+/// Waits until all is heard that is wanted on a side, the topic among it.
 fn joined(
     shared: &Shared,
     moved: &Moved,
@@ -297,15 +298,37 @@ fn joined(
     let server = shared.server(moved, side).ok_or(MigrationError::Closed)?;
     // A server that nothing is wanted of has brought all of it, even if it is away.
     while server.redis.health().condition == Condition::Away {
+        if shared.is_closed() {
+            return Err(MigrationError::Closed);
+        }
         if Instant::now() >= deadline {
             return Err(MigrationError::NotReached);
         }
         thread::sleep(LOOK);
     }
-    asked(deadline, |told| {
-        server.redis.when_joined(Box::new(move || told(Some(0))));
-    })
-    .map(|_| ())
+    let name = moved.ends[side.index()].1.clone();
+    let topic = name.clone();
+    let refused = asked(deadline, move |told| {
+        let brings = move |refused: &Name| match refused {
+            Name::Topic(refused) => *refused == topic,
+            Name::Pattern(refused) => refused.matches(topic.as_str()),
+        };
+        let refusals = move |refused: Vec<Name>| {
+            told(Some(
+                refused.iter().filter(|name| brings(name)).count() as u64
+            ));
+        };
+        server.redis.when_joined(Box::new(refusals));
+    });
+    match refused {
+        Err(_) if shared.is_closed() => Err(MigrationError::Closed),
+        Err(error) => Err(error),
+        Ok(0) => Ok(()),
+        Ok(_) => Err(MigrationError::NotHeard {
+            name: name.as_str().to_owned(),
+            side,
+        }),
+    }
 }
 
 impl fmt::Debug for Migration {

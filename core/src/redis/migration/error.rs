@@ -64,6 +64,13 @@ pub enum MigrationError {
     /// The side that is to be heard could not be joined, or the server could not be asked,
     /// before the deadline.
     NotReached,
+    /// The server does not let this hub hear the topic on the side that is to be heard.
+    NotHeard {
+        /// What the topic is called there.
+        name: String,
+        /// The side.
+        side: Side,
+    },
     /// The hub was closed.
     Closed,
     /// The heartbeat's thread cannot be started.
@@ -119,6 +126,10 @@ impl fmt::Display for MigrationError {
             MigrationError::NotReached => {
                 f.write_str("the server did not answer in time: see Hub::health, and try again")
             }
+            MigrationError::NotHeard { name, side } => write!(
+                f,
+                "the server of the {side} side does not let this hub hear {name:?}: grant it to its user"
+            ),
             MigrationError::Closed => f.write_str("the hub was closed"),
             MigrationError::Redis(error) => error.fmt(f),
         }

@@ -5,14 +5,18 @@
 //! - Serials of a topic are dense, from 1, per publisher's number. A topic that was
 //!   forgotten begins again at 1 under another number of the same hub: the upper sixteen
 //!   bits count how often topics have been forgotten.
+//! - A topic is not forgotten while an event with one of its numbers may still be sent.
 //! - `kept` is the newest serial that the log said it has; `tip` the newest that is in the
 //!   log or on its way there before anything that departs now.
 
-use std::time::{Duration, Instant};
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use ahash::AHashMap as HashMap;
 
-use super::{Limits, parcel::Parcel};
+use super::parcel::Parcel;
 use crate::{redis::log::keys::Keys, topic::Topic};
 
 /// The part of a publisher's number that names the hub.
@@ -20,11 +24,18 @@ const HUB: u64 = u64::MAX >> 16;
 /// One more in the other part.
 const GENERATION: u64 = HUB + 1;
 
-/// How long a topic is remembered after the last that can still be sent of it.
+/// How long a topic is remembered after the last that was sent of it.
 const IDLE: Duration = Duration::from_secs(600);
 
-/// How often topics are looked through.
+/// How often topics are looked through, if there are few.
 const SWEEP: Duration = Duration::from_secs(60);
+
+/// How many topics are remembered. Topics of one use come by the thousand a second: of more
+/// than this and an eighth, those that were idle for longest are forgotten.
+const MOST: usize = 1 << 17;
+
+/// How often at most topics are looked through.
+const RESWEEP: Duration = Duration::from_secs(1);
 
 /// Whether a publisher's number is one of the hub that has `ours`.
 pub(crate) fn is_ours(ours: u64, publisher: u64) -> bool {
@@ -42,6 +53,14 @@ struct Channel<L> {
     /// Where its events depart.
     link: L,
     touched: Instant,
+    /// Shared with events that have one of its numbers.
+    alive: Rc<()>,
+}
+
+impl<L> Channel<L> {
+    fn is_alive(&self) -> bool {
+        Rc::strong_count(&self.alive) > 1
+    }
 }
 
 /// What a departing event is given.
@@ -88,6 +107,7 @@ impl<L: Copy + Eq> Channels<L> {
                 keys: (parcel.way.is_logged()).then(|| Keys::new(topic.as_str(), self.publisher)),
                 link,
                 touched: now,
+                alive: Rc::default(),
             };
             self.known.insert(topic.clone(), channel);
             parcel.serial = 0;
@@ -98,6 +118,7 @@ impl<L: Copy + Eq> Channels<L> {
         if parcel.serial == 0 {
             channel.serial += 1;
             parcel.serial = channel.serial;
+            parcel.known = Some(Rc::clone(&channel.alive));
         }
         let after = if channel.tip < parcel.serial {
             channel.tip
@@ -165,17 +186,69 @@ impl<L: Copy + Eq> Channels<L> {
         }
     }
 
-    /// Lets go of topics that nothing was published to for long.
-    pub(super) fn sweep(&mut self, now: Instant, limits: &Limits) {
-        if self.swept.is_some_and(|swept| now < swept + SWEEP) {
+    /// Lets go of topics that nothing was published to for long, and of the idlest if there
+    /// are too many.
+    pub(super) fn sweep(&mut self, now: Instant) {
+        let before = self.known.len();
+        let crowded = before > MOST + MOST / 8;
+        let pause = if crowded { RESWEEP } else { SWEEP };
+        if self.swept.is_some_and(|swept| now < swept + pause) {
             return;
         }
         self.swept = Some(now);
-        let idle = limits.deadline + limits.window_age + IDLE;
-        let before = self.known.len();
-        self.known.retain(|_, channel| now < channel.touched + idle);
+        let mut idle_since = now.checked_sub(IDLE);
+        if crowded {
+            let mut touched: Vec<Instant> = self.known.values().map(|one| one.touched).collect();
+            let (_, idlest, _) = touched.select_nth_unstable(before - MOST);
+            idle_since = idle_since.max(Some(*idlest));
+        }
+        self.known.retain(|_, channel| {
+            channel.is_alive() || idle_since.is_none_or(|since| channel.touched > since)
+        });
         if self.known.len() < before {
             self.publisher = self.publisher.wrapping_add(GENERATION);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Publication,
+        redis::{modes::Way, outbox::queue::Posted},
+    };
+
+    #[test]
+    fn topics_of_one_use_are_bounded_by_number() {
+        let now = Instant::now();
+        let mut channels = Channels::new(7);
+        let depart = |channels: &mut Channels<u8>, name: String, now| {
+            let posted = Posted {
+                event: Publication::new(Topic::new(name).unwrap(), "x"),
+                acknowledge: None,
+                at: now,
+                weight: 1,
+            };
+            let mut parcel = Parcel::new(posted, Way::Enveloped);
+            assert!(channels.depart(&mut parcel, 0, now).is_some());
+            parcel
+        };
+        // The oldest of them is still to be sent again.
+        let kept = depart(&mut channels, "kept".into(), now);
+        let mut then = now;
+        for n in 0..2 * MOST {
+            then += Duration::from_micros(100);
+            depart(&mut channels, format!("once:{n}"), then);
+            channels.sweep(then);
+            assert!(channels.known.len() <= MOST + MOST / 8 + 10_001);
+        }
+        assert!(channels.link(kept.topic()).is_some());
+        assert!(channels.link(&Topic::new("once:0").unwrap()).is_none());
+        let fresh = format!("once:{}", 2 * MOST - 1);
+        assert!(channels.link(&Topic::new(fresh).unwrap()).is_some());
+        drop(kept);
+        channels.sweep(then + IDLE + SWEEP);
+        assert!(channels.known.is_empty());
     }
 }

@@ -33,6 +33,8 @@
 //!   sent again goes in the order of its serials, wherever it waited: a log that was given
 //!   a later one first takes an earlier one for known.
 //! - The bytes of events without an outcome never exceed the budget.
+//! - While a slot of a cluster moves, logs go ahead of it one by one. What is said of such a
+//!   topic holds for that topic alone, until the slot has followed.
 //! - A log's events stay in the window for a while after they were acknowledged. A server
 //!   that takes over may lack them: they are sent to it before anything else is.
 
@@ -132,7 +134,16 @@ pub(crate) struct Settled {
     pub(crate) troubles: Vec<Trouble>,
     /// Plain events that did not go out after all: no echo of them will come.
     pub(crate) refused: Vec<(Topic, Bytes)>,
+    /// Logs that are elsewhere, in the server's words: for [`Outbox::go_ahead`].
+    pub(crate) places: Vec<(Topic, String)>,
 }
+
+/// How often it is looked for what has waited too long behind what may wait longer.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// How long after a log was not where it was said to be no other is looked for ahead of its
+/// slot: nodes that contradict each other are asked slowly.
+const SPURNED: Duration = Duration::from_millis(500);
 
 /// Events that had an outcome, since the beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -168,6 +179,12 @@ pub(crate) struct Outbox<L> {
     links: HashMap<L, Departures>,
     /// What belongs to no link at present.
     homeless: VecDeque<Parcel>,
+    /// Topics whose logs have gone ahead of their slots, and where they are.
+    ahead: HashMap<Topic, L>,
+    /// A link is gone that some had gone to.
+    stranded: bool,
+    spurned: Option<Instant>,
+    glance: Option<Instant>,
     window: Window,
     encoder: Encoder,
     outcomes: Outcomes,
@@ -184,6 +201,10 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
             channels: Channels::new(publisher),
             links: HashMap::new(),
             homeless: VecDeque::new(),
+            ahead: HashMap::new(),
+            stranded: false,
+            spurned: None,
+            glance: None,
             window: Window::new(limits.window_bytes, limits.window_age),
             encoder: Encoder::default(),
             outcomes: Outcomes::default(),
@@ -202,6 +223,7 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
             let link = leaving
                 .then(|| self.leaves(topic))
                 .flatten()
+                .or_else(|| self.ahead.get(topic).copied())
                 .or_else(|| route(topic, way));
             self.line_up(Parcel::new(posted, way), link);
         }
@@ -226,9 +248,9 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
         }
     }
 
-    /// A link's connection stands. If another server is behind it than before, it gets
-    /// again what the window holds for it.
-    pub(crate) fn connected(&mut self, link: L, server: Server) {
+    /// A link's connection stands. If another server is behind it than before, which it
+    /// returns, it gets again what the window holds for it.
+    pub(crate) fn connected(&mut self, link: L, server: Server) -> bool {
         // Should the end of the last one not have been told.
         self.broken(link);
         let departures = self.links.entry(link).or_default();
@@ -240,6 +262,7 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
                 .take(|parcel| channels.link(parcel.topic()) == Some(link));
             self.send_again(link, again);
         }
+        other
     }
 
     /// A connection was made anew: what would trim logs that the hub has yet to read waits,
@@ -259,6 +282,7 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
     /// A link's connection is gone. What was in flight is sent again by the next one, or
     /// has its outcome now.
     pub(crate) fn broken(&mut self, link: L) {
+        self.stranded |= self.ahead.values().any(|to| *to == link);
         let Some(departures) = self.links.get_mut(&link) else {
             return;
         };
@@ -275,6 +299,17 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
     /// link with something in flight keeps what it has until that is answered; then
     /// [`wants_rerouting`](Self::wants_rerouting) asks for another call.
     pub(crate) fn reroute(&mut self, mut route: impl FnMut(&Topic, Way) -> Option<L>) {
+        self.stranded = false;
+        let modes = &self.modes;
+        let mut ahead = std::mem::take(&mut self.ahead);
+        // Slots may have followed.
+        ahead.retain(|topic, to| {
+            let link = self.links.get(to);
+            link.is_some_and(Departures::is_connected)
+                && route(topic, modes.of(topic.as_str())) != Some(*to)
+        });
+        let mut route =
+            |topic: &Topic, way| ahead.get(topic).copied().or_else(|| route(topic, way));
         let mut moved = VecDeque::new();
         for (link, departures) in &mut self.links {
             departures.resume();
@@ -316,14 +351,34 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
             let link = route(parcel.topic(), parcel.way);
             self.line_up(parcel, link);
         }
+        self.ahead = ahead;
         self.links
             .retain(|_, departures| departures.is_connected() || !departures.is_idle());
+    }
+
+    /// A link has said that the log of a topic is elsewhere: ahead of its slot, at the link
+    /// `to`, or where its slot is. True if that is news: then [`reroute`](Self::reroute) is
+    /// to be called. Commands for a log that is ahead go out behind an `ASKING`.
+    pub(crate) fn go_ahead(&mut self, topic: &Topic, from: L, to: Option<L>, now: Instant) -> bool {
+        let Some(to) = to else {
+            let spurned = self.ahead.get(topic) == Some(&from);
+            if spurned {
+                self.ahead.remove(topic);
+                self.spurned = Some(now);
+            }
+            return spurned;
+        };
+        let is_connected = self.links.get(&to).is_some_and(Departures::is_connected);
+        if !is_connected || self.spurned.is_some_and(|at| now < at + SPURNED) {
+            return false;
+        }
+        self.ahead.insert(topic.clone(), to) != Some(to)
     }
 
     /// Whether a link has run empty whose events belong elsewhere.
     pub(crate) fn wants_rerouting(&self) -> bool {
         let mut links = self.links.values();
-        links.any(|departures| departures.is_leaving() && !departures.is_flying())
+        self.stranded || links.any(|departures| departures.is_leaving() && !departures.is_flying())
     }
 
     /// The next pipeline for a link, if there is anything to send and the link may. `plain`
@@ -349,6 +404,10 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
                 plain(parcel.topic(), parcel.event.payload());
             }
             let ticket = self.channels.depart(&mut parcel, link, now.instant);
+            parcel.asked = self.ahead.get(parcel.topic()) == Some(&link);
+            if parcel.asked {
+                batch.commands.command(&[b"ASKING"]);
+            }
             let wire = &mut departures.wire;
             let retention = &self.limits.retention;
             self.encoder
@@ -360,8 +419,15 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
         commands
     }
 
-    /// The replies to the oldest pipeline that is in flight on a link.
-    pub(crate) fn settle(&mut self, link: L, replies: &[Reply], now: Stamp) -> Settled {
+    /// The replies to the oldest pipeline that is in flight on a link. `numbered` hears which
+    /// numbers events got in their logs.
+    pub(crate) fn settle(
+        &mut self,
+        link: L,
+        replies: &[Reply],
+        now: Stamp,
+        mut numbered: impl FnMut(&Topic, u64),
+    ) -> Settled {
         let mut settled = Settled::default();
         if let Some(departures) = self.links.get_mut(&link)
             && let Some(flight) = departures.land()
@@ -371,6 +437,7 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
                 window: &mut self.window,
                 outcomes: &mut self.outcomes,
                 settled: &mut settled,
+                numbered: &mut numbered,
             };
             ledger.settle(departures, flight, replies, now.instant);
             if let Some(landed) = departures.landed() {
@@ -409,19 +476,17 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
 
     /// Gives up what has waited too long, and forgets what need not be known any more.
     pub(crate) fn expire(&mut self, now: Instant) {
+        let behind = self.glance.is_none_or(|glance| glance <= now);
+        if behind {
+            self.glance = Some(now + GLANCE);
+        }
         let links = self.links.values_mut();
         let waiting = links.flat_map(|link| [&mut link.holding.parcels, &mut link.waiting]);
-        for waiting in waiting.chain([&mut self.homeless]) {
-            while waiting
-                .front()
-                .is_some_and(|front| front.is_late(now, &self.limits))
-                && let Some(parcel) = waiting.pop_front()
-            {
-                parcel.late(&mut self.outcomes);
-            }
+        for line in waiting.chain([&mut self.homeless]) {
+            parcel::expire(line, behind, now, &self.limits, &mut self.outcomes);
         }
         self.window.expire(now);
-        self.channels.sweep(now, &self.limits);
+        self.channels.sweep(now);
         self.release();
     }
 
@@ -431,9 +496,14 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
         let pauses = self.links.values().filter_map(|link| link.resumes(now));
         let links = self.links.values();
         let lines = links.flat_map(|link| [&link.holding.parcels, &link.waiting]);
-        let late = lines
-            .chain([&self.homeless])
-            .filter_map(|line| line.front().map(|front| front.due(&self.limits)));
+        let late = lines.chain([&self.homeless]).filter_map(|line| {
+            let front = line.front()?;
+            let due = front.due(&self.limits);
+            Some(match front.is_told() {
+                true => due.min(self.glance.unwrap_or(now)),
+                false => due,
+            })
+        });
         pauses.chain(late).min()
     }
 

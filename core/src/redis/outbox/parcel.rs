@@ -1,6 +1,6 @@
 //! One event on its way, and its outcome.
 
-use std::time::Instant;
+use std::{collections::VecDeque, rc::Rc, time::Instant};
 
 use super::{Limits, Outcomes, queue::Posted};
 use crate::{
@@ -23,6 +23,10 @@ pub(super) struct Parcel {
     /// It has had its outcome, and is sent for the sake of another server's log.
     told: bool,
     pub(super) trace: Trace,
+    /// It went out behind an `ASKING`, which has a reply of its own.
+    pub(super) asked: bool,
+    /// Its topic is remembered for as long as it has a number.
+    pub(super) known: Option<Rc<()>>,
 }
 
 /// What is known of an event that waits.
@@ -56,6 +60,8 @@ impl Parcel {
             acknowledge: posted.acknowledge,
             told: false,
             trace: Trace::None,
+            asked: false,
+            known: None,
         }
     }
 
@@ -75,6 +81,11 @@ impl Parcel {
             limits.deadline
         };
         self.at + patience
+    }
+
+    /// Whether it has had its outcome.
+    pub(super) fn is_told(&self) -> bool {
+        self.told
     }
 
     pub(super) fn is_late(&self, now: Instant, limits: &Limits) -> bool {
@@ -121,6 +132,32 @@ impl Parcel {
         outcomes.released += self.weight;
         if let Some(acknowledge) = self.acknowledge.take() {
             outcomes.untold.push((acknowledge, outcome));
+        }
+    }
+}
+
+/// Gives up what has waited too long. What was told and is sent again may wait longer, and
+/// stands before what may not: that is looked for `behind` it.
+pub(super) fn expire(
+    line: &mut VecDeque<Parcel>,
+    behind: bool,
+    now: Instant,
+    limits: &Limits,
+    outcomes: &mut Outcomes,
+) {
+    let is_late = |parcel: &Parcel| parcel.is_late(now, limits);
+    while line.front().is_some_and(is_late)
+        && let Some(parcel) = line.pop_front()
+    {
+        parcel.late(outcomes);
+    }
+    let hides = behind && line.front().is_some_and(|front| front.told);
+    if hides && line.iter().any(is_late) {
+        for parcel in std::mem::take(line) {
+            match is_late(&parcel) {
+                true => parcel.late(outcomes),
+                false => line.push_back(parcel),
+            }
         }
     }
 }

@@ -31,27 +31,44 @@ impl Trouble {
     }
 }
 
-/// Reads an error. Older servers put what a script's command was told behind words of
-/// their own, so that the code may stand anywhere.
+/// Reads an error.
 pub(super) fn classify(words: &str) -> Refusal {
-    let mut tokens = words.split(|char: char| !char.is_ascii_uppercase());
-    let again = |trouble: fn(String) -> Trouble| Some(Refusal::Again(trouble(words.to_owned())));
-    tokens
-        .find_map(|token| match token {
-            "NOSCRIPT" => Some(Refusal::Script),
-            "MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN" => again(Trouble::Elsewhere),
-            "READONLY" | "UNBLOCKED" => again(Trouble::Demoted),
-            "LOADING" | "BUSY" | "MASTERDOWN" => Some(Refusal::Again(Trouble::Busy)),
-            _ => None,
-        })
-        .unwrap_or(Refusal::Final)
+    let again = |trouble: fn(String) -> Trouble| Refusal::Again(trouble(words.to_owned()));
+    match code(words) {
+        "NOSCRIPT" => Refusal::Script,
+        "MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN" => again(Trouble::Elsewhere),
+        "READONLY" | "UNBLOCKED" => again(Trouble::Demoted),
+        "LOADING" | "BUSY" | "MASTERDOWN" => Refusal::Again(Trouble::Busy),
+        _ => Refusal::Final,
+    }
+}
+
+/// Whether it is about where this one topic is at the moment, while its slot moves.
+pub(super) fn is_about_place(words: &str) -> bool {
+    matches!(code(words), "MOVED" | "ASK")
 }
 
 /// Whether it is for want of memory.
 pub(super) fn is_out_of_memory(words: &str) -> bool {
-    words
-        .split(|char: char| !char.is_ascii_uppercase())
-        .any(|token| token == "OOM")
+    code(words) == "OOM"
+}
+
+/// The code of an error: its first word. Older servers put what a script's command was told
+/// behind words of their own: then it is the first word with a `-` before it. Anything else
+/// in capitals may be a part of somebody's name.
+fn code(words: &str) -> &str {
+    let is_code = |word: &&str| {
+        !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_uppercase()) && *word != "ERR"
+    };
+    let mut tokens = words.split_ascii_whitespace();
+    let first = tokens.next().filter(is_code);
+    first
+        .or_else(|| {
+            tokens
+                .filter_map(|word| word.strip_prefix('-'))
+                .find(is_code)
+        })
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -82,8 +99,14 @@ mod tests {
             Trouble::Busy,
         );
         assert_eq!(classify("NOSCRIPT No matching script."), Refusal::Script);
-        for words in ["NOPERM this user has no permissions", "ERR unknown", ""] {
-            assert_eq!(classify(words), Refusal::Final);
+        for words in [
+            "NOPERM this user has no permissions",
+            "NOPERM No permissions to access a key named 'BUSY' or LOADING or ASK",
+            "ERR unknown command 'MOVED', with args beginning with: 'READONLY'",
+            "ERR",
+            "",
+        ] {
+            assert_eq!(classify(words), Refusal::Final, "{words}");
         }
         assert!(is_out_of_memory("OOM command not allowed when used memory"));
         assert!(is_out_of_memory(

@@ -17,6 +17,7 @@ use crate::{
         modes::Way,
         socket::Reply,
     },
+    topic::Topic,
 };
 
 /// Where outcomes are written to.
@@ -25,6 +26,8 @@ pub(super) struct Ledger<'a, L> {
     pub(super) window: &'a mut Window,
     pub(super) outcomes: &'a mut Outcomes,
     pub(super) settled: &'a mut Settled,
+    /// Hears which numbers events got in their logs.
+    pub(super) numbered: &'a mut dyn FnMut(&Topic, u64),
 }
 
 /// What a `WAIT` has told.
@@ -50,6 +53,9 @@ impl<L: Copy + Eq> Ledger<'_, L> {
         }
         let mut replies = replies.iter();
         for parcel in flight.parcels {
+            if parcel.asked {
+                replies.next();
+            }
             let Some(reply) = replies.next() else {
                 // A session answers whole pipelines; with less, nothing is known.
                 parcel.unconfirmed(self.outcomes);
@@ -112,6 +118,9 @@ impl<L: Copy + Eq> Ledger<'_, L> {
     ) {
         link.succeeded();
         self.channels.kept(&parcel);
+        if let Some(number) = number {
+            (self.numbered)(parcel.topic(), number);
+        }
         let outcome = match replicas {
             None | Some(Replicas::Have) => Ok(Acknowledged { heard, number }),
             Some(Replicas::Late) => Err(ForwardError::new(ForwardErrorKind::NotReplicated)),
@@ -134,6 +143,10 @@ impl<L: Copy + Eq> Ledger<'_, L> {
         if parcel.way.is_plain() {
             let echo = (parcel.topic().clone(), parcel.event.payload().clone());
             self.settled.refused.push(echo);
+        }
+        if refusal::is_about_place(words) && parcel.way.is_logged() {
+            let place = (parcel.topic().clone(), words.to_owned());
+            self.settled.places.push(place);
         }
         match refusal::classify(words) {
             Refusal::Script => {

@@ -223,8 +223,8 @@ impl Plan {
         self.link_to(self.map.owner(slot)?)
     }
 
-    /// The newest: one that is left may be on its way out.
-    fn link_to(&self, at: &Server) -> Option<LinkId> {
+    /// The connection to a place. The newest: one that is left may be on its way out.
+    pub(crate) fn link_to(&self, at: &Server) -> Option<LinkId> {
         let links = self.links.iter().rev();
         links
             .into_iter()

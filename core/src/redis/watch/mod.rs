@@ -10,11 +10,12 @@
 //! | `buffers` | what waits to be sent to us |
 //! | `verdict` | is it safe to switch to this one now? |
 //!
-//! A [`Watch`] puts them together for one server, and says when it wants to look again;
-//! [`health`] puts servers together for a hub. A short look (`INFO replication`, some 350
-//! bytes) is taken every second; every fifth one is long, ten times as many bytes. As soon
-//! as something is odd all are long, and twice a second. Where hubs are many they share a
-//! thousand looks a second, and ten long ones.
+//! A [`Watch`] puts them together for one server, and says whether it wants to look again;
+//! [`health`] puts servers together for a hub. Looks go out with probes, a short one (`INFO
+//! replication`, some 350 bytes) with every other of them on a quiet connection; every
+//! fourth look is long, ten times as many bytes. As soon as something is odd each is long,
+//! and goes with the next probe. Where hubs are many they share a thousand looks a second,
+//! and eight long ones.
 //!
 //! The codes of reasons stand in `codes.md`, which is part of the public documentation.
 
@@ -63,10 +64,10 @@ pub(crate) mod code {
     pub(crate) const INFO_DENIED: &str = "info_denied";
 }
 
-/// Between two short looks, where hubs are few.
-const SHORT: Duration = Duration::from_secs(1);
+/// Between two short looks at least, where hubs are few.
+const SHORT: Duration = Duration::from_millis(1_250);
 
-/// Between two, while something is odd.
+/// Between two at least, while something is odd.
 const ODD: Duration = Duration::from_millis(500);
 
 /// Between two, however many hubs there are.
@@ -76,14 +77,14 @@ const LONGEST: Duration = Duration::from_secs(10);
 const FLEET_RATE: u64 = 1_000;
 
 /// Every so many looks is a long one, where hubs are few.
-const LONG_EVERY: u64 = 5;
+const LONG_EVERY: u64 = 4;
 
-/// Every so many is, however many hubs there are, and one in so many asks for the ages of
-/// the replicas' connections.
-const AGES_EVERY: u64 = 60;
+/// Where they are many, it is one more for so many of them.
+const HUBS_A_LOOK: u64 = 12;
 
-/// Long looks that a fleet takes at one server, in a second, while nothing is odd.
-const FLEET_LONG: u64 = 10;
+/// In any case it is one of so many, and one of these asks for the ages of the replicas'
+/// connections.
+const AGES_EVERY: u64 = 40;
 
 /// Joining for so long is said.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -222,11 +223,6 @@ impl Watch {
         self.state = State::Down { why: Some(why) };
     }
 
-    /// When to look next; `None` without a connection.
-    pub(crate) fn next_look(&self) -> Option<Instant> {
-        self.next
-    }
-
     /// Takes the look that is due, if one is. `hubs` is how many share the server, `jitter`
     /// a random number from 0 to 1 that keeps them apart.
     pub(crate) fn look(&mut self, hubs: u64, jitter: f64, now: Instant) -> Option<Look> {
@@ -239,7 +235,7 @@ impl Watch {
         let server = self.looks == 0;
         // Not in the first look: a fleet that comes back takes that all at once.
         let ages = self.looks % AGES_EVERY == 2;
-        let long_every = (hubs / FLEET_LONG).clamp(LONG_EVERY, AGES_EVERY);
+        let long_every = (hubs / HUBS_A_LOOK).clamp(LONG_EVERY, AGES_EVERY);
         let look = if odd || ages || self.looks.is_multiple_of(long_every) {
             Look::Long { server, ages }
         } else {

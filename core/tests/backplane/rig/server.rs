@@ -20,6 +20,7 @@ const PROGRAM: &str = "DISTRIBUTARY_TEST_SERVER";
 /// What kind of server the tests start.
 pub(crate) struct Release {
     program: String,
+    valkey: bool,
     major: u32,
 }
 
@@ -40,7 +41,11 @@ impl Release {
             let major = major.unwrap_or_else(|| panic!("{program} --version says {output:?}"));
             // Not by println!, which a test that passes keeps to itself.
             writeln!(io::stderr(), "servers: {}", output.trim()).ok();
-            Release { program, major }
+            Release {
+                program,
+                valkey: output.starts_with("Valkey"),
+                major,
+            }
         })
     }
 
@@ -48,13 +53,18 @@ impl Release {
     pub(crate) fn shards(&self) -> bool {
         self.major >= 7
     }
+
+    /// Whether a slot can be handed on whole, with one command: Valkey since 9.0.
+    pub(crate) fn hands_slots_on(&self) -> bool {
+        self.valkey && self.major >= 9
+    }
 }
 
 /// How a server is started. What is not said is the default of a server that keeps
 /// nothing on disk.
 #[derive(Default, Clone)]
 pub(crate) struct Plan<'a> {
-    arguments: Vec<String>,
+    settings: Vec<(String, String)>,
     users: Vec<String>,
     tls: Option<&'a Authority>,
     sentinel: Option<String>,
@@ -68,8 +78,7 @@ impl<'a> Plan<'a> {
 
     /// A setting as in redis.conf: `set("maxmemory", "20mb")`.
     pub(crate) fn set(mut self, name: &str, value: impl ToString) -> Self {
-        self.arguments
-            .extend([format!("--{name}"), value.to_string()]);
+        self.settings.push((name.to_owned(), value.to_string()));
         self
     }
 
@@ -116,15 +125,18 @@ impl<'a> Plan<'a> {
 pub(crate) struct Server {
     port: u16,
     tls_port: Option<u16>,
-    arguments: Vec<String>,
+    is_sentinel: bool,
     secured: bool,
     process: Mutex<Option<Process>>,
     console: Mutex<Option<Console>>,
     folder: Folder,
 }
 
+/// The file of its settings, in its folder.
+const CONFIGURATION: &str = "server.conf";
+
 /// The user of the rig's own connections, where there are users.
-pub(super) const RIG: [&str; 2] = ["rig", "rig"];
+pub(crate) const RIG: [&str; 2] = ["rig", "rig"];
 
 impl Server {
     /// With the settings of [`Plan::new`].
@@ -156,54 +168,50 @@ impl Server {
             Some(_) => (ports::another(), Some(announced)),
             None => (announced, None),
         };
-        let mut arguments = Vec::new();
-        if let Some(lines) = &plan.sentinel {
-            arguments.extend([
-                folder.write("sentinel.conf", lines),
-                "--sentinel".to_owned(),
-            ]);
-        } else {
-            for (name, value) in [("save", ""), ("appendonly", "no")] {
-                arguments.extend([format!("--{name}"), value.to_owned()]);
-            }
-        }
-        let here = folder.path().display().to_string();
-        for (name, value) in [
+        let mut settings = vec![
             ("port", port.to_string()),
             ("bind", "127.0.0.1".to_owned()),
-            ("dir", here),
-        ] {
-            arguments.extend([format!("--{name}"), value]);
+            ("dir", folder.path().display().to_string()),
+        ];
+        if plan.sentinel.is_none() {
+            settings.extend([("save", "\"\"".to_owned()), ("appendonly", "no".to_owned())]);
         }
         if let (Some(authority), Some(tls_port)) = (plan.tls, tls_port) {
             let issued = authority.issue(&folder);
-            for (name, value) in [
+            settings.extend([
                 ("tls-port", tls_port.to_string()),
                 ("tls-cert-file", issued.certificate),
                 ("tls-key-file", issued.key),
                 ("tls-ca-cert-file", issued.authority),
                 ("tls-auth-clients", "no".to_owned()),
                 ("tls-replication", "yes".to_owned()),
-            ] {
-                arguments.extend([format!("--{name}"), value]);
-            }
+            ]);
             if plan.cluster {
-                arguments.extend(["--tls-cluster".to_owned(), "yes".to_owned()]);
+                settings.push(("tls-cluster", "yes".to_owned()));
             }
         }
         if !plan.users.is_empty() {
             let [name, password] = RIG;
             let mut text = format!("user default off\nuser {name} on >{password} ~* &* +@all\n");
             for user in &plan.users {
-                text.push_str(&format!("user {user}\n"));
+                // What channels a user has who is given none differs by version.
+                let (name, rules) = user.split_once(' ').expect("a name and rules");
+                text.push_str(&format!("user {name} resetchannels {rules}\n"));
             }
-            arguments.extend(["--aclfile".to_owned(), folder.write("users.acl", &text)]);
+            settings.push(("aclfile", folder.write("users.acl", &text)));
         }
-        arguments.extend(plan.arguments.iter().cloned());
+        let own = plan.settings.iter();
+        settings.extend(own.map(|(name, value)| (name.as_str(), value.clone())));
+        // In a file: what a command line may hold of several words differs by version.
+        let mut text = plan.sentinel.clone().unwrap_or_default();
+        for (name, value) in settings {
+            text.push_str(&format!("{name} {value}\n"));
+        }
+        folder.write(CONFIGURATION, &text);
         Server {
             port,
             tls_port,
-            arguments,
+            is_sentinel: plan.sentinel.is_some(),
             secured: !plan.users.is_empty(),
             process: Mutex::new(None),
             console: Mutex::new(None),
@@ -374,7 +382,12 @@ impl Server {
     /// Starts the process. An error is what it printed.
     fn try_begin(&self) -> Result<(), String> {
         let program = &Release::tested().program;
-        let started = Process::start(Command::new(program).args(&self.arguments));
+        let mut command = Command::new(program);
+        command.arg(self.folder.file(CONFIGURATION));
+        if self.is_sentinel {
+            command.arg("--sentinel");
+        }
+        let started = Process::start(&mut command);
         let mut process = started.map_err(|error| error.to_string())?;
         let deadline = Instant::now() + PATIENCE;
         loop {
