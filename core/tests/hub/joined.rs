@@ -22,6 +22,12 @@ use distributary::{
 };
 use proptest::prelude::*;
 
+/// To be called once.
+type Told = Box<dyn FnOnce() + Send>;
+
+/// The same, for whoever asked what is heard: names that cannot be.
+type Heard = Box<dyn FnOnce(Vec<Name>) + Send>;
+
 /// What joins the hubs of a test.
 #[derive(Default)]
 struct Wire {
@@ -41,7 +47,7 @@ struct Node {
     closed: Mutex<u32>,
     /// Its end takes until somebody takes this out and calls it.
     lingers: AtomicBool,
-    parting: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+    parting: Mutex<Option<Told>>,
     /// Counts its changes; it is over once there is none.
     revision: AtomicU64,
     over: AtomicBool,
@@ -126,7 +132,7 @@ impl Backplane for Joint {
         health
     }
 
-    fn when_health_changes(&self, _seen: u64, told: Box<dyn FnOnce() + Send>) {
+    fn when_health_changes(&self, _seen: u64, told: Told) {
         if self.1.over.load(Ordering::SeqCst) {
             return told();
         }
@@ -137,11 +143,11 @@ impl Backplane for Joint {
         String::new()
     }
 
-    fn when_joined(&self, told: Box<dyn FnOnce(Vec<Name>) + Send>) {
+    fn when_joined(&self, told: Heard) {
         self.1.joining.lock().unwrap().push(told);
     }
 
-    fn close(&self, told: Box<dyn FnOnce() + Send>) {
+    fn close(&self, told: Told) {
         *self.1.closed.lock().unwrap() += 1;
         match self.1.lingers.load(Ordering::SeqCst) {
             true => *self.1.parting.lock().unwrap() = Some(told),

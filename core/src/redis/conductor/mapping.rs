@@ -85,7 +85,11 @@ async fn tell(conductor: &Rc<Conductor>, turn: usize) -> Result<Option<SlotMap>,
 
 /// The map, by the word of one node. One that finds its cluster down is believed only by
 /// who knows nothing yet: it may be cut off from the others.
-async fn ask(session: &Session, at: &Server, mapped: bool) -> Result<Option<SlotMap>, String> {
+pub(super) async fn ask(
+    session: &Session,
+    at: &Server,
+    mapped: bool,
+) -> Result<Option<SlotMap>, String> {
     let mut commands = Commands::default();
     commands
         .command(&[b"CLUSTER", b"SLOTS"])
