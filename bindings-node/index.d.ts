@@ -4,9 +4,11 @@
  * @packageDocumentation
  */
 
+import type { Moving } from './migration';
 import type { Pipe, PipeOptions, PipeSocket, PipeStats } from './pipe';
 
 export * from './gateway';
+export * from './migration';
 export * from './pipe';
 
 /** The topics of a {@link Hub} and the type of their payloads, as in `Hub<{ 'order.changed': Order }>`. */
@@ -118,8 +120,11 @@ export interface HubOptions extends LoopOptions {
   topicCounters?: number;
   /** Refuses filters that every event would have to be tried against. Default: false. */
   strictFilters?: boolean;
-  /** A Redis or Valkey server that joins this hub with those of other processes and machines. Default: none. */
-  redis?: string | RedisOptions;
+  /**
+   * A Redis or Valkey server that joins this hub with those of other processes and machines; with {@link Moving}, topics
+   * can be moved away from it while they are in use. Default: none.
+   */
+  redis?: string | RedisOptions | Moving;
 }
 
 /**
@@ -168,7 +173,7 @@ export interface RedisOptions {
   linger?: number;
   /** How many hubs there are, for the pace of coming back together. Default: it is counted. */
   fleet?: number;
-  /** What the server calls the connections. */
+  /** What the server calls the connections. Default: `distributary-` and the hub's number. */
   name?: string;
   /** Certificates in PEM to trust in place of the system's. */
   rootCertificates?: string;
@@ -499,10 +504,10 @@ export class Hub<T extends Topics = Record<string, any>> implements Disposable, 
   health(): Health;
 
   /**
-   * The health now, and again whenever its condition or its reasons change; looked at `every` so many milliseconds (500).
-   * Ends with the hub or the signal. It does not keep the process alive.
+   * The health now, and again whenever its condition or its reasons change. Ends with the hub or the signal, and without
+   * a backplane after the first. It does not keep the process alive.
    */
-  healthChanges(options?: { every?: number; signal?: AbortSignal }): AsyncIterableIterator<Health, undefined>;
+  healthChanges(options?: { signal?: AbortSignal }): AsyncIterableIterator<Health, undefined>;
 
   /** Subscribes. In force when this returns: what is published after it is delivered, or told as missed. */
   subscribe<K extends TopicOf<T>>(
@@ -561,10 +566,13 @@ export class Hub<T extends Topics = Record<string, any>> implements Disposable, 
   topicStats(): TopicStats[];
 
   /**
-   * Ends the hub for all threads. Subscriptions get what they have asked for, then their end; publishing and subscribing
-   * throw with the code `ERR_CLOSED`.
+   * Ends the hub for all threads, at once. Subscriptions get what they have asked for, then their end; publishing and
+   * subscribing throw with the code `ERR_CLOSED`.
+   *
+   * The promise is resolved once what waited for other machines has gone out or was given up, after two seconds at most;
+   * the process does not end by itself before that.
    */
-  close(): void;
+  close(): Promise<void>;
   /** Whether it was closed, here or in another thread. */
   readonly closed: boolean;
 

@@ -2,6 +2,18 @@
 
 import distributary from './index.js';
 
-export const { DistributaryError, Event, Filter, ForwardError, Gateway, Hub, LaggedError, NotHeardError, deny, reject } =
-  distributary;
+export const {
+  DistributaryError,
+  Event,
+  Filter,
+  ForwardError,
+  Gateway,
+  Hub,
+  LaggedError,
+  MigrationError,
+  Moving,
+  NotHeardError,
+  deny,
+  reject,
+} = distributary;
 export default distributary;

@@ -2,42 +2,36 @@
 
 // How a hub's backplane is, as an async iterator: now, and whenever that changes.
 //
-// The native half keeps it ready, so a look costs nothing; nobody is called for it. The timer of a look does not keep the
-// process alive, as a subscription does not.
+// The native half says that something has changed, and what that is is looked up: of several changes that come faster
+// than they are read the latest is seen, and one that goes back to what was read is none.
 
 const check = require('./check');
-const { described, typeError } = require('./errors');
+const { waitsOf } = require('./waits');
 
 const CALL = 'hub.healthChanges(options)';
 
-/** Milliseconds between two looks, where nothing is said. */
-const EVERY = 500;
-
 /** @typedef {import('../native').NativeHealth} Health */
+/** @typedef {import('../native').NativeHub} NativeHub */
+/** @typedef {{ closed: boolean, health(): Health, native: NativeHub }} Hub */
 
 class HealthChanges {
   #hub;
-  #every;
   #signal;
   /** What was told last. @type {string | undefined} */
   #seen;
   #done = false;
   /** Who waits, in order. @type {((result: IteratorResult<Health, undefined>) => void)[]} */
   #waiting = [];
-  /** @type {NodeJS.Timeout | undefined} */
-  #timer;
+  /** Ends what waits for a change, while something does. @type {(() => void) | undefined} */
+  #forget;
 
   /**
-   * @param {{ closed: boolean, health(): Health }} hub
+   * @param {Hub} hub
    * @param {unknown} options
    */
   constructor(hub, options) {
-    const { every, signal } = check.options(options, CALL, ['every', 'signal']);
-    if (every !== undefined && (typeof every !== 'number' || !(every >= 1 && every < 2 ** 31))) {
-      throw typeError('ERR_BAD_OPTION', `${CALL}: every is a time in milliseconds, at least 1, not ${described(every)}`);
-    }
+    const { signal } = check.options(options, CALL, ['signal']);
     this.#hub = hub;
-    this.#every = every ?? EVERY;
     this.#signal = check.signal(signal, CALL);
     this.#signal?.addEventListener('abort', this.#end, { once: true });
     if (this.#signal?.aborted) this.#end();
@@ -47,7 +41,7 @@ class HealthChanges {
   next() {
     return new Promise((resolve) => {
       this.#waiting.push(resolve);
-      if (this.#waiting.length === 1) this.#look();
+      if (this.#forget === undefined) this.#look();
     });
   }
 
@@ -57,8 +51,31 @@ class HealthChanges {
     return { value, done: true };
   }
 
-  #look = () => {
-    this.#timer = undefined;
+  /** Tells who waits what there is to tell, and has itself told of what comes. */
+  #look() {
+    this.#tell();
+    if (this.#waiting.length === 0) return;
+    const { settled, forget } = waitsOf(this.#hub).wait((waits, number) => this.#hub.native.healthChanged(waits, number), {
+      isRequest: false,
+    });
+    this.#forget = forget;
+    settled.then(({ over }) => {
+      this.#forget = undefined;
+      if (over) this.#end();
+      else this.#look();
+    });
+    // What had changed before that is not told.
+    this.#tell();
+    if (this.#waiting.length === 0) this.#rest();
+  }
+
+  /** Nobody waits: whoever has this need not hold it. */
+  #rest() {
+    this.#forget?.();
+    this.#forget = undefined;
+  }
+
+  #tell() {
     while (this.#waiting.length > 0) {
       if (this.#done || this.#hub.closed) {
         this.#end();
@@ -66,16 +83,15 @@ class HealthChanges {
       }
       const health = this.#hub.health();
       const seen = [health.condition, ...health.reasons.map((reason) => reason.code)].join();
-      if (seen === this.#seen) break;
+      if (seen === this.#seen) return;
       this.#seen = seen;
       this.#waiting.shift()?.({ value: health, done: false });
     }
-    if (this.#waiting.length > 0) this.#timer = setTimeout(this.#look, this.#every).unref();
-  };
+  }
 
   #end = () => {
     this.#done = true;
-    clearTimeout(this.#timer);
+    this.#rest();
     this.#signal?.removeEventListener('abort', this.#end);
     for (const resolve of this.#waiting.splice(0)) resolve({ value: undefined, done: true });
   };

@@ -8,6 +8,7 @@ const { described, DistributaryError, fromNative, typeError } = require('./error
 const { HealthChanges } = require('./health');
 const { laneOf, rung } = require('./lane');
 const { listen } = require('./listener');
+const { Moving } = require('./migration');
 const { NativeHub } = require('./native');
 const { toContent } = require('./payload');
 const { pipe, pipeStats } = require('./pipe');
@@ -76,11 +77,13 @@ class Hub {
     const where = 'new Hub(options)';
     const given = check.options(options, where, OPTIONS);
     this.#loop = loopOptions(given, where);
+    const moving = given.redis instanceof Moving ? given.redis : undefined;
     try {
       this.#native = new NativeHub(hubOptions(given, where));
     } catch (error) {
       throw fromNative(error);
     }
+    moving?.attach(this.#native);
     this.#publisher = /** @type {Publisher} */ (this.#native.publisher(written));
   }
 
@@ -313,9 +316,13 @@ class Hub {
     return this.#native.topicStats();
   }
 
+  /** @returns {Promise<void>} */
   close() {
     const id = this.#native.close();
     if (id !== 0) rung(this, id);
+    if (this.#native.parted) return Promise.resolve();
+    const { settled } = waitsOf(this).wait((waits, number) => this.#native.parting(waits, number));
+    return settled.then(() => {});
   }
 
   get closed() {
@@ -378,7 +385,8 @@ function hubOptions(given, where) {
     history: rules(given.history, where),
     topicCounters: check.whole(given.topicCounters, where, 'topicCounters'),
     strictFilters: check.ofType(given.strictFilters, where, 'strictFilters', 'boolean'),
-    redis: redisOptions(given.redis, where),
+    redis: given.redis instanceof Moving ? given.redis.redis(where) : redisOptions(given.redis, where),
+    moving: given.redis instanceof Moving,
   };
 }
 

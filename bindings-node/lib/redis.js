@@ -1,6 +1,7 @@
 'use strict';
 
-// The option `redis` of a hub: a server that joins it with the hubs of other processes and machines.
+// The option `redis` of a hub, and of what moves its topics: a server that joins it with the hubs of other processes and
+// machines.
 
 const check = require('./check');
 const { described, typeError } = require('./errors');
@@ -33,14 +34,15 @@ const LONGEST = 1e12;
  *
  * @param {unknown} given
  * @param {string} where
+ * @param {string} [name] of the option
  * @returns {import('../native').NativeRedis | undefined}
  */
-function redisOptions(given, where) {
+function redisOptions(given, where, name = 'redis') {
   if (given === undefined) return undefined;
   if (typeof given !== 'string' && (given === null || typeof given !== 'object' || Array.isArray(given))) {
-    throw wrong(where, `redis is a URL or an object of options, not ${described(given)}`);
+    throw wrong(where, `${name} is a URL or an object of options, not ${described(given)}`);
   }
-  const at = `${where}: redis`;
+  const at = `${where}: ${name}`;
   const checked = check.read(typeof given === 'string' ? { url: given } : given, at, OPTIONS);
   const cluster = check.ofType(checked.cluster, at, 'cluster', 'boolean') ?? false;
   const sentinel = text(checked.sentinel, at, 'sentinel');
@@ -141,12 +143,15 @@ function text(given, where, name) {
  * @param {unknown} given
  * @param {string} where
  * @param {string} name
+ * @param {number} [least] that it can be; unless given, it is more than 0
  * @returns {number | undefined}
  */
-function time(given, where, name) {
+function time(given, where, name, least) {
   if (given === undefined) return undefined;
-  if (typeof given !== 'number' || !(given > 0 && given <= LONGEST)) {
-    throw wrong(where, `${name} is a time in milliseconds, more than 0, not ${described(given)}`);
+  const isLong = typeof given === 'number' && (least === undefined ? given > 0 : given >= least);
+  if (!isLong || given > LONGEST) {
+    const bound = least === undefined ? 'more than 0' : `at least ${least}`;
+    throw wrong(where, `${name} is a time in milliseconds, ${bound}, not ${described(given)}`);
   }
   return given;
 }
@@ -160,3 +165,4 @@ function wrong(where, what) {
 }
 
 exports.redisOptions = redisOptions;
+exports.time = time;

@@ -1,9 +1,10 @@
 'use strict';
 
-// What a hub is waited for that is no event: that an event reached the backplane, and that other machines are heard.
+// What a hub is waited for that is no event: that an event reached the backplane, that other machines are heard, and that
+// the health of all this changes.
 //
 // Everything waited for has a number. The native half rings once for however many are settled, and what came of them is
-// taken in one call. The process does not end while somebody waits, as with any request of Node's.
+// taken in one call. The process does not end while somebody waits for the outcome of a request, as with any of Node's.
 
 const { ForwardError, NotHeardError } = require('./errors');
 const { NativeWaits } = require('./native');
@@ -16,7 +17,7 @@ const waited = new Set();
 
 /**
  * @typedef {import('../native').NativeSettled} NativeSettled
- * @typedef {{ resolve(settled: NativeSettled): void, reject(error: Error): void }} Waiter
+ * @typedef {{ isRequest: boolean, resolve(settled: NativeSettled): void, reject(error: Error): void }} Waiter
  */
 
 /** The waits of a hub on this loop. */
@@ -25,6 +26,7 @@ class Waits {
   /** @type {Map<number, Waiter>} */
   #waiters = new Map();
   #latest = 0;
+  #requests = 0;
   /** @type {NodeJS.Timeout | undefined} */
   #alive;
 
@@ -36,9 +38,10 @@ class Waits {
    * Begins something, and waits for what comes of it.
    *
    * @param {(native: NativeWaits, number: number) => NativeSettled | null} begin throws what is wrong with the call
+   * @param {{ isRequest?: boolean }} [how] whether the process does not end before
    * @returns {{ settled: Promise<NativeSettled>, forget: () => void }}
    */
-  wait(begin) {
+  wait(begin, { isRequest = true } = {}) {
     // As long as a native number can be; nobody waits for four thousand million others.
     this.#latest = (this.#latest + 1) >>> 0;
     const number = this.#latest;
@@ -46,16 +49,12 @@ class Waits {
     if (known !== null) return { settled: outcome(known), forget: () => {} };
     /** @type {Promise<NativeSettled>} */
     const settled = new Promise((resolve, reject) => {
-      this.#waiters.set(number, { resolve, reject });
+      this.#waiters.set(number, { isRequest, resolve, reject });
     });
-    if (this.#alive === undefined) {
-      this.#alive = setInterval(() => {}, LONGEST);
-      waited.add(this);
-    }
+    waited.add(this);
+    if (isRequest && this.#requests++ === 0) this.#alive = setInterval(() => {}, LONGEST);
     const forget = () => {
-      if (!this.#waiters.delete(number)) return;
-      this.#native.forget(number);
-      this.#rest();
+      if (this.#leave(number) !== undefined) this.#native.forget(number);
     };
     return { settled, forget };
   }
@@ -63,19 +62,25 @@ class Waits {
   /** Some are settled. */
   settle() {
     for (const settled of this.#native.take()) {
-      const waiter = this.#waiters.get(settled.wait);
-      this.#waiters.delete(settled.wait);
+      const waiter = this.#leave(settled.wait);
       if (waiter !== undefined) outcome(settled).then(waiter.resolve, waiter.reject);
     }
-    this.#rest();
   }
 
-  /** The process may end once nobody waits. */
-  #rest() {
-    if (this.#waiters.size > 0) return;
-    clearInterval(this.#alive);
-    this.#alive = undefined;
-    waited.delete(this);
+  /**
+   * One waits no more. The process may end once no request is left.
+   *
+   * @param {number} number
+   */
+  #leave(number) {
+    const waiter = this.#waiters.get(number);
+    this.#waiters.delete(number);
+    if (waiter?.isRequest && --this.#requests === 0) {
+      clearInterval(this.#alive);
+      this.#alive = undefined;
+    }
+    if (this.#waiters.size === 0) waited.delete(this);
+    return waiter;
   }
 }
 

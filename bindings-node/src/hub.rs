@@ -10,6 +10,7 @@ use std::{
         Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Instant,
 };
 
 use distributary::{
@@ -269,11 +270,25 @@ impl NativeHub {
             .collect()
     }
 
-    /// Ends the hub, for everybody who shares it. Which lane of this thread rang.
+    /// Ends the hub, for everybody who shares it, and waits for nothing. Which lane of this
+    /// thread rang.
     #[napi(catch_unwind)]
     pub fn close(&self) -> u32 {
         self.shared.closing.store(true, Ordering::Release);
         quietly(|| self.hub().close()).1
+    }
+
+    /// Waits under this number until a hub that was ended has sent what was queued.
+    #[napi(catch_unwind)]
+    pub fn parting(&self, waits: &mut NativeWaits, number: u32) -> Option<NativeSettled> {
+        waits.closing(number, self.hub().close())
+    }
+
+    /// Whether a hub that was ended has done that, or had nothing to do.
+    #[napi(getter, catch_unwind)]
+    pub fn parted(&self) -> bool {
+        let hub = self.hub();
+        hub.is_closed() && hub.close().wait(Instant::now())
     }
 
     /// Whether somebody has ended it.

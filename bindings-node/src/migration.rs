@@ -257,6 +257,8 @@ pub struct NativePeer {
     pub hub: String,
     /// How far it has come.
     pub stage: String,
+    /// The stage that it is about to enter.
+    pub entering: Option<String>,
     /// The sides where it listens.
     pub hears: Vec<String>,
 }
@@ -267,6 +269,7 @@ impl From<Peer> for NativePeer {
         NativePeer {
             hub: format!("{:016x}", peer.hub),
             stage: stage_name(peer.stage).into(),
+            entering: peer.entering.map(|stage| stage_name(stage).into()),
             hears: sides
                 .filter(|&(_, hears)| hears)
                 .map(|(side, _)| side.to_string())
@@ -361,6 +364,10 @@ impl From<MigrationError> for NativeObstacle {
                 message: "the server did not answer in time: see hub.health(), and try again"
                     .into(),
                 ..obstacle("not-reached")
+            },
+            MigrationError::NotHeard { side, .. } => NativeObstacle {
+                side: Some(side.to_string()),
+                ..obstacle("not-heard")
             },
             MigrationError::Closed => obstacle("closed"),
             _ => obstacle("unknown"),

@@ -1,5 +1,6 @@
 //! What JavaScript waits for and is no event: what became of a publication on its way to
-//! other machines, that these are heard, and that the health of all this changes.
+//! other machines, that these are heard, that the health of all this changes, and that a hub
+//! which was closed has done its last.
 //!
 //! Everything waited for has a number, which JavaScript gave. When one is settled, by
 //! whichever thread, its number goes into a list and the loop is rung once; the loop comes
@@ -14,7 +15,8 @@ use std::{
 };
 
 use distributary::backplane::{
-    Acknowledged, ForwardError, ForwardErrorKind, HealthChanges, JoinError, Joined, Name, Receipt,
+    Acknowledged, Closing, ForwardError, ForwardErrorKind, HealthChanges, JoinError, Joined, Name,
+    Receipt,
 };
 use napi::{bindgen_prelude::Function, threadsafe_function::ThreadsafeFunctionCallMode};
 use napi_derive::napi;
@@ -32,6 +34,7 @@ enum What {
     Receipt(Receipt),
     Joined(Joined),
     Changed(HealthChanges),
+    Closing(Closing),
 }
 
 /// The numbers of those that may be settled.
@@ -80,10 +83,10 @@ pub struct NativeSettled {
     pub kind: Option<String>,
     /// And what is to be said of that.
     pub message: Option<String>,
-    /// Of waiting for others: the names that are not heard, for the server refuses them.
-    pub refused: Option<Vec<String>>,
     /// Of the health: it cannot change any more.
     pub over: bool,
+    /// Of waiting for others: the names that are not heard, for the server refuses them.
+    pub refused: Option<Vec<String>>,
 }
 
 #[napi]
@@ -135,6 +138,10 @@ impl NativeWaits {
         self.begin(number, What::Changed(changes))
     }
 
+    pub(crate) fn closing(&mut self, number: u32, closing: Closing) -> Option<NativeSettled> {
+        self.begin(number, What::Closing(closing))
+    }
+
     /// Waits, unless it is settled already.
     fn begin(&mut self, number: u32, what: What) -> Option<NativeSettled> {
         self.open.insert(number, what);
@@ -158,6 +165,7 @@ impl NativeWaits {
             What::Joined(joined) => Pin::new(joined)
                 .poll(&mut cx)
                 .map(|outcome| settled.tell_joined(outcome)),
+            What::Closing(closing) => Pin::new(closing).poll(&mut cx),
             What::Changed(changes) => pin!(changes.next())
                 .poll(&mut cx)
                 .map(|health| settled.over = health.is_none()),
@@ -172,12 +180,13 @@ impl NativeWaits {
 
 impl NativeSettled {
     fn tell_joined(&mut self, outcome: Result<(), JoinError>) {
-        if let Err(error) = outcome {
-            self.message = Some(error.to_string());
-            if let JoinError::Refused(names) = error {
-                let names = names.iter().map(Name::as_str);
-                self.refused = Some(names.map(str::to_owned).collect());
-            }
+        let Err(error) = outcome else {
+            return;
+        };
+        self.message = Some(error.to_string());
+        if let JoinError::Refused(names) = error {
+            let names = names.iter().map(Name::as_str);
+            self.refused = Some(names.map(str::to_owned).collect());
         }
     }
 

@@ -7,8 +7,11 @@ use distributary::{
     BudgetError, CloseReason, PublishError, ResumeError, ResumeErrorKind, SelectorError,
     SubscribeError, TooManyTopics,
     backplane::{ForwardError, ForwardErrorKind, Name},
+    redis::migration::MigrationError,
 };
-use pyo3::{intern, prelude::*, sync::PyOnceLock, types::PyModule};
+use pyo3::{exceptions::PyRuntimeError, intern, prelude::*, sync::PyOnceLock, types::PyModule};
+
+use crate::migration::obstacle;
 
 /// An exception of `distributary.errors`, by its name there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,6 +149,24 @@ pub(crate) fn forward_error(cause: &ForwardError) -> PyErr {
             .and_then(|class| class.call1((message, kind)));
         made.map_or_else(|cause| cause, PyErr::from_value)
     })
+}
+
+/// What is in the way of a migration or of a stage, as `distributary.migration` tells it.
+pub(crate) fn migration_error(cause: MigrationError) -> PyErr {
+    match cause {
+        MigrationError::Topic(_) => error(Kind::Topic, cause),
+        MigrationError::Nowhere => error(Kind::Option, cause),
+        MigrationError::Closed => closed("hub_closed"),
+        // As of a thread of Python's own that cannot be started.
+        MigrationError::Redis(cause) => PyRuntimeError::new_err(cause.to_string()),
+        cause => Python::attach(|py| {
+            let made = obstacle(py, &cause).and_then(|(kind, message, details)| {
+                let module = PyModule::import(py, "distributary.migration")?;
+                module.call_method1(intern!(py, "in_the_way"), (message, kind, details))
+            });
+            made.map_or_else(|cause| cause, PyErr::from_value)
+        }),
+    }
 }
 
 /// What is wrong with names, patterns or a filter.

@@ -56,6 +56,12 @@ impl<T> Native<T> {
         }
     }
 
+    /// The value, also if it is the parent's: for what no other thread can have held at the
+    /// fork.
+    pub(crate) fn even_foreign(&self) -> Option<&T> {
+        self.value.as_ref()
+    }
+
     /// Takes the value out, unless it is the parent's.
     pub(crate) fn take(&mut self) -> Option<T> {
         match self.is_ours() {

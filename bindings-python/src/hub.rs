@@ -1,7 +1,11 @@
 //! The engine behind a Python object.
 
+use std::time::Instant;
+
 use distributary as engine;
-use engine::{Attributes, Publication, Topic, Value, backplane::Forwarding};
+use engine::{
+    Attributes, Publication, Topic, Value, backplane::Forwarding, redis::migration::Moving,
+};
 use pyo3::{
     exceptions::PyTypeError,
     prelude::*,
@@ -11,6 +15,7 @@ use pyo3::{
 use crate::{
     errors::{Kind, closed, count_error, error, forward_kind, publish_error},
     fork::Native,
+    migration::{CourseSettings, Migration},
     options::HubSettings,
     payload,
     ready::quietly,
@@ -67,6 +72,7 @@ impl Delivery {
 #[pyclass(frozen, module = "distributary._native")]
 pub(crate) struct Hub {
     hub: Native<engine::Hub>,
+    moving: Native<Option<Moving>>,
 }
 
 impl Hub {
@@ -79,8 +85,11 @@ impl Hub {
 impl Hub {
     #[new]
     fn new(settings: HubSettings) -> PyResult<Self> {
-        let hub = Native::new(settings.build()?);
-        Ok(Hub { hub })
+        let (hub, moving) = settings.build()?;
+        Ok(Hub {
+            hub: Native::new(hub),
+            moving: Native::new(moving),
+        })
     }
 
     /// Publishes bytes. `come` tells the lane of this thread, by its number, that there is
@@ -127,6 +136,20 @@ impl Hub {
         Ok(Wait::joined(self.hub()?.joined()))
     }
 
+    /// Waits until its health changes, or cannot any more.
+    fn health_changed(&self) -> PyResult<Wait> {
+        Ok(Wait::changed(self.hub()?.health_changes()))
+    }
+
+    /// Takes part in the migration of a topic, at this stage.
+    fn begin(&self, course: CourseSettings, stage: &str) -> PyResult<Migration> {
+        let hub = self.hub()?;
+        match self.moving.get() {
+            Some(Some(moving)) if !hub.is_closed() => course.begin(moving, stage),
+            _ => Err(closed("hub_closed")),
+        }
+    }
+
     /// How the backplane is.
     fn health<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         stats::health(py, &self.hub()?.health())
@@ -161,11 +184,12 @@ impl Hub {
         all.iter().map(|one| stats::topic(py, one)).collect()
     }
 
-    /// A backplane may take a moment to send what waits, so others run meanwhile.
-    fn close(&self, py: Python<'_>) {
-        if let Some(hub) = self.hub.get() {
-            py.detach(|| hub.close());
-        }
+    /// Ends it at once. What is given is settled once what waited for other machines has gone
+    /// out; none, if nothing did.
+    fn close(&self, py: Python<'_>) -> Option<Wait> {
+        let hub = self.hub.get()?;
+        let closing = py.detach(|| hub.close());
+        (!closing.wait(Instant::now())).then(|| Wait::closing(closing))
     }
 
     #[getter]

@@ -14,6 +14,7 @@
 //! | [`event`], [`payload`] | what readers see, made once for all of them |
 //! | [`filters`], [`options`], [`redis`], [`values`], [`errors`], [`stats`] | what comes in, and what goes out |
 //! | [`waiting`] | what is waited for and is no event |
+//! | [`migration`] | topics that move to other names and servers |
 //! | [`gateway`] | the sockets, and what Python is asked about them |
 //! | [`recent`] | where to stand for a look back |
 //! | [`fork`] | what a child process may still touch |
@@ -34,6 +35,7 @@ mod fork;
 mod gateway;
 mod hub;
 mod lane;
+mod migration;
 mod options;
 mod payload;
 mod ready;
@@ -56,6 +58,7 @@ mod _native {
         gateway::{Bell, Gateway, GatewayClient},
         hub::{Delivery, Hub},
         lane::Lane,
+        migration::Migration,
         recent::before_latest,
         redis::check_redis,
         subscription::Subscription,

@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use distributary::{Budget, Hub, Overflow, Position, Resume, SubscribeOptions, Topic};
+use distributary::{
+    Budget, Hub, Overflow, Position, Resume, SubscribeOptions, Topic, redis::migration::Moving,
+};
 use pyo3::prelude::*;
 
 use crate::{
@@ -69,10 +71,12 @@ pub(crate) struct HubSettings {
     topic_counters: Option<usize>,
     strict_filters: bool,
     redis: Option<RedisSettings>,
+    moving: bool,
 }
 
 impl HubSettings {
-    pub(crate) fn build(&self) -> PyResult<Hub> {
+    /// The hub, and what moves its topics if it was asked for.
+    pub(crate) fn build(&self) -> PyResult<(Hub, Option<Moving>)> {
         let mut builder = Hub::builder().overflow(overflow(&self.overflow)?);
         if let Some(budget) = budget(self.budget)? {
             builder = builder.budget(budget);
@@ -92,15 +96,21 @@ impl HubSettings {
         if self.strict_filters {
             builder = builder.strict_filters();
         }
+        let mut moving = None;
         if let Some(redis) = &self.redis {
-            builder = builder.backplane(redis.build()?);
+            let redis = redis.build()?;
+            builder = match self.moving {
+                true => builder.backplane(moving.insert(Moving::on(redis)).clone()),
+                false => builder.backplane(redis),
+            };
         }
-        builder.build().map_err(|_| {
+        let hub = builder.build().map_err(|_| {
             error(
                 Kind::Option,
                 "memory: a hub that may hold 0 bytes could hold no event",
             )
-        })
+        })?;
+        Ok((hub, moving))
     }
 }
 

@@ -58,7 +58,7 @@ pub(crate) fn check_redis(settings: RedisSettings) -> PyResult<()> {
     settings.build().map(drop)
 }
 
-fn seconds(given: f64) -> Duration {
+pub(crate) fn seconds(given: f64) -> Duration {
     Duration::try_from_secs_f64(given).unwrap_or(Duration::MAX)
 }
 

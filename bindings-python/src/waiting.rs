@@ -1,5 +1,6 @@
 //! What is waited for and is no event: what became of a publication on its way to other
-//! machines, and that these are heard.
+//! machines, that these are heard, that the health of all this changes, that a stage of a
+//! migration is entered, and that a hub which was closed has done its last.
 //!
 //! A coroutine waits in a seat of its loop's lane, as a reader of events does, so that
 //! whatever settles it rings a bell and needs no interpreter. A thread is parked.
@@ -10,18 +11,22 @@
 
 use std::{
     future::Future,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
-use distributary::backplane::{Acknowledged, ForwardError, JoinError, Joined, Receipt};
+use distributary::{
+    backplane::{Acknowledged, Closing, ForwardError, HealthChanges, JoinError, Joined, Receipt},
+    redis::migration::MigrationError,
+};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
+use tokio::sync::oneshot;
 
 use crate::{
-    errors::{closed, forward_error, refused},
+    errors::{closed, forward_error, migration_error, refused},
     fork::Native,
     lane::Lane,
     ready::Place,
@@ -43,13 +48,20 @@ struct State {
 enum What {
     Receipt(Receipt),
     Joined(Joined),
+    Changed(HealthChanges),
+    Entered(oneshot::Receiver<Result<(), MigrationError>>),
+    Closing(Closing),
 }
 
 #[derive(Clone)]
 enum Outcome {
     Acknowledged(Acknowledged),
     Failed(ForwardError),
-    Joined,
+    /// What was waited for is so.
+    Done,
+    /// And will never be.
+    Over,
+    InTheWay(MigrationError),
     NotJoined(JoinError),
 }
 
@@ -61,9 +73,20 @@ impl What {
                 Err(error) => Outcome::Failed(error),
             }),
             What::Joined(joined) => Pin::new(joined).poll(cx).map(|outcome| match outcome {
-                Ok(()) => Outcome::Joined,
+                Ok(()) => Outcome::Done,
                 Err(error) => Outcome::NotJoined(error),
             }),
+            What::Changed(changes) => pin!(changes.next()).poll(cx).map(|change| match change {
+                Some(_) => Outcome::Done,
+                None => Outcome::Over,
+            }),
+            What::Entered(entered) => Pin::new(entered).poll(cx).map(|entered| match entered {
+                Ok(Ok(())) => Outcome::Done,
+                Ok(Err(error)) => Outcome::InTheWay(error),
+                // Its thread has failed.
+                Err(_) => Outcome::InTheWay(MigrationError::NotReached),
+            }),
+            What::Closing(closing) => Pin::new(closing).poll(cx).map(|()| Outcome::Done),
         }
     }
 }
@@ -92,6 +115,18 @@ impl Wait {
 
     pub(crate) fn joined(joined: Joined) -> Self {
         Wait::new(What::Joined(joined))
+    }
+
+    pub(crate) fn changed(changes: HealthChanges) -> Self {
+        Wait::new(What::Changed(changes))
+    }
+
+    pub(crate) fn entered(outcome: oneshot::Receiver<Result<(), MigrationError>>) -> Self {
+        Wait::new(What::Entered(outcome))
+    }
+
+    pub(crate) fn closing(closing: Closing) -> Self {
+        Wait::new(What::Closing(closing))
     }
 
     fn new(what: What) -> Self {
@@ -153,8 +188,8 @@ impl Wait {
         })
     }
 
-    /// Of a publication: how many heard it, and its number. None where neither is told: they
-    /// are joined, or it is not known yet.
+    /// Of a publication: how many heard it, and its number. None where neither is told: what
+    /// was waited for is so, or it is not known yet.
     fn outcome(&self) -> PyResult<Option<(u64, Option<u64>)>> {
         let outcome = {
             let state = self.state.lock();
@@ -167,9 +202,15 @@ impl Wait {
         match outcome {
             Outcome::Acknowledged(it) => Ok(Some((it.heard, it.number))),
             Outcome::Failed(cause) => Err(forward_error(&cause)),
-            Outcome::Joined => Ok(None),
+            Outcome::InTheWay(cause) => Err(migration_error(cause)),
+            Outcome::Done | Outcome::Over => Ok(None),
             Outcome::NotJoined(JoinError::Refused(names)) => Err(refused(&names)),
             Outcome::NotJoined(_) => Err(closed("hub_closed")),
         }
+    }
+
+    /// Whether what was waited for will never be.
+    fn is_over(&self) -> bool {
+        matches!(self.state.lock().outcome, Some(Outcome::Over))
     }
 }

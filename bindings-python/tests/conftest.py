@@ -202,12 +202,42 @@ def launch() -> Iterator[Launch]:
         program.stop()
 
 
+class Plain:
+    """A client of Redis that knows nothing of hubs."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+        self._file = self._connection.makefile("rb")
+
+    def send(self, *words: str | bytes) -> Any:
+        """Sends a command; gives the answer."""
+        parts = [word.encode() if isinstance(word, str) else word for word in words]
+        self._connection.sendall(b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(p), p) for p in parts))
+        return self.read()
+
+    def read(self) -> Any:
+        """The next answer, or message."""
+        line = self._file.readline()[:-2]
+        kind, rest = line[:1], line[1:]
+        if kind == b"*":
+            return [self.read() for _ in range(int(rest))]
+        if kind == b"$":
+            return None if rest == b"-1" else self._file.read(int(rest) + 2)[:-2]
+        assert kind != b"-", rest
+        return int(rest) if kind == b":" else rest
+
+    def close(self) -> None:
+        self._file.close()
+        self._connection.close()
+
+
 @dataclass
 class RedisServer:
-    """A redis-server on loopback that keeps nothing on disk."""
+    """A redis-server on loopback that keeps nothing on disk, or a sentinel."""
 
     port: int
     program: Program
+    ready: str
 
     @property
     def url(self) -> str:
@@ -222,25 +252,38 @@ class RedisServer:
         """Starts it anew on its port, after it was killed."""
         self.program.stop()
         self.program = Program(self.program.command, cwd=None, env=None)
-        self.program.wait_for("Ready to accept connections")
+        self.program.wait_for(self.ready)
+
+    def ask(self, *words: str | int) -> Any:
+        """What it answers to a command."""
+        client = Plain(self.port)
+        try:
+            return client.send(*map(str, words))
+        finally:
+            client.close()
 
     def flush(self) -> None:
         """Empties it."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as connection:
-            connection.sendall(b"FLUSHALL\r\n")
-            assert connection.recv(64).startswith(b"+OK")
+        assert self.ask("FLUSHALL") == b"OK"
 
 
-def _start_redis(folder: Path) -> RedisServer:
+def _start_redis(folder: Path, *options: str) -> RedisServer:
+    def arguments(port: int) -> list[str]:
+        here = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
+        return [*here, "--save", "", "--appendonly", "no", *options]
+
+    return _start(arguments, "Ready to accept connections")
+
+
+def _start(arguments: Callable[[int], list[str]], ready: str) -> RedisServer:
     for _ in range(5):  # somebody may take the port before it does
         port = _free_port()
-        options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder)]
-        program = Program(["redis-server", *options], cwd=None, env=None)
+        program = Program(["redis-server", *arguments(port)], cwd=None, env=None)
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             said = program.output()
-            if "Ready to accept connections" in said:
-                return RedisServer(port, program)
+            if ready in said:
+                return RedisServer(port, program, ready)
             if "Address already in use" in said:
                 break
             if program._process.poll() is not None:
@@ -276,3 +319,112 @@ def start_redis(tmp_path: Path) -> Iterator[Callable[[], RedisServer]]:
     yield start
     for server in servers:
         server.program.stop()
+
+
+@pytest.fixture
+def plain(redis_server: RedisServer) -> Iterator[Plain]:
+    """``plain.send("PUBLISH", "a", "1")``."""
+    client = Plain(redis_server.port)
+    yield client
+    client.close()
+
+
+#: What the sentinels call the master.
+MASTER = "main"
+
+
+@dataclass
+class Watched:
+    """A master with a replica, and three sentinels that call it dead after a second."""
+
+    master: RedisServer
+    replica: RedisServer
+    sentinels: list[RedisServer]
+    #: What the sentinels call the master.
+    name: str = MASTER
+
+    @property
+    def urls(self) -> list[str]:
+        return [sentinel.url for sentinel in self.sentinels]
+
+
+@pytest.fixture
+def watched_redis(tmp_path: Path) -> Iterator[Watched]:
+    """Servers of the test's own that sentinels watch: ``Redis(watched_redis.urls, sentinel=watched_redis.name)``."""
+    started: list[RedisServer] = []
+
+    def begun(server: RedisServer) -> RedisServer:
+        started.append(server)
+        return server
+
+    try:
+        master = begun(_start_redis(tmp_path))
+        follows = ("--replicaof", f"127.0.0.1 {master.port}", "--repl-diskless-sync-delay", "0")
+        replica = begun(_start_redis(tmp_path, *follows))
+        _wait_until(lambda: b"link_status:up" in replica.ask("INFO", "replication"), "the replica has its copy")
+        sentinels = [begun(_start_sentinel(tmp_path / f"sentinel-{number}", master)) for number in range(3)]
+        for sentinel in sentinels:
+
+            def knows(sentinel: RedisServer = sentinel) -> bool:
+                known = [len(sentinel.ask("SENTINEL", what, MASTER)) for what in ("SENTINELS", "REPLICAS")]
+                return known == [2, 1]
+
+            _wait_until(knows, "the sentinels know each other and the replica")
+        yield Watched(master, replica, sentinels)
+    finally:
+        for server in reversed(started):
+            server.program.stop()
+
+
+def _start_sentinel(folder: Path, master: RedisServer) -> RedisServer:
+    folder.mkdir()
+    file = folder / "sentinel.conf"
+
+    def arguments(port: int) -> list[str]:
+        file.write_text(
+            f"port {port}\n"
+            "bind 127.0.0.1\n"
+            f"dir {folder}\n"
+            f"sentinel monitor {MASTER} 127.0.0.1 {master.port} 2\n"
+            f"sentinel down-after-milliseconds {MASTER} 1000\n"
+            f"sentinel failover-timeout {MASTER} 3000\n"
+        )
+        return [str(file), "--sentinel"]
+
+    return _start(arguments, "Sentinel ID is")
+
+
+@dataclass
+class RedisCluster:
+    """Three nodes that share the slots."""
+
+    nodes: list[RedisServer]
+
+    @property
+    def urls(self) -> list[str]:
+        return [node.url for node in self.nodes]
+
+
+@pytest.fixture(scope="session")
+def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
+    """A cluster (one for the whole run): ``Redis(redis_cluster.urls, cluster=True)``."""
+    nodes: list[RedisServer] = []
+    try:
+        for _ in range(3):
+            bus = str(_free_port())
+            folder = tmp_path_factory.mktemp("node")
+            nodes.append(_start_redis(folder, "--cluster-enabled", "yes", "--cluster-port", bus))
+            nodes[0].ask("CLUSTER", "MEET", "127.0.0.1", nodes[-1].port, bus)
+        for node, (first, last) in zip(nodes, [(0, 5460), (5461, 10922), (10923, 16383)], strict=True):
+            node.ask("CLUSTER", "ADDSLOTSRANGE", first, last)
+        for node in nodes:
+
+            def is_well(node: RedisServer = node) -> bool:
+                found = node.ask("CLUSTER", "INFO")
+                return b"cluster_state:ok" in found and b"cluster_known_nodes:3" in found
+
+            _wait_until(is_well, "the cluster is well")
+        yield RedisCluster(nodes)
+    finally:
+        for node in nodes:
+            node.program.stop()

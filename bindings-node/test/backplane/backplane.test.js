@@ -5,6 +5,7 @@
 const assert = require('node:assert/strict');
 const { fork } = require('node:child_process');
 const { once } = require('node:events');
+const net = require('node:net');
 const path = require('node:path');
 const { after, before, describe, it } = require('node:test');
 
@@ -77,7 +78,7 @@ describe('a hub by itself', () => {
     await assert.rejects(hub.publishAcknowledged('a', () => {}), { code: 'ERR_BAD_PAYLOAD' });
     await assert.rejects(hub.publishAcknowledged('a', '', /** @type {any} */ ({ transfer: true })), { code: 'ERR_BAD_OPTION' });
     await assert.rejects(hub.joined(/** @type {any} */ ({ timeout: '1' })), { code: 'ERR_BAD_OPTION' });
-    assert.throws(() => hub.healthChanges({ every: 0 }), { code: 'ERR_BAD_OPTION' });
+    assert.throws(() => hub.healthChanges(/** @type {any} */ ({ every: 1 })), { code: 'ERR_BAD_OPTION' });
   });
 });
 
@@ -278,7 +279,7 @@ describe('a server that is away', () => {
     const [one, other] = [open(t, address), open(t, address)];
     const there = other.subscribe('a');
     assert.equal(await other.joined(), true);
-    const changes = one.healthChanges({ every: 10 });
+    const changes = one.healthChanges();
     const becomes = async (isSo) => {
       for (;;) {
         const { value, done } = await inTime(changes.next(), 'a change of health');
@@ -297,6 +298,43 @@ describe('a server that is away', () => {
       const next = await inTime(there.next().catch((error) => error));
       if (next.value?.text() === 'after') break;
     }
+  });
+});
+
+describe('changes of the health', () => {
+  it('are told, and not looked for', { timeout: 20_000 }, async (t) => {
+    const own = await startServer();
+    t.after(() => own.stop());
+    const hub = open(t, own.url);
+    assert.equal(await hub.joined(), true);
+    const changes = hub.healthChanges();
+    while ((await inTime(changes.next())).value?.condition !== 'ok');
+    t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+    let next = changes.next();
+    await own.kill();
+    while ((await next).value?.condition === 'ok') next = changes.next();
+  });
+
+  it('end with the hub, with the signal and with the loop that reads them', async (t) => {
+    const hub = open(t, NOWHERE);
+    await until(() => hub.health().condition === 'away', 'it is seen');
+    const stop = new AbortController();
+    const [one, two, three] = [hub.healthChanges({ signal: stop.signal }), hub.healthChanges(), hub.healthChanges()];
+    for (const changes of [one, two, three]) assert.equal((await changes.next()).done, false);
+    const ends = (changes) => (async () => {
+      for await (const _ of changes);
+    })();
+    const aborted = ends(one);
+    stop.abort();
+    await inTime(aborted);
+    const waiting = [two.next(), two.next()];
+    await two.return();
+    await inTime(Promise.all(waiting));
+    assert.equal((await two.next()).done, true);
+    const closed = ends(three);
+    hub.close();
+    await inTime(closed);
+    assert.deepEqual(await three.next(), { value: undefined, done: true });
   });
 });
 
@@ -326,6 +364,27 @@ describe('the process', () => {
       });`);
     assert.deepEqual([done.code, done.err], [0, '']);
     assert.deepEqual(await texts(there, 500), Array.from({ length: 500 }, (_, i) => String(i)));
+  });
+
+  it('is not held up by a server that does not answer', async () => {
+    const sockets = new Set();
+    const silent = net.createServer((socket) => sockets.add(socket));
+    await once(silent.listen(0, '127.0.0.1'), 'listening');
+    const { port } = /** @type {import('node:net').AddressInfo} */ (silent.address());
+    const hub = new Hub({ redis: `redis://127.0.0.1:${port}` });
+    const outcome = hub.publishAcknowledged('a', 'x').then(
+      () => 'acknowledged',
+      ({ kind }) => kind,
+    );
+    const since = performance.now();
+    const closing = hub.close();
+    const held = performance.now() - since;
+    assert.ok(held < 500, `${held} ms`);
+    assert.equal(await inTime(closing), undefined);
+    assert.equal(await outcome, 'closed');
+    assert.equal(await hub.close(), undefined);
+    for (const socket of sockets) socket.destroy();
+    silent.close();
   });
 });
 

@@ -35,7 +35,7 @@ test('import and require bring the same classes', async () => {
 });
 
 test('the types name what is exported, and nothing else', () => {
-  const text = ['index.d.ts', 'gateway.d.ts', 'pipe.d.ts'].map(types).join('\n');
+  const text = ['index.d.ts', 'gateway.d.ts', 'migration.d.ts', 'pipe.d.ts'].map(types).join('\n');
   const named = [...text.matchAll(/^export (?:declare )?(?:class|const|function) (\w+)/gm)].map(([, name]) => name);
   assert.deepEqual(named.sort(), Object.keys(distributary).sort());
 });

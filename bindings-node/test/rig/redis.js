@@ -19,7 +19,10 @@ process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
-/** One redis-server. */
+/** What the sentinels call the master. */
+const NAME = 'main';
+
+/** One redis-server, or a sentinel. */
 class Server {
   #args;
   #folder;
@@ -31,14 +34,27 @@ class Server {
     this.#folder = folder;
   }
 
+  get url() {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+
+  /** Asks it something, on a connection of its own. */
+  async ask(...command) {
+    const client = new Redis(this.connection).on('error', () => {});
+    try {
+      return await client.call(...command);
+    } finally {
+      client.disconnect();
+    }
+  }
+
   /** What ioredis takes. */
   get connection() {
     return { host: '127.0.0.1', port: this.port };
   }
 
   async start() {
-    const args = ['--port', String(this.port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', this.#folder];
-    const child = spawn('redis-server', [...args, ...this.#args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn('redis-server', this.#args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     running.add(child);
     child.once('exit', () => running.delete(child));
@@ -46,7 +62,7 @@ class Server {
     const started = new Promise((resolve, reject) => {
       const hear = (chunk) => {
         log += chunk;
-        if (log.includes('Ready to accept connections')) resolve();
+        if (/Ready to accept connections|Sentinel ID is/.test(log)) resolve();
       };
       child.stdout.on('data', hear);
       child.stderr.on('data', hear);
@@ -74,13 +90,19 @@ class Server {
 }
 
 /** @returns {Promise<Server>} */
-async function startServer() {
-  return start(() => []);
+async function startServer(...options) {
+  return start((port, folder) => keepsNothing(port, folder, options));
+}
+
+function keepsNothing(port, folder, options) {
+  return ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder, ...options];
 }
 
 /** Another try with other ports, where somebody took one before redis-server did. */
 async function start(args, tries = 5) {
-  const server = new Server(await freePort(), args(await freePort()), fs.mkdtempSync(path.join(os.tmpdir(), 'distributary-redis-')));
+  const [port, another] = [await freePort(), await freePort()];
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'distributary-redis-'));
+  const server = new Server(port, args(port, folder, another), folder);
   try {
     return await server.start();
   } catch (error) {
@@ -90,7 +112,67 @@ async function start(args, tries = 5) {
   }
 }
 
-/** Six nodes: three that hold slots, each with a replica. */
+/** A master with a replica, and three sentinels that call it dead after a second. */
+class Watched {
+  constructor(master, replica, sentinels) {
+    this.master = master;
+    this.replica = replica;
+    this.sentinels = sentinels;
+  }
+
+  /** What a hub takes. */
+  get options() {
+    return { urls: this.sentinels.map((sentinel) => sentinel.url), sentinel: NAME };
+  }
+
+  async stop() {
+    await Promise.all([...this.sentinels, this.replica, this.master].map((server) => server.stop()));
+  }
+}
+
+/** @returns {Promise<Watched>} */
+async function startWatched() {
+  const started = [];
+  const begin = async (server) => {
+    started.push(await server);
+    return started.at(-1);
+  };
+  try {
+    const master = await begin(startServer());
+    const replica = await begin(startServer('--replicaof', '127.0.0.1', String(master.port), '--repl-diskless-sync-delay', '0'));
+    await until(async () => /master_link_status:up/.test(await replica.ask('INFO', 'replication')), 'the replica has its copy');
+    const sentinels = [];
+    for (let i = 0; i < 3; i += 1) sentinels.push(await begin(startSentinel(master)));
+    for (const sentinel of sentinels) {
+      await until(async () => {
+        const [others, replicas] = [await sentinel.ask('SENTINEL', 'SENTINELS', NAME), await sentinel.ask('SENTINEL', 'REPLICAS', NAME)];
+        return others.length === 2 && replicas.length === 1;
+      }, 'the sentinels know each other and the replica');
+    }
+    return new Watched(master, replica, sentinels);
+  } catch (error) {
+    await Promise.all(started.map((server) => server.stop()));
+    throw error;
+  }
+}
+
+function startSentinel(master) {
+  return start((port, folder) => {
+    const file = path.join(folder, 'sentinel.conf');
+    const lines = [
+      `port ${port}`,
+      'bind 127.0.0.1',
+      `dir ${folder}`,
+      `sentinel monitor ${NAME} 127.0.0.1 ${master.port} 2`,
+      `sentinel down-after-milliseconds ${NAME} 1000`,
+      `sentinel failover-timeout ${NAME} 3000`,
+    ];
+    fs.writeFileSync(file, `${lines.join('\n')}\n`);
+    return [file, '--sentinel'];
+  });
+}
+
+/** Three nodes that hold slots, and where that is asked for three replicas of theirs. */
 class Cluster {
   #servers;
 
@@ -103,6 +185,11 @@ class Cluster {
     return this.#servers.map((server) => server.connection);
   }
 
+  /** What a hub takes. */
+  get options() {
+    return { urls: this.#servers.map((server) => server.url), cluster: true };
+  }
+
   get servers() {
     return this.#servers;
   }
@@ -113,14 +200,15 @@ class Cluster {
 }
 
 /** @returns {Promise<Cluster>} */
-async function startCluster() {
+async function startCluster(size = 6) {
   const buses = [];
   const servers = [];
-  for (let i = 0; i < 6; i++) {
+  for (let i = 0; i < size; i++) {
     servers.push(
-      await start((bus) => {
+      await start((port, folder, bus) => {
         buses[i] = bus;
-        return ['--cluster-enabled', 'yes', '--cluster-port', String(bus), '--cluster-node-timeout', '2000'];
+        const options = ['--cluster-enabled', 'yes', '--cluster-port', String(bus), '--cluster-node-timeout', '2000'];
+        return keepsNothing(port, folder, options);
       }),
     );
   }
@@ -129,12 +217,13 @@ async function startCluster() {
   try {
     const slots = [0, 5461, 10923, 16384];
     for (let i = 0; i < 3; i++) await clients[i].call('CLUSTER', 'ADDSLOTSRANGE', slots[i], slots[i + 1] - 1);
-    for (let i = 1; i < 6; i++) await clients[0].call('CLUSTER', 'MEET', '127.0.0.1', servers[i].port, buses[i]);
-    await until(async () => (await clients[5].call('CLUSTER', 'NODES')).trim().split('\n').length === 6, 'all nodes know each other');
-    for (let i = 0; i < 3; i++) {
-      const id = await clients[i].call('CLUSTER', 'MYID');
-      await until(async () => (await clients[i + 3].call('CLUSTER', 'NODES')).includes(id), 'a replica knows its master');
-      await clients[i + 3].call('CLUSTER', 'REPLICATE', id);
+    for (let i = 1; i < size; i++) await clients[0].call('CLUSTER', 'MEET', '127.0.0.1', servers[i].port, buses[i]);
+    const known = async () => (await clients.at(-1).call('CLUSTER', 'NODES')).trim().split('\n').length;
+    await until(async () => (await known()) === size, 'all nodes know each other');
+    for (let i = 3; i < size; i++) {
+      const id = await clients[i - 3].call('CLUSTER', 'MYID');
+      await until(async () => (await clients[i].call('CLUSTER', 'NODES')).includes(id), 'a replica knows its master');
+      await clients[i].call('CLUSTER', 'REPLICATE', id);
     }
     for (const client of clients) {
       await until(async () => (await client.call('CLUSTER', 'INFO')).includes('cluster_state:ok'), 'the cluster is well');
@@ -179,4 +268,4 @@ async function freePort() {
   return port;
 }
 
-module.exports = { startServer, startCluster, until, within };
+module.exports = { startServer, startCluster, startWatched, until, within };

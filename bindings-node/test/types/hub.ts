@@ -1,9 +1,9 @@
 // What the types of the hub admit and refuse. Compiled, never run.
 
-import { DistributaryError, Event, Filter, ForwardError, Hub, LaggedError, NotHeardError } from '../../index';
+import { DistributaryError, Event, Filter, ForwardError, Hub, LaggedError, MigrationError, Moving, NotHeardError } from '../../index';
 import type {
-  Acknowledged, Closed, Delivery, EventOf, ForwardKind, Health, HubOptions, HubStats, Listener, Overflow, Pipe, RedisOptions,
-  Subscription, TopicStats, Where,
+  Acknowledged, Closed, Delivery, EventOf, ForwardKind, Health, HubOptions, HubStats, Listener, Migration, MigrationCourse,
+  MigrationDemands, MigrationStage, Overflow, Pipe, RedisOptions, Subscription, TopicStats, Where,
 } from '../../index';
 
 interface Order {
@@ -202,7 +202,7 @@ async function forward() {
   const isJoined: boolean = await elsewhere.joined({ timeout: 10 });
   const health: Health = elsewhere.health();
   const lost: number = health.counts.lost + health.lag.p99 + health.queuedBytes + health.joining;
-  for await (const { condition, reasons } of elsewhere.healthChanges({ every: 10 })) {
+  for await (const { condition, reasons } of elsewhere.healthChanges({ signal: AbortSignal.timeout(10) })) {
     const word: 'ok' | 'degraded' | 'away' = condition;
     const code: string | undefined = reasons[0]?.code;
     void [word, code];
@@ -218,6 +218,35 @@ async function forward() {
     if (error instanceof NotHeardError) void (error.names satisfies readonly string[]);
   }
   void [heard, number, forwarding, isJoined, lost];
+}
+async function move() {
+  const moving = new Moving({ url: 'redis://a', modes: { '*': 'replay' } });
+  const hub = new Hub<Shop>({ redis: moving });
+  const demands: MigrationDemands = { replicas: 1, stable: 1, steady: 1, behind: 1, p99: 1, memory: 0.5 };
+  const course: MigrationCourse = { topic: 'note', to: 'n', onto: { urls: ['redis://b'], cluster: true }, window: 0, quiet: 0, demands };
+  const migration: Migration = moving.begin(course, 'old');
+  await migration.check('dual-read');
+  await migration.enter('dual-read', { timeout: 10 });
+  await migration.force('new-write', { timeout: 10 });
+  const carried: number = migration.counts().old.read + migration.counts().new.only;
+  const [peer] = migration.peers();
+  const stage: MigrationStage | undefined = peer?.stage;
+  const side: 'old' | 'new' | undefined = peer?.hears[0];
+  try {
+    await migration.enter('new');
+  } catch (error) {
+    if (error instanceof MigrationError && error.kind === 'readers') void (error.code satisfies 'ERR_MIGRATION');
+    if (error instanceof MigrationError) void [error.peers[0]?.hub, error.findings[0]?.text, error.ago, error.side];
+  }
+  // @ts-expect-error there is no such stage
+  await migration.enter('cleanup');
+  // @ts-expect-error a course has a topic
+  moving.begin({ to: 'n' }, 'old');
+  // @ts-expect-error a stage is said
+  moving.begin(course);
+  // @ts-expect-error migrations begin
+  new Migration();
+  void [hub, carried, stage, side, migration.topic, migration.stage];
 }
 // @ts-expect-error there is no such mode
 new Hub({ redis: { url: 'redis://a', modes: { a: 'safe' } } });
@@ -251,4 +280,4 @@ new Hub({ slices: 4 });
 // @ts-expect-error events are not made, they are published
 new Event();
 
-void [forward, reached, at, count, names, lag, closed, pipe, wheres, untyped, stats, topics, text, position, policy];
+void [forward, move, reached, at, count, names, lag, closed, pipe, wheres, untyped, stats, topics, text, position, policy];

@@ -9,6 +9,7 @@ from .errors import (
     FilterError,
     ForwardError,
     ListenError,
+    MigrationError,
     NotHeard,
     NotRunning,
     OptionError,
@@ -24,6 +25,7 @@ from .errors import (
 from .filter import Expression, F, Field, Filter, Template, Var
 from .health import Health, HealthChanges, HealthCounts, HealthLag, HealthReason
 from .hub import Hub
+from .migration import Course, Demands, Migration, Moving
 from .names import Pattern, Topic
 from .options import History, Overflow
 from .redis import Redis
@@ -35,8 +37,10 @@ __all__ = [
     "Acknowledged",
     "Busy",
     "Closed",
+    "Course",
     "DecodeError",
     "Delivery",
+    "Demands",
     "DistributaryError",
     "Event",
     "Expression",
@@ -54,6 +58,9 @@ __all__ = [
     "Hub",
     "Joined",
     "ListenError",
+    "Migration",
+    "MigrationError",
+    "Moving",
     "NotHeard",
     "NotRunning",
     "OptionError",

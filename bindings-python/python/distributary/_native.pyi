@@ -10,6 +10,7 @@ from typing_extensions import Self, disjoint_base
 
 from .errors import Reason
 from .filter import Scalar, Variables, Where
+from .migration import CourseSettings, Side, Stage
 from .options import Budget, Settings
 from .redis import Settings as RedisSettings
 from .waiting import Forwarding
@@ -23,6 +24,7 @@ __all__ = [
     "GatewayClient",
     "Hub",
     "Lane",
+    "Migration",
     "Subscription",
     "Template",
     "Var",
@@ -211,6 +213,8 @@ class Hub:
         come: Callable[[int], None],
     ) -> tuple[Delivery, Wait]: ...
     def joined(self) -> Wait: ...
+    def health_changed(self) -> Wait: ...
+    def begin(self, course: CourseSettings, stage: Stage) -> Migration: ...
     def health(self) -> dict[str, Any]: ...
     def position(self, topic: str) -> str | None: ...
     def stats(self) -> dict[str, Any]: ...
@@ -218,7 +222,7 @@ class Hub:
     def count_topic(self, topic: str) -> None: ...
     def uncount_topic(self, topic: str) -> None: ...
     def topic_stats(self) -> list[dict[str, Any]]: ...
-    def close(self) -> None: ...
+    def close(self) -> Wait | None: ...
     @property
     def is_closed(self) -> bool: ...
 
@@ -234,7 +238,21 @@ class Wait:
         """Blocks the thread until there is an outcome, at most so many seconds; whether there is one. `signals`: it is
         the thread that gets them."""
     def outcome(self) -> tuple[int, int | None] | None:
-        """Of a publication: how many heard it, and its number. None: they are joined, or it is not known yet."""
+        """Of a publication: how many heard it, and its number. None: what was waited for is so, or nothing is known
+        yet."""
+    def is_over(self) -> bool:
+        """Whether what was waited for will never be."""
+
+@final
+class Migration:
+    """The migration of one topic."""
+
+    @property
+    def stage(self) -> Stage: ...
+    def counts(self) -> tuple[dict[str, int], dict[str, int]]: ...
+    def peers(self) -> list[tuple[str, Stage, Stage | None, tuple[Side, ...]]]: ...
+    def go(self, how: Literal["enter", "force", "check"], stage: Stage, timeout: float) -> Wait:
+        """Begins to enter a stage, or to find out whether it can be."""
 
 @final
 class Lane:

@@ -6,12 +6,14 @@ a wrong type is a plain `TypeError`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ._native import Event
+    from .migration import Finding, Peer, Side
 
 __all__ = [
     "Busy",
@@ -22,6 +24,8 @@ __all__ = [
     "ForwardError",
     "ForwardKind",
     "ListenError",
+    "MigrationError",
+    "MigrationKind",
     "NotHeard",
     "NotRunning",
     "OptionError",
@@ -42,6 +46,21 @@ Reason = Literal["hub_closed", "slow_consumer", "unsubscribed", "forked", "faile
 #: Why an event did not reach other machines, or may not have.
 ForwardKind = Literal[
     "full", "expired", "unconfirmed", "rejected", "not_kept", "not_replicated", "unsupported", "closed"
+]
+
+#: Who or what is in the way of a stage, or of a migration.
+MigrationKind = Literal[
+    "not_next",
+    "busy",
+    "readers",
+    "strangers",
+    "writers",
+    "still_written",
+    "silent",
+    "unhealthy",
+    "not_reached",
+    "not_heard",
+    "taken",
 ]
 
 _REASONS: dict[str, str] = {
@@ -130,6 +149,53 @@ class ForwardError(DistributaryError):
 
     def __reduce__(self) -> tuple[type[ForwardError], tuple[str, ForwardKind]]:
         return ForwardError, (str(self), self.kind)
+
+
+class MigrationError(DistributaryError):
+    """Somebody or something is in the way of a stage, or of a migration. Nothing has changed."""
+
+    #: What:
+    #:
+    #: - `not_next`: the stages are no neighbours; `busy`: another one is being entered;
+    #: - `readers`: hubs (`peers`) read the other side alone, or are about to, and would miss what is written;
+    #: - `strangers`: so many `connections` listen to a `side`, and are no hubs that take part;
+    #: - `writers`: hubs (`peers`) write to the side that would be given up, or are about to; `still_written`: somebody
+    #:   else does, the last time so many seconds `ago`;
+    #: - `silent`: so many `hubs` that take part did not answer;
+    #: - `unhealthy`: the side that would be written to is not well (`findings`);
+    #: - `not_reached`: a server did not answer in time; `not_heard`: it does not let this hub hear the topic on a
+    #:   `side`;
+    #: - `taken`: a name of the course belongs to another migration, or is listened to by itself.
+    kind: MigrationKind
+    #: Hubs that are in the way.
+    peers: tuple[Peer, ...]
+    #: What is not well.
+    findings: tuple[Finding, ...]
+    connections: int | None
+    hubs: int | None
+    side: Side | None
+    ago: float | None
+
+    def __init__(
+        self,
+        message: str,
+        kind: MigrationKind,
+        *,
+        peers: tuple[Peer, ...] = (),
+        findings: tuple[Finding, ...] = (),
+        connections: int | None = None,
+        hubs: int | None = None,
+        side: Side | None = None,
+        ago: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.peers, self.findings = peers, findings
+        self.connections, self.hubs, self.side, self.ago = connections, hubs, side, ago
+
+    def __reduce__(self) -> tuple[Any, tuple[str, MigrationKind]]:
+        details = {name: value for name, value in vars(self).items() if name != "kind"}
+        return partial(MigrationError, **details), (str(self), self.kind)
 
 
 class NotHeard(DistributaryError):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from .options import seconds
+from .waiting import Waiting
 
 if TYPE_CHECKING:
     from .hub import Hub
@@ -101,16 +101,17 @@ def health(found: dict[str, Any]) -> Health:
 
 
 class HealthChanges:
-    """The health now, and again whenever its condition or its reasons change; ends with the hub.
+    """The health now, and again whenever its condition or its reasons change; ends with the hub, and without a
+    backplane after the first.
 
-    A read that is cancelled or timed out loses nothing: the next one gives what has changed since.
+    Of changes that come faster than they are read, the latest is seen. A read that is cancelled or timed out loses
+    nothing: the next one gives what has changed since.
     """
 
-    __slots__ = ("_every", "_hub", "_seen")
+    __slots__ = ("_hub", "_seen")
 
-    def __init__(self, hub: Hub, every: float) -> None:
+    def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._every = seconds("every", every)
         self._seen: tuple[str, ...] | None = None
 
     def __aiter__(self) -> HealthChanges:
@@ -118,18 +119,53 @@ class HealthChanges:
 
     async def __anext__(self) -> Health:
         while not self._hub.closed:
-            found = self._hub.health()
-            seen = (found.condition, *(reason.code for reason in found.reasons))
-            if seen != self._seen:
-                self._seen = seen
+            if (found := self._changed()) is not None:
                 return found
-            await _sleep(self._every)
+            change = _Change(self._hub)
+            # What had changed before that is not told.
+            if (found := self._changed()) is not None:
+                return found
+            await change._settled()
+            if change.is_over():
+                break
         raise StopAsyncIteration
 
+    def wait(self, timeout: float | None = None) -> Health | None:
+        """The same for a thread, which it blocks. None after `timeout` seconds, and at the end.
 
-async def _sleep(seconds: float) -> None:
-    trio = sys.modules.get("trio")
-    if trio is not None and hasattr(trio, "lowlevel") and trio.lowlevel.in_trio_task():
-        await trio.sleep(seconds)
-    else:
-        await asyncio.sleep(seconds)
+        Raises:
+            WrongLoop: An event loop runs in this thread.
+        """
+        end = None if timeout is None else time.monotonic() + (seconds("timeout", timeout) if timeout else 0.0)
+        while not self._hub.closed:
+            if (found := self._changed()) is not None:
+                return found
+            change = _Change(self._hub)
+            if (found := self._changed()) is not None:
+                return found
+            left = None if end is None else max(0.0, end - time.monotonic())
+            if not change._settled_in_time(left) or change.is_over():
+                break
+        return None
+
+    def _changed(self) -> Health | None:
+        """What there is to tell, if there is something."""
+        found = self._hub.health()
+        seen = (found.condition, *(reason.code for reason in found.reasons))
+        if seen == self._seen:
+            return None
+        self._seen = seen
+        return found
+
+
+class _Change(Waiting):
+    """The next change."""
+
+    __slots__ = ()
+
+    def __init__(self, hub: Hub) -> None:
+        super().__init__(hub._native.health_changed(), hub._lanes)
+
+    def is_over(self) -> bool:
+        """There is none."""
+        return self._native.is_over()

@@ -20,9 +20,10 @@ from .errors import VariableError
 from .health import HealthChanges, health
 from .into import decoder
 from .loops import Lanes
+from .migration import Moving
 from .names import Names, split
 from .subscription import Subscription
-from .waiting import Joined, Receipt
+from .waiting import Closing, Joined, Receipt
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -55,7 +56,7 @@ class Hub:
 
     Args:
         redis: A server that joins this hub with those of other processes and machines: its URL, or a :class:`Redis`
-            with options. None: the hub is by itself.
+            with options; or :class:`Moving`, so that topics can be moved away from it. None: the hub is by itself.
         capacity: Events that may wait for a subscription that does not say itself.
         capacity_bytes: Bytes that may wait for it, payloads and what events cost beside. None: 64 MiB.
         max_age: Seconds after which an unread event is dropped. None: never.
@@ -77,7 +78,7 @@ class Hub:
 
     def __init__(
         self,
-        redis: str | Redis | None = None,
+        redis: str | Redis | Moving | None = None,
         *,
         capacity: int = 1024,
         capacity_bytes: int | None = None,
@@ -100,13 +101,16 @@ class Hub:
             "history": options.history(history),
             "topic_counters": None if counted is None else options.whole("topic_counters", counted, least=0),
             "strict_filters": options.flag("strict_filters", strict_filters),
-            "redis": backplane.settings(redis),
+            "redis": None,
+            "moving": isinstance(redis, Moving),
         }
         self._slice = options.seconds("slice", slice, most=options.LONGEST_SLICE)
         if encode is not None and not callable(encode):
             raise TypeError(f"encode: a function from an object to bytes, not {type(encode).__qualname__}")
         self._encode = payload.to_json if encode is None else payload.encoder(encode)
         self._closed = False
+        self._moving = redis if isinstance(redis, Moving) else None
+        self._settings["redis"] = redis._attach(self) if isinstance(redis, Moving) else backplane.settings(redis)
         self._native = _native.Hub(self._settings)
         self._lanes = Lanes(self._slice)
         _HUBS.add(self)
@@ -181,14 +185,14 @@ class Hub:
         """How the backplane is. Without one, all is well."""
         return health(self._native.health())
 
-    def health_changes(self, every: float = 0.5) -> HealthChanges:
-        """The health now, and again whenever its condition or its reasons change, as an async iterator that looks
-        `every` so many seconds and ends when the hub is closed.
+    def health_changes(self) -> HealthChanges:
+        """The health now, and again whenever its condition or its reasons change: an async iterator, which a thread can
+        :meth:`~HealthChanges.wait` for. It ends when the hub is closed, and without a backplane after the first::
 
-        Raises:
-            OptionError: `every` is no time.
+            async for health in hub.health_changes():
+                print(health.condition, *health.reasons)
         """
-        return HealthChanges(self, every)
+        return HealthChanges(self)
 
     @overload
     def subscribe(
@@ -323,10 +327,21 @@ class Hub:
         """Ends the hub for all threads. Subscriptions get what waits for them and then their end;
         publishing and subscribing raise :class:`Closed`. Counters can still be read.
 
-        With a backplane, what waits to be sent is sent; this takes as long as that does, at most two seconds."""
-        self._closed = True
-        self._native.close()
+        With a backplane, what waits to be sent is sent; this takes as long as that does, at most two seconds. In a task
+        use :meth:`aclose`."""
+        closing = self._end()
         self._lanes.retire()
+        if closing is not None:
+            closing.wait()
+
+    async def aclose(self) -> None:
+        """As :meth:`close`, and the event loop goes on meanwhile."""
+        closing = self._end()
+        try:
+            if closing is not None:
+                await closing
+        finally:
+            self._lanes.retire()
 
     @property
     def closed(self) -> bool:
@@ -347,7 +362,7 @@ class Hub:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        await self.aclose()
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Hub cannot be copied or pickled: threads share it as it is, and each process makes its own")
@@ -368,6 +383,12 @@ class Hub:
             age if max_age is None else said[2],
         )
 
+    def _end(self) -> Closing | None:
+        """Ends the engine; what to wait for until all has been sent, if there is anything."""
+        self._closed = True
+        native = self._native.close()
+        return None if native is None else Closing(native, self._lanes)
+
     def _renew(self) -> None:
         """In the child of a fork: an engine of its own, with the same settings; closed, if this one was."""
         self._lanes = Lanes(self._slice)
@@ -381,6 +402,8 @@ class Hub:
         native = _native.Hub(self._settings)
         if self._closed:
             native.close()
+        elif self._moving is not None:
+            self._moving._resume(self, native)
         return native
 
     def __getattr__(self, name: str) -> Any:

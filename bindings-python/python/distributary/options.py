@@ -41,6 +41,7 @@ class Settings(TypedDict):
     topic_counters: int | None
     strict_filters: bool
     redis: redis.Settings | None
+    moving: bool
 
 
 #: The most events that may wait for a subscription, or that a topic keeps.
@@ -114,13 +115,14 @@ def whole(name: str, given: int, *, least: int, most: int = MOST) -> int:
     return number
 
 
-def seconds(name: str, given: float, *, most: float = LONGEST) -> float:
-    """A time that is longer than nothing."""
+def seconds(name: str, given: float, *, most: float = LONGEST, none: bool = False) -> float:
+    """A time that is longer than nothing, or with `none` can be nothing."""
     if isinstance(given, bool) or not isinstance(given, (int, float)):
         raise TypeError(f"{name}: seconds as a float or an int, not {_type(given)}")
     # Below a nanosecond the engine has no time.
-    if not 1e-9 <= given <= most or math.isnan(given):
-        raise OptionError(f"{name}: seconds above 0, at most {most:,.0f}, not {shown(given)}")
+    if not (1e-9 <= given <= most or (none and given == 0)) or math.isnan(given):
+        least = "from 0" if none else "above 0"
+        raise OptionError(f"{name}: seconds {least}, at most {most:,.0f}, not {shown(given)}")
     return float(given)
 
 

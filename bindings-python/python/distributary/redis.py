@@ -88,7 +88,7 @@ class Redis:
     linger: float | None = None
     #: How many hubs there are, for the pace of coming back together. None: it is counted.
     fleet: int | None = None
-    #: What the server calls the connections, besides an id. None: ``distributary``.
+    #: What the server calls the connections. None: ``distributary-`` and the hub's number.
     name: str | None = None
     #: A file of certificates in PEM to trust in place of the system's, or their text as bytes.
     root_certificates: str | os.PathLike[str] | bytes | None = None
@@ -191,14 +191,14 @@ class Redis:
         return f"Redis({urls}{kind}{', cluster=True' if self.cluster else ''})"
 
 
-def settings(given: str | Redis | None) -> Settings | None:
-    """What a hub was given, as the native half takes it."""
+def settings(given: str | Redis | None, name: str = "redis") -> Settings | None:
+    """What a hub was given, as the native half takes it. `name`: of the option."""
     if given is None:
         return None
     if isinstance(given, str):
         given = Redis(given)
     if not isinstance(given, Redis):
-        raise TypeError(f"redis: a URL or a Redis(...), not {_type(given)}")
+        raise TypeError(f"{name}: a URL or a Redis(...), not {_type(given)}")
     return given._settings()
 
 

@@ -1,7 +1,7 @@
 """What is waited for and is no event: what became of a publication on its way to other machines, and that these are
-heard.
+heard. Modules of their own have what else there is: changes of the health, and stages of a migration.
 
-Both are awaited in asyncio and trio, in the same lanes as readers sleep in, and waited for by threads with ``wait()``.
+All are awaited in asyncio and trio, in the same lanes as readers sleep in, and waited for by threads with ``wait()``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .hub import Hub
     from .loops import Lane, Lanes
 
-__all__ = ["Acknowledged", "Forwarding", "Joined", "Receipt", "heard"]
+__all__ = ["Acknowledged", "Closing", "Forwarding", "Joined", "Receipt", "Waiting", "heard"]
 
 #: What became of the part of a publish that concerns other machines: there is no backplane; it is on its way, or waits
 #: for its turn; or the kind of :class:`ForwardError` for which it reached this hub's subscribers and nobody else.
@@ -66,7 +66,7 @@ class Acknowledged:
     number: int | None
 
 
-class _Waiting:
+class Waiting:
     """Waits for one thing of the native half's."""
 
     __slots__ = ("_bed", "_lane", "_lanes", "_native")
@@ -117,7 +117,7 @@ class _Waiting:
         raise TypeError(f"a {type(self).__name__} cannot be copied or pickled")
 
 
-class Receipt(_Waiting):
+class Receipt(Waiting):
     """What becomes of an event on its way to other machines, from :meth:`Hub.publish_acknowledged`.
 
     The event is published whether this is waited for or not::
@@ -161,9 +161,10 @@ class Receipt(_Waiting):
         return f"<Receipt of {self.delivery!r}>"
 
 
-class Joined(_Waiting):
-    """That other machines are heard, from :meth:`Hub.joined`: to be awaited, or waited for by a thread. :class:`NotHeard`
-    if the server does not let the hub hear some of its names, :class:`Closed` if the hub is closed before."""
+class Joined(Waiting):
+    """That other machines are heard, from :meth:`Hub.joined`: to be awaited, or waited for by a thread.
+    :class:`NotHeard` if the server does not let the hub hear some of its names, :class:`Closed` if the hub is closed
+    before."""
 
     __slots__ = ("_hub",)
 
@@ -195,3 +196,16 @@ class Joined(_Waiting):
         self._native.outcome()
         if self._hub.closed:
             raise Closed("hub_closed")
+
+
+class Closing(Waiting):
+    """That a hub which was closed has sent what waited: to be awaited, or waited for by a thread."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._settled().__await__()
+
+    def wait(self) -> None:
+        """Blocks the thread until it is so, also one in which an event loop runs: it takes two seconds at most."""
+        self._native.block(None, threading.current_thread() is threading.main_thread())

@@ -12,7 +12,8 @@ from typing import get_args
 import pytest
 
 import distributary
-from distributary import Closed, DecodeError, DistributaryError, ForwardError, Hub, PayloadError, errors
+from distributary import Closed, DecodeError, DistributaryError, ForwardError, Hub, MigrationError, PayloadError, errors
+from distributary.migration import Peer
 
 ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, DistributaryError)]
 
@@ -54,7 +55,7 @@ def test_closed_says_why_and_what_to_do(reason: errors.Reason) -> None:
 
 def test_they_are_pickled() -> None:
     for kind in ALL:
-        if kind in (Closed, DecodeError, ForwardError):
+        if kind in (Closed, DecodeError, ForwardError, MigrationError):
             continue
         error = pickle.loads(pickle.dumps(kind("what was wrong")))
         assert type(error) is kind
@@ -65,6 +66,14 @@ def test_a_forward_error_has_its_kind() -> None:
     error = ForwardError("what was wrong", "expired")
     for same in (error, pickle.loads(pickle.dumps(error)), copy.copy(error)):
         assert (type(same), same.kind, str(same)) == (ForwardError, "expired", "what was wrong")
+
+
+def test_a_migration_error_has_its_kind_and_who_is_in_the_way() -> None:
+    peer = Peer("00c0ffee00c0ffee", "old", None, ("old",))
+    error = MigrationError("what was wrong", "readers", peers=(peer,), side="old")
+    for same in (error, pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert (type(same), same.kind, str(same)) == (MigrationError, "readers", "what was wrong")
+        assert (same.peers, same.side, same.findings, same.hubs) == ((peer,), "old", (), None)
 
 
 def test_a_decode_error_has_its_event() -> None:

@@ -1,10 +1,9 @@
-"""Another process with a hub of its own, and a plain client of Redis: what a hub is joined with."""
+"""Another process with a hub of its own: what a hub is joined with."""
 
 from __future__ import annotations
 
 import json
 import queue
-import socket
 import subprocess
 import sys
 import threading
@@ -69,40 +68,3 @@ def peer() -> Iterator[Callable[[str], Peer]]:
     yield start
     for one in peers:
         one.stop()
-
-
-class Plain:
-    """A client of Redis that knows nothing of hubs."""
-
-    def __init__(self, port: int) -> None:
-        self._connection = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
-        self._file = self._connection.makefile("rb")
-
-    def send(self, *words: str | bytes) -> Any:
-        """Sends a command; gives the answer."""
-        parts = [word.encode() if isinstance(word, str) else word for word in words]
-        self._connection.sendall(b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(p), p) for p in parts))
-        return self.read()
-
-    def read(self) -> Any:
-        """The next answer, or message."""
-        line = self._file.readline()[:-2]
-        kind, rest = line[:1], line[1:]
-        if kind == b"*":
-            return [self.read() for _ in range(int(rest))]
-        if kind == b"$":
-            return None if rest == b"-1" else self._file.read(int(rest) + 2)[:-2]
-        assert kind != b"-", rest
-        return int(rest) if kind == b":" else rest
-
-    def close(self) -> None:
-        self._file.close()
-        self._connection.close()
-
-
-@pytest.fixture
-def plain(redis_server: Any) -> Iterator[Plain]:
-    """``plain.send("PUBLISH", "a", "1")``."""
-    client = Plain(redis_server.port)
-    yield client
-    client.close()

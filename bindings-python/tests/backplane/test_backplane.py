@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -290,7 +291,7 @@ async def test_a_server_that_dies_comes_back(start_redis: Callable[[], Any], eve
     server = start_redis()
     with Hub(server.url) as one, Hub(server.url) as other, other.subscribe("a") as there:
         await other.joined()
-        changes = one.health_changes(every=0.01)
+        changes = one.health_changes()
         await eventually(lambda: one.health().condition == "ok", "all is well")
         while (await changes.__anext__()).condition != "ok":
             pass
@@ -311,6 +312,86 @@ async def test_a_server_that_dies_comes_back(start_redis: Callable[[], Any], eve
             assert (await one.publish_acknowledged("a", b"after")).heard == 1
             while (await there.get()).data != b"after":
                 pass
+
+
+async def test_a_change_of_the_health_is_told_and_not_looked_for(
+    start_redis: Callable[[], Any], eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start_redis()
+    with Hub(server.url) as hub:
+        await eventually(lambda: hub.health().condition == "ok", "all is well")
+        changes = hub.health_changes()
+        while (await changes.__anext__()).condition != "ok":
+            pass
+
+        async def never(seconds: float, result: object = None) -> None:
+            await asyncio.get_running_loop().create_future()
+
+        monkeypatch.setattr(asyncio, "sleep", never)
+
+        async def becomes_ill() -> None:
+            while (await changes.__anext__()).condition == "ok":
+                pass
+
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(becomes_ill)
+                await anyio.wait_all_tasks_blocked()
+                await anyio.to_thread.run_sync(server.kill)
+
+
+@pytest.mark.every_loop
+async def test_changes_of_the_health_end_with_the_hub_and_survive_a_cancelled_read() -> None:
+    with Hub(NOWHERE) as hub:
+        changes = hub.health_changes()
+        with anyio.fail_after(20):
+            while (await changes.__anext__()).condition != "away":
+                pass
+            with anyio.move_on_after(0.05):
+                while True:
+                    await changes.__anext__()
+            async with anyio.create_task_group() as tasks:
+
+                async def read_on() -> None:
+                    async for _ in changes:
+                        pass
+
+                tasks.start_soon(read_on)
+                await anyio.wait_all_tasks_blocked()
+                await anyio.to_thread.run_sync(hub.close)
+
+
+def test_a_thread_waits_for_a_change_of_the_health(start_redis: Callable[[], Any]) -> None:
+    server = start_redis()
+    with Hub(server.url) as hub:
+        assert hub.joined().wait(20)
+        changes = hub.health_changes()
+        health = changes.wait(20)
+        while health is not None and health.condition != "ok":
+            health = changes.wait(20)
+        assert health is not None
+        assert changes.wait(0) is None
+        server.kill()
+        health = changes.wait(20)
+        assert health is not None
+        assert health.condition != "ok"
+        with pytest.raises(OptionError):
+            changes.wait(-1)
+        closer = threading.Timer(0.05, hub.close)
+        closer.start()
+        while changes.wait() is not None:
+            pass
+        assert hub.closed
+        closer.join()
+
+
+async def test_a_loop_is_not_blocked_by_a_wait_for_the_health() -> None:
+    with Hub(NOWHERE) as hub:
+        changes = hub.health_changes()
+        while (await changes.__anext__()).condition != "away":
+            pass
+        with pytest.raises(WrongLoop):
+            changes.wait()
 
 
 # Forks.
@@ -413,6 +494,32 @@ def test_a_close_without_a_server_takes_a_moment_at_most() -> None:
     hub.close()
     assert time.monotonic() - began < 10
     assert hub.closed
+
+
+@pytest.mark.every_loop
+async def test_a_hub_that_is_closed_in_a_task_holds_no_other_up() -> None:
+    longest = 0.0
+
+    async def tick() -> None:
+        nonlocal longest
+        while True:
+            before = time.monotonic()
+            await anyio.sleep(0.01)
+            longest = max(longest, time.monotonic() - before)
+
+    # It takes connections, and says nothing.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        async with anyio.create_task_group() as tasks:
+            async with Hub(f"redis://127.0.0.1:{silent.getsockname()[1]}") as hub:
+                hub.publish("a", b"")
+                tasks.start_soon(tick)
+                await anyio.sleep(0.05)
+                began = time.monotonic()
+            took = time.monotonic() - began
+            tasks.cancel_scope.cancel()
+    assert hub.closed
+    assert 0.5 < took < 10
+    assert longest < 0.5
 
 
 # What is refused.

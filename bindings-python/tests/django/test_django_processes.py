@@ -69,6 +69,26 @@ async def test_a_group_has_members_in_many_processes(layers: tuple[ChannelLayer,
     await nothing_comes(other, there)
 
 
+@pytest.mark.parametrize("topology", ["sentinel", "cluster", "sharded"])
+async def test_sentinels_and_clusters_join_processes_as_well(topology: str, request: pytest.FixtureRequest) -> None:
+    options: dict[str, Any]
+    if topology == "sentinel":
+        watched = request.getfixturevalue("watched_redis")
+        options = {"url": watched.urls, "sentinel": watched.name}
+    else:
+        cluster = request.getfixturevalue("redis_cluster")
+        options = {"url": cluster.urls, "cluster": True, "sharded": topology == "sharded"}
+    one, other = ChannelLayer(redis=options), ChannelLayer(redis=options)
+    there = await other.new_channel()
+    await other.group_add("chat", there)
+    await one.group_send("chat", DATA)
+    assert await receive(other, there) == {**DATA, "tuple": [1, 2]}
+    await one.send(there, {"type": "x"})
+    assert await receive(other, there) == {"type": "x"}
+    for layer in (one, other):
+        await layer.close()
+
+
 async def test_a_channel_is_sent_to_from_everywhere(layers: tuple[ChannelLayer, ChannelLayer]) -> None:
     one, other = layers
     channel = await other.new_channel("specific")

@@ -34,6 +34,19 @@ async def test_what_one_publishes_the_other_hears(redis_server: Any, kinds: tupl
         backend.hub.close()
 
 
+async def test_processes_that_a_cluster_joins(redis_cluster: Any) -> None:
+    backends = [ChannelsBackend(redis=Redis(redis_cluster.urls, cluster=True)) for _ in range(2)]
+    one, other = (ChannelsPlugin(backend=backend, arbitrary_channels_allowed=True) for backend in backends)
+    async with one, other:
+        there = await other.subscribe(["a", "b"])
+        await backends[1].hub.joined()
+        for channel in ("a", "b"):
+            await one.wait_published(channel, channel)
+            assert await asyncio.wait_for(anext(there.iter_events()), 20) == channel.encode()
+    for backend in backends:
+        backend.hub.close()
+
+
 def test_a_hub_and_a_server_are_not_both_given() -> None:
     with pytest.raises(ImproperlyConfiguredException):
         ChannelsBackend(Hub(), redis="redis://127.0.0.1")

@@ -153,6 +153,19 @@ async def test_a_process_that_only_emits(redis_server: Any, serve: Any) -> None:
     hub.close()
 
 
+async def test_servers_that_a_cluster_joins(redis_cluster: Any, serve: Any) -> None:
+    rules = Redis(redis_cluster.urls, cluster=True, sharded=True)
+    one, other = serve(ClientManager(rules)), serve(ClientManager(rules))
+    async with one.client() as here, other.client() as there:
+        for server in (one, other):
+            await server.io.manager.hub.joined()
+        await one.io.emit("news", {"number": 1})
+        for client in (here, there):
+            assert await client.next() == ["news", {"number": 1}]
+    for server in (one, other):
+        server.io.manager.hub.close()
+
+
 async def test_without_the_server_a_process_goes_on(serve: Any, caplog: pytest.LogCaptureFixture) -> None:
     hub = Hub(redis=Redis("redis://127.0.0.1:1", queue_bytes=2000))
     server = serve(ClientManager(hub))

@@ -14,8 +14,10 @@ from typing_extensions import assert_type
 from distributary import (
     Acknowledged,
     Closed,
+    Course,
     DecodeError,
     Delivery,
+    Demands,
     Event,
     Expression,
     F,
@@ -26,6 +28,9 @@ from distributary import (
     History,
     Hub,
     Joined,
+    Migration,
+    MigrationError,
+    Moving,
     Overflow,
     Pattern,
     Receipt,
@@ -123,8 +128,34 @@ async def forwarding(hub: Hub) -> None:
         assert_type(health.lag.p99, float)
         assert_type(health.counts.lost, int)
         assert_type(health.queued_bytes, int)
-    async for changed in hub.health_changes(every=1):
+    async for changed in hub.health_changes():
         assert_type(changed, Health)
+    assert_type(hub.health_changes().wait(1), Health | None)
+
+
+async def moving_topics(server: Redis) -> None:
+    moving = Moving(server)
+    Moving("redis://a")
+    Hub(moving)
+    Hub(redis=moving, capacity=10)
+    demands = Demands(replicas=1, stable=0, steady=1.5, behind=1, p99=1, memory=0.5)
+    Course("a", to="b", onto="redis://b", window=0, quiet=1)
+    migration = moving.begin(Course("a", onto=server, demands=demands), "dual_read")
+    assert_type(migration, Migration)
+    assert_type(migration.topic, str)
+    assert_type(await migration.enter("new_write"), None)
+    assert_type(migration.force("new", timeout=1).wait(), None)
+    assert_type(migration.counts().old.read, int)
+    assert_type(migration.peers()[0].hub, str)
+    if migration.stage == "new":
+        return
+    try:
+        await migration.check("new")
+    except MigrationError as error:
+        if error.kind == "readers":
+            assert_type(error.peers[0].hears, tuple[Literal["old", "new"], ...])
+        assert_type(error.connections, int | None)
+        assert_type(error.ago, float | None)
 
 
 def publishing(hub: Hub, order: Order, attributes: Mapping[str, str]) -> None:

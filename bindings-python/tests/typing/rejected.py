@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from distributary import Event, F, Filter, Hub, Overflow, Redis, Subscription, Template, Var
+from distributary import Course, Event, F, Filter, Hub, Migration, Moving, Overflow, Redis, Subscription, Template, Var
 
 
 def hubs(count: str, policy: str) -> None:
@@ -46,6 +46,18 @@ async def joining(hub: Hub) -> None:
     del number
     await hub.health()  # E: misc
     hub.health().condition = "ok"  # E: misc
+
+
+async def moving_topics(moving: Moving, migration: Migration) -> None:
+    Moving()  # E: call-arg
+    Moving(None)  # E: arg-type
+    Course("a", "b")  # E: call-arg
+    Course("a", to=5)  # E: arg-type
+    moving.begin("a", "old")  # E: arg-type
+    moving.begin(Course("a", to="b"))  # E: call-arg
+    await migration.enter("cleanup")  # E: arg-type
+    migration.stage = "new"  # E: misc
+    Migration()  # E: call-arg
 
 
 def subscribing(hub: Hub, event: Event) -> None:

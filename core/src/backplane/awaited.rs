@@ -1,9 +1,16 @@
 //! Waiting for a backplane to be done with something: by tasks, and by threads.
+//!
+//! # Invariants
+//!
+//! - An outcome comes, and once: a teller that is dropped tells what it was made with.
+//! - Foreign code (wakers) runs outside the lock, and a panic of it reaches nobody else.
 
 use std::{
     task::{Context, Poll, Waker},
     time::Instant,
 };
+
+use smallvec::SmallVec;
 
 use crate::{
     sync::{Condvar, Mutex, StdArc},
@@ -13,8 +20,12 @@ use crate::{
 /// The half of those who wait; any number of them.
 pub(super) struct Awaited<T>(StdArc<Shared<T>>);
 
-/// The backplane's half. Dropped untold, it says that nobody will tell.
-pub(super) struct Teller<T>(StdArc<Shared<T>>);
+/// The backplane's half.
+pub(super) struct Teller<T> {
+    shared: StdArc<Shared<T>>,
+    /// What is told if nothing else ever is.
+    untold: Option<T>,
+}
 
 struct Shared<T> {
     state: Mutex<State<T>>,
@@ -22,37 +33,33 @@ struct Shared<T> {
 }
 
 struct State<T> {
-    /// What was told, or that nothing will be, once either is certain.
-    outcome: Option<Option<T>>,
-    wakers: Vec<Waker>,
-}
-
-impl<T> Clone for Awaited<T> {
-    fn clone(&self) -> Self {
-        Awaited(StdArc::clone(&self.0))
-    }
+    outcome: Option<T>,
+    wakers: SmallVec<[Waker; 1]>,
 }
 
 impl<T: Clone> Awaited<T> {
-    pub(super) fn pair() -> (Teller<T>, Awaited<T>) {
-        let state = State {
-            outcome: None,
-            wakers: Vec::new(),
-        };
+    pub(super) fn pair(untold: T) -> (Teller<T>, Awaited<T>) {
         let shared = StdArc::new(Shared {
-            state: Mutex::new(state),
+            state: Mutex::new(State {
+                outcome: None,
+                wakers: SmallVec::new(),
+            }),
             rung: Condvar::new(),
         });
-        (Teller(StdArc::clone(&shared)), Awaited(shared))
+        let teller = Teller {
+            shared: StdArc::clone(&shared),
+            untold: Some(untold),
+        };
+        (teller, Awaited(shared))
     }
 
-    /// What was told, or that nothing will be; `None` while neither is certain.
-    pub(super) fn outcome(&self) -> Option<Option<T>> {
+    /// What was told, if anything was.
+    pub(super) fn outcome(&self) -> Option<T> {
         self.0.state.lock().outcome.clone()
     }
 
-    /// Blocks the thread until that is known, at most until `deadline`.
-    pub(super) fn wait(&self, deadline: Instant) -> Option<Option<T>> {
+    /// Blocks the thread until something is told, at most until `deadline`.
+    pub(super) fn wait(&self, deadline: Instant) -> Option<T> {
         let mut state = self.0.state.lock();
         while state.outcome.is_none() {
             if self.0.rung.wait_until(&mut state, deadline).timed_out() {
@@ -62,12 +69,14 @@ impl<T: Clone> Awaited<T> {
         state.outcome.clone()
     }
 
-    pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+    pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<T> {
         // Foreign code runs in its clone, and in the destructor of one that is not kept.
         let waker = cx.waker().clone();
         let mut state = self.0.state.lock();
         if let Some(outcome) = &state.outcome {
-            return Poll::Ready(outcome.clone());
+            let outcome = outcome.clone();
+            drop(state);
+            return Poll::Ready(outcome);
         }
         if !state.wakers.iter().any(|known| known.will_wake(&waker)) {
             state.wakers.push(waker);
@@ -76,24 +85,32 @@ impl<T: Clone> Awaited<T> {
     }
 }
 
+impl<T> Clone for Awaited<T> {
+    fn clone(&self) -> Self {
+        Awaited(StdArc::clone(&self.0))
+    }
+}
+
 impl<T> Teller<T> {
-    pub(super) fn tell(self, what: T) {
-        self.0.settle(Some(what));
+    pub(super) fn tell(mut self, outcome: T) {
+        self.untold = None;
+        self.shared.settle(outcome);
     }
 }
 
 impl<T> Drop for Teller<T> {
     fn drop(&mut self) {
-        self.0.settle(None);
+        if let Some(outcome) = self.untold.take() {
+            self.shared.settle(outcome);
+        }
     }
 }
 
 impl<T> Shared<T> {
-    /// The first word counts.
-    fn settle(&self, outcome: Option<T>) {
+    fn settle(&self, outcome: T) {
         let wakers = {
             let mut state = self.state.lock();
-            state.outcome.get_or_insert(outcome);
+            state.outcome = Some(outcome);
             std::mem::take(&mut state.wakers)
         };
         self.rung.notify_all();

@@ -53,7 +53,7 @@ impl Future for Closing {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.0.poll(cx).map(|_| ())
+        self.0.poll(cx)
     }
 }
 
@@ -73,7 +73,7 @@ pub(crate) struct End {
 
 impl End {
     pub(crate) fn new() -> Self {
-        let (teller, awaited) = Awaited::pair();
+        let (teller, awaited) = Awaited::pair(());
         End {
             teller: Mutex::new(Some(teller)),
             awaited,

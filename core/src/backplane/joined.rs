@@ -47,16 +47,19 @@ impl std::error::Error for JoinError {}
 /// it is not: a future, and something that a thread can [`wait`](Joined::wait) for. From
 /// [`Hub::joined`](crate::Hub::joined).
 #[must_use = "nothing is waited for until this is awaited"]
-pub struct Joined(Awaited<Vec<Name>>);
+pub struct Joined(Awaited<Result<(), JoinError>>);
 
 impl Joined {
     pub(crate) fn ask(core: &StdArc<Core>) -> Self {
-        let (teller, awaited) = Awaited::pair();
+        let (teller, awaited) = Awaited::pair(Err(JoinError::Closed));
         match &core.backplane {
-            None => teller.tell(Vec::new()),
-            Some(backplane) => {
-                backplane.when_joined(Box::new(move |refused| teller.tell(refused)));
-            }
+            None => teller.tell(Ok(())),
+            Some(backplane) => backplane.when_joined(Box::new(move |refused| {
+                teller.tell(match refused.is_empty() {
+                    true => Ok(()),
+                    false => Err(JoinError::Refused(refused)),
+                });
+            })),
         }
         Joined(awaited)
     }
@@ -64,22 +67,12 @@ impl Joined {
     /// Blocks the thread until it is so, at most until `deadline`; whether all is heard. Why
     /// it is not says [`outcome`](Joined::outcome).
     pub fn wait(&self, deadline: Instant) -> bool {
-        self.0.wait(deadline);
-        self.outcome() == Some(Ok(()))
+        self.0.wait(deadline) == Some(Ok(()))
     }
 
     /// What came of it, if that is known.
     pub fn outcome(&self) -> Option<Result<(), JoinError>> {
-        self.0.outcome().map(verdict)
-    }
-}
-
-/// Of the names that are refused; none if nobody will tell any more.
-fn verdict(refused: Option<Vec<Name>>) -> Result<(), JoinError> {
-    match refused {
-        None => Err(JoinError::Closed),
-        Some(refused) if refused.is_empty() => Ok(()),
-        Some(refused) => Err(JoinError::Refused(refused)),
+        self.0.outcome()
     }
 }
 
@@ -87,14 +80,14 @@ impl Future for Joined {
     type Output = Result<(), JoinError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll(cx).map(verdict)
+        self.0.poll(cx)
     }
 }
 
 impl fmt::Debug for Joined {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Joined")
-            .field("outcome", &self.outcome())
+            .field("outcome", &self.0.outcome())
             .finish()
     }
 }

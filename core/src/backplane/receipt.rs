@@ -8,14 +8,12 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     time::Instant,
 };
 
-use crate::{
-    hub::Delivery,
-    sync::{Condvar, Mutex, StdArc},
-};
+use super::awaited::{Awaited, Teller};
+use crate::hub::Delivery;
 
 /// An event that reached the backplane, as safely as its mode asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -113,31 +111,24 @@ impl fmt::Display for ForwardError {
 
 impl std::error::Error for ForwardError {}
 
-#[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
-    settled: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    outcome: Option<Result<Acknowledged, ForwardError>>,
-    waker: Option<Waker>,
-}
+type Outcome = Result<Acknowledged, ForwardError>;
 
 /// What becomes of a published event on its way to other machines: a future, and
 /// something that a thread can [`wait`](Receipt::wait) for. Dropping it changes nothing.
 #[must_use = "a receipt says whether the event arrived"]
 pub struct Receipt {
     delivery: Delivery,
-    shared: StdArc<Shared>,
+    awaited: Awaited<Outcome>,
 }
 
 impl Receipt {
     pub(crate) fn pair() -> (Acknowledge, impl FnOnce(Delivery) -> Receipt) {
-        let shared = StdArc::new(Shared::default());
-        let acknowledge = Acknowledge(Some(StdArc::clone(&shared)));
-        (acknowledge, |delivery| Receipt { delivery, shared })
+        let closed = Err(ForwardError::new(ForwardErrorKind::Closed));
+        let (teller, awaited) = Awaited::pair(closed);
+        (Acknowledge(teller), |delivery| Receipt {
+            delivery,
+            awaited,
+        })
     }
 
     /// What became of it in this hub.
@@ -147,24 +138,13 @@ impl Receipt {
 
     /// The outcome, if it is known.
     pub fn outcome(&self) -> Option<Result<Acknowledged, ForwardError>> {
-        self.shared.state.lock().outcome.clone()
+        self.awaited.outcome()
     }
 
     /// Blocks the thread until the outcome is known, at most until `deadline`; `None`
     /// after it.
     pub fn wait(&self, deadline: Instant) -> Option<Result<Acknowledged, ForwardError>> {
-        let mut state = self.shared.state.lock();
-        while state.outcome.is_none() {
-            if self
-                .shared
-                .settled
-                .wait_until(&mut state, deadline)
-                .timed_out()
-            {
-                break;
-            }
-        }
-        state.outcome.clone()
+        self.awaited.wait(deadline)
     }
 }
 
@@ -172,15 +152,7 @@ impl Future for Receipt {
     type Output = Result<Acknowledged, ForwardError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.shared.state.lock();
-        if let Some(outcome) = &state.outcome {
-            return Poll::Ready(outcome.clone());
-        }
-        let old = state.waker.replace(cx.waker().clone());
-        drop(state);
-        // A waker's destructor is foreign.
-        drop(old);
-        Poll::Pending
+        self.awaited.poll(cx)
     }
 }
 
@@ -195,33 +167,12 @@ impl fmt::Debug for Receipt {
 
 /// The backplane's half of a [`Receipt`].
 #[must_use = "dropping it tells the publisher that the hub was closed"]
-pub struct Acknowledge(Option<StdArc<Shared>>);
+pub struct Acknowledge(Teller<Outcome>);
 
 impl Acknowledge {
     /// Tells the publisher what became of the event.
-    pub fn tell(mut self, outcome: Result<Acknowledged, ForwardError>) {
-        self.settle(outcome);
-    }
-
-    fn settle(&mut self, outcome: Result<Acknowledged, ForwardError>) {
-        let Some(shared) = self.0.take() else {
-            return;
-        };
-        let waker = {
-            let mut state = shared.state.lock();
-            state.outcome = Some(outcome);
-            state.waker.take()
-        };
-        shared.settled.notify_all();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-}
-
-impl Drop for Acknowledge {
-    fn drop(&mut self) {
-        self.settle(Err(ForwardError::new(ForwardErrorKind::Closed)));
+    pub fn tell(self, outcome: Result<Acknowledged, ForwardError>) {
+        self.0.tell(outcome);
     }
 }
 

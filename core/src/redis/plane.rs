@@ -29,6 +29,8 @@ use crate::{
 
 /// To be called once.
 type Told = Box<dyn FnOnce() + Send>;
+/// The same, with the names that the server refuses.
+pub(crate) type ToldJoined = Box<dyn FnOnce(Vec<Name>) + Send>;
 
 /// What the thread is told beside events.
 pub(crate) enum Order {
@@ -38,7 +40,7 @@ pub(crate) enum Order {
     /// learned.
     Listeners(String, Box<dyn FnOnce(Option<u64>) + Send>),
     /// To be called once all that is wanted now is heard, with what the server refuses.
-    WhenJoined(Box<dyn FnOnce(Vec<Name>) + Send>),
+    WhenJoined(ToldJoined),
     Close,
 }
 
@@ -270,7 +272,7 @@ impl Backplane for Redis {
         self.health().prometheus()
     }
 
-    fn when_joined(&self, told: Box<dyn FnOnce(Vec<Name>) + Send>) {
+    fn when_joined(&self, told: ToldJoined) {
         let _ = self.orders.send(Order::WhenJoined(told));
     }
 

@@ -458,6 +458,39 @@ fn whoever_listens_without_taking_part_stands_in_the_way() {
 }
 
 #[test]
+fn whoever_listens_at_any_node_of_a_cluster_stands_in_the_way() {
+    let cluster = Cluster::start();
+    let moving = Moving::on(Redis::cluster(cluster.urls()).unwrap().build().unwrap());
+    let hub = Hub::builder().backplane(moving.clone()).build().unwrap();
+    let _events = hub.subscribe(Selector::topic(TOPIC).unwrap()).unwrap();
+    let mut demands = Demands::default();
+    demands.stable = Duration::ZERO;
+    demands.steady = Duration::ZERO;
+    let course = Way::Name.course(redis).demands(demands);
+    let migration = moving.begin(course, Stage::DualRead).unwrap();
+    assert!(hub.joined().wait(soon()));
+    let mut strangers: Vec<_> = cluster
+        .nodes
+        .iter()
+        .map(|node| node.console().unwrap())
+        .collect();
+    for stranger in &mut strangers {
+        stranger.ask(&["SUBSCRIBE", TOPIC]).unwrap();
+    }
+    until("all of them are in the way, and nothing else", || {
+        let flip = migration.check(Stage::NewWrite, soon());
+        flip == Err(MigrationError::Strangers {
+            connections: 6,
+            side: Side::Old,
+        })
+    });
+    drop(strangers);
+    until("nobody is in the way", || {
+        migration.enter(Stage::NewWrite, soon()).is_ok()
+    });
+}
+
+#[test]
 fn nothing_is_written_to_a_server_that_is_not_well() {
     let (old, new) = (Server::start(), Server::start());
     let node = Node::start(&old, Way::Server(&new), Stage::Old);

@@ -22,6 +22,9 @@ use distributary::{
 };
 use proptest::prelude::*;
 
+/// To be called once all is heard, with the names that are refused.
+type ToldJoined = Box<dyn FnOnce(Vec<Name>) + Send>;
+
 /// What joins the hubs of a test.
 #[derive(Default)]
 struct Wire {
@@ -34,7 +37,7 @@ struct Node {
     wanted: Mutex<HashMap<Name, bool>>,
     refuse: Mutex<Option<ForwardErrorKind>>,
     waiting: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
-    joining: Mutex<Vec<Box<dyn FnOnce(Vec<Name>) + Send>>>,
+    joining: Mutex<Vec<ToldJoined>>,
     closed: Mutex<u32>,
     /// Its end takes until somebody takes this out and calls it.
     lingers: AtomicBool,
@@ -134,7 +137,7 @@ impl Backplane for Joint {
         String::new()
     }
 
-    fn when_joined(&self, told: Box<dyn FnOnce(Vec<Name>) + Send>) {
+    fn when_joined(&self, told: ToldJoined) {
         self.1.joining.lock().unwrap().push(told);
     }
 

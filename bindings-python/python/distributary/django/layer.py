@@ -218,8 +218,9 @@ class ChannelLayer(BaseChannelLayer):
     async def close(self) -> None:
         """Closes the layer's own hub, if it has made one. The layer can be used further."""
         if self._owns_hub and self._hub is not None:
-            self._hub.close()
+            hub = self._hub
             self._hub = self._exchange.relay = None
+            await hub.aclose()
 
     def stats(self) -> LayerStats:
         """What the layer holds, and what it has lost."""

@@ -1,13 +1,17 @@
 //! How many connections listen to a channel.
 //!
-//! Each node counts its own, so all of them are asked. One that does not answer leaves the
-//! count unknown: it may be the one with those who matter. So does one that another takes
-//! over from: hubs on their way listen to both, and count twice.
+//! Each node counts its own, so all of them are asked, also those of a cluster that this hub
+//! has no connection to: others may listen there. One that does not answer leaves the count
+//! unknown: it may be the one with those who matter. So does one that another takes over
+//! from: hubs on their way listen to both, and count twice.
 
 use std::rc::Rc;
 
 use super::{Conductor, line::Line};
-use crate::redis::socket::{Commands, Reply};
+use crate::redis::{
+    socket::{Commands, Reply, Session},
+    target::{Server, Topology},
+};
 
 impl Conductor {
     pub(super) async fn count_listeners(
@@ -19,24 +23,38 @@ impl Conductor {
         self.contained(|| told(count));
     }
 
-    async fn listeners(&self, channel: &str) -> Option<u64> {
+    async fn listeners(self: &Rc<Self>, channel: &str) -> Option<u64> {
+        let lines: Vec<_> = self.lines.borrow().values().cloned().collect();
+        let asked = asked(&lines)?;
+        let mut count = 0;
+        for line in &asked {
+            let session = line.session.borrow().clone()?;
+            count += self.listeners_at(&session, channel).await?;
+        }
+        if self.common.settings.target.topology == Topology::Cluster {
+            let serving: Vec<Server> = self.plan.borrow().map().serving().cloned().collect();
+            for at in serving {
+                if !asked.iter().any(|line| line.server == at) {
+                    let visit = self.visit(&at).await.ok()?;
+                    count += self.listeners_at(&visit.0, channel).await?;
+                }
+            }
+        }
+        Some(count)
+    }
+
+    async fn listeners_at(&self, session: &Session, channel: &str) -> Option<u64> {
         let question: &[u8] = match self.common.settings.sharded {
             true => b"SHARDNUMSUB",
             false => b"NUMSUB",
         };
-        let lines: Vec<_> = self.lines.borrow().values().cloned().collect();
-        let mut count = 0;
-        for line in asked(&lines)? {
-            let session = line.session.borrow().clone()?;
-            let mut commands = Commands::default();
-            commands.command(&[b"PUBSUB", question, channel.as_bytes()]);
-            let replies = session.request(commands).await.ok()?;
-            let Some(Reply::List(pair)) = replies.first() else {
-                return None;
-            };
-            count += u64::try_from(pair.get(1)?.as_int()?).ok()?;
-        }
-        Some(count)
+        let mut commands = Commands::default();
+        commands.command(&[b"PUBSUB", question, channel.as_bytes()]);
+        let replies = session.request(commands).await.ok()?;
+        let Some(Reply::List(pair)) = replies.first() else {
+            return None;
+        };
+        u64::try_from(pair.get(1)?.as_int()?).ok()
     }
 }
 

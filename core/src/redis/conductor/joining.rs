@@ -58,6 +58,8 @@ pub(super) async fn join(
         };
         // How far a log goes is asked first, so that all is heard or read from there on.
         conductor.place(unplaced).await;
+        // Until here, what goes out plain does not come back.
+        line.ledger.borrow_mut().sent();
         let replies = tokio::select! {
             replies = session.request(commands) => replies,
             // The next look finds it overdue.

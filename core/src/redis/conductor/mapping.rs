@@ -7,12 +7,11 @@ use std::{rc::Rc, time::Duration};
 
 use tokio::time::{sleep, sleep_until, timeout};
 
-use super::{Conductor, greeting, link::BUDGET};
+use super::Conductor;
 use crate::{
     backplane::Condition,
     redis::{
-        arrival::Stamp,
-        socket::{Commands, Listener, Push, Session, dial},
+        socket::{Commands, Session},
         target::Server,
         topology::{Refresh, SlotMap},
     },
@@ -20,9 +19,6 @@ use crate::{
 
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(1);
-
-/// How long connecting and greeting may take.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Keeps the map until it is dropped.
 pub(super) async fn follow(conductor: Rc<Conductor>) {
@@ -60,7 +56,7 @@ pub(super) async fn follow(conductor: Rc<Conductor>) {
 }
 
 /// Asks somebody.
-async fn tell(conductor: &Conductor, turn: usize) -> Result<Option<SlotMap>, String> {
+async fn tell(conductor: &Rc<Conductor>, turn: usize) -> Result<Option<SlotMap>, String> {
     let reached = conductor.reached();
     let known = !reached.is_empty();
     if known {
@@ -77,29 +73,13 @@ async fn tell(conductor: &Conductor, turn: usize) -> Result<Option<SlotMap>, Str
         // A fleet that has lost a node does not fall upon the others.
         sleep(conductor.spread().mul_f64(fastrand::f64())).await;
     }
-    loop {
-        let taken = BUDGET.lock().take(std::time::Instant::now());
-        match taken {
-            Ok(()) => break,
-            Err(until) => sleep_until(until.into()).await,
-        }
-    }
-    let settings = &conductor.common.settings;
-    conductor.common.figures.attempts.add(1);
     let asked = async {
-        let stream = dial(at, settings.tls.as_ref(), PATIENCE).await?;
-        let session = Session::start(stream, Deaf);
-        let credentials = settings.target.credentials.as_ref();
-        let greeted = greeting::hello(&session, credentials, &conductor.client_name()).await;
-        let told = match greeted {
-            Ok(()) => ask(&session, at, conductor.is_mapped()).await,
-            Err(unfit) => Err(unfit.to_string()),
-        };
-        session.close("the question is answered");
-        told
+        let visit = conductor.visit(at).await?;
+        let told = timeout(ANSWER, ask(&visit.0, at, conductor.is_mapped())).await;
+        told.unwrap_or_else(|_| Err("it took too long".to_owned()))
     };
-    let told = timeout(PATIENCE, asked).await;
-    told.unwrap_or_else(|_| Err("it took too long".to_owned()))
+    asked
+        .await
         .map_err(|why| format!("{at} does not say who owns which slot: {why}"))
 }
 
@@ -119,11 +99,4 @@ async fn ask(session: &Session, at: &Server, mapped: bool) -> Result<Option<Slot
         .as_str()
         .is_some_and(|info| info.contains("cluster_state:fail"));
     Ok((!broken || !mapped).then_some(map))
-}
-
-/// For connections that listen to nothing.
-struct Deaf;
-
-impl Listener for Deaf {
-    fn push(&mut self, _push: Push<'_>, _now: Stamp) {}
 }

@@ -14,6 +14,7 @@
 //! | `joining` | the ledger's steps, sent and settled |
 //! | `publishing` | pipelines of the outbox, sent and settled |
 //! | `counting` | how many listen to a channel |
+//! | `visit` | a connection to a node for one question |
 //! | `probing` | whether the server still hears us, and we it |
 //! | `watching` | looks at the servers, and how it all is, posted |
 //! | `arriving` | what a connection pushes, brought to where it belongs |
@@ -41,6 +42,7 @@ mod searching;
 mod sentinels;
 mod standing;
 mod succession;
+mod visit;
 mod watching;
 
 pub(crate) use arriving::{RESERVED, is_reserved};

@@ -98,7 +98,8 @@ impl Migration {
     }
 
     fn change_to(&self, stage: Stage) -> Result<(StdArc<Shared>, Change), MigrationError> {
-        let shared = self.shared.upgrade().ok_or(MigrationError::Closed)?;
+        let shared = self.shared.upgrade().filter(|shared| !shared.is_closed());
+        let shared = shared.ok_or(MigrationError::Closed)?;
         let from = self.stage();
         let change =
             Change::between(from, stage).ok_or(MigrationError::NotNext { from, to: stage })?;
@@ -209,7 +210,7 @@ impl Migration {
         let first = shared.first().ok_or(MigrationError::Closed)?;
         // Everybody who takes part listens to the channel. So do we: once that is so.
         let patience = deadline.min(Instant::now() + ANSWER);
-        heard(&first, &moved.channel, Side::Old, patience)?;
+        heard(shared, &first, &moved.channel, Side::Old, patience)?;
         moved.roll.lock().intend(entering);
         let call = shared.call(moved);
         let end = deadline.min(Instant::now() + ANSWER);
@@ -295,16 +296,20 @@ fn joined(
     let server = shared.server(moved, side).ok_or(MigrationError::Closed)?;
     // A server that nothing is wanted of has brought all of it, even if it is away.
     while server.redis.health().condition == Condition::Away {
+        if shared.is_closed() {
+            return Err(MigrationError::Closed);
+        }
         if Instant::now() >= deadline {
             return Err(MigrationError::NotReached);
         }
         thread::sleep(LOOK);
     }
-    heard(&server, &moved.ends[side.index()].1, side, deadline)
+    heard(shared, &server, &moved.ends[side.index()].1, side, deadline)
 }
 
 /// Waits until all is heard that is wanted of a server, this name among it.
 fn heard(
+    shared: &Shared,
     server: &Plane,
     name: &Topic,
     side: Side,
@@ -321,10 +326,12 @@ fn heard(
             told(Some(refusals.count() as u64));
         };
         server.redis.when_joined(Box::new(count));
-    })?;
+    });
     match refusals {
-        0 => Ok(()),
-        _ => Err(MigrationError::NotHeard {
+        Err(_) if shared.is_closed() => Err(MigrationError::Closed),
+        Err(error) => Err(error),
+        Ok(0) => Ok(()),
+        Ok(_) => Err(MigrationError::NotHeard {
             name: name.as_str().to_owned(),
             side,
         }),

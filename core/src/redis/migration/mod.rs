@@ -59,7 +59,8 @@
 //!
 //! Order across the flip holds on one server. Between two servers an event that was
 //! written to the old one may arrive after one that was written later to the new one.
-//! Connections that listen by a pattern are counted by no server; they are not seen.
+//! Connections that listen by a pattern are counted by no server, and replicas outside of
+//! clusters are not asked; who listens so is not seen.
 //! A payload that is published twice within the window, by two publishers on different
 //! sides, counts as one: give the [`Course`] a window of zero where nobody writes to both
 //! sides.

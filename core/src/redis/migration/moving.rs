@@ -35,7 +35,7 @@ use crate::{
     },
     event::{Content, Publication},
     pattern::Pattern,
-    redis::{Redis, outbox::is_ours},
+    redis::{Redis, outbox::is_ours, plane::ToldJoined},
     selector::Selector,
     sync::{Mutex, RwLock, StdArc},
     topic::Topic,
@@ -197,6 +197,11 @@ impl Shared {
     /// The server by which hubs tell each other their stages.
     pub(super) fn first(&self) -> Option<StdArc<Plane>> {
         self.plane(0)
+    }
+
+    /// Whether the hub was closed. Clones of a [`Moving`] may outlive it.
+    pub(super) fn is_closed(&self) -> bool {
+        self.hub_inlet.get().is_some_and(Inlet::is_closed)
     }
 
     pub(super) fn all_moved(&self) -> Vec<StdArc<Moved>> {
@@ -613,21 +618,11 @@ impl Backplane for Moving {
         text
     }
 
-    fn when_joined(&self, told: Box<dyn FnOnce(Vec<Name>) + Send>) {
+    fn when_joined(&self, told: ToldJoined) {
         let planes = self.0.planes();
-        let all = StdArc::new(Mutex::new(Vec::new()));
-        let refused = StdArc::clone(&all);
-        let tell = move || {
-            let refused = std::mem::take(&mut *refused.lock());
-            told(refused);
-        };
-        let one = once_all(planes.len(), Box::new(tell));
+        let one = once_all(planes.len(), told);
         for plane in planes {
-            let (one, all) = (one(), StdArc::clone(&all));
-            plane.redis.when_joined(Box::new(move |refused| {
-                all.lock().extend(refused);
-                one();
-            }));
+            plane.redis.when_joined(one());
         }
     }
 
@@ -642,9 +637,10 @@ impl Backplane for Moving {
             book.closed = true;
             book.servers.clone()
         };
-        let one = once_all(planes.len(), told);
+        let one = once_all(planes.len(), Box::new(|_| told()));
         for plane in planes {
-            plane.redis.close(one());
+            let one = one();
+            plane.redis.close(Box::new(move || one(Vec::new())));
         }
     }
 }
@@ -654,19 +650,24 @@ fn whole(revisions: impl Iterator<Item = u64>) -> u64 {
     revisions.map(|revision| revision + 1).sum::<u64>()
 }
 
-/// Makes what is to be called so many times, for `told` to be called by the last.
-fn once_all(times: usize, told: Told) -> impl Fn() -> Told {
-    let left = StdArc::new(Mutex::new((times, Some(told))));
+/// Makes what is to be called so many times, for `told` to be called by the last, with the
+/// names of all.
+fn once_all(times: usize, told: ToldJoined) -> impl Fn() -> ToldJoined {
+    let left = StdArc::new(Mutex::new((times, Vec::new(), Some(told))));
     move || {
         let left = StdArc::clone(&left);
-        Box::new(move || {
+        Box::new(move |names| {
             let last = {
                 let mut left = left.lock();
                 left.0 -= 1;
-                if left.0 == 0 { left.1.take() } else { None }
+                left.1.extend(names);
+                match left.0 {
+                    0 => left.2.take().zip(Some(std::mem::take(&mut left.1))),
+                    _ => None,
+                }
             };
-            if let Some(last) = last {
-                last();
+            if let Some((last, names)) = last {
+                last(names);
             }
         })
     }
@@ -696,7 +697,7 @@ impl fmt::Debug for Moving {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{thread, time::Duration};
 
     use super::*;
     use crate::{
@@ -726,14 +727,36 @@ mod tests {
         assert!(!noted());
     }
 
+    #[test]
+    fn a_hub_that_is_closed_enters_no_stage_and_does_not_try_until_the_deadline() {
+        let moving = Moving::on(server());
+        let hub = Hub::builder().backplane(moving.clone()).build().unwrap();
+        let course = Course::of("a").unwrap().onto(server());
+        let migration = moving.begin(course, Stage::Old).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(600);
+        thread::scope(|scope| {
+            let entering = scope.spawn(|| migration.enter(Stage::DualRead, deadline));
+            while migration.stage() == Stage::Old {
+                thread::yield_now();
+            }
+            hub.close();
+            assert_eq!(entering.join().unwrap(), Err(MigrationError::Closed));
+        });
+        assert_eq!(migration.stage(), Stage::Old);
+        let after = migration.enter(Stage::DualRead, deadline);
+        assert_eq!(after, Err(MigrationError::Closed));
+    }
+
     /// A server that nobody connects to.
     fn server() -> Redis {
         Redis::at("redis://127.0.0.1:1").unwrap().build().unwrap()
     }
 
     fn post(moving: &Moving, server: Server, condition: Condition) {
-        let mut health = Health::default();
-        health.condition = condition;
+        let health = Health {
+            condition,
+            ..Health::default()
+        };
         let plane = moving.0.plane(server).unwrap();
         plane.redis.board().post(health);
     }

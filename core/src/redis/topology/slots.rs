@@ -163,6 +163,14 @@ impl SlotMap {
         self.masters.iter().chain(&self.replicas)
     }
 
+    /// Everybody who serves clients: masters that own slots, then replicas.
+    pub(crate) fn serving(&self) -> impl Iterator<Item = &Server> {
+        let masters = self.masters();
+        let others = self.replicas.iter();
+        let others: Vec<_> = others.filter(|at| !masters.contains(at)).collect();
+        masters.into_iter().chain(others)
+    }
+
     /// How many slots have no owner.
     pub(crate) fn uncovered(&self) -> usize {
         self.owners.iter().filter(|place| **place == NOBODY).count()

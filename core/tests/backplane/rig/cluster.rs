@@ -176,7 +176,7 @@ impl Cluster {
         let (source, target) = (&self.nodes[from], &self.nodes[to]);
         let slot = slot.to_string();
         let set = |node: &Server, state: &str, id: &str| {
-            node.ask(&["CLUSTER", "SETSLOT", &slot, state, id]);
+            ask_patiently(node, &["CLUSTER", "SETSLOT", &slot, state, id]);
         };
         set(target, "IMPORTING", &self.ids[from]);
         set(source, "MIGRATING", &self.ids[to]);
@@ -193,7 +193,7 @@ impl Cluster {
             }
             command.push("KEYS");
             command.extend(keys.iter().map(String::as_str));
-            source.ask(&command);
+            ask_patiently(source, &command);
         }
     }
 
@@ -212,6 +212,23 @@ impl Cluster {
         }
     }
 
+    /// Hands a slot on whole, where servers can.
+    pub(crate) fn hand_on(&self, slot: u16, to: usize) {
+        self.until_agreed();
+        let text = slot.to_string();
+        let command = [
+            "CLUSTER",
+            "MIGRATESLOTS",
+            "SLOTSRANGE",
+            &text,
+            &text,
+            "NODE",
+            &self.ids[to],
+        ];
+        ask_patiently(&self.nodes[self.owner(slot)], &command);
+        until("the slot is handed on", || self.owner(slot) == to);
+    }
+
     /// Waits until a slot has another owner than this one; how long it took.
     pub(crate) fn until_moved(&self, slot: u16, from: usize) -> Duration {
         until_within(FAILOVER, "the slot has another owner", || {
@@ -226,6 +243,20 @@ impl Cluster {
             self.nodes[replica].info("replication", "role") == "master"
         });
     }
+}
+
+/// Asks again what a node cannot do just now: on a machine with much to do its own others are
+/// late, so that it finds the cluster down, or its replica away.
+fn ask_patiently(node: &Server, command: &[&str]) {
+    const NOT_NOW: [&str; 4] = ["NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN", "IOERR"];
+    until("the node does what it is asked", || {
+        match node.try_ask(command) {
+            Ok(Answer::Error(words)) if NOT_NOW.iter().any(|code| words.starts_with(code)) => false,
+            Ok(Answer::Error(words)) => panic!("{command:?}: {words}"),
+            Ok(_) => true,
+            Err(error) => panic!("{command:?}: {error}"),
+        }
+    });
 }
 
 /// Who has which epoch and which slots, by the word of a node.

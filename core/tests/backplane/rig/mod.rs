@@ -22,7 +22,7 @@ pub(crate) use ports::another;
 pub(crate) use process::{Folder, Process, signal};
 pub(crate) use proxy::{Flow, Proxy};
 pub(crate) use sentinel::{NAME, Watched};
-pub(crate) use server::{Plan, Release, Server};
+pub(crate) use server::{Plan, RIG, Release, Server};
 pub(crate) use tls::Authority;
 
 use std::{
