@@ -210,6 +210,12 @@ mod tests {
             None
         }
 
+        fn changes(&self) -> usize {
+            0
+        }
+
+        fn end_changes(&self) {}
+
         fn is_wanted(&self, _: &Name) -> bool {
             true
         }
