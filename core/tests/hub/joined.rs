@@ -35,7 +35,7 @@ struct Wire {
 }
 
 /// To be called with the names that are refused.
-type Told = Box<dyn FnOnce(Vec<Name>) + Send>;
+type ToldJoined = Box<dyn FnOnce(Vec<Name>) + Send>;
 
 #[derive(Default)]
 struct Node {
@@ -43,7 +43,7 @@ struct Node {
     wanted: Mutex<HashMap<Name, bool>>,
     refuse: Mutex<Option<ForwardErrorKind>>,
     waiting: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
-    joining: Mutex<Vec<Told>>,
+    joining: Mutex<Vec<ToldJoined>>,
     closed: Mutex<u32>,
     /// Its end takes until somebody takes this out and calls it.
     lingers: AtomicBool,
