@@ -15,6 +15,7 @@ use std::{
     env,
     error::Error,
     io::{self, BufRead},
+    process::ExitCode,
     time::Duration,
 };
 
@@ -26,7 +27,17 @@ use distributary::{
 use tokio::runtime::Handle;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let url = env::args().nth(1).unwrap_or("redis://127.0.0.1".into());
     let redis = Redis::at(url)?
         // The same rules in every process.

@@ -103,5 +103,10 @@ mod modelled {
         pub(crate) fn is_empty(&self) -> bool {
             self.0.lock().is_empty()
         }
+
+        #[cfg(feature = "redis")]
+        pub(crate) fn len(&self) -> usize {
+            self.0.lock().len()
+        }
     }
 }

@@ -65,6 +65,8 @@ pub(crate) struct Origin {
 #[cfg(feature = "redis")]
 pub(crate) trait Upstream: Send + Sync {
     fn next_change(&self) -> Option<Change>;
+    fn changes(&self) -> usize;
+    fn end_changes(&self);
     fn is_wanted(&self, name: &Name) -> bool;
     fn deliver(&self, topic: &str, content: Content, origin: Option<Origin>) -> u64;
     fn lost(&self, topic: &Topic, missed: Option<u64>);
@@ -94,6 +96,28 @@ impl Inlet {
             }
             #[cfg(feature = "redis")]
             Way::Upstream(upstream) => upstream.next_change(),
+        }
+    }
+
+    /// How many names may have changed, as of now.
+    #[cfg(feature = "redis")]
+    pub(crate) fn changes(&self) -> usize {
+        match &self.0 {
+            Way::Hub(core) => core.upgrade().map_or(0, |core| core.interest.len()),
+            Way::Upstream(upstream) => upstream.changes(),
+        }
+    }
+
+    /// Nobody will ask for changes any more: none is kept.
+    #[cfg(feature = "redis")]
+    pub(crate) fn end_changes(&self) {
+        match &self.0 {
+            Way::Hub(core) => {
+                if let Some(core) = core.upgrade() {
+                    core.interest.end();
+                }
+            }
+            Way::Upstream(upstream) => upstream.end_changes(),
         }
     }
 

@@ -8,6 +8,7 @@
 //!
 //! - A note is pushed before the bell is looked at, and the bell is cleared before notes
 //!   are taken: none is left lying.
+//! - Once the backplane takes none any more, none is kept.
 
 use crate::{
     pattern::Pattern,
@@ -48,14 +49,31 @@ pub struct Change {
 pub(crate) struct Interest {
     notes: Queue<Name>,
     rung: AtomicBool,
+    ended: AtomicBool,
 }
 
 impl Interest {
     /// Notes a name. True when the backplane has to be told.
     #[must_use]
     pub(crate) fn note(&self, name: Name) -> bool {
+        if self.ended.load(Ordering::Acquire) {
+            return false;
+        }
         self.notes.push(name);
         !self.rung.swap(true, Ordering::AcqRel)
+    }
+
+    /// How many notes there are.
+    #[cfg(feature = "redis")]
+    pub(crate) fn len(&self) -> usize {
+        self.notes.len()
+    }
+
+    /// Nobody takes notes any more.
+    #[cfg(feature = "redis")]
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+        while self.notes.pop().is_some() {}
     }
 
     /// The next name that may have changed.
@@ -68,5 +86,23 @@ impl Interest {
         let late = self.notes.pop()?;
         self.rung.store(true, Ordering::Release);
         Some(late)
+    }
+}
+
+#[cfg(all(test, feature = "redis"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_kept_for_a_backplane_that_has_ended() {
+        let name = || Name::Topic(Topic::new("t").unwrap());
+        let interest = Interest::default();
+        assert!(interest.note(name()));
+        assert!(!interest.note(name()), "it was told");
+        assert_eq!(interest.len(), 2);
+        interest.end();
+        assert!(!interest.note(name()));
+        assert_eq!(interest.len(), 0);
+        assert_eq!(interest.next(), None);
     }
 }

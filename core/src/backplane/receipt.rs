@@ -78,7 +78,7 @@ impl fmt::Display for ForwardErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             ForwardErrorKind::Full => {
-                "as many bytes wait for the backplane as may wait: publish less, or raise the queue's budget"
+                "the queue to the backplane has no room for the event: publish less, or raise its budget"
             }
             ForwardErrorKind::Expired => {
                 "the backplane could not be reached before the event's deadline: publish it again once Hub::health is well"
@@ -93,7 +93,7 @@ impl fmt::Display for ForwardErrorKind {
             ForwardErrorKind::NotReplicated => {
                 "the event is in the log, but no replica confirmed it in time: it is lost if the master is lost now"
             }
-            ForwardErrorKind::Unsupported => "the event cannot be carried in its topic's mode",
+            ForwardErrorKind::Unsupported => "the event cannot be carried as its topic is",
             ForwardErrorKind::Closed => "the hub was closed before the event was sent",
         })
     }

@@ -2,7 +2,13 @@
 //!
 //! Begin with [`Redis::at`], [`Redis::sentinel`] or [`Redis::cluster`], and give what
 //! [`RedisBuilder::build`] makes to [`HubBuilder::backplane`](crate::HubBuilder::backplane).
-//! Servers from Redis 6.2 and Valkey 7.2 on are understood.
+//! Servers from Redis 6.2 on are understood, and Valkey; the README names those that it is
+//! tested with. Some are different in what a user sees:
+//!
+//! - Redis 6.2 has no shard channels: [`RedisBuilder::sharded`] is for later ones.
+//! - Valkey 9.1 does not count events of 16 KB and more towards the limit of what may wait
+//!   for a subscriber. A process that stands still is not cut off for them, and what waits
+//!   for it, in the server's memory, is not seen by `output_buffer` below.
 //!
 //! # Three promises
 //!
@@ -27,6 +33,7 @@
 //! what is not as it should be, in words.
 //!
 #![doc = include_str!("watch/codes.md")]
+#![doc = include_str!("rights.md")]
 //! # The parts
 //!
 //! One thread per hub drives everything, with a runtime of its own; one connection per

@@ -146,10 +146,28 @@ impl Modes {
             .map_or(Way::Plain, |(_, way)| *way)
     }
 
+    /// Whether a pattern could bring topics that have a log. Told by what the pattern and the
+    /// rules begin with.
+    pub(crate) fn may_be_logged(&self, pattern: &Pattern) -> bool {
+        let mut rules = self.rules.iter().filter(|(_, way)| way.is_logged());
+        let begins = beginning(pattern);
+        rules.any(|(rule, _)| {
+            let rule = beginning(rule);
+            rule.starts_with(begins) || begins.starts_with(rule)
+        })
+    }
+
     /// Whether any topic could have a log.
     pub(crate) fn any_logged(&self) -> bool {
         self.rules.iter().any(|(_, way)| way.is_logged())
     }
+}
+
+/// What every topic begins with that a pattern matches.
+fn beginning(pattern: &Pattern) -> &str {
+    let text = pattern.as_str();
+    let end = text.find(['*', '?', '[', '\\']);
+    &text[..end.unwrap_or(text.len())]
 }
 
 /// Why a rule is none.
@@ -216,6 +234,27 @@ mod tests {
         assert_eq!(modes.of("orders.1"), Way::Durable);
         assert_eq!(modes.of("else"), Way::Replayed);
         assert!(modes.any_logged());
+    }
+
+    #[test]
+    fn patterns_that_bring_no_logs_are_known() {
+        let mut modes = Modes::default();
+        let may = |modes: &Modes, text| modes.may_be_logged(&Pattern::new(text).unwrap());
+        modes.rule("chat.*", Way::Enveloped).unwrap();
+        modes.rule("orders.?.*", Way::Durable).unwrap();
+        for text in [
+            "chat.*",
+            "*orders",
+            "o*",
+            "orders.?",
+            "orders.1.*",
+            "[o]rders.*",
+        ] {
+            assert_eq!(may(&modes, text), !text.starts_with("chat"), "{text}");
+        }
+        assert!(!may(&modes, "news.*"));
+        modes.rule("*", Way::Replayed).unwrap();
+        assert!(may(&modes, "news.*"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::{
     builder::{RedisBuilder, Settings},
+    conductor::{RESERVED, is_reserved},
     error::{RedisError, RedisErrorKind},
     figures::Figures,
     outbox::{self, Queue},
@@ -224,6 +225,10 @@ impl Backplane for Redis {
     }
 
     fn refuses(&self, selector: &Selector) -> Option<String> {
+        let mut topics = selector.named_topics();
+        if let Some(own) = topics.find(|topic| is_reserved(topic.as_str())) {
+            return Some(format!("{:?} {RESERVED}", own.as_str()));
+        }
         let pattern = selector.named_patterns().next()?;
         self.common.settings.sharded.then(|| {
             format!(

@@ -10,9 +10,11 @@ use distributary::{
 
 use crate::{
     hubs::{
-        Ear, hub_with, outcome, publish, publish_told, told, until_back, until_heard, until_worse,
+        Ear, Told, hub_with, joined, outcome, publish, publish_told, told, until_back, until_heard,
+        until_worse,
     },
-    rig::{Authority, Cluster, Folder, PATIENCE, Plan, Release, Server, until},
+    rig::{Authority, Cluster, Folder, MASTERS, PATIENCE, Plan, Release, Server, until},
+    rights,
     traffic::{Report, Traffic},
 };
 
@@ -146,11 +148,16 @@ fn switch(cluster: &Cluster) {
     cluster.fail_over(cluster.replica_of(owner).expect("a replica"));
 }
 
-/// Every topic's slot goes to another master.
+/// Every topic's slot goes to another master, in each of the ways that the servers know.
 fn migrate(cluster: &Cluster) {
-    for topic in topics() {
-        let slot = cluster.slot(&topic);
-        cluster.migrate(slot, (cluster.owner(slot) + 1) % 3);
+    let hand_on = Release::tested().hands_slots_on();
+    for (number, topic) in topics().iter().enumerate() {
+        let slot = cluster.slot(topic);
+        let to = (cluster.owner(slot) + 1) % 3;
+        match hand_on && number % 2 == 0 {
+            true => cluster.hand_on(slot, to),
+            false => cluster.migrate(slot, to),
+        }
     }
 }
 
@@ -289,9 +296,7 @@ fn nodes_speak_tls_and_are_known_by_their_certificates() {
 
 #[test]
 fn nodes_have_users() {
-    let cluster = Cluster::secured(
-        "app on >secret ~* &* +@all -@dangerous +info +role +cluster|slots +cluster|info",
-    );
+    let cluster = Cluster::secured(&format!("app {}", rights::in_a_cluster()));
     let urls = |password: &str| -> Vec<String> {
         let user = format!("redis://app:{password}@");
         let urls = cluster.urls().into_iter();
@@ -299,6 +304,9 @@ fn nodes_have_users() {
     };
     let known = || hub_with(redis(&urls("secret"), best()));
     bears(&cluster, &known(), &known(), "users");
+    for node in cluster.nodes.iter().filter(|node| node.is_running()) {
+        rights::suffice(node);
+    }
 
     let stranger = hub_with(redis(&urls("wrong"), best()));
     until_worse(&stranger, Condition::Away, PATIENCE);
@@ -335,4 +343,48 @@ fn many_shard_channels_are_joined_soon() {
         })
         .sum();
     assert_eq!(held, 50_000);
+}
+
+#[test]
+fn a_log_that_is_ahead_of_its_slot_is_written_to_where_it_is() {
+    let cluster = Cluster::start();
+    for way in [REPLAY, SHARDED_REPLAY] {
+        let (here, there) = (hub(&cluster, way), hub(&cluster, way));
+        let topic = format!("ahead-{}", way.sharded);
+        let ear = Ear::on(&there, &topic);
+        joined(&there);
+        let kept = |payload: &str| outcome(&publish_told(&here, &topic, payload)).unwrap();
+        kept("0");
+        let slot = cluster.slot(&topic);
+        let to = (0..MASTERS).find(|node| *node != cluster.owner(slot));
+        let to = to.expect("another master");
+        cluster.migrate_keys(slot, to);
+        // Half-way, for as long as it may last.
+        let since = Instant::now();
+        for n in 1..20 {
+            kept(&n.to_string());
+        }
+        assert!(since.elapsed() < WHILE, "{:?}", since.elapsed());
+        cluster.settle(slot, to);
+        kept("20");
+        until("all is heard", || ear.told().len() > 20);
+        let expected = (0..=20).map(|n| Told::Event(n.to_string()));
+        assert_eq!(ear.told(), expected.collect::<Vec<_>>());
+    }
+}
+
+/// Nobody is succeeded at the first start: a large fleet's share is not waited for.
+#[test]
+fn all_masters_are_reached_at_once_at_the_start() {
+    let cluster = Cluster::start();
+    let redis = Redis::cluster(cluster.urls()).unwrap().fleet(3_000);
+    let redis = redis.mode("*", Mode::Replay).unwrap().build().unwrap();
+    let since = Instant::now();
+    let hub = Hub::builder().backplane(redis).build().unwrap();
+    let receipts = topics();
+    let receipts = receipts.iter().map(|topic| publish_told(&hub, topic, "x"));
+    for receipt in receipts.collect::<Vec<_>>() {
+        outcome(&receipt).unwrap();
+    }
+    assert!(since.elapsed() < 2 * WHILE, "{:?}", since.elapsed());
 }

@@ -98,6 +98,25 @@ fn a_frozen_server_is_degraded_at_900_ms_away_at_last_and_well_again() {
 }
 
 #[test]
+fn a_quiet_hub_asks_its_server_seldom_and_much_at_once() {
+    let server = Server::start();
+    let hub = well(&server.url());
+    until("it has told", || node(&hub.health()).memory.is_some());
+    let reads = || -> u64 {
+        let reads = server.info("stats", "total_reads_processed");
+        reads.parse().unwrap()
+    };
+    let (before, since) = (reads(), Instant::now());
+    std::thread::sleep(Duration::from_secs(5));
+    let seconds = since.elapsed().as_secs_f64();
+    // Less one, which asks.
+    let per_second = (reads() - before - 1) as f64 / seconds;
+    println!("a quiet hub: the server reads {per_second:.2} times a second");
+    assert!(per_second < 1.7, "{per_second}");
+    assert!(hub.health().lag.probes >= 4);
+}
+
+#[test]
 fn changes_end_with_the_hub() {
     let server = Server::start();
     let hub = well(&server.url());

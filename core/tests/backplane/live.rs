@@ -12,7 +12,7 @@ use std::{
 };
 
 use distributary::{
-    Bytes, Hub, Selector, Subscription, Topic,
+    Bytes, Hub, Selector, SubscribeError, Subscription, Topic,
     backplane::{Condition, ForwardErrorKind, Forwarding, JoinError, Name},
     redis::{Redis, RedisErrorKind},
 };
@@ -236,6 +236,25 @@ fn a_user_whose_channels_are_taken_away_and_given_back_hears_again() {
         server.ask(&["PUBLISH", "t", "again"]);
         all.try_recv().is_ok()
     });
+}
+
+#[test]
+fn names_of_the_backplane_itself_are_refused_at_the_call() {
+    let hub = hub("redis://127.0.0.1:1");
+    for name in ["distributary:hubs", "distributary:canary:00:1"] {
+        let refused = hub.subscribe(Selector::topic(name).unwrap()).unwrap_err();
+        assert!(matches!(refused, SubscribeError::NotCarried { .. }));
+        assert!(refused.to_string().contains(name), "{refused}");
+        let sent = publish_told(&hub, name, "x");
+        let kind = ForwardErrorKind::Unsupported;
+        assert_eq!(sent.delivery().forwarding, Forwarding::Refused(kind));
+        let refused = outcome(&sent).unwrap_err();
+        assert!(refused.to_string().contains(name), "{refused}");
+    }
+    assert!(
+        hub.subscribe(Selector::topic("distributary").unwrap())
+            .is_ok()
+    );
 }
 
 #[test]

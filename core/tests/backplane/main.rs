@@ -13,5 +13,6 @@ mod migration;
 mod publishing;
 mod replay;
 mod rig;
+mod rights;
 mod sentinel;
 mod traffic;

@@ -11,6 +11,7 @@ use distributary::{
 use crate::{
     hubs::{hub_with, told, until_worse},
     rig::{Authority, NAME, PATIENCE, Watched, until},
+    rights,
     traffic::{Report, Traffic},
 };
 
@@ -102,8 +103,8 @@ fn without_sentinels_the_master_stays() {
 #[test]
 fn servers_and_sentinels_have_users_of_their_own() {
     let watched = Watched::secured(
-        "app on >secret ~* &* +@all",
-        "watch on >other &* -@all +hello +client +subscribe +ping +sentinel|myid +sentinel|sentinels +sentinel|get-master-addr-by-name",
+        &format!("app {}", rights::on_a_server()),
+        &format!("watch {}", rights::on_a_sentinel()),
     );
     let urls = watched.urls();
     let urls = urls
@@ -111,13 +112,14 @@ fn servers_and_sentinels_have_users_of_their_own() {
         .map(|url| url.replace("redis://", "redis://app:secret@"));
     let redis = |urls: &[String]| Redis::sentinel(urls, NAME).unwrap();
     let urls: Vec<String> = urls.collect();
-    let here = hub_with(redis(&urls).sentinel_credentials("watch", "other"));
-    let there = hub_with(redis(&urls).sentinel_credentials("watch", "other"));
+    let here = hub_with(redis(&urls).sentinel_credentials("watch", "secret"));
+    let there = hub_with(redis(&urls).sentinel_credentials("watch", "secret"));
     let traffic = Traffic::begin(&here, &there, topics());
     traffic.flow(WHILE / 4);
     kill(&watched);
     traffic.flow(WHILE);
     traffic.end(WHILE).is_alive("live, users, master killed");
+    watched.sentinels.iter().for_each(rights::suffice);
 
     // Who is not let in says so.
     let stranger = hub_with(redis(&urls).sentinel_credentials("watch", "wrong"));

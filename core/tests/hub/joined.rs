@@ -22,11 +22,20 @@ use distributary::{
 };
 use proptest::prelude::*;
 
+/// To be called once.
+type Told = Box<dyn FnOnce() + Send>;
+
+/// The same, for whoever asked what is heard: names that cannot be.
+type Heard = Box<dyn FnOnce(Vec<Name>) + Send>;
+
 /// What joins the hubs of a test.
 #[derive(Default)]
 struct Wire {
     nodes: Mutex<Vec<Weak<Node>>>,
 }
+
+/// To be called with the names that are refused.
+type Told = Box<dyn FnOnce(Vec<Name>) + Send>;
 
 #[derive(Default)]
 struct Node {
@@ -34,11 +43,11 @@ struct Node {
     wanted: Mutex<HashMap<Name, bool>>,
     refuse: Mutex<Option<ForwardErrorKind>>,
     waiting: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
-    joining: Mutex<Vec<Box<dyn FnOnce(Vec<Name>) + Send>>>,
+    joining: Mutex<Vec<Told>>,
     closed: Mutex<u32>,
     /// Its end takes until somebody takes this out and calls it.
     lingers: AtomicBool,
-    parting: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+    parting: Mutex<Option<Told>>,
     /// Counts its changes; it is over once there is none.
     revision: AtomicU64,
     over: AtomicBool,
@@ -123,7 +132,7 @@ impl Backplane for Joint {
         health
     }
 
-    fn when_health_changes(&self, _seen: u64, told: Box<dyn FnOnce() + Send>) {
+    fn when_health_changes(&self, _seen: u64, told: Told) {
         if self.1.over.load(Ordering::SeqCst) {
             return told();
         }
@@ -134,11 +143,11 @@ impl Backplane for Joint {
         String::new()
     }
 
-    fn when_joined(&self, told: Box<dyn FnOnce(Vec<Name>) + Send>) {
+    fn when_joined(&self, told: Heard) {
         self.1.joining.lock().unwrap().push(told);
     }
 
-    fn close(&self, told: Box<dyn FnOnce() + Send>) {
+    fn close(&self, told: Told) {
         *self.1.closed.lock().unwrap() += 1;
         match self.1.lingers.load(Ordering::SeqCst) {
             true => *self.1.parting.lock().unwrap() = Some(told),

@@ -1,15 +1,20 @@
 //! What a connection pushes, brought to where it belongs.
 
-use std::{cell::Cell, rc::Rc};
+use std::{
+    cell::Cell,
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+};
 
 use bytes::Bytes;
 
-use super::{Conductor, line::Line, probing::Probes};
+use super::{Conductor, handover::Brought, line::Line, probing::Probes};
 use crate::{
     backplane::{Inlet, Origin, Together},
     event::Publication,
     redis::{
         arrival::{Deliver, Stamp},
+        figures::Figure,
         inbox::Via,
         migration,
         socket::{Kind, Listener, Push},
@@ -21,6 +26,19 @@ use crate::{
 /// Where every hub listens and nobody publishes: how many listen is how many there are.
 pub(super) const HUBS: &str = "distributary:hubs";
 
+/// What the names of channels begin with that are the backplane's own.
+const OWN: &str = "distributary:";
+
+/// Why such a name is refused.
+pub(crate) const RESERVED: &str =
+    "is the backplane's own: take a name that does not begin with \"distributary:\"";
+
+/// Whether a name is the backplane's own: what it hears there, and who else does, would be
+/// mistaken for somebody's listening.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    name.starts_with(OWN) && !migration::is_channel(name)
+}
+
 /// What canaries' channels begin with.
 const CANARIES: &str = "distributary:canary:";
 
@@ -29,24 +47,37 @@ pub(super) fn canary(id: u64, link: LinkId) -> String {
     format!("{CANARIES}{id:016x}:{link}")
 }
 
-/// The hub.
+/// The hub. What panics there is counted, event by event: whoever hands events on is in the
+/// midst of something, such as a log that it reads.
 pub(super) struct Shore<'a> {
     pub(super) inlet: &'a Inlet,
     pub(super) together: &'a mut Together,
+    pub(super) panics: &'a Figure,
+}
+
+impl Shore<'_> {
+    fn contained<T>(&mut self, call: impl FnOnce(&Inlet, &mut Together) -> T) {
+        let Shore {
+            inlet, together, ..
+        } = self;
+        if catch_unwind(AssertUnwindSafe(|| call(inlet, together))).is_err() {
+            self.panics.add(1);
+        }
+    }
 }
 
 impl Deliver for Shore<'_> {
     fn event(&mut self, event: Publication<&str>) {
-        self.inlet.deliver_together(event, self.together);
+        self.contained(|inlet, together| inlet.deliver_together(event, together));
     }
 
     fn numbered(&mut self, event: Publication<&str>, origin: Origin) {
-        self.inlet.deliver_numbered(event, origin, self.together);
+        self.contained(|inlet, together| inlet.deliver_numbered(event, origin, together));
     }
 
     fn lost(&mut self, topic: &str, missed: Option<u64>) {
         if let Ok(topic) = Topic::new(topic) {
-            self.inlet.lost(&topic, missed);
+            self.contained(|inlet, _| inlet.lost(&topic, missed));
         }
     }
 }
@@ -82,8 +113,13 @@ impl Ears {
         if !self.line.ledger.borrow().carries(pattern, channel) {
             return;
         }
-        let (line, at) = (&self.line, now.instant);
-        if !self.conductor.is_first(line, channel, payload, at) {
+        let brought = Brought {
+            via,
+            topic: channel,
+            payload,
+            at: now,
+        };
+        if !self.conductor.is_first(&self.line, &brought) {
             return;
         }
         self.conductor.hear(|inbox, shore| {
@@ -141,5 +177,110 @@ impl Listener for Ears {
             self.conductor.tidy();
             self.conductor.tell_joined();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    };
+
+    use super::*;
+    use crate::{
+        backplane::{Change, Name, Upstream},
+        event::Content,
+        redis::{
+            inbox::{Inbox, Page},
+            log::repair::{Entry, Head, Position},
+            wire::envelope::{self, Stamps},
+        },
+    };
+
+    /// Panics over the first event.
+    #[derive(Default)]
+    struct Hub {
+        has_panicked: AtomicBool,
+        heard: Mutex<Vec<Option<u64>>>,
+    }
+
+    impl Upstream for Hub {
+        fn next_change(&self) -> Option<Change> {
+            None
+        }
+
+        fn changes(&self) -> usize {
+            0
+        }
+
+        fn end_changes(&self) {}
+
+        fn is_wanted(&self, _: &Name) -> bool {
+            true
+        }
+
+        fn deliver(&self, _: &str, _: Content, origin: Option<Origin>) -> u64 {
+            if !self.has_panicked.swap(true, Ordering::Relaxed) {
+                panic!("of the hub");
+            }
+            let serial = origin.map(|origin| origin.serial);
+            self.heard.lock().unwrap().push(serial);
+            1
+        }
+
+        fn lost(&self, _: &Topic, _: Option<u64>) {}
+
+        fn is_closed(&self) -> bool {
+            false
+        }
+
+        fn tidy(&self) {}
+    }
+
+    #[test]
+    fn a_panic_over_one_event_of_a_log_costs_no_other() {
+        let hub = Arc::new(Hub::default());
+        let panics = Figure::default();
+        let mut shore = Shore {
+            inlet: &Inlet::of(Arc::clone(&hub) as Arc<dyn Upstream>),
+            together: &mut Together::default(),
+            panics: &panics,
+        };
+        let now = Stamp::now();
+        let at = |number| Position { lineage: 1, number };
+        let head = |number| Head {
+            newest: at(number),
+            before: None,
+        };
+        let entry = |number| {
+            let stamps = Stamps {
+                lineage: 1,
+                number,
+                publisher: 7,
+                serial: number,
+                micros: now.micros,
+                kept: true,
+            };
+            let mut bytes = Vec::new();
+            envelope::encode(&stamps, &Publication::new("t", "x"), &mut bytes);
+            Entry { number, bytes }
+        };
+        let mut inbox = Inbox::new(0, now);
+        inbox.placed("t", Some(head(5)), now);
+        // Seven and eight are held until six and seven have been read.
+        for number in [7, 8] {
+            inbox.message(Via::Topic, "t", &entry(number).bytes, now, &mut shore);
+        }
+        let read = inbox.next_read().unwrap();
+        let page = Page {
+            head: Some(head(8)),
+            entries: &[entry(6), entry(7)],
+            is_last: true,
+        };
+        inbox.read(&read, page, now, &mut shore);
+        inbox.message(Via::Topic, "t", &entry(9).bytes, now, &mut shore);
+        assert_eq!(*hub.heard.lock().unwrap(), [Some(7), Some(8), Some(9)]);
+        assert_eq!(panics.get(), 1);
     }
 }

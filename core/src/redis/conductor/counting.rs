@@ -7,10 +7,10 @@
 
 use std::rc::Rc;
 
-use super::{Conductor, line::Line};
+use super::{Conductor, line::Line, mapping};
 use crate::redis::{
     socket::{Commands, Reply, Session},
-    target::{Server, Topology},
+    target::Topology,
 };
 
 impl Conductor {
@@ -32,10 +32,14 @@ impl Conductor {
             count += self.listeners_at(&session, channel).await?;
         }
         if self.common.settings.target.topology == Topology::Cluster {
-            let serving: Vec<Server> = self.plan.borrow().map().serving().cloned().collect();
-            for at in serving {
-                if !asked.iter().any(|line| line.server == at) {
-                    let visit = self.visit(&at).await.ok()?;
+            // Replicas come and go, and nobody else asks after them.
+            let (line, session) = asked
+                .iter()
+                .find_map(|line| Some((line, line.session.borrow().clone()?)))?;
+            let map = mapping::ask(&session, &line.server, true).await.ok()??;
+            for at in map.serving() {
+                if !asked.iter().any(|line| line.server == *at) {
+                    let visit = self.visit(at).await.ok()?;
                     count += self.listeners_at(&visit.0, channel).await?;
                 }
             }

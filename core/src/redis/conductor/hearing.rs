@@ -44,6 +44,7 @@ impl Conductor {
             let mut shore = Shore {
                 inlet: &self.inlet,
                 together: &mut self.together.borrow_mut(),
+                panics: &self.common.figures.panics,
             };
             act(&mut self.inbox.borrow_mut(), &mut shore)
         });
@@ -67,7 +68,9 @@ impl Conductor {
                 let Ok(pattern) = Pattern::new(name) else {
                     return;
                 };
+                let keeps_logs = self.common.settings.modes.may_be_logged(&pattern);
                 self.inbox(|inbox, _| match joined {
+                    true if !keeps_logs => {}
                     true => inbox.pattern_joined(&pattern, now),
                     false => inbox.pattern_parted(&pattern),
                 });

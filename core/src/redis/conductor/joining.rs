@@ -58,6 +58,8 @@ pub(super) async fn join(
         };
         // How far a log goes is asked first, so that all is heard or read from there on.
         conductor.place(unplaced).await;
+        // Until here, what goes out plain does not come back.
+        line.ledger.borrow_mut().sent();
         let replies = tokio::select! {
             replies = session.request(commands) => replies,
             // The next look finds it overdue.
@@ -114,8 +116,7 @@ fn settled(conductor: &Rc<Conductor>, line: &Line, replies: &[Reply], shards: bo
     let now = Instant::now();
     let mut redirects = Vec::new();
     let mut ledger = line.ledger.borrow_mut();
-    let mut example = None;
-    let mut unsharded = None;
+    let (mut example, mut unsharded) = (None, None);
     for (command, reply) in replies.iter().enumerate() {
         let Some(words) = reply.error() else {
             continue;
@@ -133,6 +134,7 @@ fn settled(conductor: &Rc<Conductor>, line: &Line, replies: &[Reply], shards: bo
             example = Some((name, words));
         }
     }
+    // Whoever hears of what is said may look at all of it.
     drop(ledger);
     match unsharded {
         Some(text) => conductor.say(UNSHARDED, Condition::Away, text),

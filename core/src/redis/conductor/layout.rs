@@ -7,7 +7,7 @@ use std::{rc::Rc, time::Instant};
 
 use tokio::time::sleep;
 
-use super::{AFTER_FAULT, Conductor, line::Line, link::Link, mapping, sentinels};
+use super::{Conductor, line::Line, link::Link, mapping, sentinels, standing::AFTER_FAULT};
 use crate::{
     backplane::Name,
     redis::{
@@ -42,10 +42,10 @@ impl Conductor {
                 return;
             }
             Topology::Sentinel { master } => {
-                let following = sentinels::follow(Rc::clone(self), master.clone());
-                tokio::task::spawn_local(following)
+                let master = master.clone();
+                self.stand(move |conductor| sentinels::follow(conductor, master.clone()))
             }
-            Topology::Cluster => tokio::task::spawn_local(mapping::follow(Rc::clone(self))),
+            Topology::Cluster => self.stand(mapping::follow),
         };
         *self.finding.borrow_mut() = Some(finding);
     }
@@ -92,9 +92,11 @@ impl Conductor {
     }
 
     fn take(self: &Rc<Self>, steps: Vec<Step>, now: Instant) {
+        // The first servers succeed nobody, however many there are.
+        let succeeds = !self.lines.borrow().is_empty();
         for step in steps {
             match step {
-                Step::Open { link, at } => self.open(link, at, now),
+                Step::Open { link, at } => self.open(link, at, succeeds, now),
                 Step::Join { link, topic } => self.at(link, &Name::Topic(topic), true, now),
                 Step::Part { link, topic } => self.at(link, &Name::Topic(topic), false, now),
                 Step::Succeed { from, to } => {
@@ -111,13 +113,12 @@ impl Conductor {
         }
     }
 
-    fn open(self: &Rc<Self>, link: LinkId, at: Server, now: Instant) {
+    fn open(self: &Rc<Self>, link: LinkId, at: Server, succeeds: bool, now: Instant) {
         let settings = &self.common.settings;
         let exact = match settings.sharded {
             true => Kind::Shard,
             false => Kind::Channel,
         };
-        let succeeds = !self.lines.borrow().is_empty();
         let mut ledger = Ledger::new(exact, settings.linger);
         if self.plan.borrow().ear() == Some(link) {
             for name in self.early.take() {

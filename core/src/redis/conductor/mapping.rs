@@ -69,8 +69,10 @@ async fn tell(conductor: &Rc<Conductor>, turn: usize) -> Result<Option<SlotMap>,
     let Some(at) = candidates.get(turn % candidates.len().max(1)) else {
         return Err("no node of the cluster is known".to_owned());
     };
-    // A fleet that has lost a node does not fall upon the others.
-    sleep(conductor.spread().mul_f64(fastrand::f64())).await;
+    if conductor.is_mapped() {
+        // A fleet that has lost a node does not fall upon the others.
+        sleep(conductor.spread().mul_f64(fastrand::f64())).await;
+    }
     let asked = async {
         let visit = conductor.visit(at).await?;
         let told = timeout(ANSWER, ask(&visit.0, at, conductor.is_mapped())).await;
@@ -83,7 +85,11 @@ async fn tell(conductor: &Rc<Conductor>, turn: usize) -> Result<Option<SlotMap>,
 
 /// The map, by the word of one node. One that finds its cluster down is believed only by
 /// who knows nothing yet: it may be cut off from the others.
-async fn ask(session: &Session, at: &Server, mapped: bool) -> Result<Option<SlotMap>, String> {
+pub(super) async fn ask(
+    session: &Session,
+    at: &Server,
+    mapped: bool,
+) -> Result<Option<SlotMap>, String> {
     let mut commands = Commands::default();
     commands
         .command(&[b"CLUSTER", b"SLOTS"])

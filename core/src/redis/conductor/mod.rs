@@ -7,6 +7,7 @@
 //! | `handover` | what two links of a cluster bring while one succeeds the other |
 //! | `sentinels` | who the master is |
 //! | `mapping` | who owns which slot |
+//! | `standing` | tasks that are kept up |
 //! | `line` | what the tasks around one link share |
 //! | `link` | one connection after another, as the machine says |
 //! | `greeting` | who we are and what the server is |
@@ -39,9 +40,12 @@ mod publishing;
 mod repairing;
 mod searching;
 mod sentinels;
+mod standing;
 mod succession;
 mod visit;
 mod watching;
+
+pub(crate) use arriving::{RESERVED, is_reserved};
 
 use std::{
     cell::{Cell, RefCell},
@@ -53,8 +57,11 @@ use std::{
 };
 
 use tokio::{
-    sync::{Notify, mpsc},
-    task::{JoinHandle, spawn_local},
+    sync::{
+        Notify,
+        mpsc::{self, error::TryRecvError},
+    },
+    task::{JoinHandle, spawn_local, yield_now},
     time::{sleep, timeout},
 };
 
@@ -62,6 +69,7 @@ use self::{
     handover::{Handover, Shards},
     line::Line,
     repairing::Repairs,
+    standing::Ended,
     watching::Overview,
 };
 use super::{
@@ -80,8 +88,8 @@ const PARTING: Duration = Duration::from_millis(1_500);
 /// How often a hub that closes looks whether a connection stands by now.
 const GLANCE: Duration = Duration::from_millis(10);
 
-/// After a fault of ours a task begins anew, not at once.
-const AFTER_FAULT: Duration = Duration::from_secs(1);
+/// Changed names that are looked at before other tasks of the thread have their turn.
+const TURN: usize = 1_000;
 
 /// Everything that the tasks of one backplane share.
 pub(crate) struct Conductor {
@@ -94,7 +102,9 @@ pub(crate) struct Conductor {
     /// The tasks of the links.
     links: RefCell<Vec<JoinHandle<()>>>,
     /// The task that finds the servers, where they may change.
-    finding: RefCell<Option<JoinHandle<()>>>,
+    finding: RefCell<Option<Ended>>,
+    /// More names have changed than were looked at.
+    unread: Cell<bool>,
     /// Names that are wanted before any server is known.
     early: RefCell<HashSet<Name>>,
     /// The slot map is known.
@@ -140,6 +150,7 @@ impl Conductor {
             lines: RefCell::default(),
             links: RefCell::default(),
             finding: RefCell::default(),
+            unread: Cell::new(false),
             early: RefCell::default(),
             mapped: Cell::new(false),
             doubted: Notify::new(),
@@ -162,16 +173,18 @@ impl Conductor {
     /// Runs until the hub closes.
     pub(crate) async fn run(self: Rc<Self>, mut orders: mpsc::UnboundedReceiver<Order>) {
         self.find();
-        self.take_changes();
-        self.stand(Conductor::sort);
-        self.stand(Conductor::repair);
-        self.stand(Conductor::search);
-        self.stand(Conductor::keep_assessing);
-        while let Some(order) = orders.recv().await {
+        self.take_changes(TURN);
+        let standing = [
+            self.stand(Conductor::sort),
+            self.stand(Conductor::repair),
+            self.stand(Conductor::search),
+            self.stand(Conductor::keep_assessing),
+        ];
+        while let Some(order) = self.next(&mut orders).await {
             // A fault in one is counted, and the next is served.
             match order {
                 Order::Interest => {
-                    self.contained(|| self.take_changes());
+                    self.contained(|| self.take_changes(TURN));
                 }
                 Order::WhenJoined(told) => {
                     self.contained(|| self.when_joined(told));
@@ -187,29 +200,42 @@ impl Conductor {
         let parting = async {
             self.await_connections().await;
             self.closing.set(true);
-            if let Some(finding) = self.finding.take() {
-                finding.abort();
-            }
+            self.finding.take();
             self.part().await;
         };
         if timeout(PARTING, parting).await.is_err() {
             self.closing.set(true);
         }
         self.waiters.borrow_mut().clear();
+        drop(standing);
     }
 
-    /// Keeps a task up until the hub closes: a fault in it is counted, and it begins anew.
+    /// The next order; should names be left that have changed, to look at these, once
+    /// everybody else has had a turn.
+    async fn next(&self, orders: &mut mpsc::UnboundedReceiver<Order>) -> Option<Order> {
+        if !self.unread.get() {
+            return orders.recv().await;
+        }
+        yield_now().await;
+        match orders.try_recv() {
+            Ok(order) => Some(order),
+            Err(TryRecvError::Empty) => Some(Order::Interest),
+            Err(TryRecvError::Disconnected) => None,
+        }
+    }
+
+    /// Keeps a task up for as long as it is held: a fault in it is counted, and it begins
+    /// anew.
     fn stand<F: Future<Output = ()> + 'static>(
         self: &Rc<Self>,
         task: impl Fn(Rc<Self>) -> F + 'static,
-    ) {
+    ) -> Ended {
+        let common = Arc::clone(&self.common);
         let conductor = Rc::clone(self);
-        spawn_local(async move {
-            while spawn_local(task(Rc::clone(&conductor))).await.is_err() {
-                conductor.common.figures.panics.add(1);
-                sleep(AFTER_FAULT).await;
-            }
-        });
+        Ended::spawn(standing::stand(
+            move || common.figures.panics.add(1),
+            move || task(Rc::clone(&conductor)),
+        ))
     }
 
     /// Gives what is queued its one chance when the hub closes before a server has been
@@ -240,10 +266,16 @@ impl Conductor {
         }
     }
 
-    /// Brings the ledgers up to what is wanted.
-    fn take_changes(self: &Rc<Self>) {
+    /// Brings the ledgers up to what is wanted, of at most so many names. Where names come
+    /// and go all the time, there is always one more.
+    fn take_changes(self: &Rc<Self>, most: usize) {
         let now = Instant::now();
-        while let Some(change) = self.inlet.next_change() {
+        self.unread.set(true);
+        for _ in 0..most {
+            let Some(change) = self.inlet.next_change() else {
+                self.unread.set(false);
+                break;
+            };
             self.change(&change.name, change.wanted, now);
         }
         for line in self.lines.borrow().values() {
@@ -253,7 +285,8 @@ impl Conductor {
     }
 
     fn when_joined(self: &Rc<Self>, told: Box<dyn FnOnce(Vec<Name>) + Send>) {
-        self.take_changes();
+        // All that have changed before it was asked.
+        self.take_changes(self.inlet.changes() + 1);
         let marks = self.marks();
         self.waiters.borrow_mut().push(Waiter { marks, told });
         self.tell_joined();

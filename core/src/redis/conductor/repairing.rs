@@ -1,25 +1,29 @@
 //! Reading logs, after breaks and where numbers are missing.
 //!
-//! The inbox says what to read; this reads it, pipeline by pipeline. Pages are sized by
-//! what entries were seen to weigh, so that neither a server nor its output buffer for us
-//! is held up.
+//! The inbox says what to read; this reads it, at each link one pipeline after another.
+//! Pages are sized by what entries were seen to weigh, so that neither a server nor its
+//! output buffer for us is held up.
 //!
 //! # Invariants
 //!
 //! - Every read that the inbox asks for is done, or given back, or refused.
+//! - A server that is slow holds up no reads of others.
 //! - The inbox is never borrowed across an `await`.
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    future::poll_fn,
+    pin::Pin,
     rc::Rc,
-    time::Duration,
+    task::Poll,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use tokio::{
     sync::Notify,
-    time::{MissedTickBehavior, interval, sleep},
+    time::{MissedTickBehavior, interval, sleep_until},
 };
 
 use super::Conductor;
@@ -32,12 +36,12 @@ use crate::{
             keys,
             repair::{Ask, Entry, Head, Position},
         },
-        socket::{Commands, Reply, Session},
+        socket::{Broken, Commands, Reply},
         topology::LinkId,
     },
 };
 
-/// Reads at a time.
+/// Reads at a time, of a link.
 const READS: usize = 128;
 /// Entries per page.
 const PAGE: usize = 128;
@@ -60,9 +64,13 @@ pub(super) struct Repairs {
     entry_bytes: Cell<usize>,
     /// Reads that wait for a moment.
     later: RefCell<Vec<Read>>,
+    /// Until then.
+    again: Cell<Option<Instant>>,
     /// Reads whose logs nobody is there for. There may be many, for long: they are left
     /// alone until a link stands again.
     homeless: RefCell<Vec<Read>>,
+    /// One stands again.
+    may_return: Cell<bool>,
     /// It was said that logs cannot be read.
     was_refused: Cell<bool>,
 }
@@ -73,7 +81,9 @@ impl Default for Repairs {
             wanted: Notify::new(),
             entry_bytes: Cell::new(ENTRY),
             later: RefCell::default(),
+            again: Cell::new(None),
             homeless: RefCell::default(),
+            may_return: Cell::new(false),
             was_refused: Cell::new(false),
         }
     }
@@ -87,10 +97,15 @@ impl Repairs {
 
     /// Somebody may be there for logs that nobody was there for.
     pub(super) fn return_home(&self) {
-        self.later
-            .borrow_mut()
-            .append(&mut self.homeless.borrow_mut());
+        self.may_return.set(true);
         self.wake();
+    }
+
+    /// A read is to be tried again in a moment.
+    fn put_off(&self, read: Read) {
+        self.later.borrow_mut().push(read);
+        let again = self.again.get();
+        self.again.set(again.or(Some(Instant::now() + LATER)));
     }
 
     /// The heaviest entry of a pipeline was so heavy.
@@ -107,13 +122,72 @@ impl Repairs {
     }
 }
 
-/// Reads for one link.
-struct Pipeline {
+/// Reads that wait, by link, and the links that are reading.
+#[derive(Default)]
+struct Desks {
+    waiting: BTreeMap<LinkId, VecDeque<Read>>,
+    reading: BTreeSet<LinkId>,
+}
+
+impl Desks {
+    fn add(&mut self, link: LinkId, read: Read) {
+        self.waiting.entry(link).or_default().push_back(read);
+    }
+
+    /// A link that can read, and what.
+    fn begin(&mut self) -> Option<(LinkId, VecDeque<Read>)> {
+        let link = *self
+            .waiting
+            .keys()
+            .find(|link| !self.reading.contains(link))?;
+        let mut reads = self.waiting.remove(&link)?;
+        let rest = reads.split_off(reads.len().min(READS));
+        if !rest.is_empty() {
+            self.waiting.insert(link, rest);
+        }
+        self.reading.insert(link);
+        Some((link, reads))
+    }
+
+    fn end(&mut self, link: LinkId) {
+        self.reading.remove(&link);
+    }
+}
+
+/// A pipeline of reads, answered.
+struct Answered {
     link: LinkId,
-    session: Session,
-    commands: Commands,
     reads: Vec<Read>,
     page: usize,
+    replies: Result<Vec<Reply>, Broken>,
+}
+
+/// Pipelines that are under way: one per link, so that none waits for another's server.
+#[derive(Default)]
+struct Rounds(Vec<Pin<Box<dyn Future<Output = Answered>>>>);
+
+impl Rounds {
+    fn push(&mut self, round: impl Future<Output = Answered> + 'static) {
+        self.0.push(Box::pin(round));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The next that is answered; none while there are none.
+    async fn next(&mut self) -> Answered {
+        poll_fn(|context| {
+            for at in 0..self.0.len() {
+                if let Poll::Ready(answered) = self.0[at].as_mut().poll(context) {
+                    drop(self.0.swap_remove(at));
+                    return Poll::Ready(answered);
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
 }
 
 impl Conductor {
@@ -122,84 +196,117 @@ impl Conductor {
         let mut sweeps = interval(SWEEP);
         let mut returns = interval(AWAY);
         returns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut desks, mut rounds) = (Desks::default(), Rounds::default());
         // Begun anew after a fault, it knows nothing of the reads that were under way.
         self.inbox.borrow_mut().give_back();
         loop {
+            self.deal(&mut desks, &mut rounds);
+            let again = self.repairs.again.get();
             tokio::select! {
+                answered = rounds.next(), if !rounds.is_empty() => {
+                    desks.end(answered.link);
+                    self.answered(answered);
+                    self.count();
+                }
                 () = self.repairs.wanted.notified() => {}
-                () = sleep(LATER), if !self.repairs.later.borrow().is_empty() => {}
+                () = sleep_until(again.unwrap_or_else(Instant::now).into()), if again.is_some() => {
+                    self.repairs.again.set(None);
+                    self.give_back(self.repairs.later.take());
+                }
                 _ = returns.tick(), if !self.repairs.homeless.borrow().is_empty() => {
                     self.repairs.return_home();
                 }
                 _ = sweeps.tick() => self.inbox.borrow_mut().sweep(Stamp::now()),
             }
-            for read in self.repairs.later.take() {
-                self.inbox.borrow_mut().undone(&read);
-            }
-            loop {
-                let pipelines = self.pipelines();
-                if pipelines.is_empty() {
-                    break;
-                }
-                self.run_all(pipelines).await;
-                self.count();
+            if self.repairs.may_return.take() {
+                self.give_back(self.repairs.homeless.take());
             }
         }
     }
 
-    /// What is wanted, by link.
-    fn pipelines(&self) -> Vec<Pipeline> {
-        let mut reads: BTreeMap<LinkId, (Session, Vec<Read>)> = BTreeMap::new();
-        let mut count = 0;
-        while count < READS {
+    /// Reads that were not done are wanted again.
+    fn give_back(&self, reads: Vec<Read>) {
+        let mut inbox = self.inbox.borrow_mut();
+        for read in reads {
+            inbox.undone(&read);
+        }
+    }
+
+    /// Brings what is wanted to the links, and begins to read where nothing is being read.
+    fn deal(&self, desks: &mut Desks, rounds: &mut Rounds) {
+        loop {
             let Some(read) = self.inbox.borrow_mut().next_read() else {
                 break;
             };
             match self.home(&read.topic) {
-                Some((link, session)) => {
-                    let (_, reads) = reads.entry(link).or_insert((session, Vec::new()));
-                    reads.push(read);
-                    count += 1;
-                }
+                Some((link, _)) => desks.add(link, read),
                 None => self.repairs.homeless.borrow_mut().push(read),
             }
         }
-        let room = PIPELINE / self.repairs.entry_bytes.get();
-        let page = (room / count.max(1)).clamp(1, PAGE);
-        let at_once = (room / page).max(1);
-        let mut pipelines = Vec::new();
-        for (link, (session, reads)) in reads {
-            for reads in reads.chunks(at_once) {
-                let mut commands = Commands::default();
-                for read in reads {
-                    ask(&mut commands, read, page);
-                }
-                pipelines.push(Pipeline {
-                    link,
-                    session: session.clone(),
-                    commands,
-                    reads: reads.to_vec(),
-                    page,
-                });
+        while let Some((link, reads)) = desks.begin() {
+            match self.begin(link, reads, desks) {
+                Some(round) => rounds.push(round),
+                None => desks.end(link),
             }
         }
-        pipelines
     }
 
-    async fn run_all(self: &Rc<Self>, pipelines: Vec<Pipeline>) {
-        for pipeline in pipelines {
-            let Pipeline {
+    /// Reads for a link, as many as one pipeline may bring. None if none of them is its own
+    /// any more.
+    fn begin(
+        &self,
+        link: LinkId,
+        reads: VecDeque<Read>,
+        desks: &mut Desks,
+    ) -> Option<impl Future<Output = Answered> + 'static> {
+        let room = PIPELINE / self.repairs.entry_bytes.get();
+        let page = (room / reads.len().max(1)).clamp(1, PAGE);
+        let at_once = (room / page).max(1);
+        let mut commands = Commands::default();
+        let (mut asked, mut session) = (Vec::new(), None);
+        for read in reads {
+            if asked.len() == at_once {
+                desks.add(link, read);
+                continue;
+            }
+            // While it waited, its topic may have been cut off, or have moved.
+            if !self.inbox.borrow().awaits(&read) {
+                continue;
+            }
+            match self.home(&read.topic) {
+                Some((home, at)) if home == link => {
+                    ask(&mut commands, &read, page);
+                    asked.push(read);
+                    session = Some(at);
+                }
+                Some((home, _)) => desks.add(home, read),
+                None => self.repairs.homeless.borrow_mut().push(read),
+            }
+        }
+        let replies = session?.request(commands);
+        Some(async move {
+            Answered {
                 link,
-                session,
-                commands,
-                reads,
+                reads: asked,
                 page,
-            } = pipeline;
-            match session.request(commands).await {
-                Ok(replies) => self.settle(link, &reads, replies, page),
-                Err(_) => {
-                    self.repairs.broke();
-                    self.repairs.later.borrow_mut().extend(reads);
+                replies: replies.await,
+            }
+        })
+    }
+
+    fn answered(self: &Rc<Self>, answered: Answered) {
+        let Answered {
+            link,
+            reads,
+            page,
+            replies,
+        } = answered;
+        match replies {
+            Ok(replies) => self.settle(link, &reads, replies, page),
+            Err(_) => {
+                self.repairs.broke();
+                for read in reads {
+                    self.repairs.put_off(read);
                 }
             }
         }
@@ -215,13 +322,13 @@ impl Conductor {
                 Ask::Page { .. } | Ask::Newest => Some(Reply::Nil),
             };
             let (Some(head), Some(page)) = (head, replies.next()) else {
-                self.repairs.later.borrow_mut().push(read.clone());
+                self.repairs.put_off(read.clone());
                 continue;
             };
             if let Some(words) = head.error().or(page.error()) {
                 if is_passing(words) {
                     self.refused_by(link, words);
-                    self.repairs.later.borrow_mut().push(read.clone());
+                    self.repairs.put_off(read.clone());
                 } else {
                     let text = format!("the log of {:?} cannot be read: {words}", &*read.topic);
                     self.say("unread", Condition::Degraded, text);
@@ -395,6 +502,57 @@ mod tests {
         assert_eq!(numbers, [3, 4]);
         assert_eq!(entries[0].bytes, "three");
         assert_eq!(entries_of(Reply::Nil), []);
+    }
+
+    fn read(topic: &str) -> Read {
+        Read {
+            topic: topic.into(),
+            ticket: 1,
+            ask: Ask::Newest,
+        }
+    }
+
+    #[test]
+    fn a_link_reads_once_at_a_time_and_waits_for_no_other() {
+        let mut desks = Desks::default();
+        for at in 0..READS + 1 {
+            desks.add(LinkId(1), read(&format!("slow{at}")));
+        }
+        desks.add(LinkId(2), read("quick"));
+        let begun = |desks: &mut Desks| desks.begin().map(|(link, reads)| (link, reads.len()));
+        assert_eq!(begun(&mut desks), Some((LinkId(1), READS)));
+        assert_eq!(begun(&mut desks), Some((LinkId(2), 1)));
+        assert_eq!(begun(&mut desks), None);
+        // The first has not answered yet.
+        desks.end(LinkId(2));
+        desks.add(LinkId(2), read("quick"));
+        assert_eq!(begun(&mut desks), Some((LinkId(2), 1)));
+        desks.end(LinkId(1));
+        assert_eq!(begun(&mut desks), Some((LinkId(1), 1)));
+        assert_eq!(begun(&mut desks), None);
+    }
+
+    #[tokio::test]
+    async fn what_is_answered_first_is_settled_first() {
+        let answered = |link| Answered {
+            link: LinkId(link),
+            reads: vec![read("t")],
+            page: 1,
+            replies: Ok(Vec::new()),
+        };
+        let mut rounds = Rounds::default();
+        let (slow, answers) = tokio::sync::oneshot::channel::<()>();
+        rounds.push(async move {
+            let _ = answers.await;
+            answered(1)
+        });
+        for _ in 0..2 {
+            rounds.push(async move { answered(2) });
+            assert_eq!(rounds.next().await.link, LinkId(2));
+        }
+        drop(slow);
+        assert_eq!(rounds.next().await.link, LinkId(1));
+        assert!(rounds.is_empty());
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Looking for logs that began while a pattern was cut off.
 //!
 //! What a pattern brings is known only once it was heard. A log that began unheard is
-//! found by walking the server's keys, a step at a time.
+//! found by walking the server's keys, a step at a time. After an outage every hub of a
+//! fleet has to, at a server that has just come back: so they begin at moments that are
+//! spread, and the larger the fleet, the longer the pauses of each.
 
 use std::{rc::Rc, time::Duration};
 
@@ -17,9 +19,14 @@ use crate::{
     },
 };
 
-/// Keys that a server looks through per step, and the pause after each.
+/// Keys that a server looks through per step, and the pause between two steps of a fleet.
 const STEP: &[u8] = b"1000";
 const BREATH: Duration = Duration::from_millis(1);
+
+/// How long one hub of so many pauses after a step.
+fn breath(hubs: u32) -> Duration {
+    BREATH * hubs.max(1)
+}
 
 impl Conductor {
     /// Looks for logs when there may be some, for as long as the hub lives.
@@ -29,6 +36,7 @@ impl Conductor {
             let Some(mark) = self.inbox.borrow().to_search() else {
                 continue;
             };
+            sleep(self.spread().mul_f64(fastrand::f64())).await;
             if !self.common.settings.modes.any_logged() || self.search_everywhere().await {
                 self.inbox.borrow_mut().searched(mark);
             }
@@ -101,7 +109,21 @@ impl Conductor {
                 None | Some("0") => return true,
                 Some(next) => cursor = next.to_owned(),
             }
-            sleep(BREATH).await;
+            sleep(breath(self.fleet().unwrap_or(1))).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fleet_asks_as_often_as_one_hub() {
+        for hubs in [1, 20, 1_000, 50_000] {
+            let steps = f64::from(hubs) / breath(hubs).as_secs_f64();
+            assert!((steps - 1_000.0).abs() < 1.0, "{hubs}: {steps} a second");
+        }
+        assert_eq!(breath(0), BREATH);
     }
 }

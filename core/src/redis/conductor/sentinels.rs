@@ -14,7 +14,6 @@ use std::{
 
 use tokio::{
     sync::Notify,
-    task::JoinHandle,
     time::{sleep, sleep_until, timeout},
 };
 
@@ -78,21 +77,13 @@ pub(super) async fn follow(conductor: Rc<Conductor>, name: String) {
         attended.retain(|at, _| members.contains(at));
         for at in members {
             attended.entry(at.clone()).or_insert_with(|| {
-                let attending = attend(Rc::clone(&chamber), at);
-                Ended(tokio::task::spawn_local(attending))
+                let chamber = Rc::clone(&chamber);
+                let conductor = Rc::clone(&chamber.conductor);
+                conductor.stand(move |_| attend(Rc::clone(&chamber), at.clone()))
             });
         }
         chamber.conclude();
         chamber.heard.notified().await;
-    }
-}
-
-/// A task that ends with whoever holds this.
-struct Ended(JoinHandle<()>);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }
 

@@ -17,7 +17,7 @@ use std::{
 
 use tokio::time::sleep;
 
-use super::{Conductor, line::Line};
+use super::{Conductor, handover::Brought, line::Line};
 use crate::{
     backplane::Name,
     redis::{
@@ -74,7 +74,7 @@ impl Conductor {
                 }
                 learned.await;
             }
-            to.mute.set(false);
+            conductor.let_in(&to);
             conductor.hand_over(from);
         });
     }
@@ -93,7 +93,7 @@ impl Conductor {
             let lines: Vec<Rc<Line>> = self.lines.borrow().values().cloned().collect();
             for from in lines {
                 if from.leaving.get() && self.plan.borrow().ear() == Some(line.id) {
-                    line.mute.set(false);
+                    self.let_in(line);
                     self.hand_over(from);
                 }
             }
@@ -131,25 +131,36 @@ impl Conductor {
     fn unmute(&self) {
         let ear = self.plan.borrow().ear();
         if let Some(ear) = ear.and_then(|ear| self.line(ear)) {
-            ear.mute.set(false);
+            self.let_in(&ear);
+        }
+    }
+
+    /// What this line brings counts from here on, and what it alone has brought so far.
+    fn let_in(&self, line: &Line) {
+        line.mute.set(false);
+        let held = self.handover.borrow_mut().release(line.id);
+        for held in held {
+            self.inbox(|inbox, shore| {
+                inbox.message(held.via, &held.topic, &held.payload, held.at, shore);
+            });
         }
     }
 
     /// Whether what a line brings is to be heard: it counts, and no other has brought it.
-    pub(super) fn is_first(&self, line: &Line, topic: &str, payload: &[u8], now: Instant) -> bool {
+    pub(super) fn is_first(&self, line: &Line, event: &Brought<'_>) -> bool {
         let mute = line.mute.get();
-        if !self.is_cluster() || !matches!(envelope::decode(payload), Arrival::Plain) {
+        if !self.is_cluster() || !matches!(envelope::decode(event.payload), Arrival::Plain) {
             return !mute;
         }
         let is_first = match self.common.settings.sharded {
             false => {
                 let mut handover = self.handover.borrow_mut();
-                handover.heard(line.id, mute, topic, payload, now)
+                handover.heard(line.id, mute, event)
             }
             true => {
                 !mute && {
                     let mut shards = self.shards.borrow_mut();
-                    shards.heard(line.id, topic, payload, now)
+                    shards.heard(line.id, event.topic, event.payload, event.at.instant)
                 }
             }
         };

@@ -116,7 +116,8 @@ pub(crate) struct Page<'a, B> {
 pub(crate) struct Inbox {
     tracks: hashbrown::HashMap<SmolStr, Track, ahash::RandomState>,
     roaming: usize,
-    /// Patterns, and since when they are heard, in µs since the epoch.
+    /// Patterns that may bring topics with logs, and since when they are heard, in µs since
+    /// the epoch.
     patterns: Patterns,
     has_parted: bool,
     /// Logs that nobody had heard of may have begun since then, while patterns were cut
@@ -376,7 +377,7 @@ impl Inbox {
         }
     }
 
-    /// A pattern is heard from here on.
+    /// A pattern is heard from here on that may bring topics with logs.
     pub(crate) fn pattern_joined(&mut self, pattern: &Pattern, now: Stamp) {
         if self.patterns.0.find(pattern).is_none() {
             self.patterns.0.insert(pattern.clone(), now.micros);
@@ -398,9 +399,9 @@ impl Inbox {
     /// A pattern was given up. Topics that it alone brought are forgotten with
     /// [`forget_unheard`](Inbox::forget_unheard): once for all that go together.
     pub(crate) fn pattern_parted(&mut self, pattern: &Pattern) {
+        self.has_parted = true;
         if let Some(id) = self.patterns.0.find(pattern) {
             self.patterns.0.remove(id);
-            self.has_parted = true;
         }
     }
 
@@ -550,6 +551,12 @@ impl Inbox {
         if let Some(track) = self.tracks.get_mut(&read.topic) {
             track.read(&read.topic, read.ticket, page, &mut self.shared, out);
         }
+    }
+
+    /// Whether a read is waited for still.
+    pub(crate) fn awaits(&self, read: &Read) -> bool {
+        let track = self.tracks.get(&read.topic);
+        track.is_some_and(|track| track.awaits(read.ticket))
     }
 
     /// The read was not done, and is wanted still.

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 /// Stretches that are remembered.
 const MOST: usize = 4_096;
 
-/// Stretches of numbers, ascending, first and last of each.
+/// Stretches of numbers, first and last of each, ascending unless they were appended.
 #[derive(Debug, Default)]
 pub(super) struct Ours(VecDeque<(u64, u64)>);
 
@@ -23,13 +23,22 @@ impl Ours {
         match self.0.back_mut() {
             Some((_, last)) if number <= *last => {}
             Some((_, last)) if number == *last + 1 => *last = number,
-            _ => {
-                if self.0.len() == MOST {
-                    self.0.pop_front();
-                }
-                self.0.push_back((number, number));
-            }
+            _ => self.push((number, number)),
         }
+    }
+
+    /// All of these too, whatever their numbers: some may be in both.
+    pub(super) fn append(&mut self, others: &mut Ours) {
+        for stretch in others.0.drain(..) {
+            self.push(stretch);
+        }
+    }
+
+    fn push(&mut self, stretch: (u64, u64)) {
+        if self.0.len() == MOST {
+            self.0.pop_front();
+        }
+        self.0.push_back(stretch);
     }
 
     /// How many there are after a number, up to another.

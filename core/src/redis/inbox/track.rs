@@ -49,6 +49,8 @@ pub(super) struct Track {
     past: Vec<Position>,
     /// Numbers that our own events got, beyond the place.
     ours: Ours,
+    /// The same at servers before: the one that took over may have given them to others.
+    formerly: Ours,
     publishers: Publishers,
     echoes: Option<Box<Echoes>>,
     /// When it began to be heard, in µs since the epoch.
@@ -125,6 +127,7 @@ impl Track {
             place: None,
             past: Vec::new(),
             ours: Ours::default(),
+            formerly: Ours::default(),
             publishers: Publishers::default(),
             echoes: None,
             since: shared.now.micros,
@@ -387,6 +390,7 @@ impl Track {
             self.past.push(left);
         }
         self.ours.forget_to(position.number);
+        self.formerly.forget_to(position.number);
     }
 
     /// Events are gone, and nobody knows whose they were.
@@ -425,12 +429,13 @@ impl Track {
     /// Nobody has these any more.
     fn missing(&mut self, topic: &str, hole: Hole, shared: &mut Shared, out: &mut impl Deliver) {
         let missing = hole.last - hole.after - self.ours.between(hole.after, hole.last);
-        if missing == 0 {
-            return;
-        }
-        match hole.is_certain {
-            true => self.lose(topic, missing, shared, out),
-            false => self.doubtful = self.doubtful.saturating_add(missing),
+        let doubtful = match hole.is_certain {
+            true => missing.min(self.formerly.between(hole.after, hole.last)),
+            false => missing,
+        };
+        self.doubtful = self.doubtful.saturating_add(doubtful);
+        if missing > doubtful {
+            self.lose(topic, missing - doubtful, shared, out);
         }
     }
 
@@ -466,7 +471,7 @@ impl Track {
 
     /// Another server may give out numbers anew.
     pub(super) fn disown(&mut self) {
-        self.ours = Ours::default();
+        self.formerly.append(&mut self.ours);
     }
 
     // Repairs.
@@ -508,6 +513,14 @@ impl Track {
         repairing.ticket = Some(ticket);
         repairing.stock.known = repairing.stock.held.len();
         Some(repairing.repair.ask())
+    }
+
+    /// Whether this read is under way.
+    pub(super) fn awaits(&self, ticket: u64) -> bool {
+        match &self.state {
+            State::Repairing(repairing) => repairing.ticket == Some(ticket),
+            _ => false,
+        }
     }
 
     /// The read was not done; it is wanted still.

@@ -102,6 +102,8 @@ struct UnderWay {
     /// Names of it that were neither confirmed nor refused.
     unanswered: usize,
     since: Instant,
+    /// The server has been asked, or will be before anything else.
+    is_sent: bool,
 }
 
 #[derive(Default)]
@@ -249,8 +251,16 @@ impl Ledger {
             step,
             unanswered,
             since: now,
+            is_sent: false,
         });
         Some(&under_way.step)
+    }
+
+    /// The step goes out: what is sent from here on, the server takes after it.
+    pub(crate) fn sent(&mut self) {
+        if let Some(under_way) = &mut self.under_way {
+            under_way.is_sent = true;
+        }
     }
 
     /// Puts in their queues whose time has come.
@@ -545,14 +555,15 @@ impl Ledger {
     /// Whether what is published now may come back here: also by a name that the server
     /// was asked for and has not confirmed. Patterns on their way may be any.
     pub(crate) fn may_bring(&self, topic: &str) -> bool {
-        let joins_patterns = match &self.under_way {
+        let (sends, joins_patterns) = match &self.under_way {
             Some(UnderWay {
                 step: Step::Names(batch),
+                is_sent,
                 ..
-            }) => batch.joined && batch.kind == Kind::Pattern,
-            _ => false,
+            }) if batch.joined => (*is_sent, *is_sent && batch.kind == Kind::Pattern),
+            _ => (false, false),
         };
-        joins_patterns || self.table.asks(topic) || self.table.carriers.any(topic)
+        joins_patterns || self.table.hears(topic, sends) || self.table.carriers.any(topic)
     }
 
     /// Every name that is wanted.

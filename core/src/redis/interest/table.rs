@@ -320,17 +320,17 @@ impl Table {
         .is_some_and(Entry::is_held)
     }
 
-    /// Whether the server was asked for a topic by its name, and not to let go of it.
-    pub(super) fn asks(&self, topic: &str) -> bool {
+    /// Whether the server brings a topic by its name and was not asked to let go of it, or
+    /// `or_will`, since it was asked for it.
+    pub(super) fn hears(&self, topic: &str, or_will: bool) -> bool {
         self.find_key(Key {
             pattern: false,
             text: topic.as_bytes(),
         })
-        .is_some_and(|entry| {
-            matches!(
-                entry.state,
-                State::Joining | State::Heard | State::Rejoining
-            )
+        .is_some_and(|entry| match entry.state {
+            State::Heard | State::Rejoining => true,
+            State::Joining => or_will,
+            _ => false,
         })
     }
 

@@ -678,3 +678,22 @@ fn names_that_were_lost_without_a_word_are_known_when_all_are_asked_for_again() 
     assert_eq!(missed, lost);
     assert_eq!(rig.server.held.len(), 1_001);
 }
+
+#[test]
+fn what_goes_out_before_a_subscription_does_not_come_back() {
+    let now = Instant::now();
+    let mut ledger = Ledger::new(Kind::Channel, Duration::ZERO);
+    for name in [topic("t"), pattern("p*")] {
+        ledger.change(&name, true, now);
+    }
+    ledger.opened(now);
+    for (kind, text, topic) in [(Kind::Pattern, "p*", "pt"), (Kind::Channel, "t", "t")] {
+        assert!(ledger.next(now).is_some());
+        // The server is not asked yet: whose logs there are is looked up first.
+        assert!(!ledger.may_bring(topic));
+        ledger.sent();
+        assert!(ledger.may_bring(topic));
+        ledger.confirmed(kind, true, text.as_bytes(), 1, now);
+        assert!(ledger.may_bring(topic));
+    }
+}

@@ -22,6 +22,11 @@
 //! `f` say where the old one ended. A reader that stands at number `n` of lineage `p` goes on from
 //! the smaller of `n` and `f`; one that knows neither lineage reads the whole log. What it
 //! reads a second time it knows by publisher and serial.
+//!
+//! A publisher that may not ask for the replication id begins no lineage. Should its server
+//! lack the newest entries, then a reader sees an event of a known publisher under a number
+//! that was had, with a serial that was not; it reads the whole log then. Of publishers that
+//! it never heard before, such events are lost to it.
 
 pub(crate) mod keys;
 pub(crate) mod repair;

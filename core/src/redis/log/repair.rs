@@ -290,15 +290,12 @@ impl Repair {
 
     /// The newest number of a log that is known.
     fn base(&self, at: Position, head: Head) -> Option<u64> {
-        let known = |lineage| {
-            let mut places = std::iter::once(&at).chain(&self.past);
-            let place = places.find(|place| place.lineage == lineage)?;
-            Some(place.number)
+        let known = |place: &Position| match head.before {
+            _ if place.lineage == head.newest.lineage => Some(place.number),
+            Some(fork) if place.lineage == fork.lineage => Some(place.number.min(fork.number)),
+            _ => None,
         };
-        known(head.newest.lineage).or_else(|| {
-            let fork = head.before?;
-            Some(known(fork.lineage)?.min(fork.number))
-        })
+        self.past.iter().chain([&at]).filter_map(known).max()
     }
 
     fn entry(&mut self, number: u64, arrival: Arrival<'_>, found: &mut impl FnMut(Found<'_>)) {

@@ -47,17 +47,22 @@ if tonumber(ARGV[6]) > newest then
   return {3, newest}
 end
 
+-- The newest number that the stream itself knows of.
+local function top()
+  local info = redis.pcall('XINFO', 'STREAM', KEYS[1])
+  for at = 1, #info, 2 do
+    if info[at] == 'last-generated-id' then
+      return tonumber(string.match(info[at + 1], '^%d+'))
+    end
+  end
+  return 0
+end
+
 local head = redis.call('HMGET', KEYS[2], 'n', 'l', 'c', 'o')
 local last, lineage, forked = tonumber(head[1] or 0), head[2], false
 if not lineage then
   -- The head is gone. If the stream is not, its numbers cannot be given out again.
-  forked = true
-  local info = redis.pcall('XINFO', 'STREAM', KEYS[1])
-  for at = 1, #info, 2 do
-    if info[at] == 'last-generated-id' then
-      last = tonumber(string.match(info[at + 1], '^%d+'))
-    end
-  end
+  last, forked = top(), true
 elseif ARGV[3] ~= '' and ARGV[3] ~= head[3] and ARGV[3] ~= head[4] then
   -- Another server took over. Who still calls it by its former id begins nothing.
   forked = true
@@ -68,9 +73,20 @@ if forked then
 end
 
 number = last + 1
-local envelope = ARGV[10] .. lineage .. struct.pack('>I8', number) .. ARGV[12]
-local id = string.format('%.0f-0', number)
-local added = redis.pcall('XADD', KEYS[1], 'MAXLEN', '~', ARGV[7], id, 'e', envelope)
+local envelope
+local function add()
+  envelope = ARGV[10] .. lineage .. struct.pack('>I8', number) .. ARGV[12]
+  local id = string.format('%.0f-0', number)
+  return redis.pcall('XADD', KEYS[1], 'MAXLEN', '~', ARGV[7], id, 'e', envelope)
+end
+local added = add()
+if type(added) == 'table' and added.err and number <= top() then
+  -- The head is behind the stream: one of them was restored, or somebody else adds to it.
+  -- What is between them belongs to no lineage that anybody knows.
+  last, lineage, before, forked = top(), ARGV[4], '', true
+  number = last + 1
+  added = add()
+end
 if type(added) == 'table' and added.err then
   return unkept(added.err)
 end

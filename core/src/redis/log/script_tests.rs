@@ -270,6 +270,29 @@ fn a_log_begins_a_lineage_with_another_server_and_when_it_was_lost() {
 }
 
 #[test]
+fn a_log_whose_stream_is_ahead_of_its_head_goes_on_behind_the_stream() {
+    run(async {
+        let server = Server::start(&[]);
+        let client = Client::of(&server).await;
+        let keys = Keys::new("c", 7);
+        let publish = |serial| publish(&keys, "c", serial, 0);
+        client.publish(&publish(1)).await;
+        // Somebody else adds to it, and one cannot go back behind that.
+        client.run(&["XADD", &keys.log, "9-3", "x", "y"]).await;
+        let kept = |number| Answer::Kept { number, heard: 0 };
+        assert_eq!(client.publish(&publish(2)).await, kept(10));
+        assert_eq!(client.publish(&publish(3)).await, kept(11));
+        let head = client.run(&["HMGET", &keys.head, "n", "p", "f"]).await;
+        let Reply::List(head) = head else {
+            panic!("no head")
+        };
+        // What is between belongs to nobody.
+        let head: Vec<_> = head.iter().filter_map(Reply::as_str).collect();
+        assert_eq!(head, ["11", "", "9"]);
+    });
+}
+
+#[test]
 fn what_the_log_cannot_take_goes_out_marked() {
     run(async {
         let server = Server::start(&["--maxmemory-policy", "noeviction"]);

@@ -210,9 +210,7 @@ impl Migration {
         let first = shared.first().ok_or(MigrationError::Closed)?;
         // Everybody who takes part listens to the channel. So do we: once that is so.
         let patience = deadline.min(Instant::now() + ANSWER);
-        asked(patience, |told| {
-            first.redis.when_joined(Box::new(move |_| told(Some(0))));
-        })?;
+        heard(shared, &first, &moved.channel, Side::Old, patience)?;
         moved.roll.lock().intend(entering);
         let call = shared.call(moved);
         let end = deadline.min(Instant::now() + ANSWER);
@@ -306,21 +304,30 @@ fn joined(
         }
         thread::sleep(LOOK);
     }
-    let name = moved.ends[side.index()].1.clone();
+    heard(shared, &server, &moved.ends[side.index()].1, side, deadline)
+}
+
+/// Waits until all is heard that is wanted of a server, this name among it.
+fn heard(
+    shared: &Shared,
+    server: &Plane,
+    name: &Topic,
+    side: Side,
+    deadline: Instant,
+) -> Result<(), MigrationError> {
     let topic = name.clone();
-    let refused = asked(deadline, move |told| {
+    let refusals = asked(deadline, move |told| {
         let brings = move |refused: &Name| match refused {
             Name::Topic(refused) => *refused == topic,
             Name::Pattern(refused) => refused.matches(topic.as_str()),
         };
-        let refusals = move |refused: Vec<Name>| {
-            told(Some(
-                refused.iter().filter(|name| brings(name)).count() as u64
-            ));
+        let count = move |refused: Vec<Name>| {
+            let refusals = refused.iter().filter(|name| brings(name));
+            told(Some(refusals.count() as u64));
         };
-        server.redis.when_joined(Box::new(refusals));
+        server.redis.when_joined(Box::new(count));
     });
-    match refused {
+    match refusals {
         Err(_) if shared.is_closed() => Err(MigrationError::Closed),
         Err(error) => Err(error),
         Ok(0) => Ok(()),

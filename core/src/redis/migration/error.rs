@@ -64,9 +64,10 @@ pub enum MigrationError {
     /// The side that is to be heard could not be joined, or the server could not be asked,
     /// before the deadline.
     NotReached,
-    /// The server does not let this hub hear the topic on the side that is to be heard.
+    /// The server does not let this hub hear the topic on the side that is to be heard, or
+    /// where hubs tell each other their stages.
     NotHeard {
-        /// What the topic is called there.
+        /// The name.
         name: String,
         /// The side.
         side: Side,

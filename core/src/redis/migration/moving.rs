@@ -472,6 +472,19 @@ impl Upstream for Tap {
         Some(Change { name, wanted })
     }
 
+    fn changes(&self) -> usize {
+        let shared = self.shared.upgrade();
+        let plane = shared.and_then(|shared| shared.plane(self.server));
+        plane.map_or(0, |plane| plane.interest.len())
+    }
+
+    fn end_changes(&self) {
+        let shared = self.shared.upgrade();
+        if let Some(plane) = shared.and_then(|shared| shared.plane(self.server)) {
+            plane.interest.end();
+        }
+    }
+
     fn is_wanted(&self, name: &Name) -> bool {
         let shared = self.shared.upgrade();
         shared.is_some_and(|shared| shared.is_wanted(self.server, name))

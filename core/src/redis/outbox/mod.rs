@@ -75,6 +75,7 @@ use self::{
 };
 use super::{
     arrival::Stamp,
+    conductor::{RESERVED, is_reserved},
     log::script::Retention,
     modes::{Modes, Way},
     socket::{Commands, Reply},
@@ -88,13 +89,19 @@ use crate::{
 
 /// Whether an event can travel as its topic does: asked by its publisher's thread.
 pub(crate) fn check(modes: &Modes, event: &Publication) -> Result<(), ForwardError> {
+    let unsupported =
+        |why: String| Err(ForwardError::new(ForwardErrorKind::Unsupported).because(why));
+    let topic = event.topic().as_str();
+    if is_reserved(topic) {
+        return unsupported(format!("{topic:?} {RESERVED}"));
+    }
     let (attributes, key) = event.headers();
     let has_headers = key.is_some() || !attributes.is_empty();
     // Only then does it matter how its topic travels.
     if !has_headers && !event.payload().starts_with(&envelope::MARK) {
         return Ok(());
     }
-    if !modes.of(event.topic().as_str()).is_plain() {
+    if !modes.of(topic).is_plain() {
         return Ok(());
     }
     let why = if has_headers {
@@ -102,7 +109,7 @@ pub(crate) fn check(modes: &Modes, event: &Publication) -> Result<(), ForwardErr
     } else {
         "the payload begins like an envelope, and plain it would be read as one: give the topic one by RedisBuilder::envelope or mode"
     };
-    Err(ForwardError::new(ForwardErrorKind::Unsupported).because(why))
+    unsupported(why.to_owned())
 }
 
 /// What is known of the server behind a link, once its connection stands.

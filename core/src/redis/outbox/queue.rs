@@ -83,8 +83,9 @@ impl Queue {
         drop(state);
         let mut error = ForwardError::new(kind);
         if kind == ForwardErrorKind::Full {
+            let alone = if weight > self.budget { " alone" } else { "" };
             error = error.because(format!(
-                "the event weighs {weight} bytes, the budget is {}",
+                "the event{alone} weighs {weight} bytes, the budget is {}",
                 self.budget
             ));
         }

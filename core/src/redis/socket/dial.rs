@@ -80,7 +80,8 @@ impl Tls {
     }
 }
 
-/// Connects within the time, trying the addresses of the name in turn.
+/// Connects within the time, trying the addresses of the name in turn. Why that failed does
+/// not say the server's name: whoever tells it does.
 pub(crate) async fn dial(
     server: &Server,
     tls: Option<&Tls>,
@@ -109,11 +110,11 @@ pub(crate) async fn dial(
         let rest = end.saturating_duration_since(Instant::now());
         let share = rest / (addresses.len() - at).min(4) as u32;
         match timeout(share, TcpStream::connect(address)).await {
-            Err(_) => failed = format!("{server} did not answer within {share:?}"),
-            Ok(Err(error)) => failed = format!("{server} cannot be connected to: {error}"),
+            Err(_) => failed = format!("no answer from {address} within {share:?}"),
+            Ok(Err(error)) => failed = format!("connecting failed: {error}"),
             Ok(Ok(stream)) => {
                 if let Err(error) = prepare(&stream) {
-                    return Err(format!("the socket to {server} cannot be set up: {error}"));
+                    return Err(format!("the socket cannot be set up: {error}"));
                 }
                 return match tls {
                     None => Ok(Box::new(stream)),
@@ -135,8 +136,8 @@ async fn encrypt(
         .map_err(|error| format!("{} is no name for TLS: {error}", server.host))?;
     let connector = TlsConnector::from(Arc::clone(&tls.0));
     match timeout_at(end.into(), connector.connect(name, stream)).await {
-        Err(_) => Err(format!("{server} did not finish the TLS handshake in time")),
-        Ok(Err(error)) => Err(format!("TLS with {server} failed: {error}")),
+        Err(_) => Err("the TLS handshake was not finished in time".into()),
+        Ok(Err(error)) => Err(format!("TLS failed: {error}")),
         Ok(Ok(stream)) => Ok(Box::new(stream)),
     }
 }

@@ -445,7 +445,10 @@ fn connections(servers: &[&Watch], reasons: &mut Reasons) {
     } else {
         reasons.away(
             code::DISCONNECTED,
-            format!("{failed}. Subscribers here are served by publishers here alone"),
+            format!(
+                "{}. Subscribers here are served by publishers here alone",
+                failed.trim_end_matches('.')
+            ),
         );
     }
 }

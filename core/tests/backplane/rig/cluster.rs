@@ -7,7 +7,7 @@ use super::{Answer, Authority, Plan, Server, server::RIG, until, until_within};
 /// How many slots there are.
 const SLOTS: usize = 16_384;
 
-const MASTERS: usize = 3;
+pub(crate) const MASTERS: usize = 3;
 
 /// How long a failover may take.
 const FAILOVER: Duration = Duration::from_secs(30);
@@ -164,12 +164,19 @@ impl Cluster {
 
     /// Moves a slot and its keys while it is in use, as `redis-cli --cluster reshard`.
     pub(crate) fn migrate(&self, slot: u16, to: usize) {
+        self.migrate_keys(slot, to);
+        self.settle(slot, to);
+    }
+
+    /// Moves the keys of a slot, which stays where it is until it is
+    /// [settled](Self::settle).
+    pub(crate) fn migrate_keys(&self, slot: u16, to: usize) {
         self.until_agreed();
         let from = self.owner(slot);
         let (source, target) = (&self.nodes[from], &self.nodes[to]);
         let slot = slot.to_string();
         let set = |node: &Server, state: &str, id: &str| {
-            node.ask(&["CLUSTER", "SETSLOT", &slot, state, id]);
+            ask_patiently(node, &["CLUSTER", "SETSLOT", &slot, state, id]);
         };
         set(target, "IMPORTING", &self.ids[from]);
         set(source, "MIGRATING", &self.ids[to]);
@@ -186,16 +193,40 @@ impl Cluster {
             }
             command.push("KEYS");
             command.extend(keys.iter().map(String::as_str));
-            source.ask(&command);
+            ask_patiently(source, &command);
         }
-        set(target, "NODE", &self.ids[to]);
+    }
+
+    /// Gives a slot to its next owner, who has its keys.
+    pub(crate) fn settle(&self, slot: u16, to: usize) {
+        let from = self.owner(slot);
+        let (slot, id) = (slot.to_string(), &self.ids[to]);
+        let set = |node: &Server| node.ask(&["CLUSTER", "SETSLOT", &slot, "NODE", id]);
+        set(&self.nodes[to]);
         // Keys may have been written between the last look and the end.
-        set(source, "NODE", &self.ids[to]);
+        set(&self.nodes[from]);
         for node in &self.nodes {
             if node.is_running() && node.info("replication", "role") == "master" {
-                set(node, "NODE", &self.ids[to]);
+                set(node);
             }
         }
+    }
+
+    /// Hands a slot on whole, where servers can.
+    pub(crate) fn hand_on(&self, slot: u16, to: usize) {
+        self.until_agreed();
+        let text = slot.to_string();
+        let command = [
+            "CLUSTER",
+            "MIGRATESLOTS",
+            "SLOTSRANGE",
+            &text,
+            &text,
+            "NODE",
+            &self.ids[to],
+        ];
+        ask_patiently(&self.nodes[self.owner(slot)], &command);
+        until("the slot is handed on", || self.owner(slot) == to);
     }
 
     /// Waits until a slot has another owner than this one; how long it took.
@@ -212,6 +243,20 @@ impl Cluster {
             self.nodes[replica].info("replication", "role") == "master"
         });
     }
+}
+
+/// Asks again what a node cannot do just now: on a machine with much to do its own others are
+/// late, so that it finds the cluster down, or its replica away.
+fn ask_patiently(node: &Server, command: &[&str]) {
+    const NOT_NOW: [&str; 4] = ["NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN", "IOERR"];
+    until("the node does what it is asked", || {
+        match node.try_ask(command) {
+            Ok(Answer::Error(words)) if NOT_NOW.iter().any(|code| words.starts_with(code)) => false,
+            Ok(Answer::Error(words)) => panic!("{command:?}: {words}"),
+            Ok(_) => true,
+            Err(error) => panic!("{command:?}: {error}"),
+        }
+    });
 }
 
 /// Who has which epoch and which slots, by the word of a node.

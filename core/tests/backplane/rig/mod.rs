@@ -16,13 +16,13 @@ mod server;
 mod tests;
 mod tls;
 
-pub(crate) use cluster::Cluster;
+pub(crate) use cluster::{Cluster, MASTERS};
 pub(crate) use console::{Answer, Console};
 pub(crate) use ports::another;
 pub(crate) use process::{Folder, Process, signal};
 pub(crate) use proxy::{Flow, Proxy};
 pub(crate) use sentinel::{NAME, Watched};
-pub(crate) use server::{Plan, Release, Server};
+pub(crate) use server::{Plan, RIG, Release, Server};
 pub(crate) use tls::Authority;
 
 use std::{

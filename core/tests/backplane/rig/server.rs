@@ -20,6 +20,7 @@ const PROGRAM: &str = "DISTRIBUTARY_TEST_SERVER";
 /// What kind of server the tests start.
 pub(crate) struct Release {
     program: String,
+    valkey: bool,
     major: u32,
 }
 
@@ -40,13 +41,22 @@ impl Release {
             let major = major.unwrap_or_else(|| panic!("{program} --version says {output:?}"));
             // Not by println!, which a test that passes keeps to itself.
             writeln!(io::stderr(), "servers: {}", output.trim()).ok();
-            Release { program, major }
+            Release {
+                program,
+                valkey: output.starts_with("Valkey"),
+                major,
+            }
         })
     }
 
     /// Whether it has sharded pub/sub: Redis since 7.0, every Valkey.
     pub(crate) fn shards(&self) -> bool {
         self.major >= 7
+    }
+
+    /// Whether a slot can be handed on whole, with one command: Valkey since 9.0.
+    pub(crate) fn hands_slots_on(&self) -> bool {
+        self.valkey && self.major >= 9
     }
 }
 
@@ -126,7 +136,7 @@ pub(crate) struct Server {
 const CONFIGURATION: &str = "server.conf";
 
 /// The user of the rig's own connections, where there are users.
-pub(super) const RIG: [&str; 2] = ["rig", "rig"];
+pub(crate) const RIG: [&str; 2] = ["rig", "rig"];
 
 impl Server {
     /// With the settings of [`Plan::new`].
