@@ -12,7 +12,17 @@ from typing import get_args
 import pytest
 
 import distributary
-from distributary import Closed, DecodeError, DistributaryError, ForwardError, Hub, MigrationError, PayloadError, errors
+from distributary import (
+    Closed,
+    DecodeError,
+    DistributaryError,
+    ForwardError,
+    Hub,
+    MigrationError,
+    NotHeard,
+    PayloadError,
+    errors,
+)
 from distributary.migration import Peer
 
 ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, DistributaryError)]
@@ -55,7 +65,7 @@ def test_closed_says_why_and_what_to_do(reason: errors.Reason) -> None:
 
 def test_they_are_pickled() -> None:
     for kind in ALL:
-        if kind in (Closed, DecodeError, ForwardError, MigrationError):
+        if kind in (Closed, DecodeError, ForwardError, MigrationError, NotHeard):
             continue
         error = pickle.loads(pickle.dumps(kind("what was wrong")))
         assert type(error) is kind
@@ -74,6 +84,12 @@ def test_a_migration_error_has_its_kind_and_who_is_in_the_way() -> None:
     for same in (error, pickle.loads(pickle.dumps(error)), copy.copy(error)):
         assert (type(same), same.kind, str(same)) == (MigrationError, "readers", "what was wrong")
         assert (same.peers, same.side, same.findings, same.hubs) == ((peer,), "old", (), None)
+
+
+def test_what_is_not_heard_has_its_names() -> None:
+    error = NotHeard(["a", "b.*"])
+    for same in (error, pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert (type(same), same.names, str(same)) == (NotHeard, ("a", "b.*"), str(error))
 
 
 def test_a_decode_error_has_its_event() -> None:
