@@ -1,6 +1,16 @@
 //! Being told when a hub's health changes.
+//!
+//! Whoever waits may give that up at any time, again and again, and the backplane tells
+//! nobody before something happens. So all who wait share a bell, and there is one question
+//! open at the backplane.
+//!
+//! # Invariants
+//!
+//! - Foreign code (wakers, the backplane) runs outside the lock.
+//! - Who stops waiting leaves nothing behind.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     pin::Pin,
     sync::Weak,
@@ -14,6 +24,7 @@ use super::health::Health;
 use crate::{
     hub::core::Core,
     sync::{Condvar, Mutex, StdArc},
+    wake::contained,
 };
 
 /// The changes of a hub's health, one after the other: a stream, and something that a
@@ -30,10 +41,13 @@ pub struct HealthChanges {
     /// No change will come any more.
     over: bool,
     bell: StdArc<Bell>,
+    /// Names it at the bell.
+    place: u64,
 }
 
+/// What rings for all who wait for changes of one hub.
 #[derive(Default)]
-struct Bell {
+pub(crate) struct Bell {
     state: Mutex<State>,
     rung: Condvar,
 }
@@ -45,7 +59,18 @@ struct State {
     /// It has rung for whoever has seen this revision. If that still is the latest, there
     /// is nothing to come.
     rung: Option<u64>,
-    waker: Option<Waker>,
+    /// How often it has rung.
+    rings: u64,
+    wakers: BTreeMap<u64, Waker>,
+    next_place: u64,
+}
+
+impl Bell {
+    fn place(&self) -> u64 {
+        let mut state = self.state.lock();
+        state.next_place += 1;
+        state.next_place
+    }
 }
 
 /// Rings when it is called, and when it is given up.
@@ -57,15 +82,16 @@ struct Ringer {
 
 impl Drop for Ringer {
     fn drop(&mut self) {
-        let waker = {
+        let wakers = {
             let mut state = self.bell.state.lock();
             state.asked = false;
             state.rung = Some(self.seen);
-            state.waker.take()
+            state.rings += 1;
+            std::mem::take(&mut state.wakers)
         };
         self.bell.rung.notify_all();
-        if let Some(waker) = waker {
-            waker.wake();
+        for waker in wakers.into_values() {
+            contained(|| waker.wake());
         }
     }
 }
@@ -77,7 +103,8 @@ impl HealthChanges {
             core: StdArc::downgrade(core),
             seen: backplane.map_or(0, |backplane| backplane.health().revision),
             over: false,
-            bell: StdArc::default(),
+            bell: StdArc::clone(&core.health_bell),
+            place: core.health_bell.place(),
         }
     }
 
@@ -90,11 +117,12 @@ impl HealthChanges {
     /// once there is none to come.
     pub fn wait(&mut self, deadline: Instant) -> Option<Health> {
         loop {
-            if let Ok(change) = self.look() {
-                return change;
-            }
+            let rings = match self.look() {
+                Ok(change) => return change,
+                Err(Waiting { rings }) => rings,
+            };
             let mut state = self.bell.state.lock();
-            while state.asked {
+            while state.rings == rings {
                 if self.bell.rung.wait_until(&mut state, deadline).timed_out() {
                     drop(state);
                     return self.look().ok().flatten();
@@ -104,15 +132,16 @@ impl HealthChanges {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Health>> {
+        let waker = cx.waker().clone();
         loop {
-            if let Ok(change) = self.look() {
-                return Poll::Ready(change);
-            }
+            let rings = match self.look() {
+                Ok(change) => return Poll::Ready(change),
+                Err(Waiting { rings }) => rings,
+            };
             let mut state = self.bell.state.lock();
-            if state.asked {
-                let old = state.waker.replace(cx.waker().clone());
+            if state.rings == rings {
+                let old = state.wakers.insert(self.place, waker);
                 drop(state);
-                // A waker's destructor is foreign.
                 drop(old);
                 return Poll::Pending;
             }
@@ -128,8 +157,11 @@ impl HealthChanges {
         let Some(backplane) = &core.backplane else {
             return Ok(None);
         };
-        // What has rung is taken first: what changes after that rings again.
-        let rung = self.bell.state.lock().rung.take();
+        // What has rung is looked at first: what changes after that rings again.
+        let (rung, rings) = {
+            let state = self.bell.state.lock();
+            (state.rung, state.rings)
+        };
         let health = backplane.health();
         if health.revision != self.seen {
             self.seen = health.revision;
@@ -147,12 +179,21 @@ impl HealthChanges {
             };
             backplane.when_health_changes(self.seen, Box::new(move || drop(ringer)));
         }
-        Err(Waiting)
+        Err(Waiting { rings })
     }
 }
 
-/// Nothing has changed.
-struct Waiting;
+impl Drop for HealthChanges {
+    fn drop(&mut self) {
+        let waker = self.bell.state.lock().wakers.remove(&self.place);
+        drop(waker);
+    }
+}
+
+/// Nothing has changed since the bell had rung so often.
+struct Waiting {
+    rings: u64,
+}
 
 impl Stream for HealthChanges {
     type Item = Health;

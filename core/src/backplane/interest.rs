@@ -81,8 +81,8 @@ impl Interest {
         if let Some(name) = self.notes.pop() {
             return Some(name);
         }
-        self.rung.store(false, Ordering::Release);
-        // One that came between the look and the line above did not ring.
+        // A swap: whoever has found it rung has noted before this, and the look below sees it.
+        self.rung.swap(false, Ordering::AcqRel);
         let late = self.notes.pop()?;
         self.rung.store(true, Ordering::Release);
         Some(late)

@@ -35,6 +35,7 @@ use std::fmt;
 
 #[cfg(feature = "redis")]
 pub(crate) use board::Board;
+pub(crate) use changes::Bell;
 pub use changes::HealthChanges;
 pub use closing::Closing;
 pub(crate) use closing::End;

@@ -14,7 +14,7 @@ use super::{
     table::Table,
 };
 use crate::{
-    backplane::{Backplane, End, Inlet, Interest},
+    backplane::{Backplane, Bell, End, Inlet, Interest},
     clock::Clock,
     event::Position,
     feed::{Ending, Limits, Losses, Shed},
@@ -56,6 +56,8 @@ pub(crate) struct Core {
     pub(crate) backplane: Option<Box<dyn Backplane>>,
     /// Names that may have come or gone; for the backplane.
     pub(crate) interest: Interest,
+    /// Rings for those who wait for changes of the backplane's health.
+    pub(crate) health_bell: StdArc<Bell>,
     closed: AtomicBool,
     pub(crate) end: End,
 }
@@ -105,6 +107,7 @@ impl Core {
             counted: Mutex::default(),
             backplane: settings.backplane,
             interest: Interest::default(),
+            health_bell: StdArc::default(),
             closed: AtomicBool::new(false),
             end: End::new(),
         });

@@ -34,16 +34,13 @@ struct Wire {
     nodes: Mutex<Vec<Weak<Node>>>,
 }
 
-/// To be called with the names that are refused.
-type ToldJoined = Box<dyn FnOnce(Vec<Name>) + Send>;
-
 #[derive(Default)]
 struct Node {
     inlet: Mutex<Option<Inlet>>,
     wanted: Mutex<HashMap<Name, bool>>,
     refuse: Mutex<Option<ForwardErrorKind>>,
-    waiting: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
-    joining: Mutex<Vec<ToldJoined>>,
+    waiting: Mutex<Vec<Told>>,
+    joining: Mutex<Vec<Heard>>,
     closed: Mutex<u32>,
     /// Its end takes until somebody takes this out and calls it.
     lingers: AtomicBool,
@@ -218,6 +215,39 @@ fn changes_of_health_end_with_the_backplane_that_tells_them() {
     assert_eq!(poll(&mut other), Poll::Ready(None));
     assert_eq!(late.wait(soon()), None);
     assert!(!hub.is_closed());
+}
+
+#[test]
+fn who_gives_up_waiting_for_a_change_of_health_leaves_nothing_behind() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.hub();
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&wakes));
+    let held = Arc::strong_count(&wakes);
+    let poll = |changes: &mut HealthChanges| {
+        std::pin::pin!(changes.next()).poll(&mut Context::from_waker(&waker))
+    };
+    for _ in 0..100 {
+        assert!(poll(&mut hub.health_changes()).is_pending());
+        assert_eq!(hub.health_changes().wait(Instant::now()), None);
+    }
+    assert_eq!(node.waiting.lock().unwrap().len(), 1);
+    assert_eq!(Arc::strong_count(&wakes), held);
+    // Those who wait still are told by the question of one who does not.
+    let (mut one, mut other) = (hub.health_changes(), hub.health_changes());
+    assert!(poll(&mut one).is_pending() && poll(&mut other).is_pending());
+    let blocked = std::thread::spawn({
+        let mut changes = hub.health_changes();
+        move || changes.wait(soon()).map(|health| health.revision)
+    });
+    node.revision.store(1, Ordering::SeqCst);
+    let waiting: Vec<_> = node.waiting.lock().unwrap().drain(..).collect();
+    waiting.into_iter().for_each(|told| told());
+    assert_eq!(wakes.0.load(Ordering::SeqCst), 2);
+    for changes in [&mut one, &mut other] {
+        assert!(matches!(poll(changes), Poll::Ready(Some(health)) if health.revision == 1));
+    }
+    assert_eq!(blocked.join().unwrap(), Some(1));
 }
 
 #[test]
