@@ -26,9 +26,25 @@ const TICK: Duration = Duration::from_millis(200);
 /// What has to be remembered to say since when.
 #[derive(Default)]
 pub(super) struct Overview {
-    gaps: Cell<u64>,
-    lost_at: Cell<Option<Instant>>,
+    gaps: Rise,
+    faults: Rise,
     joining_since: Cell<Option<Instant>>,
+}
+
+/// When a count was last seen to have risen.
+#[derive(Default)]
+struct Rise {
+    count: Cell<u64>,
+    at: Cell<Option<Instant>>,
+}
+
+impl Rise {
+    fn look(&self, count: u64, now: Instant) -> Option<Instant> {
+        if self.count.replace(count) < count {
+            self.at.set(Some(now));
+        }
+        self.at.get()
+    }
 }
 
 impl Overview {
@@ -41,17 +57,16 @@ impl Overview {
 
     fn tallies(&self, common: &Common, now: Instant) -> Tallies {
         let counts = common.figures.counts();
-        if self.gaps.replace(counts.gaps) < counts.gaps {
-            self.lost_at.set(Some(now));
-        }
-        let joining = common.figures.joining.get();
+        let faults = common.figures.panics.get();
         Tallies {
             counts,
             late: common.figures.all_late(),
             queued_bytes: common.queue.bytes() as u64,
-            joining,
+            joining: common.figures.joining.get(),
             joining_since: self.joining_since.get(),
-            lost_at: self.lost_at.get(),
+            lost_at: self.gaps.look(counts.gaps, now),
+            faults,
+            fault_at: self.faults.look(faults, now),
         }
     }
 }

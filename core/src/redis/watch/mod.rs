@@ -41,7 +41,7 @@ use self::{
 };
 use crate::backplane::{Condition, Counts, Health, Node, Output, Reason};
 
-/// The stable words, as the table above explains them.
+/// The stable words, as `codes.md` explains them.
 pub(crate) mod code {
     pub(crate) const CONNECTING: &str = "connecting";
     pub(crate) const DISCONNECTED: &str = "disconnected";
@@ -50,6 +50,7 @@ pub(crate) mod code {
     pub(crate) const LATE: &str = "late";
     pub(crate) const JOINING: &str = "joining";
     pub(crate) const LOSING: &str = "losing";
+    pub(crate) const FAULT: &str = "fault";
     pub(crate) const NOT_MASTER: &str = "not_master";
     pub(crate) const FAILOVER: &str = "failover";
     pub(crate) const RESYNC_LOOP: &str = "resync_loop";
@@ -89,7 +90,7 @@ const AGES_EVERY: u64 = 40;
 /// Joining for so long is said.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// For how long a loss is said.
+/// For how long a loss or a fault is said.
 const REMEMBERED: Duration = Duration::from_secs(10);
 
 /// What is wrong, as it is gathered.
@@ -364,6 +365,10 @@ pub(crate) struct Tallies {
     pub(crate) joining_since: Option<Instant>,
     /// When something was last lost.
     pub(crate) lost_at: Option<Instant>,
+    /// Panics of our own, and of what is called.
+    pub(crate) faults: u64,
+    /// When the last of them was seen.
+    pub(crate) fault_at: Option<Instant>,
 }
 
 /// How it is while nothing is known of any server, but what is said.
@@ -399,6 +404,15 @@ pub(crate) fn health<'a>(
             format!(
                 "events were lost that cannot be repaired: {} stretches so far. Replay mode would have repaired them",
                 tallies.counts.gaps
+            ),
+        );
+    }
+    if tallies.fault_at.is_some_and(|at| passed(at) < REMEMBERED) {
+        reasons.note(
+            code::FAULT,
+            format!(
+                "something failed by a fault of the backplane or of what it calls, {} times so far, and may have cost an event each time: report what was printed",
+                tallies.faults
             ),
         );
     }

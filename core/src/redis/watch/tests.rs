@@ -182,6 +182,8 @@ fn joining_and_losing_are_said_for_a_while() {
         joining: 5,
         joining_since: Some(start),
         lost_at: Some(start),
+        faults: 1,
+        fault_at: Some(start + ms(1)),
         ..Tallies::default()
     };
     let at = |now| {
@@ -189,9 +191,11 @@ fn joining_and_losing_are_said_for_a_while() {
         let codes = health.reasons.iter().map(|reason| reason.code);
         codes.collect::<Vec<_>>()
     };
-    assert_eq!(at(start + ms(2_999)), [code::LOSING]);
-    assert_eq!(at(start + ms(3_000)), [code::JOINING, code::LOSING]);
-    assert_eq!(at(start + ms(10_000)), [code::JOINING]);
+    assert_eq!(at(start + ms(2_999)), [code::LOSING, code::FAULT]);
+    let all = [code::JOINING, code::LOSING, code::FAULT];
+    assert_eq!(at(start + ms(3_000)), all);
+    assert_eq!(at(start + ms(10_000)), [code::JOINING, code::FAULT]);
+    assert_eq!(at(start + ms(10_001)), [code::JOINING]);
 }
 
 #[test]

@@ -67,17 +67,24 @@ pub struct Finding {
 }
 
 impl Verdict {
+    /// Nothing has been checked.
+    fn new() -> Self {
+        Verdict {
+            safe: true,
+            findings: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, code: &'static str, met: bool, text: String) {
+        self.safe &= met;
+        self.findings.push(Finding { code, met, text });
+    }
+
     /// Adds what speaks against it, unless that is among the findings already.
     pub fn object(&mut self, code: &'static str, text: &str) {
-        if self.findings.iter().any(|f| f.code == code && !f.met) {
-            return;
+        if !self.findings.iter().any(|f| f.code == code && !f.met) {
+            self.add(code, false, text.to_owned());
         }
-        self.safe = false;
-        self.findings.push(Finding {
-            code,
-            met: false,
-            text: text.to_owned(),
-        });
     }
 }
 
@@ -92,26 +99,23 @@ impl Demands {
     /// Judges what was observed.
     #[must_use]
     pub fn judge(&self, health: &Health) -> Verdict {
-        let mut findings = Findings::default();
+        let mut verdict = Verdict::new();
         for reason in &health.reasons {
             if reason.condition > Condition::Ok {
-                findings.add(reason.code, false, reason.text.clone());
+                verdict.add(reason.code, false, reason.text.clone());
             }
         }
-        self.check_probes(health, &mut findings);
+        self.check_probes(health, &mut verdict);
         if health.nodes.is_empty() {
-            findings.object(code::CONNECTING, "no server is known".into());
+            verdict.object(code::CONNECTING, "no server is known");
         }
         for node in &health.nodes {
-            self.check_node(node, &mut findings);
+            self.check_node(node, &mut verdict);
         }
-        Verdict {
-            safe: findings.0.iter().all(|finding| finding.met),
-            findings: findings.0,
-        }
+        verdict
     }
 
-    fn check_probes(&self, health: &Health, findings: &mut Findings) {
+    fn check_probes(&self, health: &Health, verdict: &mut Verdict) {
         let (p99, limit) = (health.lag.p99, self.p99);
         let text = if health.lag.probes == 0 {
             "no probe has come back yet".to_owned()
@@ -123,22 +127,22 @@ impl Demands {
                 health.lag.probes
             )
         };
-        findings.add("probes", health.lag.probes > 0 && p99 < limit, text);
+        verdict.add("probes", health.lag.probes > 0 && p99 < limit, text);
     }
 
-    fn check_node(&self, node: &Node, findings: &mut Findings) {
+    fn check_node(&self, node: &Node, verdict: &mut Verdict) {
         let at = &node.address;
         if !node.connected {
-            findings.object(code::DISCONNECTED, format!("{at} is not connected"));
+            verdict.object(code::DISCONNECTED, &format!("{at} is not connected"));
             return;
         }
         match &node.replication {
-            None => findings.add("replication", false, unknown(at, "its replication")),
-            Some(replication) => self.check_replication(at, node.uptime, replication, findings),
+            None => verdict.add("replication", false, unknown(at, "its replication")),
+            Some(replication) => self.check_replication(at, node.uptime, replication, verdict),
         }
         match &node.memory {
-            None => findings.add("memory", false, unknown(at, "its memory")),
-            Some(memory) => self.check_memory(at, memory, findings),
+            None => verdict.add("memory", false, unknown(at, "its memory")),
+            Some(memory) => self.check_memory(at, memory, verdict),
         }
     }
 
@@ -147,15 +151,15 @@ impl Demands {
         at: &str,
         uptime: Option<Duration>,
         replication: &Replication,
-        findings: &mut Findings,
+        verdict: &mut Verdict,
     ) {
         if replication.role != Role::Master {
-            findings.object(code::NOT_MASTER, format!("{at} is a replica"));
+            verdict.object(code::NOT_MASTER, &format!("{at} is a replica"));
             return;
         }
         if replication.resync_loop {
             let text = format!("a replica of {at} falls behind, is cut off and begins anew");
-            findings.object(code::RESYNC_LOOP, text);
+            verdict.object(code::RESYNC_LOOP, &text);
         }
         let all = replication.replicas.len();
         let online = replication.replicas.iter().filter(|r| r.online).count();
@@ -165,7 +169,7 @@ impl Demands {
         } else if all == 0 {
             text = format!("{at} has no replicas: nothing takes over when it is lost");
         }
-        findings.add("replicas", online == all && online >= self.replicas, text);
+        verdict.add("replicas", online == all && online >= self.replicas, text);
 
         let since_start = uptime.map(|up| up.saturating_sub(START));
         let wanted = |time: Duration| since_start.map_or(time, |start| time.min(start));
@@ -175,7 +179,7 @@ impl Demands {
             stable.as_secs(),
             self.stable.as_secs()
         );
-        findings.add("stable", stable >= wanted(self.stable), text);
+        verdict.add("stable", stable >= wanted(self.stable), text);
         let steady = replication.steady;
         let text = format!(
             "no replica of {at} has begun anew for {} s or more, of {} s asked for",
@@ -183,17 +187,17 @@ impl Demands {
             self.steady.as_secs()
         );
         let quiet = steady >= self.steady || uptime.is_some_and(|up| steady >= up);
-        findings.add("steady", quiet, text);
+        verdict.add("steady", quiet, text);
         if let Some(worst) = replication.replicas.iter().max_by_key(|r| r.behind) {
             let text = format!(
                 "replica {} of {at} is {} bytes behind, of {} allowed",
                 worst.address, worst.behind, self.behind
             );
-            findings.add("behind", worst.behind < self.behind, text);
+            verdict.add("behind", worst.behind < self.behind, text);
         }
     }
 
-    fn check_memory(&self, at: &str, memory: &Memory, findings: &mut Findings) {
+    fn check_memory(&self, at: &str, memory: &Memory, verdict: &mut Verdict) {
         let text = match memory.limit {
             None => format!("{at} uses {} bytes, and has no limit", memory.used),
             Some(limit) => format!(
@@ -203,33 +207,17 @@ impl Demands {
             ),
         };
         let room = memory.share().is_none_or(|share| share < self.memory);
-        findings.add("memory", room, text);
+        verdict.add("memory", room, text);
         let text = match memory.pressed {
             0 => format!("{at} has refused no write and thrown no key away meanwhile"),
             some => format!("{at} has refused writes or thrown keys away {some} times meanwhile"),
         };
-        findings.add("pressed", memory.pressed == 0, text);
+        verdict.add("pressed", memory.pressed == 0, text);
     }
 }
 
 fn unknown(at: &str, what: &str) -> String {
     format!("{at} does not tell {what}: allow the user +info")
-}
-
-#[derive(Default)]
-struct Findings(Vec<Finding>);
-
-impl Findings {
-    fn add(&mut self, code: &'static str, met: bool, text: String) {
-        self.0.push(Finding { code, met, text });
-    }
-
-    /// Adds what speaks against it, unless that was found already.
-    fn object(&mut self, code: &'static str, text: String) {
-        if !self.0.iter().any(|f| f.code == code && !f.met) {
-            self.add(code, false, text);
-        }
-    }
 }
 
 #[cfg(test)]
