@@ -199,6 +199,12 @@ impl Redis {
         self.common.id
     }
 
+    /// What it shares with its thread, for tests to drive.
+    #[cfg(test)]
+    pub(crate) fn common(&self) -> Arc<Common> {
+        Arc::clone(&self.common)
+    }
+
     /// How it is, for tests to post.
     #[cfg(test)]
     pub(crate) fn board(&self) -> &Board {

@@ -77,7 +77,7 @@ use super::{
     inbox::Inbox,
     interest::Mark,
     outbox::Outbox,
-    plane::{Common, Order},
+    plane::{Common, Order, ToldJoined},
     topology::{LinkId, Plan},
 };
 use crate::backplane::{Condition, Inlet, Name, Reason, Together};
@@ -120,7 +120,7 @@ pub(crate) struct Conductor {
     repairs: Repairs,
     /// Logs may have to be looked for.
     searches: Notify,
-    waiters: RefCell<Vec<Waiter>>,
+    waiters: RefCell<Vec<Waiters>>,
     /// What the thread itself has to say is not as it should be.
     reasons: RefCell<Vec<Reason>>,
     overview: Overview,
@@ -128,11 +128,22 @@ pub(crate) struct Conductor {
     closing: Cell<bool>,
 }
 
-/// Somebody who is to be told once all is heard that was wanted at the marks, and what is
-/// refused to us.
-struct Waiter {
-    marks: Vec<(Rc<Line>, Mark)>,
-    told: Box<dyn FnOnce(Vec<Name>) + Send>,
+/// Those who are to be told once all is heard that was wanted at the marks, and what is
+/// refused to us. While a server is away there may be very many, at the same marks: these
+/// are looked at as one.
+struct Waiters {
+    marks: Marks,
+    told: Vec<ToldJoined>,
+}
+
+type Marks = Vec<(Rc<Line>, Mark)>;
+
+impl Waiters {
+    fn are_at(&self, marks: &Marks) -> bool {
+        let mut pairs = self.marks.iter().zip(marks);
+        self.marks.len() == marks.len()
+            && pairs.all(|((line, mark), (other, at))| Rc::ptr_eq(line, other) && mark == at)
+    }
 }
 
 impl Conductor {
@@ -284,22 +295,31 @@ impl Conductor {
         self.tell_joined();
     }
 
-    fn when_joined(self: &Rc<Self>, told: Box<dyn FnOnce(Vec<Name>) + Send>) {
+    fn when_joined(self: &Rc<Self>, told: ToldJoined) {
         // All that have changed before it was asked.
         self.take_changes(self.inlet.changes() + 1);
-        let marks = self.marks();
-        self.waiters.borrow_mut().push(Waiter { marks, told });
+        self.add_waiters(self.marks(), vec![told]);
         self.tell_joined();
     }
 
     /// Names have changed places: whoever waits does so where they are now.
     fn remark(&self) {
-        for waiter in self.waiters.borrow_mut().iter_mut() {
-            waiter.marks = self.marks();
+        let waiters = self.waiters.take().into_iter();
+        let told: Vec<_> = waiters.flat_map(|waiters| waiters.told).collect();
+        if !told.is_empty() {
+            self.add_waiters(self.marks(), told);
         }
     }
 
-    fn marks(&self) -> Vec<(Rc<Line>, Mark)> {
+    fn add_waiters(&self, marks: Marks, mut told: Vec<ToldJoined>) {
+        let mut waiters = self.waiters.borrow_mut();
+        match waiters.last_mut() {
+            Some(last) if last.are_at(&marks) => last.told.append(&mut told),
+            _ => waiters.push(Waiters { marks, told }),
+        }
+    }
+
+    fn marks(&self) -> Marks {
         let lines = self.lines.borrow();
         let marked = lines.values().filter(|line| !line.leaving.get());
         marked
@@ -318,17 +338,18 @@ impl Conductor {
         }
         self.common.figures.joining.set(missing as u64);
         self.overview.joining(missing);
-        let mut waiters = self.waiters.take();
         let mut kept = Vec::new();
-        for mut waiter in waiters.drain(..) {
-            waiter
+        for mut waiters in self.waiters.take() {
+            waiters
                 .marks
                 .retain(|(line, mark)| !line.ledger.borrow_mut().is_heard(*mark));
-            if waiter.marks.is_empty() && homeless == 0 && !self.lines.borrow().is_empty() {
+            if waiters.marks.is_empty() && homeless == 0 && !self.lines.borrow().is_empty() {
                 let refused = self.refused();
-                self.contained(|| (waiter.told)(refused));
+                for told in waiters.told {
+                    self.contained(|| told(refused.clone()));
+                }
             } else {
-                kept.push(waiter);
+                kept.push(waiters);
             }
         }
         self.waiters.borrow_mut().append(&mut kept);
@@ -382,5 +403,25 @@ impl Conductor {
         if changed {
             self.assess();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Hub, redis::Redis};
+
+    /// A server is away for long, and those who wait for it give up and ask again.
+    #[test]
+    fn those_who_wait_for_the_same_are_looked_at_as_one() {
+        let redis = Redis::at("redis://127.0.0.1:1").unwrap().build().unwrap();
+        let hub = Hub::new();
+        let conductor = Conductor::new(redis.common(), Inlet::new(hub.core()));
+        for _ in 0..1_000 {
+            conductor.when_joined(Box::new(|_| {}));
+        }
+        conductor.remark();
+        let waiters = conductor.waiters.borrow();
+        assert_eq!((waiters.len(), waiters[0].told.len()), (1, 1_000));
     }
 }

@@ -48,7 +48,7 @@ pub(super) struct Departures {
     /// Refused for now, in order: they wait again once nothing is in flight.
     again: Vec<Parcel>,
     /// Topics whose logs lack what must come first.
-    lacking: Vec<Topic>,
+    lacking: HashSet<Topic>,
     pub(super) wire: Wire,
     /// The replication id of the server that was last connected to.
     seen: Option<Option<u64>>,
@@ -80,7 +80,7 @@ pub(super) struct Batch {
 /// What comes back once nothing is in flight.
 pub(super) struct Landed {
     /// Topics whose logs lack what must come first.
-    pub(super) lacking: Vec<Topic>,
+    pub(super) lacking: HashSet<Topic>,
     /// So many at the front wait again.
     pub(super) again: usize,
 }
@@ -247,9 +247,7 @@ impl Departures {
 
     /// Its log lacks what must come before it.
     pub(super) fn lacks(&mut self, parcel: Parcel) {
-        if !self.lacking.contains(parcel.topic()) {
-            self.lacking.push(parcel.topic().clone());
-        }
+        self.lacking.insert(parcel.topic().clone());
         self.again(parcel);
     }
 

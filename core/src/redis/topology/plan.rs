@@ -225,11 +225,8 @@ impl Plan {
 
     /// The connection to a place. The newest: one that is left may be on its way out.
     pub(crate) fn link_to(&self, at: &Server) -> Option<LinkId> {
-        let links = self.links.iter().rev();
-        links
-            .into_iter()
-            .find(|(_, to)| *to == at)
-            .map(|(link, _)| *link)
+        let mut links = self.links.iter().rev();
+        links.find(|(_, to)| *to == at).map(|(link, _)| *link)
     }
 
     fn open(&mut self, at: Server, steps: &mut Vec<Step>) -> LinkId {
