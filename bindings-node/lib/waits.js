@@ -1,7 +1,7 @@
 'use strict';
 
-// What a hub is waited for that is no event: that an event reached the backplane, that other machines are heard, and that
-// the health of all this changes.
+// What a hub is waited for that is no event: that an event reached the backplane, that other machines are heard, that the
+// health of all this changes, and that a hub which was closed has done its last.
 //
 // Everything waited for has a number. The native half rings once for however many are settled, and what came of them is
 // taken in one call. The process does not end while somebody waits for the outcome of a request, as with any of Node's.

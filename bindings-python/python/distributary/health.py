@@ -119,14 +119,11 @@ class HealthChanges:
 
     async def __anext__(self) -> Health:
         while not self._hub.closed:
-            if (found := self._changed()) is not None:
+            found = self._look()
+            if isinstance(found, Health):
                 return found
-            change = _Change(self._hub)
-            # What had changed before that is not told.
-            if (found := self._changed()) is not None:
-                return found
-            await change._settled()
-            if change.is_over():
+            await found._settled()
+            if found.is_over():
                 break
         raise StopAsyncIteration
 
@@ -138,15 +135,22 @@ class HealthChanges:
         """
         end = None if timeout is None else time.monotonic() + (seconds("timeout", timeout) if timeout else 0.0)
         while not self._hub.closed:
-            if (found := self._changed()) is not None:
-                return found
-            change = _Change(self._hub)
-            if (found := self._changed()) is not None:
+            found = self._look()
+            if isinstance(found, Health):
                 return found
             left = None if end is None else max(0.0, end - time.monotonic())
-            if not change._settled_in_time(left) or change.is_over():
+            if not found._settled_in_time(left) or found.is_over():
                 break
         return None
+
+    def _look(self) -> Health | _Change:
+        """What there is to tell, or else the change to wait for."""
+        if (found := self._changed()) is not None:
+            return found
+        change = _Change(self._hub)
+        # What had changed before that is not told.
+        found = self._changed()
+        return change if found is None else found
 
     def _changed(self) -> Health | None:
         """What there is to tell, if there is something."""

@@ -1,5 +1,6 @@
-"""What is waited for and is no event: what became of a publication on its way to other machines, and that these are
-heard. Modules of their own have what else there is: changes of the health, and stages of a migration.
+"""What is waited for and is no event: what became of a publication on its way to other machines, that these are heard,
+and that a hub which was closed has done its last. Modules of their own have what else there is: changes of the health,
+and stages of a migration.
 
 All are awaited in asyncio and trio, in the same lanes as readers sleep in, and waited for by threads with ``wait()``.
 """
