@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use bytes::Bytes;
-
 use super::interest::{Change, Name};
 use crate::{
     event::{Content, Publication},
@@ -174,14 +172,6 @@ impl Inlet {
             Way::Hub(_) => self.deliver_together(event, together),
             Way::Upstream(upstream) => upstream.deliver(event.topic, event.content, Some(origin)),
         }
-    }
-
-    /// As [`deliver`](Inlet::deliver), for a payload and nothing else.
-    pub fn deliver_payload(&self, topic: &str, payload: Bytes) -> u64 {
-        self.deliver(Publication {
-            topic,
-            content: Content::plain(payload),
-        })
     }
 
     /// Tells everybody who asked for the topic that events of it are lost: as many as

@@ -1,11 +1,12 @@
-//! What the backplane counts: written by its thread, read by any.
+//! What the backplane counts: written by its thread, but for what is refused at the call;
+//! read by any.
 
 use crate::{
     backplane::Counts,
     sync::counters::{AtomicU64, Ordering},
 };
 
-/// One number with one writer.
+/// One number.
 #[derive(Debug, Default)]
 pub(crate) struct Figure(AtomicU64);
 
@@ -37,7 +38,7 @@ pub(crate) struct Figures {
     pub(crate) lost: Figure,
     pub(crate) repaired: Figure,
     pub(crate) duplicates: Figure,
-    /// Live events later than 900 ms.
+    /// Numbered events later than 900 ms.
     pub(crate) late: Figure,
     pub(crate) attempts: Figure,
     pub(crate) connections: Figure,
@@ -50,7 +51,7 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    /// Probes and live events later than 900 ms.
+    /// Probes and numbered events later than 900 ms.
     pub(crate) fn all_late(&self) -> u64 {
         self.late.get() + self.late_probes.get()
     }

@@ -422,7 +422,7 @@ fn the_backplane_is_closed_once_and_its_inlet_leads_nowhere() {
     drop(hub);
     assert_eq!(*node.closed.lock().unwrap(), 1);
     assert!(inlet.is_closed());
-    assert_eq!(inlet.deliver_payload("t", "1".into()), 0);
+    assert_eq!(inlet.deliver(Publication::new("t", "1")), 0);
     inlet.lost(&Topic::new("t").unwrap(), Some(3));
 }
 

@@ -4,9 +4,8 @@
 //! from what is known, and said so; only what the backplane cannot do without fails.
 
 use crate::redis::{
-    builder::Settings,
     socket::{Broken, Commands, Kind, Reply, Session},
-    target::Credentials,
+    target::{Credentials, Target},
 };
 
 /// What the server is, as far as it tells.
@@ -14,7 +13,6 @@ use crate::redis::{
 pub(crate) struct Greeted {
     /// `master_replid`: which history this server continues.
     pub(crate) lineage: Option<String>,
-    pub(crate) version: Option<String>,
     /// How many hubs listen, this one included.
     pub(crate) hubs: Option<u32>,
     /// Whether the canary's channel is heard.
@@ -59,18 +57,13 @@ impl From<Broken> for Unfit {
 /// to the canary.
 pub(crate) async fn greet(
     session: &Session,
-    settings: &Settings,
-    credentials: Option<&Credentials>,
-    id: u64,
+    target: &Target,
+    name: &str,
     canary: Option<&str>,
 ) -> Result<Greeted, Unfit> {
-    let name = match &settings.client_name {
-        Some(name) => name.clone(),
-        None => format!("distributary-{id:016x}"),
-    };
-    hello(session, credentials, &name).await?;
+    hello(session, target.credentials.as_ref(), name).await?;
 
-    let db = settings.target.db.to_string();
+    let db = target.db.to_string();
     let mut commands = Commands::default();
     commands
         .command(&[b"SELECT", db.as_bytes()])
@@ -100,7 +93,7 @@ pub(crate) async fn greet(
 
     let mut greeted = Greeted::default();
     if let Some(words) = select.error()
-        && settings.target.db != 0
+        && target.db != 0
     {
         return Err(Unfit::Refused(format!("SELECT {db} was refused: {words}")));
     }
@@ -132,7 +125,6 @@ pub(crate) async fn greet(
         )));
     }
     greeted.lineage = said("master_replid:");
-    greeted.version = said("redis_version:");
     let heard = |reply: &&Reply| reply.error().is_none();
     greeted.canary = canary.iter().any(|reply| heard(&reply));
     greeted.beside = canary.iter().chain([hubs]).filter(heard).count() as u64;

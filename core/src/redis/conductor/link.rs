@@ -226,10 +226,9 @@ impl Link {
         *self.line.session.borrow_mut() = Some(session.clone());
         *self.probes.borrow_mut() = Some(probes);
         self.watch_end(&session);
-        let credentials = settings.target.credentials.as_ref();
-        let id = conductor.common.id;
+        let name = conductor.client_name();
         let canary = conductor.has_canary(&self.line).then_some(&*canary);
-        match greeting::greet(&session, settings, credentials, id, canary).await {
+        match greeting::greet(&session, &settings.target, &name, canary).await {
             Ok(greeted) => {
                 if greeted.denied.is_empty() {
                     conductor.unsay("denied");
@@ -398,6 +397,17 @@ impl Link {
             let _ = publishing.await;
         }
         self.conductor.disconnected(&self.line);
+    }
+}
+
+/// Ready once the process may make an attempt, which is taken out of its budget.
+pub(super) async fn may_attempt() {
+    loop {
+        let taken = BUDGET.lock().take(Instant::now());
+        match taken {
+            Ok(()) => return,
+            Err(until) => sleep_until(until.into()).await,
+        }
     }
 }
 

@@ -14,10 +14,10 @@ use std::{
 
 use tokio::{
     sync::Notify,
-    time::{sleep, sleep_until, timeout},
+    time::{sleep, timeout},
 };
 
-use super::{Conductor, greeting, link::BUDGET};
+use super::{Conductor, greeting, link::may_attempt};
 use crate::{
     backplane::Condition,
     redis::{
@@ -159,13 +159,7 @@ async fn attend(chamber: Rc<Chamber>, at: Server) {
         }
         sleep(wait.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
         wait = (wait * 2).min(AGAIN[1].max(chamber.conductor.spread()));
-        loop {
-            let taken = BUDGET.lock().take(Instant::now());
-            match taken {
-                Ok(()) => break,
-                Err(until) => sleep_until(until.into()).await,
-            }
-        }
+        may_attempt().await;
     }
 }
 

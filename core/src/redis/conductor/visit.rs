@@ -2,9 +2,12 @@
 
 use std::{rc::Rc, time::Duration};
 
-use tokio::time::{sleep_until, timeout};
+use tokio::time::timeout;
 
-use super::{Conductor, greeting, link::BUDGET};
+use super::{
+    Conductor, greeting,
+    link::{BUDGET, may_attempt},
+};
 use crate::redis::{
     arrival::Stamp,
     socket::{Listener, Push, Session, dial},
@@ -26,13 +29,7 @@ impl Drop for Visit {
 impl Conductor {
     /// Connects, once the process may make an attempt.
     pub(super) async fn visit(self: &Rc<Self>, at: &Server) -> Result<Visit, String> {
-        loop {
-            let taken = BUDGET.lock().take(std::time::Instant::now());
-            match taken {
-                Ok(()) => break,
-                Err(until) => sleep_until(until.into()).await,
-            }
-        }
+        may_attempt().await;
         let settings = &self.common.settings;
         self.common.figures.attempts.add(1);
         let reached = async {

@@ -40,6 +40,7 @@ use super::{
     arrival::{Deliver, Stamp},
     log::repair::{Ask, Entry, Head, Place},
     outbox::is_ours,
+    watch::LATE,
     wire::envelope::{self, Arrival, Envelope, Stamps},
 };
 use crate::{
@@ -58,9 +59,9 @@ const SILENT: u32 = 600;
 /// Seconds within which a topic must have been heard for a break to count as its loss.
 const LATELY: u32 = 60;
 /// An event later than this is counted as late, in µs.
-const LATE_MICROS: u64 = 900_000;
-/// How long before a break the first event of a log may have been published that nobody
-/// had heard of, in µs: what clocks of machines differ by.
+const LATE_MICROS: u64 = LATE.as_micros() as u64;
+/// What clocks of machines differ by, in µs: an event may have been published so long before
+/// a break, by its publisher's clock, and be news after it.
 const SKEW_MICROS: u64 = 30_000_000;
 
 /// What was counted, since the hub was made.

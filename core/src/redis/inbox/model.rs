@@ -304,6 +304,18 @@ impl World {
         }
     }
 
+    /// One in which all this has happened, with `small` room for what is held, and how many
+    /// events it has delivered.
+    fn after(ops: &[Op], small: bool) -> (Self, u64) {
+        let mut world = World::new(if small { 600 } else { HELD_BYTES });
+        for op in ops {
+            world.run(op);
+        }
+        world.finish();
+        let delivered = world.check_order();
+        (world, delivered)
+    }
+
     fn run(&mut self, op: &Op) {
         match *op {
             Op::Publish(publisher) => self.publish(publisher),
@@ -420,12 +432,7 @@ proptest! {
         ops in prop::collection::vec(op(false), 0..120),
         small: bool,
     ) {
-        let mut world = World::new(if small { 600 } else { HELD_BYTES });
-        for op in &ops {
-            world.run(op);
-        }
-        world.finish();
-        let delivered = world.check_order();
+        let (world, delivered) = World::after(&ops, small);
         prop_assert_eq!(delivered + world.heard.lost, world.published());
         prop_assert_eq!(world.inbox.tally().lost, world.heard.lost);
     }
@@ -451,12 +458,7 @@ proptest! {
         ops in prop::collection::vec(op(true), 0..120),
         small: bool,
     ) {
-        let mut world = World::new(if small { 600 } else { HELD_BYTES });
-        for op in &ops {
-            world.run(op);
-        }
-        world.finish();
-        let delivered = world.check_order();
+        let (world, delivered) = World::after(&ops, small);
         let Heard { lost, unknown, .. } = world.heard;
         let published = world.published();
         prop_assert!(

@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::{
-    Page, Shared,
+    Page, SKEW_MICROS, Shared,
     echo::Echoes,
     ours::Ours,
     publishers::{Publishers, Serial},
@@ -28,10 +28,6 @@ use crate::redis::{
     log::repair::{Ask, Found, Hole, Place, Position, Progress, Repair},
     wire::envelope::{self, Arrival, Envelope, Stamps},
 };
-
-/// How much later than its time an event of an unknown publisher may have been published
-/// and still count as from before we listened: what clocks of machines differ by.
-const SKEW_MICROS: u64 = 30_000_000;
 
 /// Events without a log that are remembered as let go. Of more the serials of their
 /// publishers tell, once these go on.
