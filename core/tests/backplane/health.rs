@@ -11,15 +11,12 @@ use std::{
 use distributary::{
     Hub, Selector,
     backplane::{Condition, Health},
-    redis::Redis,
 };
 
-use crate::rig::{Cluster, Flow, NAME, Plan, Proxy, Server, Watched, until, until_within};
-
-fn hub(url: &str) -> Hub {
-    let redis = Redis::at(url).unwrap().build().unwrap();
-    Hub::builder().backplane(redis).build().unwrap()
-}
+use crate::{
+    hubs::hub,
+    rig::{Cluster, Flow, NAME, Plan, Proxy, Server, Watched, until, until_within},
+};
 
 /// A hub that is connected, and has probed.
 fn well(url: &str) -> Hub {

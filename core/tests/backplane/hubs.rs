@@ -12,7 +12,7 @@ use distributary::{
     redis::{Redis, RedisBuilder},
 };
 
-use crate::rig::{PATIENCE, until_within};
+use crate::rig::{PATIENCE, Server, until_within};
 
 /// A hub on whatever is behind the URL.
 #[track_caller]
@@ -32,6 +32,11 @@ pub(crate) fn hub_with(redis: RedisBuilder) -> Hub {
 pub(crate) fn joined(hub: &Hub) {
     let joined = hub.joined().wait(Instant::now() + PATIENCE);
     assert!(joined, "not joined: {:?}", hub.health());
+}
+
+/// Ends the connections of hubs, and nobody else's. How many there were.
+pub(crate) fn kill_hubs(server: &Server) -> i64 {
+    server.ask(&["CLIENT", "KILL", "TYPE", "pubsub"]).int()
 }
 
 /// Publishes numbers; the receipt is let go.

@@ -18,17 +18,15 @@ use distributary::{
     redis::Redis,
 };
 
-use crate::rig::{Plan, Server, another, until, until_within};
+use crate::{
+    hubs::{hub, hub_with, kill_hubs},
+    rig::{Plan, Server, another, until, until_within},
+};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn hub(url: &str) -> Hub {
-    hub_lingering(url, Duration::from_secs(2))
-}
-
 fn hub_lingering(url: &str, linger: Duration) -> Hub {
-    let redis = Redis::at(url).unwrap().linger(linger).build().unwrap();
-    Hub::builder().backplane(redis).build().unwrap()
+    hub_with(Redis::at(url).unwrap().linger(linger))
 }
 
 #[track_caller]
@@ -98,11 +96,6 @@ fn subscribed(server: &Server) -> u64 {
         .filter_map(|line| line.split(' ').find_map(|part| part.strip_prefix("sub=")))
         .map(|count| count.parse::<u64>().unwrap())
         .sum()
-}
-
-/// Ends the connections of hubs, and nobody else's.
-fn kill_hubs(server: &Server) {
-    server.ask(&["CLIENT", "KILL", "TYPE", "pubsub"]);
 }
 
 #[test]

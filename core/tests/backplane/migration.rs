@@ -19,7 +19,10 @@ use distributary::{
     },
 };
 
-use crate::rig::{Cluster, Plan, Proxy, Server, until};
+use crate::{
+    hubs::kill_hubs,
+    rig::{Cluster, Plan, Proxy, Server, until},
+};
 
 const TOPIC: &str = "documents";
 const NAME: &str = "documents.v2";
@@ -397,11 +400,6 @@ fn the_end(nodes: &[Node], published: &[(&str, usize)]) {
     // Duplicates would come just behind.
     let_it_flow();
     nodes[0].hub.publish(TOPIC, END).unwrap();
-}
-
-/// Ends the connections of hubs, and nobody else's.
-fn kill_hubs(server: &Server) {
-    server.ask(&["CLIENT", "KILL", "TYPE", "pubsub"]);
 }
 
 #[test]

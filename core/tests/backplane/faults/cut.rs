@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    hubs::{Ear, hub, joined},
+    hubs::{Ear, hub, joined, kill_hubs},
     rig::{Server, until},
 };
 
@@ -61,9 +61,7 @@ fn a_plain_publisher_loses_a_few_messages_per_kill_and_each_gap_is_told() {
         for _ in 0..KILLS {
             let heard = ear.numbers().len();
             // What it had been sent before may still arrive when it is not back yet.
-            until("a connection is killed", || {
-                server.ask(&["CLIENT", "KILL", "TYPE", "pubsub"]).int() == 1
-            });
+            until("a connection is killed", || kill_hubs(&server) == 1);
             until("it flows again", || ear.numbers().len() > heard + 100);
         }
     });
