@@ -80,7 +80,7 @@ impl Common {
 
     fn gone(&self, text: String) {
         self.board.post(watch::unconnected(vec![Reason {
-            code: "no_thread",
+            code: watch::code::NO_THREAD,
             condition: Condition::Away,
             text,
         }]));

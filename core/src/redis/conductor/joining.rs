@@ -12,14 +12,9 @@ use crate::{
         link::Input,
         socket::{Commands, Kind, Reply, Session},
         topology::Redirect,
+        watch::code,
     },
 };
-
-/// The word for names that the server does not let us hear.
-const REFUSED: &str = "refused_names";
-
-/// The word for a server without shard channels.
-const UNSHARDED: &str = "unsharded";
 
 /// Names that a connection hears and the ledger does not know of: the canary, and the
 /// roll of hubs.
@@ -137,9 +132,9 @@ fn settled(conductor: &Rc<Conductor>, line: &Line, replies: &[Reply], shards: bo
     // Whoever hears of what is said may look at all of it.
     drop(ledger);
     match unsharded {
-        Some(text) => conductor.say(UNSHARDED, Condition::Away, text),
+        Some(text) => conductor.say(code::UNSHARDED, Condition::Away, text),
         // A newer one may have taken its place.
-        None if shards => conductor.unsay(UNSHARDED),
+        None if shards => conductor.unsay(code::UNSHARDED),
         None => {}
     }
     let lines = conductor.lines.borrow();
@@ -149,10 +144,10 @@ fn settled(conductor: &Rc<Conductor>, line: &Line, replies: &[Reply], shards: bo
         .sum();
     drop(lines);
     match example {
-        None if refused == 0 => conductor.unsay(REFUSED),
+        None if refused == 0 => conductor.unsay(code::REFUSED_NAMES),
         None => {}
         Some((name, words)) => conductor.say(
-            REFUSED,
+            code::REFUSED_NAMES,
             Condition::Degraded,
             format!(
                 "the server lets this user not hear {refused} of the names that are wanted, such as {:?} ({words}): grant them by ACL SETUSER",

@@ -31,6 +31,7 @@ use crate::{
     redis::{
         link::{Action, Budget, Input, LONE, Machine, State, Timing},
         socket::{Session, Stream, dial},
+        watch::code,
     },
     sync::Mutex,
 };
@@ -231,13 +232,13 @@ impl Link {
         match greeting::greet(&session, &settings.target, &name, canary).await {
             Ok(greeted) => {
                 if greeted.denied.is_empty() {
-                    conductor.unsay("denied");
+                    conductor.unsay(code::DENIED);
                 } else {
                     let text = format!(
                         "the user may not do all that the backplane would: {}",
                         greeted.denied.join("; ")
                     );
-                    conductor.say("denied", Condition::Degraded, text);
+                    conductor.say(code::DENIED, Condition::Degraded, text);
                 }
                 self.line.lineage.set(greeted.server_id());
                 conductor.hubs.set(greeted.hubs.or(conductor.hubs.get()));

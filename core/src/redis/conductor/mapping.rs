@@ -14,6 +14,7 @@ use crate::{
         socket::{Commands, Session},
         target::Server,
         topology::{Refresh, SlotMap},
+        watch::code,
     },
 };
 
@@ -37,17 +38,17 @@ pub(super) async fn follow(conductor: Rc<Conductor>) {
         let told = tell(&conductor, turn).await;
         let settled = match told {
             Ok(Some(map)) => {
-                conductor.unsay("cluster");
+                conductor.unsay(code::CLUSTER);
                 conductor.slots(map)
             }
             Ok(None) => {
                 let text = "slots of the cluster are without an owner: a master has failed and no replica has taken its place yet";
-                conductor.say("cluster", Condition::Degraded, text.to_owned());
+                conductor.say(code::CLUSTER, Condition::Degraded, text.to_owned());
                 conductor.try_another_ear();
                 false
             }
             Err(why) => {
-                conductor.say("cluster", Condition::Degraded, why);
+                conductor.say(code::CLUSTER, Condition::Degraded, why);
                 false
             }
         };

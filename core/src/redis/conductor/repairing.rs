@@ -38,6 +38,7 @@ use crate::{
         },
         socket::{Broken, Commands, Reply},
         topology::LinkId,
+        watch::code,
     },
 };
 
@@ -331,14 +332,14 @@ impl Conductor {
                     self.repairs.put_off(read.clone());
                 } else {
                     let text = format!("the log of {:?} cannot be read: {words}", &*read.topic);
-                    self.say("unread", Condition::Degraded, text);
+                    self.say(code::UNREAD, Condition::Degraded, text);
                     self.repairs.was_refused.set(true);
                     self.inbox(|inbox, shore| inbox.unread(read, now, shore));
                 }
                 continue;
             }
             if self.repairs.was_refused.replace(false) {
-                self.unsay("unread");
+                self.unsay(code::UNREAD);
             }
             let head = match &head {
                 Reply::List(fields) => head_of(fields),

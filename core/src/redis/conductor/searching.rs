@@ -16,6 +16,7 @@ use crate::{
         arrival::Stamp,
         log::keys,
         socket::{Commands, Reply, Session},
+        watch::code,
     },
 };
 
@@ -82,7 +83,7 @@ impl Conductor {
             let (next, found) = match replies.pop() {
                 Some(Reply::List(parts)) => match <[Reply; 2]>::try_from(parts) {
                     Ok([next, Reply::List(found)]) => {
-                        self.unsay("unsearched");
+                        self.unsay(code::UNSEARCHED);
                         (next, found)
                     }
                     _ => return false,
@@ -92,7 +93,7 @@ impl Conductor {
                     let text = format!(
                         "logs that began while patterns were cut off cannot be looked for: {words}"
                     );
-                    self.say("unsearched", Condition::Degraded, text);
+                    self.say(code::UNSEARCHED, Condition::Degraded, text);
                     return true;
                 }
                 _ => return false,

@@ -25,6 +25,7 @@ use crate::{
         socket::{Commands, Kind, Listener, Push, Reply, Session, dial},
         target::Server,
         topology::{Council, EVENTS, Verdict, colleagues, master, switched},
+        watch::code,
     },
 };
 
@@ -113,28 +114,32 @@ impl Chamber {
             }
             Verdict::Pending => return,
             Verdict::Silence => Some((
-                "sentinels_silent",
+                code::SENTINELS_SILENT,
                 format!(
                     "no sentinel can be asked, so a failover would not be noticed: {}",
                     self.why.borrow()
                 ),
             )),
             Verdict::Unknown => Some((
-                "master_unknown",
+                code::MASTER_UNKNOWN,
                 format!(
                     "the sentinels know no master {:?}: check its name",
                     self.name
                 ),
             )),
             Verdict::Split => Some((
-                "sentinels_split",
+                code::SENTINELS_SPLIT,
                 format!(
                     "the sentinels do not agree who the master {:?} is",
                     self.name
                 ),
             )),
         };
-        for code in ["sentinels_silent", "master_unknown", "sentinels_split"] {
+        for code in [
+            code::SENTINELS_SILENT,
+            code::MASTER_UNKNOWN,
+            code::SENTINELS_SPLIT,
+        ] {
             match &trouble {
                 Some((same, text)) if *same == code => {
                     conductor.say(code, Condition::Degraded, text.clone());

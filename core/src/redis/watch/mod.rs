@@ -63,6 +63,18 @@ pub(crate) mod code {
     pub(crate) const EVICTING: &str = "evicting";
     pub(crate) const OUTPUT_BUFFER: &str = "output_buffer";
     pub(crate) const INFO_DENIED: &str = "info_denied";
+
+    // What the conductor says.
+    pub(crate) const NO_THREAD: &str = "no_thread";
+    pub(crate) const DENIED: &str = "denied";
+    pub(crate) const REFUSED_NAMES: &str = "refused_names";
+    pub(crate) const SENTINELS_SILENT: &str = "sentinels_silent";
+    pub(crate) const SENTINELS_SPLIT: &str = "sentinels_split";
+    pub(crate) const MASTER_UNKNOWN: &str = "master_unknown";
+    pub(crate) const CLUSTER: &str = "cluster";
+    pub(crate) const UNSHARDED: &str = "unsharded";
+    pub(crate) const UNREAD: &str = "unread";
+    pub(crate) const UNSEARCHED: &str = "unsearched";
 }
 
 /// Between two short looks at least, where hubs are few.
