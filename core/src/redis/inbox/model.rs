@@ -382,6 +382,12 @@ impl World {
         }
     }
 
+    /// Whether the replica has something that the log has no more.
+    fn replica_has_more(&self) -> bool {
+        let mut entries = self.replica.entries.iter();
+        entries.any(|entry| !self.log.entries.contains(entry))
+    }
+
     /// Everybody speaks once more, and all that is under way arrives.
     fn finish(&mut self) {
         self.refused = false;
@@ -474,12 +480,13 @@ proptest! {
         let mut world = World::new(HELD_BYTES);
         for op in &ops {
             // What was told as lost may come after all: from a log that could not be read,
-            // or by another server that is given it again.
+            // or by another server that is given it again, or had it before it was trimmed.
             match op {
                 Op::Refuse => {}
                 // What is in no log tells by its serial of what is missing before it, and
                 // the log may be found later to have that no more.
                 Op::Drop | Op::Unkept(_) => {}
+                Op::FailOver { .. } if world.heard.lost > 0 && world.replica_has_more() => {}
                 Op::FailOver { resend } => world.run(&Op::FailOver {
                     resend: *resend && world.heard.lost == 0,
                 }),
