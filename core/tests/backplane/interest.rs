@@ -12,7 +12,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use distributary::{Hub, MAX_NAMES, Selector, Subscription, TryRecvError, redis::Redis};
+use distributary::{
+    Hub, MAX_NAMES, Selector, Subscription, Topic, TryRecvError,
+    backplane::{JoinError, Name},
+    redis::Redis,
+};
 
 use crate::rig::{Plan, Server, another, until, until_within};
 
@@ -249,7 +253,12 @@ fn a_channel_that_the_user_may_not_hear_keeps_nobody_else_from_being_served() {
         .chain(["secret".to_owned()])
         .collect();
     let mut subscriptions = listen_to_all(&hub, &topics);
-    joined(&hub);
+    let joined = hub.joined();
+    assert!(!joined.wait(Instant::now() + PATIENCE), "all is heard");
+    let refused = Some(Err(JoinError::Refused(vec![Name::Topic(
+        Topic::new("secret").unwrap(),
+    )])));
+    assert_eq!(joined.outcome(), refused);
     until("it is said which name is refused", || {
         hub.health()
             .reasons
