@@ -6,7 +6,8 @@
 //!
 //! | file | its job |
 //! |---|---|
-//! | `track` | one topic: its place in the log, what waits until holes are read |
+//! | `track` | one topic: its place in the log, what is missing of it |
+//! | `stock` | what comes while a log is read, and waits |
 //! | `publishers` | how far each publisher of a topic was heard |
 //! | `echo` | plain payloads of our own that come back |
 //! | `ours` | numbers that our own events got in a log |
@@ -30,6 +31,7 @@
 mod echo;
 mod ours;
 mod publishers;
+mod stock;
 mod track;
 
 use std::{collections::VecDeque, time::Instant};

@@ -13,15 +13,12 @@
 //!   own. Where events may have been had under other numbers, those count as lost that
 //!   their publishers' serials show, and of the rest it is said that nobody knows.
 
-use std::collections::VecDeque;
-
-use bytes::Bytes;
-
 use super::{
     Page, SKEW_MICROS, Shared,
     echo::Echoes,
     ours::Ours,
     publishers::{Publishers, Serial},
+    stock::{Held, Stock},
 };
 use crate::redis::{
     arrival::Deliver,
@@ -85,21 +82,6 @@ struct Repairing {
     again: bool,
     /// Those that are in no log, by publisher and serial.
     owed: Vec<(u64, u64)>,
-}
-
-/// What came while a log is read, in the order it came.
-#[derive(Debug, Default)]
-struct Stock {
-    held: VecDeque<Held>,
-    bytes: usize,
-    /// So many of the held were there when the read began.
-    known: usize,
-}
-
-#[derive(Debug)]
-struct Held {
-    stamps: Stamps,
-    bytes: Bytes,
 }
 
 /// Where a log's event stands to what is known.
@@ -710,64 +692,9 @@ impl Track {
     }
 }
 
-impl Stock {
-    fn push(&mut self, held: Held, shared: &mut Shared) {
-        self.bytes += held.weight();
-        shared.held += held.weight();
-        self.held.push_back(held);
-    }
-
-    fn pop(&mut self, shared: &mut Shared) -> Option<Held> {
-        let held = self.held.pop_front()?;
-        self.known = self.known.saturating_sub(1);
-        self.let_go(&held, shared);
-        Some(held)
-    }
-
-    /// Takes out what is in a hole.
-    fn take(&mut self, hole: &Hole, shared: &mut Shared) -> Vec<Held> {
-        let is_in = |held: &Held| {
-            let Stamps {
-                lineage, number, ..
-            } = held.stamps;
-            number > hole.after && number <= hole.last && Some(lineage) == hole.lineage
-        };
-        if !self.held.iter().any(is_in) {
-            return Vec::new();
-        }
-        let (mut taken, mut known) = (Vec::new(), self.known);
-        for (at, held) in std::mem::take(&mut self.held).into_iter().enumerate() {
-            if is_in(&held) {
-                known -= usize::from(at < self.known);
-                self.let_go(&held, shared);
-                taken.push(held);
-            } else {
-                self.held.push_back(held);
-            }
-        }
-        self.known = known;
-        taken
-    }
-
-    /// Lets everything go. What it was.
-    fn clear(&mut self, shared: &mut Shared) -> VecDeque<Held> {
-        shared.held -= std::mem::take(&mut self.bytes);
-        self.known = 0;
-        std::mem::take(&mut self.held)
-    }
-
-    fn let_go(&mut self, held: &Held, shared: &mut Shared) {
-        self.bytes -= held.weight();
-        shared.held -= held.weight();
-    }
-}
-
 impl Repairing {
     fn hold(&mut self, stamps: Stamps, bytes: &[u8], shared: &mut Shared) {
-        let held = Held {
-            stamps,
-            bytes: Bytes::copy_from_slice(bytes),
-        };
+        let held = Held::new(stamps, bytes);
         if shared.held + held.weight() > shared.most_held {
             self.let_go(shared);
         }
@@ -799,11 +726,5 @@ impl Repairing {
 fn owe(owed: &mut Vec<(u64, u64)>, stamps: &Stamps, shared: &Shared) {
     if stamps.number == 0 && !shared.is_ours(stamps.publisher) && owed.len() < MOST_OWED {
         owed.push((stamps.publisher, stamps.serial));
-    }
-}
-
-impl Held {
-    fn weight(&self) -> usize {
-        size_of::<Held>() + self.bytes.len()
     }
 }

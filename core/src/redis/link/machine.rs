@@ -16,9 +16,10 @@
 //!
 //! - Every state ends: by its deadline, or, while the server is being heard, by silence.
 //! - `Connect` is never answered while a connection stands: `Drop` comes first.
-//! - Attempts go through the pace and the budget, but for the first of all; one that led
-//!   to a live connection is given back to the budget. In any case a link makes no two
-//!   within [`SPACING`].
+//! - Attempts go through the pace and the budget, but for the first of all and the first
+//!   after a live connection: a server that is away must not keep the process from another
+//!   one that is back at once. One that led to a live connection is given back to the
+//!   budget. In any case a link makes no two within [`SPACING`].
 
 use std::time::{Duration, Instant};
 
@@ -162,6 +163,10 @@ pub(crate) struct Machine {
     dropping: bool,
     /// When the last attempt was made.
     attempted: Option<Instant>,
+    /// The next attempt is the budget's affair: the last one led to nothing.
+    failed: bool,
+    /// The attempt under way was taken out of the budget.
+    owes: bool,
 }
 
 impl Machine {
@@ -173,6 +178,8 @@ impl Machine {
             due: None,
             dropping: false,
             attempted: None,
+            failed: false,
+            owes: false,
         }
     }
 
@@ -252,7 +259,10 @@ impl Machine {
             }
             (CatchingUp, Input::Done) => {
                 self.pace.succeeded();
-                budget.give_back();
+                self.failed = false;
+                if std::mem::take(&mut self.owes) {
+                    budget.give_back();
+                }
                 self.go(Live, None);
                 Action::Carry
             }
@@ -296,18 +306,18 @@ impl Machine {
 
     /// Begins an attempt, if the process may make one now.
     fn attempt(&mut self, now: Instant, budget: &mut Budget) -> Action {
-        if let Some(last) = self.attempted {
-            let spaced = last + SPACING;
-            let allowed = match now < spaced {
-                true => Err(spaced),
-                false => budget.take(now),
-            };
-            if let Err(until) = allowed {
-                self.go(State::Backoff, Some(until));
-                return Action::Wait;
-            }
+        let spaced = self.attempted.map_or(now, |last| last + SPACING);
+        let allowed = match now < spaced {
+            true => Err(spaced),
+            false if self.failed => budget.take(now),
+            false => Ok(()),
+        };
+        if let Err(until) = allowed {
+            self.go(State::Backoff, Some(until));
+            return Action::Wait;
         }
         self.attempted = Some(now);
+        self.owes = std::mem::replace(&mut self.failed, true);
         self.go(State::Resolving, Some(now + self.timing.resolve));
         Action::Resolve
     }
@@ -331,7 +341,7 @@ impl Machine {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{super::pace::LONE, *};
 
     /// What a shell would have: the one thing that is being done, and a connection.
     struct Shell {
@@ -569,6 +579,29 @@ mod tests {
             prop_assert!(!shell.connected);
             prop_assert_eq!(shell.doing, Some(Action::Stop));
         }
+    }
+
+    #[test]
+    fn what_others_have_used_up_keeps_no_link_that_stood_from_its_return() {
+        let mut shell = Shell::new(1);
+        shell.work();
+        while shell.budget.take(shell.now).is_ok() {}
+        let before = shell.now;
+        shell.put(Input::Broken);
+        shell.put(Input::Done);
+        while shell.machine.state() == State::Backoff {
+            let due = shell.machine.due().unwrap();
+            shell.wait(due - shell.now);
+        }
+        assert!(shell.now <= before + LONE.max(SPACING));
+        // What fails from here on is the budget's affair, which has not been added to.
+        shell.put(Input::Failed);
+        let next = shell.budget.take(shell.now).unwrap_err();
+        while shell.machine.state() == State::Backoff {
+            let due = shell.machine.due().unwrap();
+            shell.wait(due - shell.now);
+        }
+        assert!(shell.now >= next);
     }
 
     #[test]
