@@ -65,6 +65,8 @@ pub(crate) struct Held {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Stats {
     pub(crate) full_syncs: u64,
+    /// Replicas that went on where they were.
+    pub(crate) resumes: u64,
     /// Replicas that knew this history, and could not go on where they were.
     pub(crate) failed_resumes: u64,
     pub(crate) evicted: u64,
@@ -230,6 +232,7 @@ impl Stats {
     fn of(fields: &Fields<'_>) -> Option<Self> {
         Some(Stats {
             full_syncs: fields.number("sync_full")?,
+            resumes: fields.number("sync_partial_ok").unwrap_or(0),
             failed_resumes: fields.number("sync_partial_err").unwrap_or(0),
             evicted: fields.number("evicted_keys").unwrap_or(0),
         })

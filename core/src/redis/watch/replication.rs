@@ -323,7 +323,12 @@ impl Followers {
         };
         let count = present.clone().count() as u64;
         let copies = self.stats.as_ref().map(|stats| stats.full_syncs);
-        let stable = self.changed.map_or(observed.max(connected), passed);
+        let never = |stats: &Stats| stats.full_syncs + stats.resumes == 0;
+        let stable = match (self.changed, uptime) {
+            // Nobody has ever followed it: that is so since its start.
+            (None, Some(uptime)) if count == 0 && self.stats.as_ref().is_some_and(never) => uptime,
+            (changed, _) => changed.map_or(observed.max(connected), passed),
+        };
         let steady = match (self.copied, copies, uptime) {
             // Nobody has been copied to more than once: all there was, was joining.
             (None, Some(copies), Some(uptime)) if copies <= count => uptime,

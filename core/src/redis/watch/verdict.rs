@@ -175,7 +175,8 @@ impl Demands {
         let wanted = |time: Duration| since_start.map_or(time, |start| time.min(start));
         let stable = replication.stable;
         let text = format!(
-            "the replicas of {at} have been the same for {} s or more, of {} s asked for",
+            "the replicas of {at} have been the same for {} s as far as is known here, and for {} s \
+             they shall be",
             stable.as_secs(),
             self.stable.as_secs()
         );

@@ -104,6 +104,7 @@ impl Model {
     fn stats(&self) -> Stats {
         Stats {
             full_syncs: self.full_syncs,
+            resumes: 0,
             failed_resumes: self.failed_resumes,
             evicted: 0,
         }
@@ -275,6 +276,34 @@ fn what_was_before_is_known_by_the_age_of_connections() {
     let mut followers = Followers::default();
     followers.look(&model.seen(), Some(&stats), start);
     assert_eq!(at(&followers, start + SECOND), (1, 86_400));
+}
+
+#[test]
+fn a_server_that_nobody_ever_followed_is_as_it_was_since_its_start() {
+    let start = Instant::now();
+    let day = SECOND * 86_400;
+    let seen = Seen {
+        master: true,
+        ..Seen::default()
+    };
+    let stable = |stats: &Stats| {
+        let mut followers = Followers::default();
+        followers.look(&seen, Some(stats), start);
+        let view = followers.view(Some(day), start + SECOND).unwrap();
+        view.stable
+    };
+    assert_eq!(stable(&Stats::default()), day);
+    // Somebody did, and may have left a moment ago.
+    let copied = Stats {
+        full_syncs: 1,
+        ..Stats::default()
+    };
+    assert_eq!(stable(&copied), SECOND);
+    let resumed = Stats {
+        resumes: 1,
+        ..Stats::default()
+    };
+    assert_eq!(stable(&resumed), SECOND);
 }
 
 #[test]
