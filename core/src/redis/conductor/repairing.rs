@@ -319,8 +319,8 @@ impl Conductor {
         let mut replies = replies.into_iter();
         for read in reads {
             let head = match read.ask {
-                Ask::Head { .. } => replies.next(),
-                Ask::Page { .. } | Ask::Newest => Some(Reply::Nil),
+                Ask::Head { .. } | Ask::Page { .. } => replies.next(),
+                Ask::Newest => Some(Reply::Nil),
             };
             let (Some(head), Some(page)) = (head, replies.next()) else {
                 self.repairs.put_off(read.clone());
@@ -379,11 +379,10 @@ fn ask(commands: &mut Commands, read: &Read, page: usize) {
             ]);
             return;
         }
-        Ask::Head { after } => {
+        Ask::Head { after } | Ask::Page { after } => {
             ask_head(commands, &read.topic);
             after
         }
-        Ask::Page { after } => after,
     };
     let from = format!("({from}-0");
     commands.command(&[

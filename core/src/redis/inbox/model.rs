@@ -276,8 +276,7 @@ impl World {
                 return;
             };
             let (head, after) = match read.ask {
-                Ask::Head { after } => (self.log.head, after),
-                Ask::Page { after } => (None, after),
+                Ask::Head { after } | Ask::Page { after } => (self.log.head, after),
                 Ask::Newest => unreachable!("no pattern is heard"),
             };
             let entries = self.log.entries.iter();

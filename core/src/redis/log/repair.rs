@@ -64,7 +64,7 @@ pub(crate) struct Entry<B = bytes::Bytes> {
 pub(crate) enum Ask {
     /// The head, and in the same pipeline a page of entries after a number.
     Head { after: u64 },
-    /// A page of entries after a number.
+    /// The same, later in the round: the head tells whether it is still the same log.
     Page { after: u64 },
     /// A page of the newest entries; they are handed over ascending, as all are.
     Newest,
@@ -196,8 +196,8 @@ impl Repair {
         }
     }
 
-    /// What came, and what it means. To [`Ask::Head`] belongs the head, if the log has
-    /// one. A page is the last when it has fewer entries than were asked for: how many
+    /// What came, and what it means. To [`Ask::Head`] and [`Ask::Page`] belongs the head, if
+    /// the log has one. A page is the last when it has fewer entries than were asked for: how many
     /// that is, the reader chooses.
     pub(crate) fn read<B: AsRef<[u8]>>(
         &mut self,
@@ -216,6 +216,17 @@ impl Repair {
             if !is_useful {
                 return Progress::More;
             }
+        } else if let (Some(newest), Some(head)) = (self.newest, head)
+            && newest.lineage != head.newest.lineage
+        {
+            // What a log that goes on from this one has of the rest, is read from there.
+            let goes_on = head
+                .before
+                .is_some_and(|fork| fork.lineage == newest.lineage);
+            if !goes_on {
+                self.end(found);
+            }
+            return Progress::Anew;
         }
         for entry in entries {
             let arrival = envelope::decode(entry.bytes.as_ref());
