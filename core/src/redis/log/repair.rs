@@ -206,7 +206,7 @@ impl Repair {
         is_last: bool,
         found: &mut impl FnMut(Found<'_>),
     ) -> Progress {
-        if !self.begun {
+        let successor = if !self.begun {
             self.begun = true;
             let is_useful = match self.aim {
                 Aim::Since(micros) => self.reaches_back(entries, is_last, micros),
@@ -216,31 +216,43 @@ impl Repair {
             if !is_useful {
                 return Progress::More;
             }
-        } else if let (Some(newest), Some(head)) = (self.newest, head)
-            && newest.lineage != head.newest.lineage
-        {
-            // What a log that goes on from this one has of the rest, is read from there.
-            let goes_on = head
-                .before
-                .is_some_and(|fork| fork.lineage == newest.lineage);
-            if !goes_on {
-                self.end(found);
-            }
-            return Progress::Anew;
-        }
+            None
+        } else {
+            self.successor(head)
+        };
         for entry in entries {
             let arrival = envelope::decode(entry.bytes.as_ref());
-            if !self.goes_on(entry.number, arrival) {
-                self.end(found);
-                return Progress::Anew;
+            if !self.goes_on(entry.number, arrival, successor) {
+                return self.anew(successor, found);
             }
             self.entry(entry.number, arrival, found);
         }
-        if !is_last && !self.is_single {
-            return Progress::More;
+        match successor {
+            Some(_) if entries.is_empty() => return self.anew(successor, found),
+            // There may be more of it.
+            Some(_) => return Progress::Anew,
+            None if !is_last && !self.is_single => return Progress::More,
+            None => {}
         }
         self.end(found);
         Progress::End
+    }
+
+    /// The head of the log that has taken the place of the one that was begun with.
+    fn successor(&self, head: Option<Head>) -> Option<Head> {
+        let newest = self.newest?;
+        head.filter(|head| head.newest.lineage != newest.lineage)
+    }
+
+    /// The log that was begun with ends here. What one that forked from it has of the rest is
+    /// read from there.
+    fn anew(&self, successor: Option<Head>, found: &mut impl FnMut(Found<'_>)) -> Progress {
+        let fork = successor.and_then(|head| head.before);
+        let is_fork = |(fork, newest): (Position, Position)| fork.lineage == newest.lineage;
+        if !fork.zip(self.newest).is_some_and(is_fork) {
+            self.end(found);
+        }
+        Progress::Anew
     }
 
     /// Whether the newest entries are enough.
@@ -343,8 +355,12 @@ impl Repair {
     }
 
     /// Whether an entry is of the log that was begun with, for all that is known.
-    fn goes_on(&self, number: u64, arrival: Arrival<'_>) -> bool {
-        let is_newest = match (self.newest, lineage_of(arrival)) {
+    fn goes_on(&self, number: u64, arrival: Arrival<'_>, successor: Option<Head>) -> bool {
+        let lineage = lineage_of(arrival);
+        if successor.is_some_and(|head| lineage == Some(head.newest.lineage)) {
+            return false;
+        }
+        let is_newest = match (self.newest, lineage) {
             (Some(newest), Some(lineage)) => newest.lineage == lineage,
             _ => true,
         };
