@@ -332,6 +332,7 @@ impl From<MigrationError> for NativeObstacle {
         };
         match &cause {
             MigrationError::Taken { .. } => obstacle("taken"),
+            MigrationError::Modes { .. } => obstacle("modes"),
             MigrationError::NotNext { .. } => NativeObstacle {
                 message: renamed(&cause),
                 ..obstacle("not-next")

@@ -200,6 +200,7 @@ pub(crate) fn obstacle<'py>(
     let mut text = cause.to_string();
     let kind = match cause {
         MigrationError::Taken { .. } => "taken",
+        MigrationError::Modes { .. } => "modes",
         MigrationError::NotNext { .. } => "not_next",
         MigrationError::Busy => {
             text = "another stage of it is being entered: wait for that first".into();
