@@ -234,8 +234,8 @@ pub(crate) fn obstacle<'py>(
             details.set_item("findings", findings)?;
             "unhealthy"
         }
-        MigrationError::NotReached => {
-            text = "the server did not answer in time: see hub.health(), and try again".into();
+        MigrationError::NotReached { server } => {
+            text = format!("{server} did not answer in time: see hub.health(), and try again");
             "not_reached"
         }
         MigrationError::NotHeard { side, .. } => {

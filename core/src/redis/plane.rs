@@ -213,6 +213,13 @@ impl Redis {
         &self.common.board
     }
 
+    /// Where it is, for people: the hosts and ports that it was given.
+    pub(crate) fn address(&self) -> String {
+        let servers = self.common.settings.target.servers.iter();
+        let servers: Vec<_> = servers.map(ToString::to_string).collect();
+        servers.join(", ")
+    }
+
     /// How events of a topic travel here.
     pub(crate) fn way(&self, topic: &Topic) -> Way {
         self.common.settings.modes.of(topic.as_str())

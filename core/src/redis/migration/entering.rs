@@ -271,8 +271,10 @@ fn listeners(
 fn count(server: &Plane, channel: &str, deadline: Instant) -> Result<u64, MigrationError> {
     let end = deadline.min(Instant::now() + ANSWER);
     loop {
-        match asked(deadline, |told| server.redis.listeners(channel, told)) {
-            Err(MigrationError::NotReached) if Instant::now() < end => thread::sleep(LOOK),
+        match asked(server, deadline, |told| {
+            server.redis.listeners(channel, told)
+        }) {
+            Err(MigrationError::NotReached { .. }) if Instant::now() < end => thread::sleep(LOOK),
             counted => return counted,
         }
     }
@@ -280,6 +282,7 @@ fn count(server: &Plane, channel: &str, deadline: Instant) -> Result<u64, Migrat
 
 /// Waits for an answer of a server.
 fn asked(
+    server: &Plane,
     deadline: Instant,
     ask: impl FnOnce(Box<dyn FnOnce(Option<u64>) + Send>),
 ) -> Result<u64, MigrationError> {
@@ -291,7 +294,13 @@ fn asked(
     let left = deadline.saturating_duration_since(Instant::now());
     match answer.recv_timeout(left) {
         Ok(Some(count)) => Ok(count),
-        _ => Err(MigrationError::NotReached),
+        _ => Err(not_reached(server)),
+    }
+}
+
+fn not_reached(server: &Plane) -> MigrationError {
+    MigrationError::NotReached {
+        server: server.redis.address(),
     }
 }
 
@@ -309,7 +318,7 @@ fn joined(
             return Err(MigrationError::Closed);
         }
         if Instant::now() >= deadline {
-            return Err(MigrationError::NotReached);
+            return Err(not_reached(&server));
         }
         thread::sleep(LOOK);
     }
@@ -325,7 +334,7 @@ fn heard(
     deadline: Instant,
 ) -> Result<(), MigrationError> {
     let topic = name.clone();
-    let refusals = asked(deadline, move |told| {
+    let refusals = asked(server, deadline, move |told| {
         let brings = move |refused: &Name| match refused {
             Name::Topic(refused) => *refused == topic,
             Name::Pattern(refused) => refused.matches(topic.as_str()),

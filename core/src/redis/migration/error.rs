@@ -80,7 +80,10 @@ pub enum MigrationError {
     Unhealthy(Vec<Finding>),
     /// The side that is to be heard could not be joined, or the server could not be asked,
     /// before the deadline.
-    NotReached,
+    NotReached {
+        /// Where the server is.
+        server: String,
+    },
     /// The server does not let this hub hear the topic on the side that is to be heard, or
     /// where hubs tell each other their stages.
     NotHeard {
@@ -151,9 +154,10 @@ impl fmt::Display for MigrationError {
                 }
                 Ok(())
             }
-            MigrationError::NotReached => {
-                f.write_str("the server did not answer in time: see Hub::health, and try again")
-            }
+            MigrationError::NotReached { server } => write!(
+                f,
+                "{server} did not answer in time: see Hub::health, and try again"
+            ),
             MigrationError::NotHeard { name, side } => write!(
                 f,
                 "the server of the {side} side does not let this hub hear {name:?}: grant it to its user"

@@ -10,7 +10,7 @@
 //! - In this hub a moved topic has its old name at every stage; its new one is nobody's.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, BTreeSet, HashSet},
     fmt,
     sync::{OnceLock, Weak},
     time::Instant,
@@ -41,6 +41,9 @@ use crate::{
     topic::Topic,
     wake::contained,
 };
+
+/// So many topics are named when it is told what goes by a server.
+const MOST_NAMED: usize = 8;
 
 /// A backplane on which topics can be moved while they are in use: to other names, and to
 /// other servers. Cheap to clone; one clone is the hub's backplane, another one begins
@@ -214,6 +217,41 @@ impl Shared {
     /// The server of a side.
     pub(super) fn server(&self, moved: &Moved, side: Side) -> Option<StdArc<Plane>> {
         self.plane(moved.ends[side.index()].0)
+    }
+
+    /// In words: where each server is, and what goes by it now. Topics may have moved onto
+    /// one server each by themselves: then all of them are named.
+    fn served(&self, planes: &[StdArc<Plane>]) -> Vec<String> {
+        let mut topics: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for moved in self.all_moved() {
+            let stage = moved.stage();
+            for side in Side::BOTH.into_iter().filter(|side| stage.reads(*side)) {
+                // One that came since is not asked for.
+                if let Some(plane) = planes.get(moved.ends[side.index()].0) {
+                    let at = topics.entry(plane.redis.address()).or_default();
+                    at.insert(format!("{:?}", moved.topic.as_str()));
+                }
+            }
+        }
+        let first = planes.first().map(|plane| plane.redis.address());
+        let words = |plane: &StdArc<Plane>| {
+            let address = plane.redis.address();
+            let mut all: Vec<_> = topics.get(&address).into_iter().flatten().collect();
+            let more = all.len().saturating_sub(MOST_NAMED);
+            all.truncate(MOST_NAMED);
+            let mut words: Vec<_> = all.into_iter().cloned().collect();
+            if more > 0 {
+                words.push(format!("{more} more"));
+            }
+            if first.as_ref() == Some(&address) {
+                words.push("all that is not moved".into());
+            }
+            match words.is_empty() {
+                true => format!("{address} (no topic at this stage)"),
+                false => format!("{address} ({})", words.join(", ")),
+            }
+        };
+        planes.iter().map(words).collect()
     }
 
     /// The server by which hubs tell each other their stages.
@@ -600,9 +638,23 @@ impl Backplane for Moving {
         server.redis.forward(event, acknowledge)
     }
 
+    /// The condition is that of the server that is worst off; once there are several, each
+    /// reason names its server, and the topics that are served by it.
     fn health(&self) -> Health {
         let planes = self.0.planes();
-        let healths: Vec<_> = planes.iter().map(|plane| plane.redis.health()).collect();
+        let healths: Vec<_> = if planes.len() == 1 {
+            planes.iter().map(|plane| plane.redis.health()).collect()
+        } else {
+            let served = self.0.served(&planes);
+            let named = planes.iter().zip(served).map(|(plane, served)| {
+                let mut health = plane.redis.health();
+                for reason in &mut health.reasons {
+                    reason.text = format!("{served}: {}", reason.text);
+                }
+                health
+            });
+            named.collect()
+        };
         let revision = whole(healths.iter().map(|health| health.revision));
         let mut healths = healths.into_iter();
         let mut all = healths.next().unwrap_or_default();
@@ -724,7 +776,7 @@ mod tests {
     use super::*;
     use crate::{
         Hub,
-        backplane::{Condition, ForwardErrorKind},
+        backplane::{Condition, ForwardErrorKind, Reason},
         redis::{Mode, RedisBuilder},
         sync::{AtomicBool, Ordering},
     };
@@ -916,6 +968,58 @@ mod tests {
             let (error, _) = moving.forward(event, None).unwrap_err();
             assert_eq!(error.kind(), ForwardErrorKind::Unsupported);
         }
+    }
+
+    #[test]
+    fn one_of_two_servers_that_is_away_is_named_with_what_goes_by_it() {
+        let at = |port: u16| {
+            let url = format!("redis://127.0.0.1:{port}");
+            Redis::at(url).unwrap().build().unwrap()
+        };
+        let moving = Moving::on(at(1));
+        let texts = || {
+            let reasons = moving.health().reasons;
+            reasons.into_iter().map(|reason| reason.text).collect()
+        };
+        let away = |server: Server| {
+            let reason = Reason {
+                code: "disconnected",
+                condition: Condition::Away,
+                text: "refused".into(),
+            };
+            let health = Health {
+                condition: Condition::Away,
+                reasons: vec![reason],
+                ..Health::default()
+            };
+            moving.0.plane(server).unwrap().redis.board().post(health);
+        };
+        away(0);
+        let all: Vec<String> = texts();
+        assert_eq!(all, ["refused"]);
+        for topic in ["b", "a"] {
+            let course = Course::of(topic).unwrap().onto(at(2));
+            moving.begin(course, Stage::New).unwrap();
+        }
+        let course = Course::of("c").unwrap().onto(at(3));
+        let migration = moving.begin(course, Stage::Old).unwrap();
+        for server in 0..4 {
+            away(server);
+        }
+        let all: Vec<String> = texts();
+        let expected = [
+            r#"127.0.0.1:1 ("c", all that is not moved): refused"#,
+            r#"127.0.0.1:2 ("a", "b"): refused"#,
+            "127.0.0.1:3 (no topic at this stage): refused",
+        ];
+        assert_eq!(all, expected);
+        assert_eq!(moving.health().condition, Condition::Away);
+        // Nor can its side be reached.
+        let entered = migration.enter(Stage::DualRead, Instant::now());
+        let not_reached = MigrationError::NotReached {
+            server: "127.0.0.1:3".into(),
+        };
+        assert_eq!(entered, Err(not_reached));
     }
 
     #[test]
