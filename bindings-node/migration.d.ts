@@ -89,7 +89,9 @@ export interface MigrationPeer {
  * - `'unhealthy'`: the side that would be written to is not well (`findings`);
  * - `'not-reached'`: a server did not answer in time; `'not-heard'`: it does not let this hub hear the topic on a
  *   `side`;
- * - `'taken'`: a name of the course belongs to another migration, or is listened to by itself.
+ * - `'taken'`: a name of the course belongs to another migration, or is listened to by itself;
+ * - `'modes'`: by the `modes` and `envelope` of the two servers, or for the two names, events would be promised something
+ *   else on the new side, or look different there: give the new name rules of its own.
  */
 export type MigrationErrorKind =
   | 'not-next'
@@ -102,7 +104,8 @@ export type MigrationErrorKind =
   | 'unhealthy'
   | 'not-reached'
   | 'not-heard'
-  | 'taken';
+  | 'taken'
+  | 'modes';
 
 /** Somebody or something is in the way of a stage, or of a migration. Nothing has changed. */
 export class MigrationError extends DistributaryError {

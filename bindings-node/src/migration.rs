@@ -332,6 +332,7 @@ impl From<MigrationError> for NativeObstacle {
         };
         match &cause {
             MigrationError::Taken { .. } => obstacle("taken"),
+            MigrationError::Modes { .. } => obstacle("modes"),
             MigrationError::NotNext { .. } => NativeObstacle {
                 message: renamed(&cause),
                 ..obstacle("not-next")
@@ -360,9 +361,10 @@ impl From<MigrationError> for NativeObstacle {
                 findings: Some(findings.iter().cloned().map(Into::into).collect()),
                 ..obstacle("unhealthy")
             },
-            MigrationError::NotReached => NativeObstacle {
-                message: "the server did not answer in time: see hub.health(), and try again"
-                    .into(),
+            MigrationError::NotReached { server } => NativeObstacle {
+                message: format!(
+                    "{server} did not answer in time: see hub.health(), and try again"
+                ),
                 ..obstacle("not-reached")
             },
             MigrationError::NotHeard { side, .. } => NativeObstacle {

@@ -154,7 +154,7 @@ pub(crate) fn forward_error(cause: &ForwardError) -> PyErr {
 /// What is in the way of a migration or of a stage, as `distributary.migration` tells it.
 pub(crate) fn migration_error(cause: MigrationError) -> PyErr {
     match cause {
-        MigrationError::Topic(_) => error(Kind::Topic, cause),
+        MigrationError::Topic(_) | MigrationError::Reserved { .. } => error(Kind::Topic, cause),
         MigrationError::Nowhere => error(Kind::Option, cause),
         MigrationError::Closed => closed("hub_closed"),
         // As of a thread of Python's own that cannot be started.

@@ -200,6 +200,7 @@ pub(crate) fn obstacle<'py>(
     let mut text = cause.to_string();
     let kind = match cause {
         MigrationError::Taken { .. } => "taken",
+        MigrationError::Modes { .. } => "modes",
         MigrationError::NotNext { .. } => "not_next",
         MigrationError::Busy => {
             text = "another stage of it is being entered: wait for that first".into();
@@ -233,8 +234,8 @@ pub(crate) fn obstacle<'py>(
             details.set_item("findings", findings)?;
             "unhealthy"
         }
-        MigrationError::NotReached => {
-            text = "the server did not answer in time: see hub.health(), and try again".into();
+        MigrationError::NotReached { server } => {
+            text = format!("{server} did not answer in time: see hub.health(), and try again");
             "not_reached"
         }
         MigrationError::NotHeard { side, .. } => {

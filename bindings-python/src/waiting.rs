@@ -84,7 +84,9 @@ impl What {
                 Ok(Ok(())) => Outcome::Done,
                 Ok(Err(error)) => Outcome::InTheWay(error),
                 // Its thread has failed.
-                Err(_) => Outcome::InTheWay(MigrationError::NotReached),
+                Err(_) => Outcome::InTheWay(MigrationError::NotReached {
+                    server: "the thread that asks".into(),
+                }),
             }),
             What::Closing(closing) => Pin::new(closing).poll(cx).map(|()| Outcome::Done),
         }

@@ -239,6 +239,20 @@ describe('what is wrong is refused at the call', () => {
     assert.throws(() => open.subscribe('b'), { code: 'ERR_BAD_SELECTOR', message: /listen to a/ });
   });
 
+  it('a course whose new side promises something else, and names that are nobody\'s', (t) => {
+    const moving = new Moving({ url: 'redis://127.0.0.1:1', modes: { 'doc.*': 'replay' } });
+    const open = new Hub({ redis: moving });
+    t.after(() => open.close());
+    for (const course of [{ topic: 'doc.1', to: 'other.1' }, { topic: 'doc.1', onto: 'redis://127.0.0.1:2' }]) {
+      const refused = { name: 'MigrationError', code: 'ERR_MIGRATION', kind: 'modes', message: /replay.*live/ };
+      assert.throws(() => moving.begin(course, 'old'), refused);
+    }
+    for (const course of [{ topic: 'distributary:x', to: 'b' }, { topic: 'a', to: 'distributary:x' }]) {
+      assert.throws(() => moving.begin(course, 'old'), { code: 'ERR_BAD_TOPIC', message: /backplane's own/ });
+    }
+    assert.equal(moving.begin({ topic: 'doc.1', to: 'doc.2' }, 'old').stage, 'old');
+  });
+
   it('a hub too few, a hub too many, and one that is closed', () => {
     const { moving, hub: open } = hub();
     assert.throws(() => new Hub({ redis: moving }), { name: 'TypeError', code: 'ERR_BAD_OPTION', message: /one of its own/ });

@@ -61,6 +61,7 @@ MigrationKind = Literal[
     "not_reached",
     "not_heard",
     "taken",
+    "modes",
 ]
 
 _REASONS: dict[str, str] = {
@@ -165,7 +166,9 @@ class MigrationError(DistributaryError):
     #: - `unhealthy`: the side that would be written to is not well (`findings`);
     #: - `not_reached`: a server did not answer in time; `not_heard`: it does not let this hub hear the topic on a
     #:   `side`;
-    #: - `taken`: a name of the course belongs to another migration, or is listened to by itself.
+    #: - `taken`: a name of the course belongs to another migration, or is listened to by itself;
+    #: - `modes`: by the `modes` and `envelope` of the two servers, or for the two names, events would be promised
+    #:   something else on the new side, or look different there: give the new name rules of its own.
     kind: MigrationKind
     #: Hubs that are in the way.
     peers: tuple[Peer, ...]

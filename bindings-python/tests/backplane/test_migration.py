@@ -344,6 +344,8 @@ def test_demands_are_checked_at_the_call(demands: dict[str, Any], error: type[Ex
         (Course("a"), "old", OptionError),
         (Course("", to="b"), "old", TopicError),
         (Course("a", to=""), "old", TopicError),
+        (Course("distributary:x", to="b"), "old", TopicError),
+        (Course("a", to="distributary:x"), "old", TopicError),
         (Course("a", to="b"), "cleanup", OptionError),
         (Course("a", to="b"), None, TypeError),
     ],
@@ -377,6 +379,16 @@ def test_names_that_are_taken_are_refused() -> None:
             assert caught.value.kind == "taken"
         with pytest.raises(SelectorError, match="listen to a"):
             hub.subscribe("b")
+
+
+def test_a_course_whose_new_side_promises_something_else_is_refused() -> None:
+    moving = Moving(Redis(NOWHERE, modes={"doc.*": "replay"}))
+    with Hub(moving):
+        for course in (Course("doc.1", to="other.1"), Course("doc.1", onto="redis://127.0.0.1:2")):
+            with pytest.raises(MigrationError, match=r"replay.*live") as caught:
+                moving.begin(course, "old")
+            assert caught.value.kind == "modes"
+        assert moving.begin(Course("doc.1", to="doc.2"), "old").stage == "old"
 
 
 def test_a_moving_has_one_hub() -> None:

@@ -101,6 +101,16 @@ impl Way {
         self == Way::Plain
     }
 
+    /// In words, as it is asked for.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Way::Plain => "live",
+            Way::Enveloped => "live in an envelope",
+            Way::Replayed => "replay",
+            Way::Durable => "durable",
+        }
+    }
+
     /// How a mode travels unless something else is asked for: live events plain.
     pub(crate) fn of(mode: Mode) -> Way {
         match mode {

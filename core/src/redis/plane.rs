@@ -13,6 +13,7 @@ use super::{
     conductor::{RESERVED, is_reserved},
     error::{RedisError, RedisErrorKind},
     figures::Figures,
+    modes::Way,
     outbox::{self, Queue},
     target::{Target, Topology},
     thread, watch,
@@ -24,6 +25,7 @@ use crate::{
     event::Publication,
     selector::Selector,
     sync::Mutex,
+    topic::Topic,
     wake::contained,
 };
 
@@ -209,6 +211,28 @@ impl Redis {
     #[cfg(test)]
     pub(crate) fn board(&self) -> &Board {
         &self.common.board
+    }
+
+    /// Where it is, for people: the hosts and ports that it was given.
+    pub(crate) fn address(&self) -> String {
+        let servers = self.common.settings.target.servers.iter();
+        let servers: Vec<_> = servers.map(ToString::to_string).collect();
+        servers.join(", ")
+    }
+
+    /// How events of a topic travel here.
+    pub(crate) fn way(&self, topic: &Topic) -> Way {
+        self.common.settings.modes.of(topic.as_str())
+    }
+
+    /// Publishes on a channel that is the backplane's own, where events of the hub are
+    /// refused. What becomes of it is nobody's to know.
+    pub(crate) fn announce(&self, channel: Topic, text: String) {
+        let event = Publication::new(channel, text);
+        // One that finds the queue full is not sent: it is said again soon.
+        if let Ok(true) = self.common.queue.push(event, None, Instant::now()) {
+            self.common.filled.notify_one();
+        }
     }
 
     /// Asks the server, all nodes of a cluster, how many connections listen to a channel by

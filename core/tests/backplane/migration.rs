@@ -668,6 +668,37 @@ fn patterns_hear_a_moved_topic_by_its_old_name_and_its_new_name_is_refused() {
     assert_eq!(nowhere.unwrap_err(), MigrationError::Nowhere);
 }
 
+#[test]
+fn a_pattern_brings_nothing_of_what_hubs_tell_each_other() {
+    let server = Server::start();
+    let bystander = Hub::builder().backplane(redis(&server)).build().unwrap();
+    let everything = || Selector::pattern("*").unwrap();
+    let mut heard = vec![bystander.subscribe(everything()).unwrap()];
+    let hubs = [(); 2].map(|()| {
+        let moving = Moving::on(redis(&server));
+        let hub = Hub::builder().backplane(moving.clone()).build().unwrap();
+        heard.push(hub.subscribe(everything()).unwrap());
+        let migration = moving.begin(Way::Name.course(redis), Stage::Old).unwrap();
+        (hub, migration)
+    });
+    for hub in hubs.iter().map(|(hub, _)| hub).chain([&bystander]) {
+        assert!(hub.joined().wait(soon()));
+    }
+    // They hear each other all the same.
+    let channel = format!("distributary:migration:{TOPIC}");
+    until("the hubs know each other", || {
+        server.ask(&["PUBLISH", &channel, "of nobody"]);
+        hubs.iter()
+            .all(|(_, migration)| migration.peers().len() == 1)
+    });
+    server.ask(&["PUBLISH", "distributary:other", "of nobody"]);
+    server.ask(&["PUBLISH", "distributary", "of a user"]);
+    for subscription in &mut heard {
+        let event = subscription.recv_deadline(soon()).unwrap();
+        assert_eq!(event.topic().as_str(), "distributary");
+    }
+}
+
 /// An event in its envelope, as a hub publishes it that no log knows.
 fn enveloped(publisher: u64, serial: u64, micros: u64, payload: &str) -> Vec<u8> {
     let mut bytes = vec![0, 0x64, 0x79, 1 << 4];

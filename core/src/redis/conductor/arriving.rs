@@ -36,7 +36,7 @@ pub(crate) const RESERVED: &str =
 /// Whether a name is the backplane's own: what it hears there, and who else does, would be
 /// mistaken for somebody's listening.
 pub(crate) fn is_reserved(name: &str) -> bool {
-    name.starts_with(OWN) && !migration::is_channel(name)
+    name.starts_with(OWN)
 }
 
 /// What canaries' channels begin with.
@@ -101,8 +101,9 @@ impl Ears {
             self.probes.heard(payload, now.instant);
             return;
         }
-        // A wide pattern brings those of others as well.
-        if pattern.is_some() && channel.starts_with(CANARIES) {
+        // A wide pattern brings these as well, and nobody's events travel there. Hubs hear each
+        // other's stages by the name of the channel.
+        if pattern.is_some() && is_reserved(channel) {
             return;
         }
         self.probes.came();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::error::MigrationError;
 use crate::{
-    redis::{Demands, Redis},
+    redis::{Demands, Redis, conductor::is_reserved},
     topic::Topic,
 };
 
@@ -31,9 +31,9 @@ impl Course {
     /// Of this topic.
     ///
     /// # Errors
-    /// When it is no topic.
+    /// When it is no topic, or the backplane's own.
     pub fn of(topic: impl AsRef<str>) -> Result<Self, MigrationError> {
-        let topic = Topic::new(topic)?;
+        let topic = named(topic)?;
         Ok(Course {
             name: topic.clone(),
             topic,
@@ -47,9 +47,9 @@ impl Course {
     /// Its channel is called so on the new side. In this hub it keeps its name.
     ///
     /// # Errors
-    /// When it is no name of a topic.
+    /// When it is no name of a topic, or the backplane's own.
     pub fn to(mut self, name: impl AsRef<str>) -> Result<Self, MigrationError> {
-        self.name = Topic::new(name)?;
+        self.name = named(name)?;
         Ok(self)
     }
 
@@ -78,5 +78,40 @@ impl Course {
     pub fn demands(mut self, demands: Demands) -> Self {
         self.demands = demands;
         self
+    }
+}
+
+/// A topic that is anybody's to name.
+fn named(name: impl AsRef<str>) -> Result<Topic, MigrationError> {
+    let topic = Topic::new(name)?;
+    if is_reserved(topic.as_str()) {
+        return Err(MigrationError::Reserved {
+            name: topic.to_string(),
+        });
+    }
+    Ok(topic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_the_backplane_s_own_are_neither_moved_nor_moved_to() {
+        let own = "distributary:x";
+        let reserved = MigrationError::Reserved { name: own.into() };
+        assert_eq!(Course::of(own).unwrap_err(), reserved);
+        assert_eq!(Course::of("a").unwrap().to(own).unwrap_err(), reserved);
+        let text = reserved.to_string();
+        assert!(
+            text.starts_with("\"distributary:x\" is the backplane's own"),
+            "{text}"
+        );
+        assert!(
+            Course::of("distributary")
+                .unwrap()
+                .to("x.distributary:")
+                .is_ok()
+        );
     }
 }

@@ -70,7 +70,8 @@ impl Migration {
     }
 
     /// Enters a stage next to the one that it is at, forward or back, once nobody would
-    /// lose anything by it. Blocks until that is done, or found to be impossible, at most
+    /// lose anything by it; the stage where it is already is entered at once, so that a deploy
+    /// can run again. Blocks until that is done, or found to be impossible, at most
     /// until the deadline: in a task, call it on a thread for blocking calls.
     ///
     /// # Errors
@@ -93,17 +94,23 @@ impl Migration {
     /// # Errors
     /// What would be in the way.
     pub fn check(&self, stage: Stage, deadline: Instant) -> Result<(), MigrationError> {
-        let (shared, change) = self.change_to(stage)?;
-        self.look(&shared, change, None, deadline)
+        match self.change_to(stage)? {
+            Some((shared, change)) => self.look(&shared, change, None, deadline),
+            None => Ok(()),
+        }
     }
 
-    fn change_to(&self, stage: Stage) -> Result<(StdArc<Shared>, Change), MigrationError> {
+    /// What has to change for a stage; nothing if that is where it is.
+    fn change_to(&self, stage: Stage) -> Result<Option<(StdArc<Shared>, Change)>, MigrationError> {
         let shared = self.shared.upgrade().filter(|shared| !shared.is_closed());
         let shared = shared.ok_or(MigrationError::Closed)?;
         let from = self.stage();
+        if from == stage {
+            return Ok(None);
+        }
         let change =
             Change::between(from, stage).ok_or(MigrationError::NotNext { from, to: stage })?;
-        Ok((shared, change))
+        Ok(Some((shared, change)))
     }
 
     fn go(&self, stage: Stage, deadline: Instant, checked: bool) -> Result<(), MigrationError> {
@@ -112,7 +119,9 @@ impl Migration {
             return Err(MigrationError::Busy);
         };
         let from = self.stage();
-        let (shared, change) = self.change_to(stage)?;
+        let Some((shared, change)) = self.change_to(stage)? else {
+            return Ok(());
+        };
         if checked && let Err(error) = self.look(&shared, change, Some(stage), deadline) {
             moved.roll.lock().intend(None);
             shared.announce(moved);
@@ -262,8 +271,10 @@ fn listeners(
 fn count(server: &Plane, channel: &str, deadline: Instant) -> Result<u64, MigrationError> {
     let end = deadline.min(Instant::now() + ANSWER);
     loop {
-        match asked(deadline, |told| server.redis.listeners(channel, told)) {
-            Err(MigrationError::NotReached) if Instant::now() < end => thread::sleep(LOOK),
+        match asked(server, deadline, |told| {
+            server.redis.listeners(channel, told)
+        }) {
+            Err(MigrationError::NotReached { .. }) if Instant::now() < end => thread::sleep(LOOK),
             counted => return counted,
         }
     }
@@ -271,6 +282,7 @@ fn count(server: &Plane, channel: &str, deadline: Instant) -> Result<u64, Migrat
 
 /// Waits for an answer of a server.
 fn asked(
+    server: &Plane,
     deadline: Instant,
     ask: impl FnOnce(Box<dyn FnOnce(Option<u64>) + Send>),
 ) -> Result<u64, MigrationError> {
@@ -282,7 +294,13 @@ fn asked(
     let left = deadline.saturating_duration_since(Instant::now());
     match answer.recv_timeout(left) {
         Ok(Some(count)) => Ok(count),
-        _ => Err(MigrationError::NotReached),
+        _ => Err(not_reached(server)),
+    }
+}
+
+fn not_reached(server: &Plane) -> MigrationError {
+    MigrationError::NotReached {
+        server: server.redis.address(),
     }
 }
 
@@ -300,7 +318,7 @@ fn joined(
             return Err(MigrationError::Closed);
         }
         if Instant::now() >= deadline {
-            return Err(MigrationError::NotReached);
+            return Err(not_reached(&server));
         }
         thread::sleep(LOOK);
     }
@@ -316,7 +334,7 @@ fn heard(
     deadline: Instant,
 ) -> Result<(), MigrationError> {
     let topic = name.clone();
-    let refusals = asked(deadline, move |told| {
+    let refusals = asked(server, deadline, move |told| {
         let brings = move |refused: &Name| match refused {
             Name::Topic(refused) => *refused == topic,
             Name::Pattern(refused) => refused.matches(topic.as_str()),

@@ -7,7 +7,7 @@ use super::{
     stage::{Side, Stage},
 };
 use crate::{
-    redis::{Finding, RedisError},
+    redis::{Finding, RedisError, conductor::RESERVED},
     topic::TopicError,
 };
 
@@ -18,8 +18,25 @@ use crate::{
 pub enum MigrationError {
     /// A name of the course is none.
     Topic(TopicError),
+    /// A name of the course is the backplane's own.
+    Reserved {
+        /// The name.
+        name: String,
+    },
     /// The course ends where it begins.
     Nowhere,
+    /// By the rules of the two servers, or of the two names, events would be promised
+    /// something else on the new side than on the old one, or look different there.
+    Modes {
+        /// What the topic is called on the old side.
+        topic: String,
+        /// How its events travel there: `live`, `live in an envelope`, `replay` or `durable`.
+        old: &'static str,
+        /// What it is called on the new side.
+        name: String,
+        /// How its events would travel there.
+        new: &'static str,
+    },
     /// One of its names belongs to another migration, or is listened to by itself.
     Taken {
         /// The name.
@@ -63,7 +80,10 @@ pub enum MigrationError {
     Unhealthy(Vec<Finding>),
     /// The side that is to be heard could not be joined, or the server could not be asked,
     /// before the deadline.
-    NotReached,
+    NotReached {
+        /// Where the server is.
+        server: String,
+    },
     /// The server does not let this hub hear the topic on the side that is to be heard, or
     /// where hubs tell each other their stages.
     NotHeard {
@@ -82,6 +102,16 @@ impl fmt::Display for MigrationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             MigrationError::Topic(error) => error.fmt(f),
+            MigrationError::Reserved { name } => write!(f, "{name:?} {RESERVED}"),
+            MigrationError::Modes {
+                topic,
+                old,
+                name,
+                new,
+            } => write!(
+                f,
+                "events of {topic:?} travel {old} on the old side, and by the rules of the new side {name:?} would travel {new}: give the server of the new side rules for that name, the same in every hub"
+            ),
             MigrationError::Nowhere => f.write_str(
                 "the course ends where it begins: give it another name or another server",
             ),
@@ -124,9 +154,10 @@ impl fmt::Display for MigrationError {
                 }
                 Ok(())
             }
-            MigrationError::NotReached => {
-                f.write_str("the server did not answer in time: see Hub::health, and try again")
-            }
+            MigrationError::NotReached { server } => write!(
+                f,
+                "{server} did not answer in time: see Hub::health, and try again"
+            ),
             MigrationError::NotHeard { name, side } => write!(
                 f,
                 "the server of the {side} side does not let this hub hear {name:?}: grant it to its user"

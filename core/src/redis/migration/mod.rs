@@ -55,6 +55,14 @@
 //! a while. Of two hubs that go opposite ways at once one arrives; the other is refused.
 //! [`Migration::force`] does it all the same.
 //!
+//! A process that was killed said no goodbye: for 30 seconds it counts as one that takes part
+//! and bars a change where its stage would. Have patience for so long, or use force if you
+//! know that it is gone.
+//!
+//! Modes and envelopes follow the name and the server: a course whose two ends have other
+//! rules is refused as [`MigrationError::Modes`], since whoever was promised a log would
+//! lose it on the way. Give the new name its rules first, in every hub.
+//!
 //! # What is not promised
 //!
 //! Order across the flip holds on one server. Between two servers an event that was

@@ -10,7 +10,7 @@
 //! - In this hub a moved topic has its old name at every stage; its new one is nobody's.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, BTreeSet, HashSet},
     fmt,
     sync::{OnceLock, Weak},
     time::Instant,
@@ -41,6 +41,9 @@ use crate::{
     topic::Topic,
     wake::contained,
 };
+
+/// So many topics are named when it is told what goes by a server.
+const MOST_NAMED: usize = 8;
 
 /// A backplane on which topics can be moved while they are in use: to other names, and to
 /// other servers. Cheap to clone; one clone is the hub's backplane, another one begins
@@ -123,11 +126,33 @@ impl Moving {
     /// entered by [`Migration::enter`].
     ///
     /// # Errors
-    /// When the course cannot be, or one of its names is taken.
+    /// When the course cannot be, one of its names is taken, or events would be promised
+    /// something else on the new side: there the rules of its server decide, by the name that
+    /// the topic has there.
     pub fn begin(&self, course: Course, stage: Stage) -> Result<Migration, MigrationError> {
         let shared = &self.0;
         if course.onto.is_none() && course.name == course.topic {
             return Err(MigrationError::Nowhere);
+        }
+        if let Some(first) = shared.first() {
+            let [old, new] = [
+                first.redis.way(&course.topic),
+                course
+                    .onto
+                    .as_ref()
+                    .unwrap_or(&first.redis)
+                    .way(&course.name),
+            ];
+            // Whoever was promised a log has it on both sides, and readers of one side can
+            // read the other.
+            if old != new {
+                return Err(MigrationError::Modes {
+                    topic: course.topic.to_string(),
+                    old: old.as_str(),
+                    name: course.name.to_string(),
+                    new: new.as_str(),
+                });
+            }
         }
         let taken = |topic: &Topic| MigrationError::Taken {
             topic: topic.to_string(),
@@ -192,6 +217,41 @@ impl Shared {
     /// The server of a side.
     pub(super) fn server(&self, moved: &Moved, side: Side) -> Option<StdArc<Plane>> {
         self.plane(moved.ends[side.index()].0)
+    }
+
+    /// In words: where each server is, and what goes by it now. Topics may have moved onto
+    /// one server each by themselves: then all of them are named.
+    fn served(&self, planes: &[StdArc<Plane>]) -> Vec<String> {
+        let mut topics: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for moved in self.all_moved() {
+            let stage = moved.stage();
+            for side in Side::BOTH.into_iter().filter(|side| stage.reads(*side)) {
+                // One that came since is not asked for.
+                if let Some(plane) = planes.get(moved.ends[side.index()].0) {
+                    let at = topics.entry(plane.redis.address()).or_default();
+                    at.insert(format!("{:?}", moved.topic.as_str()));
+                }
+            }
+        }
+        let first = planes.first().map(|plane| plane.redis.address());
+        let words = |plane: &StdArc<Plane>| {
+            let address = plane.redis.address();
+            let mut all: Vec<_> = topics.get(&address).into_iter().flatten().collect();
+            let more = all.len().saturating_sub(MOST_NAMED);
+            all.truncate(MOST_NAMED);
+            let mut words: Vec<_> = all.into_iter().cloned().collect();
+            if more > 0 {
+                words.push(format!("{more} more"));
+            }
+            if first.as_ref() == Some(&address) {
+                words.push("all that is not moved".into());
+            }
+            match words.is_empty() {
+                true => format!("{address} (no topic at this stage)"),
+                false => format!("{address} ({})", words.join(", ")),
+            }
+        };
+        planes.iter().map(words).collect()
     }
 
     /// The server by which hubs tell each other their stages.
@@ -380,9 +440,9 @@ impl Shared {
 
     fn say(&self, moved: &Moved, announcement: &Announcement) {
         if let Some(first) = self.first() {
-            let event = Publication::new(moved.channel.clone(), announcement.text());
             // If it does not go out, this hub counts as silent, which is what it is.
-            drop(first.redis.forward(event, None));
+            let channel = moved.channel.clone();
+            first.redis.announce(channel, announcement.text());
         }
     }
 
@@ -578,9 +638,23 @@ impl Backplane for Moving {
         server.redis.forward(event, acknowledge)
     }
 
+    /// The condition is that of the server that is worst off; once there are several, each
+    /// reason names its server, and the topics that are served by it.
     fn health(&self) -> Health {
         let planes = self.0.planes();
-        let healths: Vec<_> = planes.iter().map(|plane| plane.redis.health()).collect();
+        let healths: Vec<_> = if planes.len() == 1 {
+            planes.iter().map(|plane| plane.redis.health()).collect()
+        } else {
+            let served = self.0.served(&planes);
+            let named = planes.iter().zip(served).map(|(plane, served)| {
+                let mut health = plane.redis.health();
+                for reason in &mut health.reasons {
+                    reason.text = format!("{served}: {}", reason.text);
+                }
+                health
+            });
+            named.collect()
+        };
         let revision = whole(healths.iter().map(|health| health.revision));
         let mut healths = healths.into_iter();
         let mut all = healths.next().unwrap_or_default();
@@ -702,7 +776,8 @@ mod tests {
     use super::*;
     use crate::{
         Hub,
-        backplane::Condition,
+        backplane::{Condition, ForwardErrorKind, Reason},
+        redis::{Mode, RedisBuilder},
         sync::{AtomicBool, Ordering},
     };
 
@@ -804,6 +879,147 @@ mod tests {
         moving.0.plane(1).unwrap().redis.board().end();
         assert!(called.load(Ordering::SeqCst));
         assert!(waits(&moving).load(Ordering::SeqCst));
+    }
+
+    #[test]
+    fn a_course_whose_ends_promise_different_things_is_refused_with_both_of_them() {
+        let at = || Redis::at("redis://127.0.0.1:1").unwrap();
+        let replays = |pattern: &str| at().mode(pattern, Mode::Replay).unwrap();
+        let begin = |redis: RedisBuilder, course: Course| {
+            let moving = Moving::on(redis.build().unwrap());
+            let _hub = Hub::builder().backplane(moving.clone()).build().unwrap();
+            let begun = moving.begin(course, Stage::Old).map(drop);
+            assert_eq!(moving.0.all_moved().len(), usize::from(begun.is_ok()));
+            begun
+        };
+        let of = |topic: &str| Course::of(topic).unwrap();
+        let differ = |topic: &str, old, name: &str, new| {
+            Err(MigrationError::Modes {
+                topic: topic.into(),
+                old,
+                name: name.into(),
+                new,
+            })
+        };
+        // To a name that no rule matches, there and back, and to one that another matches.
+        let renamed =
+            |topic: &str, name: &str| begin(replays("doc.*"), of(topic).to(name).unwrap());
+        assert_eq!(
+            renamed("doc.1", "other.1"),
+            differ("doc.1", "replay", "other.1", "live")
+        );
+        assert_eq!(
+            renamed("other.1", "doc.1"),
+            differ("other.1", "live", "doc.1", "replay")
+        );
+        assert_eq!(renamed("doc.1", "doc.2"), Ok(()));
+        let durable = replays("doc.*").mode("kept.*", Mode::Durable).unwrap();
+        let kept = begin(durable, of("doc.1").to("kept.1").unwrap());
+        assert_eq!(kept, differ("doc.1", "replay", "kept.1", "durable"));
+        // To a server with no such rules, to one with the rule for another name, and to one
+        // with the right one.
+        let onto = |to: RedisBuilder| {
+            let course = of("doc.1").to("other.1").unwrap();
+            begin(replays("doc.*"), course.onto(to.build().unwrap()))
+        };
+        let live = differ("doc.1", "replay", "other.1", "live");
+        assert_eq!(onto(at()), live);
+        assert_eq!(onto(replays("doc.*")), live);
+        assert_eq!(onto(replays("other.*")), Ok(()));
+        // Readers of plain events cannot read envelopes.
+        let enveloped = begin(
+            at(),
+            of("a").onto(at().envelope("a").unwrap().build().unwrap()),
+        );
+        let differ = differ("a", "live", "a", "live in an envelope");
+        assert_eq!(enveloped, differ);
+        let text = differ.unwrap_err().to_string();
+        assert!(text.contains("rules for that name"), "{text}");
+    }
+
+    #[test]
+    fn the_stage_where_it_is_is_entered_again_at_once_and_changes_nothing() {
+        let moving = Moving::on(server());
+        let hub = Hub::builder().backplane(moving.clone()).build().unwrap();
+        // Nobody answers: what had to ask anybody would fail.
+        let course = Course::of("a").unwrap().onto(server());
+        let migration = moving.begin(course, Stage::NewWrite).unwrap();
+        let now = Instant::now();
+        assert_eq!(migration.check(Stage::NewWrite, now), Ok(()));
+        assert_eq!(migration.enter(Stage::NewWrite, now), Ok(()));
+        assert_eq!(migration.force(Stage::NewWrite, now), Ok(()));
+        assert_eq!(migration.stage(), Stage::NewWrite);
+        hub.close();
+        let after = migration.enter(Stage::NewWrite, now);
+        assert_eq!(after, Err(MigrationError::Closed));
+    }
+
+    #[test]
+    fn where_hubs_tell_their_stages_users_neither_publish_nor_listen() {
+        let moving = Moving::on(server());
+        let hub = Hub::builder().backplane(moving.clone()).build().unwrap();
+        let course = Course::of("a").unwrap().onto(server());
+        moving.begin(course, Stage::Old).unwrap();
+        for own in ["distributary:migration:a", "distributary:migration:b"] {
+            let refused = moving.refuses(&Selector::topic(own).unwrap());
+            assert!(refused.is_some_and(|why| why.contains(own)), "{own}");
+            assert!(hub.subscribe(Selector::topic(own).unwrap()).is_err());
+            let event = Publication::new(Topic::new(own).unwrap(), "new 1");
+            let (error, _) = moving.forward(event, None).unwrap_err();
+            assert_eq!(error.kind(), ForwardErrorKind::Unsupported);
+        }
+    }
+
+    #[test]
+    fn one_of_two_servers_that_is_away_is_named_with_what_goes_by_it() {
+        let at = |port: u16| {
+            let url = format!("redis://127.0.0.1:{port}");
+            Redis::at(url).unwrap().build().unwrap()
+        };
+        let moving = Moving::on(at(1));
+        let texts = || {
+            let reasons = moving.health().reasons;
+            reasons.into_iter().map(|reason| reason.text).collect()
+        };
+        let away = |server: Server| {
+            let reason = Reason {
+                code: "disconnected",
+                condition: Condition::Away,
+                text: "refused".into(),
+            };
+            let health = Health {
+                condition: Condition::Away,
+                reasons: vec![reason],
+                ..Health::default()
+            };
+            moving.0.plane(server).unwrap().redis.board().post(health);
+        };
+        away(0);
+        let all: Vec<String> = texts();
+        assert_eq!(all, ["refused"]);
+        for topic in ["b", "a"] {
+            let course = Course::of(topic).unwrap().onto(at(2));
+            moving.begin(course, Stage::New).unwrap();
+        }
+        let course = Course::of("c").unwrap().onto(at(3));
+        let migration = moving.begin(course, Stage::Old).unwrap();
+        for server in 0..4 {
+            away(server);
+        }
+        let all: Vec<String> = texts();
+        let expected = [
+            r#"127.0.0.1:1 ("c", all that is not moved): refused"#,
+            r#"127.0.0.1:2 ("a", "b"): refused"#,
+            "127.0.0.1:3 (no topic at this stage): refused",
+        ];
+        assert_eq!(all, expected);
+        assert_eq!(moving.health().condition, Condition::Away);
+        // Nor can its side be reached.
+        let entered = migration.enter(Stage::DualRead, Instant::now());
+        let not_reached = MigrationError::NotReached {
+            server: "127.0.0.1:3".into(),
+        };
+        assert_eq!(entered, Err(not_reached));
     }
 
     #[test]
