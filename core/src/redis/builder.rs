@@ -68,6 +68,9 @@ impl RedisBuilder {
     /// How many bytes of events may wait to be sent: 16 MiB unless set. In the modes with a
     /// log up to as many bytes again are kept for twenty seconds after they were
     /// acknowledged: a server that takes over may lack them.
+    ///
+    /// This bounds what is sent, not what arrives: see [`mode`](RedisBuilder::mode) on events
+    /// that the server does not send to listeners.
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.settings.queue_bytes = bytes;
         self
@@ -89,6 +92,14 @@ impl RedisBuilder {
     /// What is promised to events of topics that match the pattern; the first rule that
     /// matches a topic decides, and what no rule names travels live. The same rules belong
     /// in every hub.
+    ///
+    /// A server ends the connection of a listener for which more waits than its
+    /// `client-output-buffer-limit pubsub` allows: 32 MiB at once, or 8 MiB for a minute,
+    /// unless set. An event must stay well below that: a larger one cuts off every listener
+    /// of its topic, with all else that this one hears, until it has connected again. In the
+    /// modes with a log such an event is asked for again, by itself; when that broke the
+    /// connection twice it is passed over and told as lost, and health says `oversized`.
+    /// Events of up to 1 MiB are never passed over: the limit has to be above that.
     ///
     /// # Errors
     /// The pattern cannot be read, or an earlier rule decides for all that it names.

@@ -3,4 +3,5 @@
 mod away;
 mod cut;
 mod memory;
+mod oversized;
 mod slow;

@@ -20,6 +20,7 @@
 //! | `arriving` | what a connection pushes, brought to where it belongs |
 //! | `hearing` | what the inbox is told, and where logs stand before topics are heard |
 //! | `repairing` | logs that are read after breaks |
+//! | `suspects` | reads over which connections broke, and what to do about them |
 //! | `searching` | logs that began while patterns were cut off |
 //!
 //! Everything here runs on one thread; what several tasks share stands in `RefCell`s that
@@ -42,6 +43,7 @@ mod searching;
 mod sentinels;
 mod standing;
 mod succession;
+mod suspects;
 mod visit;
 mod watching;
 

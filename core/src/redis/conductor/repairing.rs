@@ -2,7 +2,8 @@
 //!
 //! The inbox says what to read; this reads it, at each link one pipeline after another.
 //! Pages are sized by what entries were seen to weigh, so that neither a server nor its
-//! output buffer for us is held up.
+//! output buffer for us is held up; where connections break over reads, `suspects` says how
+//! to go on.
 //!
 //! # Invariants
 //!
@@ -26,7 +27,10 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep_until},
 };
 
-use super::Conductor;
+use super::{
+    Conductor,
+    suspects::{self, Step, Suspects, Weight},
+};
 use crate::{
     backplane::Condition,
     redis::{
@@ -38,7 +42,8 @@ use crate::{
         },
         socket::{Broken, Commands, Reply},
         topology::LinkId,
-        watch::code,
+        watch::{code, megabytes},
+        wire::envelope::MARK,
     },
 };
 
@@ -58,6 +63,8 @@ const LATER: Duration = Duration::from_millis(100);
 const AWAY: Duration = Duration::from_secs(1);
 /// How often what is silent is forgotten.
 const SWEEP: Duration = Duration::from_secs(30);
+/// For how long it is said that an entry was passed over.
+const REMEMBERED: Duration = Duration::from_secs(60);
 
 /// What there is to read, beside what the inbox knows.
 pub(super) struct Repairs {
@@ -74,6 +81,9 @@ pub(super) struct Repairs {
     may_return: Cell<bool>,
     /// It was said that logs cannot be read.
     was_refused: Cell<bool>,
+    suspects: RefCell<Suspects>,
+    /// When an entry was passed over last.
+    passed_over: Cell<Option<Instant>>,
 }
 
 impl Default for Repairs {
@@ -86,6 +96,8 @@ impl Default for Repairs {
             homeless: RefCell::default(),
             may_return: Cell::new(false),
             was_refused: Cell::new(false),
+            suspects: RefCell::default(),
+            passed_over: Cell::new(None),
         }
     }
 }
@@ -158,8 +170,7 @@ impl Desks {
 /// A pipeline of reads, answered.
 struct Answered {
     link: LinkId,
-    reads: Vec<Read>,
-    page: usize,
+    reads: Vec<(Read, Step)>,
     replies: Result<Vec<Reply>, Broken>,
 }
 
@@ -217,11 +228,22 @@ impl Conductor {
                 _ = returns.tick(), if !self.repairs.homeless.borrow().is_empty() => {
                     self.repairs.return_home();
                 }
-                _ = sweeps.tick() => self.inbox.borrow_mut().sweep(Stamp::now()),
+                _ = sweeps.tick() => self.sweep(),
             }
             if self.repairs.may_return.take() {
                 self.give_back(self.repairs.homeless.take());
             }
+        }
+    }
+
+    fn sweep(&self) {
+        let now = Stamp::now();
+        self.inbox.borrow_mut().sweep(now);
+        self.repairs.suspects.borrow_mut().sweep(now.instant);
+        let passed = self.repairs.passed_over.get();
+        if passed.is_some_and(|at| now.instant.saturating_duration_since(at) >= REMEMBERED) {
+            self.repairs.passed_over.set(None);
+            self.unsay(code::OVERSIZED);
         }
     }
 
@@ -266,7 +288,9 @@ impl Conductor {
         let mut commands = Commands::default();
         let (mut asked, mut session) = (Vec::new(), None);
         for read in reads {
-            if asked.len() == at_once {
+            let step = self.repairs.suspects.borrow().step(&read, page);
+            let is_alone = matches!(asked[..], [(_, Step::Alone)]);
+            if asked.len() == at_once || is_alone || step == Step::Alone && !asked.is_empty() {
                 desks.add(link, read);
                 continue;
             }
@@ -276,8 +300,18 @@ impl Conductor {
             }
             match self.home(&read.topic) {
                 Some((home, at)) if home == link => {
-                    ask(&mut commands, &read, page);
-                    asked.push(read);
+                    match step {
+                        Step::Page(page) => ask(&mut commands, &read, page),
+                        Step::Alone => ask(&mut commands, &read, 1),
+                        Step::Weigh => suspects::ask(&mut commands, &read, page),
+                        Step::PassOver => {
+                            if read.ask != Ask::Newest {
+                                ask_head(&mut commands, &read.topic);
+                            }
+                            suspects::ask(&mut commands, &read, 1);
+                        }
+                    }
+                    asked.push((read, step));
                     session = Some(at);
                 }
                 Some((home, _)) => desks.add(home, read),
@@ -289,7 +323,6 @@ impl Conductor {
             Answered {
                 link,
                 reads: asked,
-                page,
                 replies: replies.await,
             }
         })
@@ -299,28 +332,31 @@ impl Conductor {
         let Answered {
             link,
             reads,
-            page,
             replies,
         } = answered;
         match replies {
-            Ok(replies) => self.settle(link, &reads, replies, page),
+            Ok(replies) => self.settle(link, &reads, replies),
             Err(_) => {
-                self.repairs.broke();
-                for read in reads {
+                if reads.iter().any(|(_, step)| matches!(step, Step::Page(_))) {
+                    self.repairs.broke();
+                }
+                let now = Instant::now();
+                for (read, step) in reads {
+                    self.repairs.suspects.borrow_mut().broke(&read, step, now);
                     self.repairs.put_off(read);
                 }
             }
         }
     }
 
-    fn settle(self: &Rc<Self>, link: LinkId, reads: &[Read], replies: Vec<Reply>, asked: usize) {
+    fn settle(self: &Rc<Self>, link: LinkId, reads: &[(Read, Step)], replies: Vec<Reply>) {
         let now = Stamp::now();
         let mut heaviest = 0;
         let mut replies = replies.into_iter();
-        for read in reads {
+        for (read, step) in reads {
             let head = match read.ask {
-                Ask::Head { .. } | Ask::Page { .. } => replies.next(),
-                Ask::Newest => Some(Reply::Nil),
+                Ask::Head { .. } | Ask::Page { .. } if *step != Step::Weigh => replies.next(),
+                _ => Some(Reply::Nil),
             };
             let (Some(head), Some(page)) = (head, replies.next()) else {
                 self.repairs.put_off(read.clone());
@@ -330,6 +366,9 @@ impl Conductor {
                 if is_passing(words) {
                     self.refused_by(link, words);
                     self.repairs.put_off(read.clone());
+                } else if let Step::Weigh | Step::PassOver = step {
+                    // Not to be known: it is read entry by entry.
+                    self.weighed(read, Weight::default());
                 } else {
                     let text = format!("the log of {:?} cannot be read: {words}", &*read.topic);
                     self.say(code::UNREAD, Condition::Degraded, text);
@@ -345,7 +384,25 @@ impl Conductor {
                 Reply::List(fields) => head_of(fields),
                 _ => None,
             };
-            let mut entries = entries_of(page);
+            let (mut entries, asked) = match (step, read.ask) {
+                (Step::Page(asked), _) => (entries_of(page), *asked),
+                (Step::Alone, _) => (entries_of(page), 1),
+                // The round goes on with the whole log.
+                (Step::PassOver, Ask::Newest) => (Vec::new(), 0),
+                (Step::Weigh | Step::PassOver, _) => {
+                    let weight = Weight::of(&page);
+                    let Some(number) = weight.oversized().filter(|_| *step == Step::PassOver)
+                    else {
+                        self.weighed(read, weight);
+                        continue;
+                    };
+                    self.passed_over(read, &weight, now.instant);
+                    (vec![unreadable(number)], 1)
+                }
+            };
+            if let Step::Page(_) | Step::Alone = step {
+                self.repairs.suspects.borrow_mut().cleared(read);
+            }
             if read.ask == Ask::Newest {
                 entries.reverse();
             }
@@ -361,6 +418,24 @@ impl Conductor {
         if heaviest > 0 {
             self.repairs.weighed(heaviest);
         }
+    }
+
+    /// It is known what a read would bring, and it is wanted still.
+    fn weighed(&self, read: &Read, weight: Weight) {
+        self.repairs.suspects.borrow_mut().weighed(read, weight);
+        self.inbox.borrow_mut().undone(read);
+    }
+
+    fn passed_over(&self, read: &Read, weight: &Weight, now: Instant) {
+        let text = format!(
+            "an event of {:?} is lost, and others may be: with {} it is larger than the server \
+             sends to a listener. Raise its `client-output-buffer-limit pubsub`, or publish \
+             smaller events",
+            &*read.topic,
+            megabytes(weight.bytes as u64),
+        );
+        self.repairs.passed_over.set(Some(now));
+        self.say(code::OVERSIZED, Condition::Degraded, text);
     }
 }
 
@@ -442,10 +517,18 @@ fn entry_of(entry: Reply) -> Option<Entry> {
         [field, Reply::Text(bytes)] if field.as_str() == Some("e") => Some(bytes.clone()),
         _ => None,
     });
-    Some(Entry {
-        number,
-        bytes: envelope.unwrap_or_else(|| Bytes::from_static(&crate::redis::wire::envelope::MARK)),
+    Some(match envelope {
+        Some(bytes) => Entry { number, bytes },
+        None => unreadable(number),
     })
+}
+
+/// An entry of which only the number is known.
+fn unreadable(number: u64) -> Entry {
+    Entry {
+        number,
+        bytes: Bytes::from_static(&MARK),
+    }
 }
 
 /// Whether a refusal will pass: the server is loading, a slot is on its way.
@@ -536,8 +619,7 @@ mod tests {
     async fn what_is_answered_first_is_settled_first() {
         let answered = |link| Answered {
             link: LinkId(link),
-            reads: vec![read("t")],
-            page: 1,
+            reads: vec![(read("t"), Step::Page(1))],
             replies: Ok(Vec::new()),
         };
         let mut rounds = Rounds::default();

@@ -496,6 +496,16 @@ fn what_cannot_be_read_is_one_lost_event() {
     rig.read(&read, Some(head(4)), &entries);
     assert_eq!(rig.taken(), ["1:1", "1:2"]);
     assert_eq!(rig.heard.lost, 3);
+    // One of our own is no loss of ours.
+    rig.cut("u");
+    rig.inbox.kept("u", 5);
+    let read = rig.inbox.next_read().unwrap();
+    let foreign = Entry {
+        number: 5,
+        bytes: b"foreign".to_vec(),
+    };
+    rig.read(&read, Some(head(5)), &[foreign]);
+    assert_eq!(rig.heard.lost, 3);
 }
 
 #[test]

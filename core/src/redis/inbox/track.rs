@@ -624,7 +624,9 @@ impl Track {
         if let Some(Place::At(at)) = &mut self.place {
             at.number = number;
         }
-        self.lose(topic, 1, shared, out);
+        if self.ours.between(number - 1, number) == 0 {
+            self.lose(topic, 1, shared, out);
+        }
     }
 
     /// The end of the log was reached: now what came meanwhile.

@@ -371,9 +371,10 @@ impl Repair {
         let Some(newest) = self.newest else {
             return;
         };
-        // What the head had counted before the page was read, and no page has, is gone.
-        if newest.number > self.after {
-            if self.is_dense {
+        // What the head had counted before the page was read, and no page has, is gone. Of an
+        // entry that nobody can read, the head alone says whose number it has.
+        if newest.number >= self.after {
+            if self.is_dense && newest.number > self.after {
                 found(Found::Gone(Hole {
                     after: self.after,
                     last: newest.number,
@@ -549,6 +550,14 @@ mod tests {
         let (told, ..) = read(after(1, 6), head(at(1, 3), None), &log);
         assert_eq!(told[0], Told::Unreadable);
         assert_eq!(told[1], Told::Lost(u64::MAX - 8));
+        // The only entry cannot be read: the head says where that leaves us.
+        let foreign = Entry {
+            number: 1,
+            bytes: b"foreign".to_vec(),
+        };
+        let from_start = Repair::after(Place::Start, &[]);
+        let (told, stands, _) = read(from_start, head(at(1, 1), None), &[foreign]);
+        assert_eq!((told, stands), (vec![Told::Unreadable], Some(at(1, 1))));
         let mut repair = after(1, 5);
         let backwards = [3, 2, 9, 4].map(|n| entry(at(1, n), 0));
         let mut events = 0;

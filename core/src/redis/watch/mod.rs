@@ -74,6 +74,7 @@ pub(crate) mod code {
     pub(crate) const CLUSTER: &str = "cluster";
     pub(crate) const UNSHARDED: &str = "unsharded";
     pub(crate) const UNREAD: &str = "unread";
+    pub(crate) const OVERSIZED: &str = "oversized";
     pub(crate) const UNSEARCHED: &str = "unsearched";
 }
 
@@ -145,7 +146,7 @@ impl Reasons {
 }
 
 /// Bytes for people.
-fn megabytes(bytes: u64) -> String {
+pub(crate) fn megabytes(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
 
