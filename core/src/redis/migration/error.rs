@@ -124,9 +124,9 @@ impl fmt::Display for MigrationError {
                 }
                 Ok(())
             }
-            MigrationError::NotReached => {
-                f.write_str("the server did not answer in time: see Hub::health, and try again")
-            }
+            MigrationError::NotReached => f.write_str(
+                "the server did not answer in time: see the hub's health, and try again",
+            ),
             MigrationError::NotHeard { name, side } => write!(
                 f,
                 "the server of the {side} side does not let this hub hear {name:?}: grant it to its user"
