@@ -172,7 +172,7 @@ impl RedisBuilder {
             && !matches!(settings.target.topology, Topology::Sentinel { .. })
         {
             return refused(
-                "credentials for sentinels have no effect without sentinels: name the master that they know",
+                "sentinel_credentials has no effect without sentinels: name the master that they know",
             );
         }
         if settings.queue_bytes == 0 || settings.queue_deadline.is_zero() {

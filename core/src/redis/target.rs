@@ -127,7 +127,12 @@ fn parse(text: &str) -> Result<Parsed, RedisError> {
     let tls = match url.scheme() {
         "redis" => false,
         "rediss" => true,
-        // It may be a user, where the scheme was left out.
+        // With an @ it may be a user, where the scheme was left out.
+        other if !text.contains('@') => {
+            return Err(refused(format!(
+                "the scheme {other:?} is not known: use redis:// or, for TLS, rediss://"
+            )));
+        }
         _ => {
             return Err(refused(
                 "the URL's scheme is neither redis:// nor, for TLS, rediss://".into(),
