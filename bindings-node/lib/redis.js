@@ -80,6 +80,8 @@ function urlsOf({ url, urls }, where) {
   if (url !== undefined && urls !== undefined) throw wrong(where, 'give `url` or `urls`, and not both');
   if (url !== undefined) return [/** @type {string} */ (text(url, where, 'url'))];
   if (urls === undefined) throw wrong(where, 'give a `url`, or the `urls` of Sentinels or of a cluster');
+  // It may hold a password, so it is not repeated.
+  if (typeof urls === 'string') throw wrong(where, 'urls is a list of URLs, not a string');
   const several = strings(urls, where, 'urls', 'URLs');
   if (several.length === 0) throw wrong(where, 'urls names no server');
   return several;
@@ -92,6 +94,7 @@ function urlsOf({ url, urls }, where) {
 function credentials(given, where) {
   if (given === undefined) return {};
   const at = `${where}: sentinelCredentials`;
+  if (typeof given === 'string') throw wrong(at, 'give an object of a user and a password, not a string');
   const { user, password } = check.read(given, at, ['user', 'password']);
   const [sentinelUser, sentinelPassword] = [text(user, at, 'user'), text(password, at, 'password')];
   if (sentinelUser === undefined || sentinelPassword === undefined) throw wrong(at, 'give a user and a password');

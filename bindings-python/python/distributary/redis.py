@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
@@ -186,7 +185,7 @@ class Redis:
         }
 
     def __repr__(self) -> str:
-        urls = ", ".join(repr(re.sub(r"(?<=//)[^@/]*@", "…@", url)) for url in self._urls())
+        urls = ", ".join(repr(_bare(url)) for url in self._urls())
         kind = "" if self.sentinel is None else f", sentinel={self.sentinel!r}"
         return f"Redis({urls}{kind}{', cluster=True' if self.cluster else ''})"
 
@@ -205,7 +204,17 @@ def settings(given: str | Redis | None, name: str = "redis") -> Settings | None:
 def _text(name: str, given: object) -> str:
     if not isinstance(given, str):
         raise TypeError(f"redis: {name} is a str, not {_type(given)}")
-    return encodable(given, OptionError)
+    try:
+        return encodable(given, OptionError)
+    except OptionError:
+        # The text may hold a password, so it is not repeated.
+        raise OptionError(f"redis: {name} has a lone surrogate, which is no character of Unicode") from None
+
+
+def _bare(url: str) -> str:
+    """Without user and password, in which an `@` may stand as it is: nothing after the host has one."""
+    head, at, rest = url.rpartition("@")
+    return f"{head.partition(':')[0]}://…@{rest}" if at else url
 
 
 def _type(given: object) -> str:

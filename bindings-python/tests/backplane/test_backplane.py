@@ -607,6 +607,16 @@ def test_what_only_the_engine_knows_is_refused_as_well(options: dict[str, Any]) 
 
 def test_a_password_is_not_shown() -> None:
     assert "secret" not in repr(Redis("redis://ann:secret@127.0.0.1"))
+    assert repr(Redis("redis://ann:p@secret@127.0.0.1/1")) == "Redis('redis://…@127.0.0.1/1')"
+    assert repr(Redis("redis://127.0.0.1/1")) == "Redis('redis://127.0.0.1/1')"
+    lone: list[dict[str, Any]] = [
+        {"url": "redis://:secret\ud800@h"},
+        {"url": "redis://h", "sentinel": "m", "sentinel_credentials": ("a", "secret\ud800")},
+    ]
+    for options in lone:
+        with pytest.raises(OptionError) as raised:
+            Redis(**options)
+        assert "secret" not in str(raised.value)
     assert "secret" not in repr(Hub("redis://:secret@127.0.0.1:1"))
     with pytest.raises(OptionError) as caught:
         Hub("redis://:secret@127.0.0.1:99999")

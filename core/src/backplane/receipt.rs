@@ -81,7 +81,7 @@ impl fmt::Display for ForwardErrorKind {
                 "the queue to the backplane has no room for the event: publish less, or raise its budget"
             }
             ForwardErrorKind::Expired => {
-                "the backplane could not be reached before the event's deadline: publish it again once Hub::health is well"
+                "the backplane could not be reached before the event's deadline: publish it again once the hub's health is well"
             }
             ForwardErrorKind::Unconfirmed => {
                 "the connection broke before the server answered: the event may have arrived; replay mode would have sent it again safely"

@@ -177,12 +177,14 @@ impl RedisBuilder {
         let settings = &mut self.settings;
         let cluster = settings.target.topology == Topology::Cluster;
         if settings.sharded && !cluster {
-            return refused("sharded pub/sub belongs to a cluster: use Redis::cluster");
+            return refused("sharded pub/sub belongs to a cluster: say that it is one");
         }
         if settings.target.sentinel_credentials.is_some()
             && !matches!(settings.target.topology, Topology::Sentinel { .. })
         {
-            return refused("sentinel_credentials has no effect without Redis::sentinel");
+            return refused(
+                "sentinel_credentials has no effect without sentinels: name the master that they know",
+            );
         }
         if settings.queue_bytes == 0 || settings.queue_deadline.is_zero() {
             return refused("a queue of no bytes or no time can send nothing: give it more");

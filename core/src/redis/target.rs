@@ -127,12 +127,28 @@ fn parse(text: &str) -> Result<Parsed, RedisError> {
     let tls = match url.scheme() {
         "redis" => false,
         "rediss" => true,
-        other => {
+        // With an @ it may be a user, where the scheme was left out.
+        other if !text.contains('@') => {
             return Err(refused(format!(
                 "the scheme {other:?} is not known: use redis:// or, for TLS, rediss://"
             )));
         }
+        _ => {
+            return Err(refused(
+                "the URL's scheme is neither redis:// nor, for TLS, rediss://".into(),
+            ));
+        }
     };
+    // What is behind such a host is the end of a password.
+    if [Some(url.path()), url.query(), url.fragment()]
+        .into_iter()
+        .flatten()
+        .any(|part| part.contains('@'))
+    {
+        return Err(refused(
+            "the URL has an @ after its host: in a user or password write / as %2F, ? as %3F and # as %23".into(),
+        ));
+    }
     let host = match url.host() {
         Some(Host::Domain(name)) if !name.is_empty() => decoded(name, "host")?,
         Some(Host::Ipv4(address)) => address.to_string(),
@@ -163,11 +179,10 @@ fn parse(text: &str) -> Result<Parsed, RedisError> {
     let password = url.password().map(|text| decoded(text, "password"));
     let credentials = match (user, password.transpose()?) {
         (user, None) if user.is_empty() => None,
-        (user, None) => {
-            return Err(refused(format!(
-                "the URL names the user {user:?} without a password; if it is the password, write redis://:{}@…",
-                "password"
-            )));
+        (_, None) => {
+            return Err(refused(
+                "the URL names a user without a password; if it is the password, write redis://:password@…".into(),
+            ));
         }
         (user, Some(password)) => Some(Credentials {
             user: if user.is_empty() {
@@ -278,5 +293,18 @@ mod tests {
     fn a_password_is_never_printed() {
         let target = single("redis://:secret@h").unwrap();
         assert!(!format!("{target:?}").contains("secret"));
+        for url in [
+            "redis://secret@h",
+            "secret:x@h",
+            "redis://u:12/secret@h",
+            "redis://u:12/?secret@h",
+            "redis://u:12?x=secret@h",
+            "redis://u:12#secret@h",
+            "redis://u:secret/x@h",
+            "redis://u:sec%xxsecret@h",
+        ] {
+            let error = single(url).unwrap_err().to_string();
+            assert!(!error.contains("secret"), "{url}: {error}");
+        }
     }
 }

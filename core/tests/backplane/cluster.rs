@@ -86,6 +86,51 @@ fn is_unsharded(hub: &Hub) {
     assert!(refused.to_string().contains("ommand"), "{refused}");
 }
 
+#[test]
+fn a_node_that_was_named_as_a_single_server_says_what_it_is() {
+    let cluster = Cluster::start();
+    let redis = Redis::at(cluster.nodes[0].url()).unwrap();
+    let hub = hub_with(redis.mode("topic-*", Mode::Replay).unwrap());
+    until("the reason is told", || {
+        told(&hub, "cluster_node", "cluster form")
+    });
+    assert!(outcome(&publish_told(&hub, "live", "x")).is_ok());
+    for topic in topics() {
+        let since = Instant::now();
+        let here = cluster.owner(cluster.slot(&topic)) == 0;
+        match outcome(&publish_told(&hub, &topic, "x")) {
+            Ok(_) => assert!(here, "{topic}"),
+            Err(error) => {
+                assert!(!here, "{topic}: {error}");
+                assert_eq!(error.kind(), ForwardErrorKind::Rejected);
+                assert!(error.to_string().contains("cluster form"), "{error}");
+                // Long before the deadline.
+                assert!(since.elapsed() < Duration::from_secs(5), "{topic}");
+            }
+        }
+    }
+    assert_eq!(hub.health().condition, Condition::Degraded);
+}
+
+#[test]
+fn a_slot_without_an_owner_is_named() {
+    let cluster = Cluster::start();
+    let hub = hub(&cluster, REPLAY);
+    until_back(&hub, PATIENCE);
+    let slot = cluster.slot(&topics()[0]);
+    let owner = cluster.owner(slot);
+    let text = slot.to_string();
+    let others = (0..cluster.nodes.len()).filter(|node| *node != owner);
+    let nodes: Vec<usize> = [owner].into_iter().chain(others).collect();
+    until("the slot is named", || {
+        for node in &nodes {
+            // A replica, or one that has heard of it already, refuses.
+            let _ = cluster.nodes[*node].try_ask(&["CLUSTER", "DELSLOTS", &text]);
+        }
+        told(&hub, "cluster", &format!("carried: {text}"))
+    });
+}
+
 /// The owner of a topic's slot dies.
 fn kill(cluster: &Cluster) {
     let slot = cluster.slot(&topics()[0]);

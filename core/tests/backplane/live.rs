@@ -214,6 +214,12 @@ fn a_user_of_few_rights_is_let_in_as_far_as_these_go() {
     assert!(reason(&there, "refused_names").contains("\"other\""));
     let text = reason(&there, "denied");
     assert!(text.contains("NOPERM"), "{text}");
+    let mut sentences = std::collections::HashSet::new();
+    let sentences_once = text
+        .split("NOPERM")
+        .skip(1)
+        .all(|one| sentences.insert(one.trim_end_matches("; ")));
+    assert!(sentences_once, "{text}");
     assert_eq!(there.health().condition, Condition::Degraded);
     publish(&here, "app:1", "in");
     assert_eq!(next(&mut allowed), "in");

@@ -9,7 +9,7 @@ use distributary::{
 };
 
 use crate::{
-    hubs::{Ear, hub_with, joined, outcome, publish_told, until_back, until_heard},
+    hubs::{Ear, hub_with, joined, outcome, publish_told, told, until_back, until_heard},
     rig::{Answer, PATIENCE, Plan, RIG, Release, Server, until},
 };
 
@@ -51,6 +51,51 @@ pub(crate) fn suffice(server: &Server) {
         let own = ["client|setinfo", "client"].contains(&field("object").as_str());
         assert!(own || field("reason") == "auth", "{entry:?}");
     }
+}
+
+/// Publishes until the outcome is of this kind; health says that it is denied, and why.
+fn is_denied(hub: &Hub, topic: &str, kind: ForwardErrorKind, words: &str) {
+    until("it is refused", || {
+        let outcome = outcome(&publish_told(hub, topic, "x"));
+        outcome.is_err_and(|error| error.kind() == kind)
+    });
+    until("health says so", || told(hub, "denied", words));
+    assert_eq!(hub.health().condition, Condition::Degraded);
+}
+
+/// Once the right is there an event goes through, and health says no more.
+fn is_allowed_by(hub: &Hub, topic: &str, server: &Server, rule: &str) {
+    server.ask(&["ACL", "SETUSER", "app", rule]);
+    assert!(outcome(&publish_told(hub, topic, "x")).is_ok());
+    until("health is well again", || {
+        let health = hub.health();
+        health.condition == Condition::Ok && !health.has("denied")
+    });
+}
+
+#[test]
+fn rights_to_publish_that_are_missing_are_said_by_health_until_they_are_there() {
+    let server = Server::planned(&Plan::new().user("app on >secret ~* &* +@all -publish"));
+    let redis = Redis::at(server.url_of("app", "secret")).unwrap();
+    let hub = hub_with(redis.mode("replay.*", Mode::Replay).unwrap());
+    is_denied(&hub, "live.1", ForwardErrorKind::Rejected, "publish");
+    is_allowed_by(&hub, "live.1", &server, "+publish");
+
+    server.ask(&["ACL", "SETUSER", "app", "-xadd"]);
+    is_denied(
+        &hub,
+        "replay.1",
+        ForwardErrorKind::NotKept,
+        "events are refused",
+    );
+    // That live events go through says nothing of logs.
+    assert!(outcome(&publish_told(&hub, "live.1", "x")).is_ok());
+    assert!(told(&hub, "denied", "events are refused"));
+    is_allowed_by(&hub, "replay.1", &server, "+xadd");
+
+    server.ask(&["ACL", "SETUSER", "app", "resetkeys"]);
+    is_denied(&hub, "replay.1", ForwardErrorKind::Rejected, "\"replay.1\"");
+    is_allowed_by(&hub, "replay.1", &server, "~*");
 }
 
 #[test]

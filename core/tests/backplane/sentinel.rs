@@ -42,6 +42,16 @@ fn through(mode: Mode, hurt: impl FnOnce(&Watched)) -> Report {
     traffic.end(WHILE)
 }
 
+#[test]
+fn a_sentinel_that_was_named_as_a_server_says_what_it_is() {
+    let watched = Watched::start();
+    let hub = hub_with(Redis::at(&watched.urls()[0]).unwrap());
+    until("the reason is told", || {
+        told(&hub, "disconnected", "sentinel form")
+    });
+    assert_eq!(hub.health().condition, Condition::Away);
+}
+
 fn kill(watched: &Watched) {
     let master = watched.master();
     master.kill();

@@ -36,8 +36,11 @@ impl Conductor {
             let (line, session) = asked
                 .iter()
                 .find_map(|line| Some((line, line.session.borrow().clone()?)))?;
-            let map = mapping::ask(&session, &line.server, true).await.ok()??;
-            for at in map.serving() {
+            let told = mapping::ask(&session, &line.server).await.ok()?;
+            if told.is_down {
+                return None;
+            }
+            for at in told.map.serving() {
                 if !asked.iter().any(|line| line.server == *at) {
                     let visit = self.visit(at).await.ok()?;
                     count += self.listeners_at(&visit.0, channel).await?;

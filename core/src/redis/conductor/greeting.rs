@@ -6,6 +6,7 @@
 use crate::redis::{
     socket::{Broken, Commands, Kind, Reply, Session},
     target::{Credentials, Target},
+    topology::field,
 };
 
 /// What the server is, as far as it tells.
@@ -19,6 +20,8 @@ pub(crate) struct Greeted {
     pub(crate) canary: bool,
     /// Channels that are heard beside those of the ledger.
     pub(crate) beside: u64,
+    /// It is a node of a cluster.
+    pub(crate) is_clustered: bool,
     /// What this user may not do, in the server's words.
     pub(crate) denied: Vec<String>,
 }
@@ -61,7 +64,12 @@ pub(crate) async fn greet(
     name: &str,
     canary: Option<&str>,
 ) -> Result<Greeted, Unfit> {
-    hello(session, target.credentials.as_ref(), name).await?;
+    let mode = hello(session, target.credentials.as_ref(), name).await?;
+    if mode.as_deref() == Some("sentinel") {
+        return Err(Unfit::Refused(
+            "the server is a sentinel, and was named as the one to publish to: use the sentinel form of the backplane, with the name of its master".into(),
+        ));
+    }
 
     let db = target.db.to_string();
     let mut commands = Commands::default();
@@ -91,7 +99,10 @@ pub(crate) async fn greet(
         return Err(Unfit::Failed("the server's greeting is incomplete".into()));
     };
 
-    let mut greeted = Greeted::default();
+    let mut greeted = Greeted {
+        is_clustered: mode.as_deref() == Some("cluster"),
+        ..Greeted::default()
+    };
     if let Some(words) = select.error()
         && target.db != 0
     {
@@ -132,12 +143,12 @@ pub(crate) async fn greet(
     Ok(greeted)
 }
 
-/// Who we are.
+/// Who we are; returns what the server is: `standalone`, `sentinel` or `cluster`.
 pub(super) async fn hello(
     session: &Session,
     credentials: Option<&Credentials>,
     name: &str,
-) -> Result<(), Unfit> {
+) -> Result<Option<String>, Unfit> {
     let mut hello: Vec<&[u8]> = vec![b"HELLO", b"3"];
     if let Some(Credentials { user, password }) = credentials {
         hello.extend([b"AUTH", user.as_bytes(), password.as_bytes()]);
@@ -147,7 +158,10 @@ pub(super) async fn hello(
     commands.command(&hello);
     let replies = session.request(commands).await?;
     let Some(words) = replies.first().and_then(Reply::error) else {
-        return Ok(());
+        let hello = replies.first();
+        return Ok(hello
+            .and_then(|hello| field(hello, "mode"))
+            .map(str::to_owned));
     };
     let code = words.split(' ').next().unwrap_or_default();
     Err(match code {

@@ -58,13 +58,13 @@ impl Conductor {
     /// This is how slots are owned. Whether all is as it should be by now: every slot is
     /// owned, and every owner that matters is reached.
     pub(super) fn slots(self: &Rc<Self>, map: SlotMap) -> bool {
-        let uncovered = map.uncovered();
+        let is_covered = map.uncovered().is_none();
         self.mapped.set(true);
         self.replan(|plan, steps| plan.slots(map, steps));
         // Events without listeners here have new places, too.
         self.reroute();
         self.try_another_ear();
-        uncovered == 0 && self.lines.borrow().values().all(|line| line.is_joined())
+        is_covered && self.lines.borrow().values().all(|line| line.is_joined())
     }
 
     /// A slot has another owner, by the word of a node.

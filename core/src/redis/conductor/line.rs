@@ -29,6 +29,8 @@ pub(super) struct Line {
     pub(super) watch: RefCell<Watch>,
     /// Since when its names are heard, or are not.
     pub(super) since: Cell<Instant>,
+    /// What the server did not let this hub do when it was greeted last, in its words.
+    pub(super) denied: RefCell<Vec<String>>,
     /// When anything was read from it last.
     pub(super) heard: Cell<Instant>,
     /// Another line succeeds this one.
@@ -69,6 +71,7 @@ impl Line {
             lineage: Cell::new(None),
             state: Cell::new(State::Idle),
             since: Cell::new(now),
+            denied: RefCell::default(),
             heard: Cell::new(now),
             leaving: Cell::new(false),
             handed: Cell::new(false),

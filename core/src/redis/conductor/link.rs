@@ -30,7 +30,9 @@ use crate::{
     backplane::Condition,
     redis::{
         link::{Action, Budget, Input, LONE, Machine, State, Timing},
+        outbox::NOT_ALONE,
         socket::{Session, Stream, dial},
+        target::Topology,
         watch::code,
     },
     sync::Mutex,
@@ -231,16 +233,14 @@ impl Link {
         let canary = conductor.has_canary(&self.line).then_some(&*canary);
         match greeting::greet(&session, &settings.target, &name, canary).await {
             Ok(greeted) => {
-                if greeted.denied.is_empty() {
-                    conductor.unsay(code::DENIED);
-                } else {
-                    let text = format!(
-                        "the user may not do all that the backplane would: {}",
-                        greeted.denied.join("; ")
-                    );
-                    conductor.say(code::DENIED, Condition::Degraded, text);
-                }
                 self.line.lineage.set(greeted.server_id());
+                *self.line.denied.borrow_mut() = greeted.denied;
+                match greeted.is_clustered && settings.target.topology == Topology::Single {
+                    true => {
+                        conductor.say(code::CLUSTER_NODE, Condition::Degraded, NOT_ALONE.into())
+                    }
+                    false => conductor.unsay(code::CLUSTER_NODE),
+                }
                 conductor.hubs.set(greeted.hubs.or(conductor.hubs.get()));
                 self.canary.set(greeted.canary);
                 self.beside.set(greeted.beside);

@@ -37,15 +37,19 @@ pub(super) async fn follow(conductor: Rc<Conductor>) {
         turn = turn.wrapping_add(1);
         let told = tell(&conductor, turn).await;
         let settled = match told {
-            Ok(Some(map)) => {
-                conductor.unsay(code::CLUSTER);
-                conductor.slots(map)
-            }
-            Ok(None) => {
-                let text = "slots of the cluster are without an owner: a master has failed and no replica has taken its place yet";
-                conductor.say(code::CLUSTER, Condition::Degraded, text.to_owned());
-                conductor.try_another_ear();
-                false
+            Ok(told) => {
+                match told.reason() {
+                    Some(text) => conductor.say(code::CLUSTER, Condition::Degraded, text),
+                    None => conductor.unsay(code::CLUSTER),
+                }
+                // Who finds the cluster down is believed only by who knows nothing yet: it
+                // may be cut off from the others.
+                if told.is_down && conductor.is_mapped() {
+                    conductor.try_another_ear();
+                    false
+                } else {
+                    conductor.slots(told.map)
+                }
             }
             Err(why) => {
                 conductor.say(code::CLUSTER, Condition::Degraded, why);
@@ -57,12 +61,12 @@ pub(super) async fn follow(conductor: Rc<Conductor>) {
 }
 
 /// Asks somebody.
-async fn tell(conductor: &Rc<Conductor>, turn: usize) -> Result<Option<SlotMap>, String> {
+async fn tell(conductor: &Rc<Conductor>, turn: usize) -> Result<Told, String> {
     let reached = conductor.reached();
     let known = !reached.is_empty();
     if known {
         let (at, session) = &reached[turn % reached.len()];
-        return timeout(ANSWER, ask(session, at, conductor.is_mapped()))
+        return timeout(ANSWER, ask(session, at))
             .await
             .map_err(|_| format!("{at} does not say who owns which slot"))?;
     }
@@ -76,7 +80,7 @@ async fn tell(conductor: &Rc<Conductor>, turn: usize) -> Result<Option<SlotMap>,
     }
     let asked = async {
         let visit = conductor.visit(at).await?;
-        let told = timeout(ANSWER, ask(&visit.0, at, conductor.is_mapped())).await;
+        let told = timeout(ANSWER, ask(&visit.0, at)).await;
         told.unwrap_or_else(|_| Err("it took too long".to_owned()))
     };
     asked
@@ -84,13 +88,29 @@ async fn tell(conductor: &Rc<Conductor>, turn: usize) -> Result<Option<SlotMap>,
         .map_err(|why| format!("{at} does not say who owns which slot: {why}"))
 }
 
-/// The map, by the word of one node. One that finds its cluster down is believed only by
-/// who knows nothing yet: it may be cut off from the others.
-pub(super) async fn ask(
-    session: &Session,
-    at: &Server,
-    mapped: bool,
-) -> Result<Option<SlotMap>, String> {
+/// How slots are owned, by the word of one node.
+pub(super) struct Told {
+    pub(super) map: SlotMap,
+    /// It finds its cluster down.
+    pub(super) is_down: bool,
+}
+
+impl Told {
+    /// What is wrong, for people.
+    fn reason(&self) -> Option<String> {
+        match self.map.uncovered() {
+            Some(slots) => Some(format!(
+                "slots of the cluster have no owner, and what belongs there cannot be carried: {slots}"
+            )),
+            None => self.is_down.then(|| {
+                "slots of the cluster are without an owner: a master has failed and no replica has taken its place yet".to_owned()
+            }),
+        }
+    }
+}
+
+/// Asks one node.
+pub(super) async fn ask(session: &Session, at: &Server) -> Result<Told, String> {
     let mut commands = Commands::default();
     commands
         .command(&[b"CLUSTER", b"SLOTS"])
@@ -100,8 +120,8 @@ pub(super) async fn ask(
         return Err("the answer is incomplete".to_owned());
     };
     let map = SlotMap::parse(slots, at)?;
-    let broken = info
+    let is_down = info
         .as_str()
         .is_some_and(|info| info.contains("cluster_state:fail"));
-    Ok((!broken || !mapped).then_some(map))
+    Ok(Told { map, is_down })
 }

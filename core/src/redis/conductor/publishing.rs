@@ -23,6 +23,7 @@ use crate::{
         log::script::Retention,
         outbox::{Limits, Server, Trouble},
         socket::{Broken, Reply, Session},
+        target::Topology,
         topology::Redirect,
     },
     topic::Topic,
@@ -67,6 +68,7 @@ pub(super) async fn publish(conductor: Rc<Conductor>, line: Rc<Line>, session: S
     let server = Server {
         id: line.lineage.get(),
         sharded: conductor.common.settings.sharded,
+        alone: conductor.common.settings.target.topology == Topology::Single,
     };
     {
         let mut outbox = conductor.outbox.borrow_mut();

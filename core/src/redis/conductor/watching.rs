@@ -14,10 +14,13 @@ use std::{
 use tokio::time::sleep;
 
 use super::{Conductor, arriving::HUBS, line::Line};
-use crate::redis::{
-    plane::Common,
-    socket::{Commands, Reply, Session},
-    watch::{self, Look, Tallies, Watch},
+use crate::{
+    backplane::{Condition, Reason},
+    redis::{
+        plane::Common,
+        socket::{Commands, Reply, Session},
+        watch::{self, Look, Tallies, Watch, code},
+    },
 };
 
 /// How often the whole is put together, if nothing happens.
@@ -76,7 +79,7 @@ impl Conductor {
     pub(super) fn assess(&self) {
         let now = Instant::now();
         // Whoever is changing them now is followed by the next tick.
-        let Ok(lines) = self.lines.try_borrow() else {
+        let (Ok(lines), Ok(outbox)) = (self.lines.try_borrow(), self.outbox.try_borrow()) else {
             return;
         };
         for line in lines.values() {
@@ -84,13 +87,31 @@ impl Conductor {
             self.common.figures.late_probes.add(late);
         }
         // What becomes of a line that is left is of no importance any more.
-        let kept = lines.values().filter(|line| !line.leaving.get());
-        let watches: Vec<Ref<'_, Watch>> = kept.map(|line| line.watch.borrow()).collect();
+        let kept = || lines.values().filter(|line| !line.leaving.get());
+        let mut denied = Vec::new();
+        for words in kept().flat_map(|line| line.denied.borrow().clone()) {
+            if !denied.contains(&words) {
+                denied.push(words);
+            }
+        }
+        denied.extend(outbox.denied(now));
+        let watches: Vec<Ref<'_, Watch>> = kept().map(|line| line.watch.borrow()).collect();
         let tallies = self.overview.tallies(&self.common, now);
-        let said = self.reasons.borrow().clone();
+        let mut said = self.reasons.borrow().clone();
+        if !denied.is_empty() {
+            said.push(Reason {
+                code: code::DENIED,
+                condition: Condition::Degraded,
+                text: format!(
+                    "the user may not do all that the backplane would: {}",
+                    denied.join("; ")
+                ),
+            });
+        }
         let health = watch::health(watches.iter().map(|watch| &**watch), &tallies, said, now);
         drop(watches);
         drop(lines);
+        drop(outbox);
         self.contained(|| self.common.board.post(health));
     }
 

@@ -156,7 +156,7 @@ impl fmt::Display for MigrationError {
             }
             MigrationError::NotReached { server } => write!(
                 f,
-                "{server} did not answer in time: see Hub::health, and try again"
+                "{server} did not answer in time: see the hub's health, and try again"
             ),
             MigrationError::NotHeard { name, side } => write!(
                 f,

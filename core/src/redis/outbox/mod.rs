@@ -39,6 +39,7 @@
 //!   that takes over may lack them: they are sent to it before anything else is.
 
 mod channels;
+mod denial;
 mod departures;
 mod encode;
 mod holding;
@@ -63,10 +64,11 @@ use bytes::Bytes;
 pub(crate) use channels::is_ours;
 pub(crate) use departures::MOST_FLYING;
 pub(crate) use queue::Queue;
-pub(crate) use refusal::Trouble;
+pub(crate) use refusal::{NOT_ALONE, Trouble};
 
 use self::{
     channels::Channels,
+    denial::Denial,
     departures::{Departures, Landed},
     encode::Encoder,
     parcel::Parcel,
@@ -105,9 +107,9 @@ pub(crate) fn check(modes: &Modes, event: &Publication) -> Result<(), ForwardErr
         return Ok(());
     }
     let why = if has_headers {
-        "a key and attributes need an envelope around the payload: give the topic one by RedisBuilder::envelope or mode"
+        "a key and attributes need an envelope around the payload: give the topic one by the option `envelope`, or a mode that keeps a log"
     } else {
-        "the payload begins like an envelope, and plain it would be read as one: give the topic one by RedisBuilder::envelope or mode"
+        "the payload begins like an envelope, and plain it would be read as one: give the topic one by the option `envelope`, or a mode that keeps a log"
     };
     unsupported(why.to_owned())
 }
@@ -119,6 +121,8 @@ pub(crate) struct Server {
     pub(crate) id: Option<u64>,
     /// Events go out by `SPUBLISH`.
     pub(crate) sharded: bool,
+    /// No other server is looked for: what is elsewhere stays out of reach.
+    pub(crate) alone: bool,
 }
 
 /// How much, how long.
@@ -191,6 +195,7 @@ pub(crate) struct Outbox<L> {
     /// A link is gone that some had gone to.
     stranded: bool,
     spurned: Option<Instant>,
+    denial: Option<Denial<L>>,
     glance: Option<Instant>,
     window: Window,
     encoder: Encoder,
@@ -211,6 +216,7 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
             ahead: HashMap::new(),
             stranded: false,
             spurned: None,
+            denial: None,
             glance: None,
             window: Window::new(limits.window_bytes, limits.window_age),
             encoder: Encoder::default(),
@@ -289,6 +295,8 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
     /// A link's connection is gone. What was in flight is sent again by the next one, or
     /// has its outcome now.
     pub(crate) fn broken(&mut self, link: L) {
+        // The next connection's user may have other rights.
+        self.denial.take_if(|denial| denial.link == link);
         self.stranded |= self.ahead.values().any(|to| *to == link);
         let Some(departures) = self.links.get_mut(&link) else {
             return;
@@ -440,6 +448,8 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
             && let Some(flight) = departures.land()
         {
             let mut ledger = settle::Ledger {
+                link,
+                denial: &mut self.denial,
                 channels: &mut self.channels,
                 window: &mut self.window,
                 outcomes: &mut self.outcomes,
@@ -530,6 +540,11 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
     /// What has to be told to publishers by now.
     pub(crate) fn untold(&mut self) -> Vec<Untold> {
         std::mem::take(&mut self.outcomes.untold)
+    }
+
+    /// What the user may not publish, for people.
+    pub(crate) fn denied(&self, now: Instant) -> Option<String> {
+        self.denial.as_ref()?.text(now)
     }
 
     /// What has had an outcome so far.

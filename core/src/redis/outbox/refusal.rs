@@ -1,5 +1,8 @@
 //! What a server's "no" means for an event.
 
+/// Why what a server says is elsewhere is not sent there, where one server is all there is.
+pub(crate) const NOT_ALONE: &str = "the server is a node of a cluster, and was named as a single one: use the cluster form of the backplane, which reaches all nodes";
+
 /// What to do after an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refusal {

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::{
     Outcomes, Settled,
     channels::Channels,
+    denial::Denial,
     departures::{Departures, Flight},
     parcel::{Parcel, Trace},
     refusal::{self, Refusal, Trouble},
@@ -22,6 +23,9 @@ use crate::{
 
 /// Where outcomes are written to.
 pub(super) struct Ledger<'a, L> {
+    /// Where the events went out.
+    pub(super) link: L,
+    pub(super) denial: &'a mut Option<Denial<L>>,
     pub(super) channels: &'a mut Channels<L>,
     pub(super) window: &'a mut Window,
     pub(super) outcomes: &'a mut Outcomes,
@@ -73,7 +77,7 @@ impl<L: Copy + Eq> Ledger<'_, L> {
         match reply {
             Reply::Error(words) => self.refused(link, parcel, words, now),
             reply => {
-                link.succeeded();
+                self.succeeded(link, &parcel);
                 let heard = reply.as_int().and_then(|int| u64::try_from(int).ok());
                 parcel.arrived(heard.unwrap_or(0), None, self.outcomes);
             }
@@ -100,6 +104,7 @@ impl<L: Copy + Eq> Ledger<'_, L> {
             Answer::Unkept { words, .. } => {
                 self.channels.gone(&parcel);
                 self.short_of_memory(&words);
+                self.denied(&parcel, &words, now);
                 let error = ForwardError::new(ForwardErrorKind::NotKept).because(words);
                 parcel.tell(Err(error), self.outcomes);
             }
@@ -116,7 +121,7 @@ impl<L: Copy + Eq> Ledger<'_, L> {
         replicas: Option<&Replicas>,
         now: Instant,
     ) {
-        link.succeeded();
+        self.succeeded(link, &parcel);
         self.channels.kept(&parcel);
         if let Some(number) = number {
             (self.numbered)(parcel.topic(), number);
@@ -132,6 +137,7 @@ impl<L: Copy + Eq> Ledger<'_, L> {
                     link.again(parcel);
                     return;
                 }
+                self.denied(&parcel, words, now);
                 Err(ForwardError::new(ForwardErrorKind::NotReplicated).because(words.clone()))
             }
         };
@@ -144,7 +150,8 @@ impl<L: Copy + Eq> Ledger<'_, L> {
             let echo = (parcel.topic().clone(), parcel.event.payload().clone());
             self.settled.refused.push(echo);
         }
-        if refusal::is_about_place(words) && parcel.way.is_logged() {
+        let is_out_of_reach = link.wire.server.alone && refusal::is_about_place(words);
+        if !is_out_of_reach && refusal::is_about_place(words) && parcel.way.is_logged() {
             let place = (parcel.topic().clone(), words.to_owned());
             self.settled.places.push(place);
         }
@@ -152,6 +159,12 @@ impl<L: Copy + Eq> Ledger<'_, L> {
             Refusal::Script => {
                 link.wire.knows_script = false;
                 link.again(parcel);
+            }
+            _ if is_out_of_reach => {
+                self.channels.gone(&parcel);
+                let why = format!("{}: {words}", refusal::NOT_ALONE);
+                let error = ForwardError::new(ForwardErrorKind::Rejected).because(why);
+                parcel.failed(error, self.outcomes);
             }
             Refusal::Again(trouble) => {
                 self.trouble(trouble);
@@ -161,9 +174,22 @@ impl<L: Copy + Eq> Ledger<'_, L> {
             Refusal::Final => {
                 self.channels.gone(&parcel);
                 self.short_of_memory(words);
+                self.denied(&parcel, words, now);
                 let error = ForwardError::new(ForwardErrorKind::Rejected).because(words);
                 parcel.failed(error, self.outcomes);
             }
+        }
+    }
+
+    fn succeeded(&mut self, link: &mut Departures, parcel: &Parcel) {
+        link.succeeded();
+        self.denial
+            .take_if(|denial| denial.ends_with(self.link, parcel));
+    }
+
+    fn denied(&mut self, parcel: &Parcel, words: &str, now: Instant) {
+        if let Some(denial) = Denial::of(self.link, parcel, words, now) {
+            *self.denial = Some(denial);
         }
     }
 

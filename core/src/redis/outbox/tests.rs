@@ -323,7 +323,13 @@ impl World {
         self.links[at].knows_script = false;
         self.links[at].connected = true;
         let id = Some(self.links[at].id);
-        self.outbox.connected(link, Server { id, sharded: false });
+        self.outbox.connected(
+            link,
+            Server {
+                id,
+                ..Server::default()
+            },
+        );
         self.outbox.hold(link, self.now.instant);
     }
 
@@ -595,7 +601,7 @@ fn small_events_in_flight_are_bounded_by_number() {
         0,
         Server {
             id: Some(1),
-            sharded: false,
+            ..Server::default()
         },
     );
     for _ in 0..2 * MOST_FLYING {

@@ -26,4 +26,4 @@ pub(crate) use council::{Council, EVENTS, Verdict, colleagues, master, switched}
 pub(crate) use plan::{LinkId, Plan, Shape, Step};
 pub(crate) use redirect::Redirect;
 pub(crate) use refresh::Refresh;
-pub(crate) use slots::{Slot, SlotMap};
+pub(crate) use slots::{Slot, SlotMap, field};

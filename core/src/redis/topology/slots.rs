@@ -171,9 +171,20 @@ impl SlotMap {
         masters.into_iter().chain(others)
     }
 
-    /// How many slots have no owner.
-    pub(crate) fn uncovered(&self) -> usize {
-        self.owners.iter().filter(|place| **place == NOBODY).count()
+    /// The slots without an owner, as ranges: `0-99, 7000`. `None` if every slot has one.
+    pub(crate) fn uncovered(&self) -> Option<String> {
+        let mut ranges = Vec::new();
+        let mut first = 0;
+        for run in self.owners.chunk_by(|one, next| one == next) {
+            let last = first + run.len() - 1;
+            match run.len() {
+                _ if run[0] != NOBODY => {}
+                1 => ranges.push(first.to_string()),
+                _ => ranges.push(format!("{first}-{last}")),
+            }
+            first = last + 1;
+        }
+        (!ranges.is_empty()).then(|| ranges.join(", "))
     }
 }
 
@@ -204,7 +215,7 @@ fn read_node(node: &Reply, teller: &Server) -> Option<Option<Server>> {
 }
 
 /// A field of a map, which RESP2 writes as a flat list.
-pub(super) fn field<'a>(section: &'a Reply, name: &str) -> Option<&'a str> {
+pub(crate) fn field<'a>(section: &'a Reply, name: &str) -> Option<&'a str> {
     match section {
         Reply::Map(pairs) => pairs
             .iter()
@@ -262,7 +273,7 @@ mod tests {
             assert_eq!(owner(&map, 5_460).unwrap(), "127.0.0.1:17001");
             assert_eq!(owner(&map, 5_461).unwrap(), "127.0.0.1:17002");
             assert_eq!(owner(&map, 16_383).unwrap(), "127.0.0.1:17003");
-            assert_eq!(map.uncovered(), 0);
+            assert_eq!(map.uncovered(), None);
             assert_eq!(map.masters().len(), 3);
             assert_eq!(map.nodes().count(), 4);
         }
@@ -275,7 +286,7 @@ mod tests {
         assert_eq!(owner(&map, 99).unwrap(), "[fd00::7]:17001");
         assert_eq!(owner(&map, 100), None);
         assert_eq!(owner(&map, 101).unwrap(), "seed.example:17002");
-        assert_eq!(map.uncovered(), 1);
+        assert_eq!(map.uncovered().unwrap(), "100");
     }
 
     #[test]
@@ -292,7 +303,7 @@ mod tests {
             |*3|:5461|:16383|*4|$?|:17002|$d765|*0");
         assert_eq!(owner(&map, 0).unwrap(), "node1.example:17001");
         assert_eq!(owner(&map, 9_000), None);
-        assert_eq!(map.uncovered(), 10_923);
+        assert_eq!(map.uncovered().unwrap(), "5461-16383");
     }
 
     #[test]
@@ -338,6 +349,6 @@ mod tests {
         ] {
             assert!(SlotMap::parse(&reply(text), &seed()).is_err(), "{text}");
         }
-        assert_eq!(map("*0").uncovered(), usize::from(SLOTS));
+        assert_eq!(map("*0").uncovered().unwrap(), "0-16383");
     }
 }

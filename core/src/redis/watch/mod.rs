@@ -72,6 +72,7 @@ pub(crate) mod code {
     pub(crate) const SENTINELS_SPLIT: &str = "sentinels_split";
     pub(crate) const MASTER_UNKNOWN: &str = "master_unknown";
     pub(crate) const CLUSTER: &str = "cluster";
+    pub(crate) const CLUSTER_NODE: &str = "cluster_node";
     pub(crate) const UNSHARDED: &str = "unsharded";
     pub(crate) const UNREAD: &str = "unread";
     pub(crate) const OVERSIZED: &str = "oversized";
