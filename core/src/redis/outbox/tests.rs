@@ -145,6 +145,13 @@ struct World {
 }
 
 impl World {
+    /// With a link to a server that is empty.
+    fn connected() -> World {
+        let mut world = World::new();
+        world.connect(0, None);
+        world
+    }
+
     fn new() -> World {
         let mut modes = Modes::default();
         modes.rule("live.*", Way::Enveloped).unwrap();
@@ -547,8 +554,7 @@ fn deliver(world: &mut World, topic: usize, count: usize) {
 
 #[test]
 fn what_is_in_flight_when_a_connection_breaks() {
-    let mut world = World::new();
-    world.connect(0, None);
+    let mut world = World::connected();
     for topic in 0..TOPICS.len() {
         deliver(&mut world, topic, 1);
     }
@@ -564,10 +570,11 @@ fn what_is_in_flight_when_a_connection_breaks() {
     world.check();
 }
 
+/// Each `WAIT` blocks the connection: replicas that stand still would hold it up once for
+/// every pipeline in flight.
 #[test]
 fn waits_for_replicas_do_not_add_up() {
-    let mut world = World::new();
-    world.connect(0, None);
+    let mut world = World::connected();
     let waits = |world: &World| {
         let commands = world.links[0].pipelines.iter().flatten();
         commands.filter(|command| command[0] == b"WAIT").count()
@@ -582,7 +589,9 @@ fn waits_for_replicas_do_not_add_up() {
     // waited for by what needs no replica.
     deliver(&mut world, 0, 1);
     assert_eq!((waits(&world), world.links[0].pipelines.len()), (1, 1));
-    assert_eq!(world.links[0].pipelines[0].len(), 11);
+    let next = &world.links[0].pipelines[0];
+    assert_eq!(next.len(), 11, "nine, the live one, and a WAIT");
+    assert_eq!(next[10], [b"WAIT".to_vec(), b"1".to_vec(), b"50".to_vec()]);
     deliver(&mut world, 0, 1);
     assert_eq!((waits(&world), world.links[0].pipelines.len()), (1, 2));
     world.heal();
@@ -635,8 +644,7 @@ fn what_waits_too_long_expires_and_frees_its_bytes() {
 
 #[test]
 fn a_server_that_takes_over_gets_what_it_lacks() {
-    let mut world = World::new();
-    world.connect(0, None);
+    let mut world = World::connected();
     deliver(&mut world, 2, 5);
     world.serve(0, &[]);
     world.tell();
@@ -652,26 +660,6 @@ fn a_server_that_takes_over_gets_what_it_lacks() {
     deliver(&mut world, 2, 1);
     world.heal();
     assert_eq!(world.servers.logs["log.a"].len(), 6);
-    world.check();
-}
-
-/// Each `WAIT` blocks the connection: replicas that stand still would hold it up once for
-/// every pipeline in flight.
-#[test]
-fn replicas_are_waited_for_once_at_a_time() {
-    let mut world = World::new();
-    world.connect(0, None);
-    for _ in 0..5 {
-        deliver(&mut world, 4, 1);
-    }
-    deliver(&mut world, 1, 1);
-    assert_eq!(world.links[0].pipelines.len(), 1);
-    world.serve(0, &[Fault::None, Fault::Replica]);
-    world.take(0);
-    let next = world.links[0].pipelines.front().unwrap();
-    assert_eq!(next.len(), 6, "four, the live one, and a WAIT");
-    assert_eq!(next[5], [b"WAIT".to_vec(), b"1".to_vec(), b"50".to_vec()]);
-    world.heal();
     world.check();
 }
 
@@ -725,8 +713,7 @@ fn a_topic_that_moves_takes_along_what_was_refused_in_its_place() {
 
 #[test]
 fn a_log_that_is_ahead_of_its_slot_is_followed() {
-    let mut world = World::new();
-    world.connect(0, None);
+    let mut world = World::connected();
     world.connect(1, None);
     deliver(&mut world, 2, 2);
     world.act(Action::GoAhead { topic: 2 });
@@ -754,8 +741,7 @@ fn a_log_that_is_ahead_of_its_slot_is_followed() {
 
 #[test]
 fn nodes_that_contradict_each_other_are_asked_slowly() {
-    let mut world = World::new();
-    world.connect(0, None);
+    let mut world = World::connected();
     world.connect(1, None);
     world.servers.ahead.insert("log.a".into(), 7);
     deliver(&mut world, 2, 1);
@@ -792,8 +778,7 @@ fn nodes_that_contradict_each_other_are_asked_slowly() {
 /// than what was published since.
 #[test]
 fn what_waits_behind_what_is_sent_again_expires_in_time() {
-    let mut world = World::new();
-    world.connect(0, None);
+    let mut world = World::connected();
     deliver(&mut world, 2, 1);
     world.serve(0, &[]);
     world.tell();
@@ -823,8 +808,7 @@ fn what_waits_behind_what_is_sent_again_expires_in_time() {
 #[test]
 fn what_a_log_cannot_keep_tells_of_the_memory() {
     let told = |words: &'static str| {
-        let mut world = World::new();
-        world.connect(0, None);
+        let mut world = World::connected();
         deliver(&mut world, 2, 1);
         let unkept = vec![Reply::Int(4), Reply::Int(2), Reply::Text(words.into())];
         let unkept = [Reply::List(unkept)];
@@ -842,8 +826,7 @@ fn what_a_log_cannot_keep_tells_of_the_memory() {
 
 #[test]
 fn a_topic_that_was_forgotten_begins_again_under_another_number() {
-    let mut world = World::new();
-    world.connect(0, None);
+    let mut world = World::connected();
     let publisher = |world: &World| {
         let command = world.links[0].pipelines.back().unwrap().last().unwrap();
         let serial = std::str::from_utf8(&command[10]).unwrap().to_owned();
@@ -879,8 +862,7 @@ fn a_queue_that_is_closed_takes_nothing() {
 
 #[test]
 fn topics_that_the_hub_has_yet_to_read_wait_for_a_moment() {
-    let mut world = World::new();
-    world.connect(0, None);
+    let mut world = World::connected();
     world.behind[2] = true;
     for topic in [2, 3, 2] {
         deliver(&mut world, topic, 2);
