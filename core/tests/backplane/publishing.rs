@@ -163,7 +163,7 @@ fn what_needs_an_envelope_is_refused_on_plain_names_and_carried_on_others() {
         assert_eq!(receipt.delivery().forwarding, refused);
         let error = outcome(&receipt).unwrap_err();
         assert!(
-            error.to_string().contains("RedisBuilder::envelope"),
+            error.to_string().contains("by the option `envelope`"),
             "{error}"
         );
     }
