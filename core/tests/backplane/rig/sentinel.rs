@@ -1,6 +1,9 @@
 //! A master, its replicas, and the sentinels that watch them.
 
-use std::time::Duration;
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use super::{Answer, Authority, Plan, Server, server::RIG, until, until_within};
 
@@ -128,6 +131,19 @@ impl Watched {
                 self.sentinels[0].try_ask(&["SENTINEL", "FAILOVER", NAME]),
                 Ok(Answer::Text(_))
             )
+        });
+    }
+
+    /// A planned failover, asked for again where it was given up; returns once it is done.
+    pub(crate) fn fail_over_from(&self, from: u16) {
+        until_within(FAILOVER, "a failover comes to its end", || {
+            let agreed = Instant::now();
+            self.fail_over();
+            let is_given_up = || agreed.elapsed() >= FAILOVER / 4;
+            while self.master_port() == from && !is_given_up() {
+                thread::sleep(Duration::from_millis(20));
+            }
+            self.master_port() != from
         });
     }
 

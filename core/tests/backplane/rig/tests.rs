@@ -80,8 +80,7 @@ fn its_sentinels_replace_a_master() {
     first.restart();
     watched.until_follows(first);
     watched.until_acquainted(3);
-    watched.fail_over();
-    watched.until_moved(second);
+    watched.fail_over_from(second);
 }
 
 #[test]
