@@ -20,7 +20,7 @@ compiler:
 lint: compiler
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy -p distributary --all-targets --locked -- -D warnings
-	$(CARGO) clippy --workspace --all-targets --test backplane --features distributary/gateway,distributary/redis --locked -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --features distributary/gateway,distributary/redis --locked -- -D warnings
 
 docs:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc -p distributary --features gateway,redis --no-deps --locked
@@ -40,7 +40,8 @@ test-servers: servers
 	@[ -n "$(SERVERS)" ] || { echo 'which? make test-servers SERVERS="redis-server valkey-server"' >&2; exit 1; }
 	$(CARGO) build --locked -p distributary --features distributary/gateway,distributary/redis --examples
 	@failed=; for server in $(SERVERS); do \
-		DISTRIBUTARY_TEST_SERVER="$$server" $(BACKPLANE_TESTS) || failed="$$failed $$server"; \
+		DISTRIBUTARY_TEST_SERVER="$$server" $(CARGO) test --locked -p distributary \
+			--features distributary/gateway,distributary/redis --test backplane || failed="$$failed $$server"; \
 	done; [ -z "$$failed" ] || { echo "failed on:$$failed" >&2; exit 1; }
 
 ## A WebSocket conformance suite of others, where there is a Python 2.7 to run it.
@@ -51,11 +52,6 @@ autobahn:
 unit: compiler clients servers
 	$(CARGO) build --locked -p distributary --features distributary/gateway,distributary/redis --examples
 	$(CARGO) test --locked -p distributary -p distributary-fuzz --features distributary/gateway,distributary/redis
-	$(BACKPLANE_TESTS)
-
-# More of them at a time than there are cores: they wait for servers, which are hurt and come back.
-BACKPLANE_TESTS = RUST_TEST_THREADS=3 $(CARGO) test --locked -p distributary \
-	--features distributary/gateway,distributary/redis --test backplane
 
 ## The client for browsers: its source, its build and its types.
 browser: clients

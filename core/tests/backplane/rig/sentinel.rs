@@ -11,7 +11,7 @@ use super::{Answer, Authority, Plan, Server, server::RIG, until, until_within};
 pub(crate) const NAME: &str = "main";
 
 /// How long a failover may take, from the moment that its cause is there.
-const FAILOVER: Duration = Duration::from_secs(30);
+const FAILOVER: Duration = Duration::from_secs(60);
 
 /// One master at first, two replicas, three sentinels; ended when dropped.
 pub(crate) struct Watched {
@@ -139,7 +139,7 @@ impl Watched {
         until_within(FAILOVER, "a failover comes to its end", || {
             let agreed = Instant::now();
             self.fail_over();
-            let is_given_up = || agreed.elapsed() >= FAILOVER / 4;
+            let is_given_up = || agreed.elapsed() >= FAILOVER / 6;
             while self.master_port() == from && !is_given_up() {
                 thread::sleep(Duration::from_millis(20));
             }
