@@ -80,7 +80,7 @@
 //! | `roll` | which hubs take part, where each is and where it goes; pure |
 //! | `course`, `counts`, `error` | what is moved, what was carried, what was in the way |
 //! | `moved` | one migration, shared by all threads |
-//! | `moving` | the backplane between the hub and the servers |
+//! | `moving` | the backplane between the hub and the servers; `moving/face` is what the hub sees of it |
 //! | `entering` | entering stages |
 //! | `heartbeat`, `metrics` | telling other hubs, telling Prometheus |
 //! | `waiters` | who waits for a change of any server's health |
