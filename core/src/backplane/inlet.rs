@@ -3,13 +3,9 @@
 use std::fmt;
 
 use super::interest::{Change, Name};
-use crate::{
-    event::{Content, Publication},
-    hub::core::Core,
-    sync::StdArc,
-    topic::Topic,
-    wake::Calls,
-};
+#[cfg(feature = "redis")]
+use crate::event::Content;
+use crate::{event::Publication, hub::core::Core, sync::StdArc, topic::Topic, wake::Calls};
 
 /// Readers of events that arrive together: they are woken once for all of these, by
 /// [`wake`](Together::wake) or when this is dropped.
