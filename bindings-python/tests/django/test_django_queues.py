@@ -62,8 +62,7 @@ def threads() -> int:
 async def waits(layer: ChannelLayer, channel: str) -> asyncio.Task[dict[str, Any]]:
     """Somebody who waits at the channel."""
     task = asyncio.create_task(layer.receive(channel))
-    while not layer._exchange.waiting(channel):
-        await asyncio.sleep(0)
+    await asyncio.sleep(0)
     return task
 
 
@@ -81,7 +80,9 @@ async def test_what_is_sent_is_received(layers: tuple[ChannelLayer, ChannelLayer
         assert await asyncio.wait_for(task, 20) == DATA
 
 
-async def test_each_message_is_received_by_one_of_all(layers: tuple[ChannelLayer, ChannelLayer]) -> None:
+async def test_each_message_is_received_by_one_of_all(
+    layers: tuple[ChannelLayer, ChannelLayer], eventually: Any
+) -> None:
     got: list[int] = []
 
     async def work(layer: ChannelLayer) -> None:
@@ -96,9 +97,7 @@ async def test_each_message_is_received_by_one_of_all(layers: tuple[ChannelLayer
                 break
             except ChannelFull:
                 await asyncio.sleep(0.001)
-    with anyio.fail_after(20):
-        while len(got) < 300:
-            await asyncio.sleep(0.001)
+    await eventually(lambda: len(got) >= 300, "all are received")
     await asyncio.sleep(0.05)
     assert sorted(got) == list(range(300))
     for worker in workers:
@@ -272,7 +271,9 @@ async def test_a_receiver_that_goes_leaves_it_to_the_next(redis_server: Any, wai
     await layer.close()
 
 
-async def test_what_nobody_came_for_goes_back(layers: tuple[ChannelLayer, ChannelLayer], redis_server: Any, wait_until: Any) -> None:
+async def test_what_nobody_came_for_goes_back(
+    layers: tuple[ChannelLayer, ChannelLayer], redis_server: Any, wait_until: Any
+) -> None:
     one, other = layers
     task = await waits(one, "thumbnails")
     fetch(one, "thumbnails", redis_server.url, wait_until)
@@ -350,6 +351,7 @@ async def test_receivers_that_come_and_go_lose_nothing(redis_server: Any) -> Non
 
 
 async def test_a_channel_that_nobody_waits_for_has_no_thread(redis_server: Any, eventually: Any) -> None:
+    await eventually(lambda: threads() == 0, "those of other tests have ended")
     layer = ChannelLayer(redis=redis_server.url)
     task = await waits(layer, "thumbnails")
     assert threads() == 1
@@ -364,15 +366,17 @@ async def test_a_channel_that_nobody_waits_for_has_no_thread(redis_server: Any, 
 
 
 async def test_a_layer_that_is_forgotten_ends_its_threads(redis_server: Any, eventually: Any) -> None:
+    before = set(threading.enumerate())
     layer = ChannelLayer(redis=redis_server.url)
     await layer.send("thumbnails", {"type": "x"})
     await receive(layer, "thumbnails")
+    assert set(threading.enumerate()) - before
     gone = weakref.ref(layer)
     del layer
 
     def is_gone() -> bool:
         gc.collect()
-        return gone() is None and not any(thread.name.startswith("distributary") for thread in threading.enumerate())
+        return gone() is None and set(threading.enumerate()) <= before
 
     await eventually(is_gone, "its threads have ended")
 
@@ -409,7 +413,7 @@ async def test_an_outage_is_told_to_senders_and_outlived_by_receivers(
     await one.send("thumbnails", {"type": "x", "number": 1})
     assert (await asyncio.wait_for(task, 20))["number"] == 1
     assert caplog.text.count("cannot be fetched") == 1
-    assert caplog.text.count("fetched again") == 1
+    await eventually(lambda: caplog.text.count("fetched again") == 1, "that is said as well")
     for layer in (one, other):
         await layer.close()
 
@@ -487,8 +491,8 @@ async def test_a_new_master_is_found(watched_redis: Any) -> None:
 async def test_a_user_needs_these_rights(start_redis: Any) -> None:
     server = start_redis()
     rights = (
-        "on >se%cret ~asgi:queue:* resetchannels -@all +select +client|setname +client|setinfo +eval +time +lindex +llen "
-        "+lpop +lpush +rpush +pttl +pexpire +blmove +scan +unlink"
+        "on >se%cret ~asgi:queue:* resetchannels -@all +client|setname +eval +time +lindex +llen +lpop +lpush +rpush "
+        "+pttl +pexpire +blmove +scan +unlink"
     )
     server.ask("ACL", "SETUSER", "ann", *rights.split())
     layer = ChannelLayer(redis=Redis(f"redis://ann:se%25cret@127.0.0.1:{server.port}/0", name="queues"))
@@ -499,7 +503,7 @@ async def test_a_user_needs_these_rights(start_redis: Any) -> None:
     await layer.flush()
     await nothing_comes(layer, "thumbnails")
     refused = ChannelLayer(redis=f"redis://ann:wrong@127.0.0.1:{server.port}")
-    with pytest.raises(QueueError, match="WRONGPASS|invalid"):
+    with pytest.raises(QueueError, match="invalid"):
         await refused.send("thumbnails", {"type": "x"})
     for each in (layer, refused):
         await each.close()
@@ -564,7 +568,8 @@ def test_sentinels_have_users_of_their_own(given: tuple[str, str] | None) -> Non
     client = client_of(Redis(urls, sentinel="main", sentinel_credentials=given))
     assert client.connection_pool.service_name == "main"
     assert client.connection_pool.connection_kwargs["db"] == 2
-    asked = [sentinel.connection_pool.connection_kwargs for sentinel in client.connection_pool.sentinel_manager.sentinels]
+    sentinels = client.connection_pool.sentinel_manager.sentinels
+    asked = [sentinel.connection_pool.connection_kwargs for sentinel in sentinels]
     assert [(each["host"], each["port"], each["username"], each["password"]) for each in asked] == [
         (host, port, *(given or ("ann", "secret"))) for host, port in (("a", 1), ("b", 2))
     ]
@@ -713,7 +718,7 @@ async def test_workers_share_the_work_and_one_that_is_killed_takes_none_of_it_aw
     workers[killed].signal(signal.SIGKILL)
     workers[killed].wait()
     assert await work(range(20)) == {left}
-    assert "Warning" not in workers[left].output()
+    assert "ResourceWarning" not in workers[left].output()
     await layer.close()
 
 

@@ -61,9 +61,7 @@ class Fetcher:
 
     def start(self, queues: Queues) -> None:
         """Starts its thread, which does not hold the queues."""
-        threading.Thread(
-            target=self._work, args=(weakref.ref(queues),), name="distributary-queue", daemon=True
-        ).start()
+        threading.Thread(target=self._work, args=(weakref.ref(queues),), name="distributary-queue", daemon=True).start()
 
     def close(self) -> None:
         """Nothing is taken from here on. When it returns, all that was taken is in the exchange."""
@@ -76,15 +74,18 @@ class Fetcher:
         step = Step.SERVE
         try:
             while step is not Step.END:
-                try:
-                    if step is Step.PEEK:
-                        self._link.run(self._peek)
-                    step = self._serve(there)
-                except QueueError as error:
-                    self._failed(error)
-                    step = Step.SERVE
+                step = self._make(step, there)
         finally:
             self._link.close()
+
+    def _make(self, step: Step, there: weakref.ref[Queues]) -> Step:
+        try:
+            if step is Step.PEEK:
+                self._link.run(self._peek)
+            return self._serve(there)
+        except QueueError as error:
+            self._failed(error)
+            return Step.SERVE
 
     def _serve(self, there: weakref.ref[Queues]) -> Step:
         """Fetches what is waited for here, or waits until something is."""

@@ -144,8 +144,8 @@ class ChannelLayer(BaseChannelLayer):
     # Channels
 
     async def send(self, channel: str, message: dict[str, Any]) -> None:
-        """Sends a message to a channel. Raises `ChannelFull` if it holds as many as it may, and `QueueError` if the server
-        is away that has the channel's queue."""
+        """Sends a message to a channel. Raises `ChannelFull` if it holds as many as it may, and `QueueError` if the
+        server is away that has its queue."""
         exchange = self._exchange
         if not exchange.knows(channel):
             check_channel(channel)
@@ -203,8 +203,8 @@ class ChannelLayer(BaseChannelLayer):
         relay = self._relay()
         if relay is not None and "!" not in channel:
             raise ForeignChannel(
-                f"{channel!r} has no `!` in it: it is a queue of all processes, and members of groups are known to one. "
-                "Send to it by its name"
+                f"{channel!r} has no `!` in it: it is a queue of all processes, and members of groups are known to "
+                "one alone. Send to it by its name"
             )
         if relay is not None and self._client_of(channel) != self._exchange.client:
             raise ForeignChannel(

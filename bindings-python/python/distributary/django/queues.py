@@ -36,7 +36,7 @@ from .packing import packed, read
 
 if TYPE_CHECKING:
     from ..redis import Settings
-    from .exchange import Exchange, Letter
+    from .exchange import Exchange
 
 __all__ = ["Queues"]
 
@@ -143,7 +143,7 @@ class Queues:
 
     def _work(self, work: Callable[[Any], T], deadline: float) -> T:
         if monotonic() > deadline:
-            raise QueueError("the server of the channels' queues does not keep up: this was given up before it was sent")
+            raise QueueError("the server of the channels' queues does not keep up: given up before it was sent")
         with self._lock:
             link = self._links.pop() if self._links else Link(self._settings)
         try:
@@ -182,14 +182,8 @@ class Queues:
         wanted = self._exchange.waiting(channel)
         found = link.run(lambda client: self._run(client, _TAKE, channel, wanted))
         now = monotonic()
-        letters: list[Letter] = []
-        for left, text in zip(found[::2], found[1::2], strict=True):
-            try:
-                letters.append((now + left / 1000, Message(read(text))))
-            except Exception:
-                # Whoever sent it is no layer.
-                logger.exception("what was in the queue of %s is no message", channel)
-        self._exchange.deliver(channel, letters, now)
+        messages = [(now + left / 1000, _message(channel, text)) for left, text in zip(*[iter(found)] * 2, strict=True)]
+        self._exchange.deliver(channel, [(over, message) for over, message in messages if message is not None], now)
         return bool(found)
 
     def give_back(self, link: Link, channel: str) -> None:
@@ -243,6 +237,15 @@ class Queues:
 def _close_all(links: list[Link]) -> None:
     while links:
         links.pop().close()
+
+
+def _message(channel: str, text: bytes) -> Message | None:
+    try:
+        return Message(read(text))
+    except Exception:
+        # Whoever sent it is no layer.
+        logger.exception("what was in the queue of %s is no message", channel)
+        return None
 
 
 def _text(message: Message) -> str:
