@@ -81,12 +81,20 @@ impl Core {
         Ok(delivery)
     }
 
-    /// Notes that a name may have got its first listener or lost its last. No lock may be
-    /// held: a backplane is called.
+    /// Notes that a name may have got its first listener or lost its last. The caller sees
+    /// to it that the backplane is [told](Core::tell_interest).
     #[inline]
     pub(crate) fn note_interest(&self, node: &Node) {
+        if self.backplane.is_some() {
+            self.interest.note(node.name.wanted());
+        }
+    }
+
+    /// Tells the backplane of what has been noted. No lock may be held.
+    #[inline]
+    pub(crate) fn tell_interest(&self) {
         if let Some(backplane) = &self.backplane
-            && self.interest.note(node.name.wanted())
+            && self.interest.is_to_be_told()
         {
             backplane.interest_changed();
         }

@@ -610,6 +610,26 @@ fn a_loss_beyond_measure_breaks_nobody() {
 }
 
 #[test]
+fn a_backplane_learns_of_interest_while_no_publisher_waits_for_it() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.keeper();
+    let here = hub.publish("t", "1").unwrap().position.unwrap();
+    let (told, heard) = mpsc::channel();
+    *node.looks.lock().unwrap() = Some(Box::new(move |inlet| {
+        let (inlet, (done, through)) = (inlet.clone(), mpsc::channel());
+        std::thread::spawn(move || {
+            inlet.deliver(Publication::new("t", "2"));
+            done.send(()).unwrap();
+        });
+        let through = through.recv_timeout(Duration::from_secs(5)).is_ok();
+        told.send(through).unwrap();
+    }));
+    let mut sub = hub.subscribe_from("t", Resume::at(here)).unwrap();
+    assert_eq!(heard.recv_timeout(Duration::from_secs(10)), Ok(true));
+    assert_eq!(story(&mut sub), ["2"]);
+}
+
+#[test]
 fn a_loss_wakes_who_waits_for_an_event() {
     let wire = Arc::new(Wire::default());
     let (hub, node) = wire.hub();
