@@ -630,6 +630,36 @@ fn a_backplane_learns_of_interest_while_no_publisher_waits_for_it() {
 }
 
 #[test]
+fn a_hub_goes_although_it_ends_while_a_crowd_is_being_woken() {
+    let wire = Arc::new(Wire::default());
+    for _ in 0..50 {
+        let (hub, node) = wire.hub();
+        let mut subs: Vec<_> = (0..200).map(|_| hub.subscribe("t").unwrap()).collect();
+        let wakes = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&wakes));
+        let mut cx = Context::from_waker(&waker);
+        let mut read = |sub: &mut Subscription| while sub.poll_recv(&mut cx).is_ready() {};
+        subs.iter_mut().for_each(&mut read);
+        // More than the publisher wakes itself: the thread begins that wakes the rest.
+        hub.publish("t", "1").unwrap();
+        let until = soon();
+        while wakes.0.load(Ordering::SeqCst) < subs.len() {
+            assert!(Instant::now() < until, "somebody is not woken");
+            std::thread::yield_now();
+        }
+        subs.iter_mut().for_each(&mut read);
+        hub.publish("t", "2").unwrap();
+        drop(hub);
+        drop(subs);
+        let until = soon();
+        while Arc::strong_count(&node) > 1 {
+            assert!(Instant::now() < until, "something still holds the hub");
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
 fn a_loss_wakes_who_waits_for_an_event() {
     let wire = Arc::new(Wire::default());
     let (hub, node) = wire.hub();
