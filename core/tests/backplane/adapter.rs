@@ -3,8 +3,7 @@
 use std::{
     collections::HashSet,
     io::{BufRead, BufReader, Write},
-    path::Path,
-    process::{Child, ChildStdin, Command, Stdio},
+    process::{Child, ChildStdin, Stdio},
     sync::{Arc, Mutex, MutexGuard},
     thread,
     time::Duration,
@@ -12,7 +11,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::rig::{Plan, Server, signal, until, until_within};
+use crate::rig::{Plan, Server, example, signal, until, until_within};
 
 /// A running one, ended when dropped.
 struct Adapter {
