@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import pickle
 import socket
@@ -16,6 +17,7 @@ import pytest
 import websockets
 
 from distributary import (
+    Busy,
     Closed,
     ForwardError,
     Hub,
@@ -385,6 +387,27 @@ def test_a_thread_waits_for_a_change_of_the_health(start_redis: Callable[[], Any
         closer.join()
 
 
+async def test_changes_of_the_health_have_one_reader() -> None:
+    with Hub(NOWHERE) as hub:
+        changes = hub.health_changes()
+        while (await changes.__anext__()).condition != "away":
+            pass
+
+        async def read() -> None:
+            with contextlib.suppress(StopAsyncIteration):
+                while True:
+                    await changes.__anext__()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read)
+            await anyio.wait_all_tasks_blocked()
+            with pytest.raises(Busy):
+                await changes.__anext__()
+            # Another one begins with the state of now, and waits for changes by itself.
+            assert (await hub.health_changes().__anext__()).condition == "away"
+            tasks.cancel_scope.cancel()
+
+
 async def test_a_loop_is_not_blocked_by_a_wait_for_the_health() -> None:
     with Hub(NOWHERE) as hub:
         changes = hub.health_changes()
@@ -403,6 +426,7 @@ def test_a_child_has_a_connection_of_its_own(redis_server: Any) -> None:
     with Hub(redis_server.url) as hub, hub.subscribe("from.child") as sub:
         assert hub.joined().wait(20)
         held = hub.publish_acknowledged("from.child", b"before")
+        changes = hub.health_changes()
         pid = os.fork()
         if pid == 0:
             code = 1
@@ -416,7 +440,7 @@ def test_a_child_has_a_connection_of_its_own(redis_server: Any) -> None:
                     try:
                         held.wait(0)
                     except Closed as closed:
-                        code = 0 if closed.reason == "forked" else 2
+                        code = 0 if closed.reason == "forked" and changes.wait() is None else 2
                 hub.close()
             finally:
                 os._exit(code)
