@@ -57,12 +57,17 @@ pub struct NativeRedis {
 impl NativeRedis {
     /// `what`: the call and the option, for what is wrong with it.
     pub(crate) fn build(&self, what: &str) -> Result<Redis> {
+        let redis = self.options().build();
+        redis.map_err(|cause| refused(what, &cause))
+    }
+
+    pub(crate) fn options(&self) -> RedisOptions {
         let credentials = self
             .sentinel_user
             .clone()
             .zip(self.sentinel_password.clone());
         let modes = self.modes.iter();
-        let options = RedisOptions {
+        RedisOptions {
             urls: self.urls.clone(),
             sentinel: self.sentinel.clone(),
             sentinel_credentials: credentials,
@@ -80,8 +85,7 @@ impl NativeRedis {
             fleet: self.fleet,
             client_name: self.name.clone(),
             root_certificates: self.root_certificates.clone().map(String::into_bytes),
-        };
-        options.build().map_err(|cause| refused(what, &cause))
+        }
     }
 }
 
@@ -90,9 +94,10 @@ pub(crate) fn millis(given: f64) -> Duration {
 }
 
 /// Why there is no such backplane.
-fn refused(what: &str, cause: &RedisError) -> napi::Error<Code> {
+pub(crate) fn refused(what: &str, cause: &RedisError) -> napi::Error<Code> {
     let code = match cause.kind() {
         RedisErrorKind::Pattern => Code::BadPattern,
+        RedisErrorKind::Thread => Code::System,
         _ => Code::BadOption,
     };
     error(code, format_args!("{what}: {cause}"))

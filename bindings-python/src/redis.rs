@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use distributary::redis::{Redis, RedisError, RedisErrorKind, RedisOptions};
-use pyo3::prelude::*;
+use pyo3::{exceptions::PyRuntimeError, prelude::*};
 
 use crate::errors::{Kind, error};
 
@@ -31,7 +31,11 @@ pub(crate) struct RedisSettings {
 
 impl RedisSettings {
     pub(crate) fn build(&self) -> PyResult<Redis> {
-        let options = RedisOptions {
+        self.options().build().map_err(|cause| refused(&cause))
+    }
+
+    pub(crate) fn options(&self) -> RedisOptions {
+        RedisOptions {
             urls: self.urls.clone(),
             sentinel: self.sentinel.clone(),
             sentinel_credentials: self.sentinel_credentials.clone(),
@@ -47,8 +51,7 @@ impl RedisSettings {
             fleet: self.fleet,
             client_name: self.name.clone(),
             root_certificates: self.root_certificates.clone(),
-        };
-        options.build().map_err(|cause| refused(&cause))
+        }
     }
 }
 
@@ -63,9 +66,11 @@ pub(crate) fn seconds(given: f64) -> Duration {
 }
 
 /// Why there is no such backplane.
-fn refused(cause: &RedisError) -> PyErr {
+pub(crate) fn refused(cause: &RedisError) -> PyErr {
     let kind = match cause.kind() {
         RedisErrorKind::Pattern => Kind::Pattern,
+        // As of a thread of Python's own that cannot be started.
+        RedisErrorKind::Thread => return PyRuntimeError::new_err(cause.to_string()),
         _ => Kind::Option,
     };
     error(kind, format_args!("redis: {cause}"))

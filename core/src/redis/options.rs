@@ -4,6 +4,8 @@
 //! What is not said (`None`, or empty) is the builder's affair: no default stands here a
 //! second time. Whatever cannot be is an error of [`RedisOptions::build`], also what the
 //! builder's types rule out: two kinds of servers at once, or several single ones.
+//!
+//! What a migration is asked for stands beside its types: `migration/course.rs`.
 
 use std::{fmt, time::Duration};
 
@@ -12,6 +14,7 @@ use super::{
     error::{RedisError, RedisErrorKind},
     modes::ModeError,
     plane::Redis,
+    watch::Demands,
 };
 
 /// How a [`Redis`] backplane shall be, as data.
@@ -142,6 +145,37 @@ impl fmt::Debug for RedisOptions {
     }
 }
 
+/// [`Demands`] as data: what is not said is asked for as in [`Demands::default`].
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DemandsOptions {
+    /// As [`Demands::replicas`].
+    pub replicas: Option<usize>,
+    /// As [`Demands::stable`].
+    pub stable: Option<Duration>,
+    /// As [`Demands::steady`].
+    pub steady: Option<Duration>,
+    /// As [`Demands::behind`].
+    pub behind: Option<u64>,
+    /// As [`Demands::p99`].
+    pub p99: Option<Duration>,
+    /// As [`Demands::memory`].
+    pub memory: Option<f64>,
+}
+
+impl From<DemandsOptions> for Demands {
+    fn from(options: DemandsOptions) -> Self {
+        let usual = Demands::default();
+        Demands {
+            replicas: options.replicas.unwrap_or(usual.replicas),
+            stable: options.stable.unwrap_or(usual.stable),
+            steady: options.steady.unwrap_or(usual.steady),
+            behind: options.behind.unwrap_or(usual.behind),
+            p99: options.p99.unwrap_or(usual.p99),
+            memory: options.memory.unwrap_or(usual.memory),
+        }
+    }
+}
+
 /// What a rule is refused for, among all that options are refused for.
 impl From<ModeError> for RedisError {
     fn from(cause: ModeError) -> Self {
@@ -249,6 +283,25 @@ mod tests {
         };
         let builder = linger.builder().expect("a backplane that lingers");
         assert!(format!("{builder:?}").contains("linger: 7s"));
+    }
+
+    #[test]
+    fn a_demand_that_is_not_made_is_the_usual_one() {
+        assert_eq!(Demands::from(DemandsOptions::default()), Demands::default());
+        let second = Duration::from_secs(1);
+        let all = Demands::from(DemandsOptions {
+            replicas: Some(7),
+            stable: Some(second),
+            steady: Some(2 * second),
+            behind: Some(8),
+            p99: Some(3 * second),
+            memory: Some(0.5),
+        });
+        assert_eq!((all.replicas, all.behind, all.memory), (7, 8, 0.5));
+        assert_eq!(
+            (all.stable, all.steady, all.p99),
+            (second, 2 * second, 3 * second)
+        );
     }
 
     #[test]

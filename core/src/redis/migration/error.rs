@@ -94,7 +94,8 @@ pub enum MigrationError {
     },
     /// The hub was closed.
     Closed,
-    /// The heartbeat's thread cannot be started.
+    /// The server of the course cannot be as it was asked for, or the heartbeat's thread cannot
+    /// be started.
     Redis(RedisError),
 }
 
