@@ -169,7 +169,10 @@ export interface RedisOptions {
   queueBytes?: number;
   /** Milliseconds after which what waits to be sent is given up. Default: 10,000. */
   deadline?: number;
-  /** Milliseconds that a topic is still listened to after its last subscription has gone. Default: 2,000. */
+  /**
+   * Milliseconds that a topic is still listened to after its last subscription has gone, so that whoever comes back costs
+   * nothing; 0 gives it up at once. Default: 2,000.
+   */
   linger?: number;
   /** How many hubs there are, for the pace of coming back together. Default: it is counted. */
   fleet?: number;

@@ -161,8 +161,9 @@ export interface Migration {
   peers(): MigrationPeer[];
 
   /**
-   * Enters a stage next to the one that it is at, forward or back, once nobody would lose anything by it. Rejects with a
-   * {@link MigrationError} that says who or what is in the way; nothing has changed then.
+   * Enters a stage next to the one that it is at, forward or back, once nobody would lose anything by it; the stage where
+   * it is already is entered at once, so that a deploy can run again. Rejects with a {@link MigrationError} that says who
+   * or what is in the way; nothing has changed then.
    *
    * @param options `timeout`: milliseconds that it may take (10,000)
    */

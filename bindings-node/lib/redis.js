@@ -65,7 +65,7 @@ function redisOptions(given, where, name = 'redis') {
     replicaWait: time(checked.replicaWait, at, 'replicaWait'),
     queueBytes: check.whole(checked.queueBytes, at, 'queueBytes', { least: 1 }),
     deadline: time(checked.deadline, at, 'deadline'),
-    linger: time(checked.linger, at, 'linger'),
+    linger: time(checked.linger, at, 'linger', 0),
     fleet: check.whole(checked.fleet, at, 'fleet', { least: 1, most: 2 ** 32 - 1 }),
     name: text(checked.name, at, 'name'),
     rootCertificates: text(checked.rootCertificates, at, 'rootCertificates'),

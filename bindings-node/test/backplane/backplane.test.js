@@ -161,6 +161,18 @@ describe('hubs that are joined', () => {
     assert.equal((await joined.publishAcknowledged('nobody', '')).heard, 0);
   });
 
+  it('give a topic up at once that is not to linger', { timeout: 20_000 }, async (t) => {
+    const client = plain(t);
+    const listeners = async (topic) => (await client.pubsub('NUMSUB', topic))[1];
+    const [hasty, patient] = [open(t, { url, linger: 0 }), open(t, { url, linger: 1e12 })];
+    const [one, other] = [hasty.subscribe('hasty'), patient.subscribe('patient')];
+    await inTime(Promise.all([hasty.joined(), patient.joined()]));
+    one.close();
+    other.close();
+    for (let heard = 1; heard > 0; heard = Number(await listeners('hasty')));
+    assert.equal(Number(await listeners('patient')), 1);
+  });
+
   it('have many under way at once', async (t) => {
     const [one, other] = [open(t), open(t, url, { budget: { events: 10_000 } })];
     const there = other.subscribe('many');

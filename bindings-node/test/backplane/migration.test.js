@@ -122,6 +122,9 @@ describe('a topic that is in use', () => {
       await flow();
       await two.enter('new');
       await flow();
+      // A deploy that runs again finds it where it was to go.
+      await two.migration.enter('new');
+      await two.migration.check('new');
 
       for (const node of nodes) node.rest();
       const published = nodes.flatMap((node) => node.published).sort();

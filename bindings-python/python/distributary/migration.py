@@ -306,7 +306,8 @@ class Migration:
 
     def enter(self, stage: Stage, timeout: float = 10.0) -> Entering:
         """Enters a stage next to the one that it is at, forward or back, once nobody would lose anything by it, within
-        `timeout` seconds. It is begun when this returns, and to be awaited, or waited for with ``wait()``::
+        `timeout` seconds; the stage where it is already is entered at once, so that a deploy can run again. It is begun
+        when this returns, and to be awaited, or waited for with ``wait()``::
 
             await migration.enter("dual_read")
             migration.enter("dual_read").wait()

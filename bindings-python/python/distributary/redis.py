@@ -83,7 +83,8 @@ class Redis:
     queue_bytes: int | None = None
     #: Seconds after which what waits to be sent is given up. None: 10.
     deadline: float | None = None
-    #: Seconds that a topic is still listened to after its last subscription has gone. None: 2.
+    #: Seconds that a topic is still listened to after its last subscription has gone, so that whoever comes back costs
+    #: nothing; 0 gives it up at once. None: 2.
     linger: float | None = None
     #: How many hubs there are, for the pace of coming back together. None: it is counted.
     fleet: int | None = None
@@ -122,7 +123,7 @@ class Redis:
                 whole(f"redis: {name}", number, least=1)
         for name in ("replica_wait", "deadline", "linger"):
             if (time := getattr(self, name)) is not None:
-                seconds(f"redis: {name}", time)
+                seconds(f"redis: {name}", time, none=name == "linger")
         _native.check_redis(self._settings())
 
     def _check_rules(self) -> None:

@@ -141,6 +141,18 @@ def test_a_plain_client_is_heard_and_hears(redis_server: Any, plain: Any) -> Non
         assert plain.read() == [b"message", b"b", b'{"id":7}']
 
 
+def test_a_topic_that_is_not_to_linger_is_given_up_at_once(redis_server: Any, plain: Any, wait_until: Any) -> None:
+    def listeners(topic: str) -> int:
+        return int(plain.send("PUBSUB", "NUMSUB", topic)[1])
+
+    with Hub(Redis(redis_server.url, linger=0)) as hasty, Hub(Redis(redis_server.url, linger=1e9)) as patient:
+        with hasty.subscribe("hasty"), patient.subscribe("patient"):
+            assert hasty.joined().wait(20)
+            assert patient.joined().wait(20)
+        wait_until(lambda: listeners("hasty") == 0, "it is given up")
+        assert listeners("patient") == 1
+
+
 async def test_names_that_the_server_refuses_are_said(redis_server: Any, plain: Any) -> None:
     rules = "on >secret +@all ~* resetchannels &allowed &distributary:*"
     plain.send("ACL", "SETUSER", "narrow", *rules.split())

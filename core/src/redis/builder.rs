@@ -13,6 +13,9 @@ use super::{
 /// A server that answers nothing for longer is given up.
 const LONGEST_REPLICA_WAIT: Duration = Duration::from_secs(2);
 
+/// Longer times are as long as this, some thirty years: a moment can have it added.
+pub(super) const LONGEST: Duration = Duration::from_secs(1 << 30);
+
 /// Everything that was asked for, checked.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -78,14 +81,15 @@ impl RedisBuilder {
 
     /// How long an event may wait to be sent: ten seconds unless set.
     pub fn queue_deadline(mut self, deadline: Duration) -> Self {
-        self.settings.queue_deadline = deadline;
+        self.settings.queue_deadline = deadline.min(LONGEST);
         self
     }
 
     /// How long a topic that nobody here listens to any more is still heard, so that whoever
-    /// comes back costs nothing: two seconds unless set.
+    /// comes back costs nothing: two seconds unless set. Zero gives it up at once: each time
+    /// that a topic's last listener goes and another one comes, the server is told of both.
     pub fn linger(mut self, linger: Duration) -> Self {
-        self.settings.linger = linger;
+        self.settings.linger = linger.min(LONGEST);
         self
     }
 
@@ -213,5 +217,26 @@ impl RedisBuilder {
             }
         };
         Ok(Redis::new(Arc::new(self.settings)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn times_without_end_can_be_added_to_a_moment() {
+        let builder = Redis::at("redis://a").unwrap();
+        let builder = builder.linger(Duration::MAX).queue_deadline(Duration::MAX);
+        let Settings {
+            linger,
+            queue_deadline,
+            ..
+        } = builder.settings;
+        for time in [linger, queue_deadline] {
+            assert!(Instant::now().checked_add(time).is_some(), "{time:?}");
+        }
     }
 }

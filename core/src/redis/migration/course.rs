@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::error::MigrationError;
 use crate::{
-    redis::{Demands, DemandsOptions, Redis, RedisOptions, conductor::is_reserved},
+    redis::{
+        Demands, DemandsOptions, Redis, RedisOptions, builder::LONGEST, conductor::is_reserved,
+    },
     topic::Topic,
 };
 
@@ -63,7 +65,7 @@ impl Course {
     /// let go: two seconds unless set, zero lets nothing go. Without publishers that write
     /// to both sides and without a mirror between them, zero is right.
     pub fn window(mut self, window: Duration) -> Self {
-        self.window = window;
+        self.window = window.min(LONGEST);
         self
     }
 
@@ -150,6 +152,8 @@ fn named(name: impl AsRef<str>) -> Result<Topic, MigrationError> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]
@@ -164,7 +168,10 @@ mod tests {
         };
         let usual = topic().build().unwrap();
         assert_eq!((usual.window, usual.quiet), (WINDOW, QUIET));
-        assert_eq!((usual.name.as_str(), usual.demands), ("a", Demands::default()));
+        assert_eq!(
+            (usual.name.as_str(), usual.demands),
+            ("a", Demands::default())
+        );
         assert!(usual.onto.is_none());
         let all = CourseOptions {
             to: Some("b".into()),
@@ -179,8 +186,17 @@ mod tests {
         };
         let all = all.build().unwrap();
         assert_eq!((all.topic.as_str(), all.name.as_str()), ("a", "b"));
-        assert_eq!((all.window, all.quiet), (Duration::ZERO, Duration::from_secs(7)));
+        assert_eq!(
+            (all.window, all.quiet),
+            (Duration::ZERO, Duration::from_secs(7))
+        );
         assert!(all.onto.is_some() && all.demands.replicas == 2);
+        let for_ever = CourseOptions {
+            window: Some(Duration::MAX),
+            ..topic()
+        };
+        let window = for_ever.build().unwrap().window;
+        assert!(Instant::now().checked_add(window).is_some());
         let nowhere = CourseOptions {
             onto: Some(RedisOptions::default()),
             ..topic()
