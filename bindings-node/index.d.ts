@@ -168,7 +168,7 @@ export interface RedisOptions {
   /** Bytes that may wait to be sent. Default: 16 MiB. */
   queueBytes?: number;
   /** Milliseconds after which what waits to be sent is given up. Default: 10,000. */
-  deadline?: number;
+  queueDeadline?: number;
   /**
    * Milliseconds that a topic is still listened to after its last subscription has gone, so that whoever comes back costs
    * nothing; 0 gives it up at once. Default: 2,000.
@@ -177,7 +177,7 @@ export interface RedisOptions {
   /** How many hubs there are, for the pace of coming back together. Default: it is counted. */
   fleet?: number;
   /** What the server calls the connections. Default: `distributary-` and the hub's number. */
-  name?: string;
+  clientName?: string;
   /** Certificates in PEM to trust in place of the system's. */
   rootCertificates?: string;
 }

@@ -22,10 +22,10 @@ pub(crate) struct RedisSettings {
     log_length: Option<u64>,
     replica_wait: Option<f64>,
     queue_bytes: Option<usize>,
-    deadline: Option<f64>,
+    queue_deadline: Option<f64>,
     linger: Option<f64>,
     fleet: Option<u32>,
-    name: Option<String>,
+    client_name: Option<String>,
     root_certificates: Option<Vec<u8>>,
 }
 
@@ -46,10 +46,10 @@ impl RedisSettings {
             log_length: self.log_length,
             replica_wait: self.replica_wait.map(seconds),
             queue_bytes: self.queue_bytes,
-            queue_deadline: self.deadline.map(seconds),
+            queue_deadline: self.queue_deadline.map(seconds),
             linger: self.linger.map(seconds),
             fleet: self.fleet,
-            client_name: self.name.clone(),
+            client_name: self.client_name.clone(),
             root_certificates: self.root_certificates.clone(),
         }
     }

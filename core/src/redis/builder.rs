@@ -37,7 +37,7 @@ pub(crate) struct Settings {
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until build is called"]
 pub struct RedisBuilder {
-    settings: Settings,
+    pub(super) settings: Settings,
     roots: Option<Vec<u8>>,
 }
 
@@ -177,43 +177,57 @@ impl RedisBuilder {
     /// # Errors
     /// [`RedisError`] says which option cannot be and what it can be.
     pub fn build(mut self) -> Result<Redis, RedisError> {
-        let refused = |detail: &str| Err(RedisError::new(RedisErrorKind::Option, detail));
+        let refused =
+            |option, detail: &str| Err(RedisError::of(option, RedisErrorKind::Option, detail));
         let settings = &mut self.settings;
         let cluster = settings.target.topology == Topology::Cluster;
         if settings.sharded && !cluster {
-            return refused("sharded pub/sub belongs to a cluster: say that it is one");
+            return refused("sharded", "sharded is for a cluster: say that it is one");
         }
         if settings.target.sentinel_credentials.is_some()
             && !matches!(settings.target.topology, Topology::Sentinel { .. })
         {
             return refused(
-                "sentinel_credentials has no effect without sentinels: name the master that they know",
+                "sentinel_credentials",
+                "sentinel_credentials have no effect without Sentinels: name the master that they know",
             );
         }
-        if settings.queue_bytes == 0 || settings.queue_deadline.is_zero() {
-            return refused("a queue of no bytes or no time can send nothing: give it more");
+        if settings.queue_bytes == 0 {
+            let detail = "queue_bytes is 0: a queue of no bytes can send nothing: give it more";
+            return refused("queue_bytes", detail);
+        }
+        if settings.queue_deadline.is_zero() {
+            let detail = "queue_deadline is 0: what may not wait cannot be sent: give it more";
+            return refused("queue_deadline", detail);
         }
         if settings.log_length == 0 {
-            return refused("a log of no events cannot be read after a break: give it more");
+            let detail =
+                "log_length is 0: a log of no events cannot be read after a break: give it more";
+            return refused("log_length", detail);
         }
         if settings.replica_wait.is_zero() || settings.replica_wait > LONGEST_REPLICA_WAIT {
-            return refused("replicas are waited for at least a moment and at most two seconds");
+            let detail = "replica_wait is at least a moment and at most two seconds";
+            return refused("replica_wait", detail);
         }
         if settings.fleet == Some(0) {
-            return refused("a fleet has one hub at least");
+            return refused("fleet", "fleet is 0: there is one hub at least");
         }
         if let Some(name) = &settings.client_name
             && (name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic()))
         {
             return refused(
-                "a client name is of printable ASCII without spaces, as the server demands",
+                "client_name",
+                "client_name is of printable ASCII without spaces, as the server demands",
             );
         }
         settings.tls = match (settings.target.tls, &self.roots) {
             (true, roots) => Some(Tls::new(roots.as_deref())?),
             (false, None) => None,
             (false, Some(_)) => {
-                return refused("root_certificates has no effect without TLS: use rediss://");
+                return refused(
+                    "root_certificates",
+                    "root_certificates have no effect without TLS: use rediss://",
+                );
             }
         };
         Ok(Redis::new(Arc::new(self.settings)))

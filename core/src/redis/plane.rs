@@ -158,8 +158,8 @@ impl Redis {
     ) -> Result<RedisBuilder, RedisError> {
         let master = master.into();
         if master.is_empty() || master.contains(char::is_whitespace) {
-            let detail = format!("{master:?} cannot be a master's name: it is one word");
-            return Err(RedisError::new(RedisErrorKind::Option, detail));
+            let detail = format!("sentinel is {master:?}, and a master's name is one word");
+            return Err(RedisError::of("sentinel", RedisErrorKind::Option, detail));
         }
         Target::parse(Topology::Sentinel { master }, sentinels).map(RedisBuilder::new)
     }
