@@ -178,8 +178,11 @@ export interface RedisOptions {
   fleet?: number;
   /** What the server calls the connections. Default: `distributary-` and the hub's number. */
   clientName?: string;
-  /** Certificates in PEM to trust in place of the system's. */
-  rootCertificates?: string;
+  /**
+   * Certificates to trust instead of the system's, in PEM, as `ca` of `tls.connect`: the content of a file and not its name.
+   * Default: the system's, where `SSL_CERT_FILE` and `SSL_CERT_DIR` name others.
+   */
+  rootCertificates?: string | Uint8Array | readonly (string | Uint8Array)[];
 }
 
 export interface PublishOptions {

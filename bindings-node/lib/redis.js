@@ -60,7 +60,7 @@ function redisOptions(given, where, name = 'redis') {
     linger: time(checked.linger, at, 'linger', 0),
     fleet: check.whole(checked.fleet, at, 'fleet', { most: 2 ** 32 - 1 }),
     clientName: text(checked.clientName, at, 'clientName'),
-    rootCertificates: text(checked.rootCertificates, at, 'rootCertificates'),
+    rootCertificates: pem(checked.rootCertificates, at, 'rootCertificates'),
   };
 }
 
@@ -129,6 +129,24 @@ function strings(given, where, name, what) {
  */
 function text(given, where, name) {
   return check.ofType(given, where, name, 'string');
+}
+
+/**
+ * Certificates as `tls` takes them for `ca`.
+ *
+ * @param {unknown} given
+ * @param {string} where
+ * @param {string} name
+ * @returns {string | undefined}
+ */
+function pem(given, where, name) {
+  if (given === undefined) return undefined;
+  const texts = (Array.isArray(given) ? given : [given]).map((one) => {
+    if (typeof one === 'string') return one;
+    if (one instanceof Uint8Array) return Buffer.from(one.buffer, one.byteOffset, one.byteLength).toString('latin1');
+    throw wrong(where, `${name} is PEM, as a string, a Buffer or a list of these, not ${described(one)}`);
+  });
+  return texts.join('\n');
 }
 
 /**

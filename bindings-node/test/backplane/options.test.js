@@ -6,6 +6,7 @@ const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const path = require('node:path');
 const { describe, it } = require('node:test');
+const tls = require('node:tls');
 
 const { Hub } = require('../..');
 
@@ -37,6 +38,30 @@ function given({ option, url = 'redis://127.0.0.1:1' }, value) {
 }
 
 const known = rows.flatMap(({ option }) => (option === 'urls' ? ['url', 'urls'] : [camel(option)]));
+
+describe('certificates to trust', () => {
+  const one = tls.rootCertificates[0];
+  const open = (rootCertificates) => {
+    const redis = { url: 'rediss://127.0.0.1:1', rootCertificates };
+    new Hub({ redis: /** @type {any} */ (redis) }).close();
+  };
+
+  it('are given as tls takes them', () => {
+    const commented = `# häll\u00f6\n${one}`;
+    for (const given of [one, commented, Buffer.from(one), new TextEncoder().encode(commented), tls.rootCertificates, [Buffer.from(one), one]]) {
+      open(given);
+    }
+  });
+
+  it('are no files, and at least one', () => {
+    for (const given of ['/etc/ssl/certs/ca.pem', '', [], Buffer.of(0x30, 0x82)]) {
+      assert.throws(() => open(given), { code: 'ERR_BAD_OPTION', message: /redis: rootCertificates hold no certificate/ });
+    }
+    for (const given of [5, null, [5], {}]) {
+      assert.throws(() => open(given), { code: 'ERR_BAD_OPTION', message: /rootCertificates is PEM, as a string, a Buffer or a list/ });
+    }
+  });
+});
 
 describe('the options of Redis', () => {
   const types = fs.readFileSync(path.join(root, 'bindings-node/index.d.ts'), 'utf8');

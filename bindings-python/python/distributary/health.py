@@ -103,8 +103,8 @@ def health(found: dict[str, Any]) -> Health:
 
 
 class HealthChanges(Waiting):
-    """The health now, and again whenever its condition or its reasons change; ends with the hub, in the child of a fork,
-    and without a backplane after the first.
+    """The health now, and again whenever its condition or its reasons change. It ends with the hub, in the child of a
+    fork, and without a backplane after the first.
 
     Of changes that come faster than they are read, the latest is seen. A read that is cancelled or timed out loses
     nothing: the next one gives what has changed since. One task or thread reads at a time: give each its own.

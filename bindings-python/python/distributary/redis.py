@@ -90,7 +90,9 @@ class Redis:
     fleet: int | None = None
     #: What the server calls the connections. None: ``distributary-`` and the hub's number.
     client_name: str | None = None
-    #: A file of certificates in PEM to trust in place of the system's, or their text as bytes.
+    #: Certificates to trust instead of the system's, in PEM: the name of a file, or its content, as bytes or as a str
+    #: with ``-----BEGIN CERTIFICATE-----`` in it. None: the system's; ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` can name
+    #: others.
     root_certificates: str | os.PathLike[str] | bytes | None = None
 
     def __post_init__(self) -> None:
@@ -153,12 +155,15 @@ class Redis:
         given = self.root_certificates
         if given is None or isinstance(given, bytes):
             return given
+        # No file is called so.
+        if isinstance(given, str) and "-----BEGIN " in given:
+            return given.encode(errors="replace")
         try:
             return Path(os.fspath(given)).read_bytes()
         except TypeError:
-            raise TypeError(f"redis: root_certificates is a path or bytes, not {_type(given)}") from None
-        except OSError as error:
-            raise OptionError(f"redis: root_certificates cannot be read: {error}") from error
+            raise TypeError(f"redis: root_certificates is a path, or PEM as str or bytes, not {_type(given)}") from None
+        except (OSError, ValueError) as error:
+            raise OptionError(f"redis: root_certificates is no PEM, and as a file cannot be read: {error}") from error
 
     def _settings(self) -> Settings:
         """As the native half takes it."""

@@ -615,8 +615,6 @@ def test_what_is_no_server_is_refused_at_the_call(given: Any, error: type[Except
         ({"linger": -1}, OptionError),
         ({"fleet": 1 << 32}, OptionError),
         ({"client_name": ""}, OptionError),
-        ({"root_certificates": "/does/not/exist"}, OptionError),
-        ({"root_certificates": 5}, TypeError),
         ({"colour": "red"}, TypeError),
     ],
 )

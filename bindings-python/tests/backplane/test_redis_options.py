@@ -40,6 +40,40 @@ def given(row: dict[str, Any], value: Any) -> Redis:
     return Redis(value) if option == "urls" else Redis(row.get("url", "redis://127.0.0.1:1"), **{option: value})
 
 
+CERTIFICATE = TABLE.with_name("root.pem")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        CERTIFICATE,
+        str(CERTIFICATE),
+        CERTIFICATE.read_bytes(),
+        CERTIFICATE.read_text(),
+        f"# häll\u00f6\n{CERTIFICATE.read_text()}{CERTIFICATE.read_text()}",
+    ],
+    ids=["a path", "its name", "bytes", "a str", "two in a str"],
+)
+def test_certificates_are_a_file_or_its_content(given: Any) -> None:
+    Redis("rediss://127.0.0.1:1", root_certificates=given)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "words"),
+    [
+        ("/does/not/exist", OptionError, "as a file cannot be read"),
+        ("a\0b", OptionError, "as a file cannot be read"),
+        (TABLE, OptionError, "hold no certificate"),
+        (b"", OptionError, "hold no certificate"),
+        ("-----BEGIN PUBLIC KEY-----", OptionError, "root_certificates"),
+        (5, TypeError, "a path, or PEM"),
+    ],
+)
+def test_what_holds_no_certificate_is_refused(given: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        Redis("rediss://127.0.0.1:1", root_certificates=given)
+
+
 def rows(key: str) -> list[Any]:
     return [pytest.param(row, id=row["option"]) for row in ROWS if key in row]
 

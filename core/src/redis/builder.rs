@@ -153,7 +153,9 @@ impl RedisBuilder {
         self
     }
 
-    /// Trusts these certificates, in PEM, and no others; the system's unless set.
+    /// Trusts these certificates instead of the system's: one or more in PEM, the content of a
+    /// file and not its name. Unless set, the system's are trusted, where the variables
+    /// `SSL_CERT_FILE` and `SSL_CERT_DIR` name others.
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.roots = Some(pem.into());
         self
