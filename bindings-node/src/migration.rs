@@ -295,6 +295,8 @@ pub struct NativeObstacle {
     pub side: Option<String>,
     /// How long ago an event came by it.
     pub ago: Option<f64>,
+    /// Whose that was, if it is known.
+    pub hub: Option<String>,
     /// Hubs that do not answer.
     pub hubs: Option<f64>,
     /// What is not well.
@@ -331,7 +333,8 @@ impl From<MigrationError> for NativeObstacle {
                 side: Some(side.to_string()),
                 ..obstacle("strangers")
             },
-            MigrationError::StillWritten { side, ago } => NativeObstacle {
+            MigrationError::StillWritten { side, ago, by } => NativeObstacle {
+                hub: by.map(|hub| format!("{hub:016x}")),
                 side: Some(side.to_string()),
                 ago: Some(ago.as_secs_f64() * 1e3),
                 ..obstacle("still-written")

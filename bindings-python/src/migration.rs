@@ -203,7 +203,8 @@ pub(crate) fn obstacle<'py>(
             details.set_item("side", side.as_str())?;
             "strangers"
         }
-        MigrationError::StillWritten { side, ago } => {
+        MigrationError::StillWritten { side, ago, by } => {
+            details.set_item("hub", by.map(|hub| format!("{hub:016x}")))?;
             details.set_item("side", side.as_str())?;
             details.set_item("ago", ago.as_secs_f64())?;
             "still_written"

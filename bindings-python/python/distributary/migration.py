@@ -181,7 +181,8 @@ class Sides:
 class Peer:
     """Another hub that takes part in a migration."""
 
-    #: The number it chose for itself, in hexadecimal.
+    #: The number it chose for itself, in hexadecimal. On the old side's server it is ``distributary-`` and this in
+    #: ``CLIENT LIST``, unless it was given a `client_name`.
     hub: str
     #: How far it has come.
     stage: Stage
