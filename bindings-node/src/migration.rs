@@ -4,7 +4,10 @@
 //! A stage is entered on a thread of Node's pool, which it may keep until its deadline. What
 //! is in the way is no exception here but a result, for it says more than a text.
 
-use std::time::{Duration, Instant};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::{Duration, Instant},
+};
 
 use distributary::redis::{
     DemandsOptions, Finding,
@@ -187,12 +190,18 @@ impl Task for Going {
             stage,
             deadline,
         } = self;
-        let gone = match how {
+        // A panic would leave a thread of Node's, and take the process with it.
+        let gone = catch_unwind(AssertUnwindSafe(|| match how {
             NativeGo::Enter => migration.enter(*stage, *deadline),
             NativeGo::Force => migration.force(*stage, *deadline),
             NativeGo::Check => migration.check(*stage, *deadline),
-        };
-        Ok(gone.err().map(Into::into))
+        }));
+        match gone {
+            Ok(gone) => Ok(gone.err().map(Into::into)),
+            Err(_) => Err(napi::Error::from_reason(
+                "the stage was not entered, by a fault of distributary's: report what it printed",
+            )),
+        }
     }
 
     fn resolve(&mut self, _: Env, output: Self::Output) -> napi::Result<Self::JsValue> {
