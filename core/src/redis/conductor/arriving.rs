@@ -221,7 +221,7 @@ mod tests {
             true
         }
 
-        fn deliver(&self, _: &str, _: Content, origin: Option<Origin>) -> u64 {
+        fn deliver(&self, _: &str, _: Content, origin: Option<Origin>, _: &mut Together) -> u64 {
             if !self.has_panicked.swap(true, Ordering::Relaxed) {
                 panic!("of the hub");
             }
