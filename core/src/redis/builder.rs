@@ -91,7 +91,8 @@ impl RedisBuilder {
 
     /// What is promised to events of topics that match the pattern; the first rule that
     /// matches a topic decides, and what no rule names travels live. The same rules belong
-    /// in every hub.
+    /// in every hub; one that hears what its own would not have sent says `rules_differ` in
+    /// its health.
     ///
     /// A server ends the connection of a listener for which more waits than its
     /// `client-output-buffer-limit pubsub` allows: 32 MiB at once, or 8 MiB for a minute,

@@ -8,7 +8,8 @@
 //!
 //! - Whoever publishes and whoever listens must decide alike: the same rules belong in
 //!   every hub. A hub with other rules still understands what arrives, since an envelope
-//!   says what it is; what it publishes itself has its own rules' promise.
+//!   says what it is; what it publishes itself has its own rules' promise. A hub that hears
+//!   what its rules would not have sent says so: health has `rules_differ`.
 
 use std::fmt;
 

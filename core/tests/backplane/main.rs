@@ -14,5 +14,6 @@ mod publishing;
 mod replay;
 mod rig;
 mod rights;
+mod rules;
 mod sentinel;
 mod traffic;

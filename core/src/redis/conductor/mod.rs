@@ -157,6 +157,7 @@ impl Conductor {
             publishing::limits(settings),
             common.id,
         );
+        let inbox = Inbox::new(common.id, settings.modes.clone(), Stamp::now());
         Rc::new(Conductor {
             outbox: RefCell::new(outbox),
             plan: RefCell::new(layout::plan(&common)),
@@ -168,7 +169,7 @@ impl Conductor {
             mapped: Cell::new(false),
             doubted: Notify::new(),
             hubs: Cell::new(None),
-            inbox: RefCell::new(Inbox::new(common.id, Stamp::now())),
+            inbox: RefCell::new(inbox),
             handover: RefCell::new(Handover::new()),
             shards: RefCell::default(),
             repairs: Repairs::default(),
