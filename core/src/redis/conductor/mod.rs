@@ -20,6 +20,7 @@
 //! | `arriving` | what a connection pushes, brought to where it belongs |
 //! | `hearing` | what the inbox is told, and where logs stand before topics are heard |
 //! | `repairing` | logs that are read after breaks |
+//! | `pieces` | one entry of a log, read in pieces |
 //! | `suspects` | reads over which connections broke, and what to do about them |
 //! | `searching` | logs that began while patterns were cut off |
 //!
@@ -36,6 +37,7 @@ mod layout;
 mod line;
 mod link;
 mod mapping;
+mod pieces;
 mod probing;
 mod publishing;
 mod repairing;
