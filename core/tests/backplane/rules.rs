@@ -107,7 +107,8 @@ fn what_somebody_publishes_plain_on_a_topic_with_a_log_is_said_to_be_beyond_repa
     // Its own come back in an envelope: nothing differs.
     publish(&hub, "orders.1", "ours");
     until("its own is in the log", || {
-        hub.health().counts.sent == 1 && server.ask(&["XLEN", "distributary:log:{orders.1}"]).int() == 1
+        hub.health().counts.sent == 1
+            && server.ask(&["XLEN", "distributary:log:{orders.1}"]).int() == 1
     });
     assert!(!hub.health().has(CODE));
     server.ask(&["PUBLISH", "orders.1", "plain"]);

@@ -38,9 +38,7 @@ pub(super) async fn read(
     let id = format!("{number}-0");
     let mut event = BytesMut::new();
     loop {
-        let mut answer = session
-            .request(cut(&read.topic, &id, event.len()))
-            .await?;
+        let mut answer = session.request(cut(&read.topic, &id, event.len())).await?;
         let parts = match answer.pop() {
             Some(Reply::List(parts)) => parts,
             Some(refusal @ Reply::Error(_)) => {

@@ -55,7 +55,10 @@ fn heard_around_a_big_one(limit: &str, bytes: usize, before: &[&str]) {
         "{:?}",
         listener.health()
     );
-    let all = before.iter().copied().chain([&*big, "next", "last", "live"]);
+    let all = before
+        .iter()
+        .copied()
+        .chain([&*big, "next", "last", "live"]);
     let all: Vec<_> = all.map(|event| Told::Event(event.to_owned())).collect();
     assert!(ear.told() == all, "something is missing, or twice");
 }

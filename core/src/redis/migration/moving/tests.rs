@@ -292,7 +292,11 @@ fn readers_of_what_arrives_together_are_woken_once_after_all_of_it() {
         let mut reader = hub.subscribe(topic).unwrap();
         let wakes = StdArc::new(Wakes::default());
         let waker = StdArc::clone(&wakes).into();
-        let mut waits = || reader.poll_recv(&mut Context::from_waker(&waker)).is_pending();
+        let mut waits = || {
+            reader
+                .poll_recv(&mut Context::from_waker(&waker))
+                .is_pending()
+        };
         let mut together = Together::default();
         assert!(waits());
         for number in 0..EVENTS {
@@ -311,7 +315,11 @@ fn readers_of_what_arrives_together_are_woken_once_after_all_of_it() {
             };
             assert_eq!(heard, 1, "{name}: {number}");
         }
-        assert_eq!(wakes.0.load(Ordering::SeqCst), 0, "before all of it is there");
+        assert_eq!(
+            wakes.0.load(Ordering::SeqCst),
+            0,
+            "before all of it is there"
+        );
         together.wake();
         assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
         let mut had = 0;
