@@ -15,5 +15,6 @@ mod publishing;
 mod replay;
 mod rig;
 mod rights;
+mod rules;
 mod sentinel;
 mod traffic;

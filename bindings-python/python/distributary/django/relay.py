@@ -18,7 +18,6 @@ Invariants:
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
 import threading
@@ -30,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 from ..names import Topic
 from ..waiting import heard
 from .messages import Message
+from .packing import packed, read
 
 if TYPE_CHECKING:
     from .._native import Event
@@ -49,9 +49,6 @@ NAMES = 4096
 
 #: Groups from which on it is worth a look which of them are still there.
 MANY = 1024
-
-#: Marks what JSON has not: bytes, and dicts with other keys than texts, or keys that begin so.
-_BYTES, _DICT = "\0b", "\0d"
 
 
 class _Ear:
@@ -94,7 +91,7 @@ class Relay:
 
     def _publish(self, topic: Topic, head: dict[str, Any], message: Mapping[str, Any]) -> bool:
         head["from"] = self._client
-        head["message"] = _packed(message)
+        head["message"] = packed(message)
         delivery = self._hub.publish(topic, json.dumps(head, separators=(",", ":")).encode())
         return delivery.forwarding == "queued"
 
@@ -164,7 +161,7 @@ class Relay:
         return Topic(f"{self._prefix}:{kind}:{name}")
 
     def _arrived(self, event: Event) -> None:
-        head = json.loads(event.data, object_hook=_unpacked)
+        head = read(event.data)
         if head["from"] == self._client:
             return
         message = Message(head["message"])
@@ -193,26 +190,3 @@ def _listen(sub: Subscription[Event], relay: weakref.ref[Relay]) -> None:
             # Whoever sent it is no layer.
             logger.exception("what came over %s is no message", event.topic)
         del there
-
-
-def _packed(value: Any) -> Any:
-    """A message's data as JSON has it."""
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return {_BYTES: base64.b64encode(value).decode()}
-    if isinstance(value, Mapping):
-        if all(isinstance(key, str) and not key.startswith("\0") for key in value):
-            return {key: _packed(item) for key, item in value.items()}
-        return {_DICT: [[_packed(key), _packed(item)] for key, item in value.items()]}
-    if isinstance(value, (list, tuple)):
-        return [_packed(item) for item in value]
-    return value
-
-
-def _unpacked(found: dict[str, Any]) -> Any:
-    """A dict of JSON as the data that it stands for."""
-    if len(found) == 1:
-        if _BYTES in found:
-            return base64.b64decode(found[_BYTES])
-        if _DICT in found:
-            return dict(found[_DICT])
-    return found
