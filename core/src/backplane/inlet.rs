@@ -181,7 +181,8 @@ impl Inlet {
     }
 
     /// Tells everybody who asked for the topic that events of it are lost: as many as
-    /// `missed`, or an unknown number that is at least one when it is `None`.
+    /// `missed`, or an unknown number that is at least one when it is `None`. Of more than
+    /// 2^32 it is told that they were so many.
     pub fn lost(&self, topic: &Topic, missed: Option<u64>) {
         match &self.0 {
             Way::Hub(core) => {

@@ -9,6 +9,7 @@ mod health;
 mod hubs;
 mod interest;
 mod live;
+mod machines;
 mod migration;
 mod publishing;
 mod replay;

@@ -321,10 +321,11 @@ impl Shared {
 
     /// Notes that interest in a name may have changed at a server.
     fn note(&self, server: Server, name: Name) {
-        if let Some(plane) = self.plane(server)
-            && plane.interest.note(name)
-        {
-            plane.redis.interest_changed();
+        if let Some(plane) = self.plane(server) {
+            plane.interest.note(name);
+            if plane.interest.is_to_be_told() {
+                plane.redis.interest_changed();
+            }
         }
     }
 
