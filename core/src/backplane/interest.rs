@@ -8,11 +8,13 @@
 //!
 //! - A note is pushed before the bell is looked at, and the bell is cleared before notes
 //!   are taken: none is left lying.
+//! - To note something runs nothing foreign, so that it can be done under a lock. The
+//!   backplane is told by whoever notes, once it holds none.
 //! - Once the backplane takes none any more, none is kept.
 
 use crate::{
     pattern::Pattern,
-    sync::{AtomicBool, Ordering, Queue},
+    sync::{AtomicBool, AtomicU8, Ordering, Queue},
     topic::Topic,
 };
 
@@ -44,23 +46,38 @@ pub struct Change {
     pub wanted: bool,
 }
 
+/// There are no notes that the backplane does not take anyway.
+const QUIET: u8 = 0;
+/// There are, and it has to be told.
+const NOTED: u8 = 1;
+/// It has been told, and takes notes until there are none.
+const TOLD: u8 = 2;
+
 /// The notes, and whether the backplane has been told of them.
 #[derive(Default)]
 pub(crate) struct Interest {
     notes: Queue<Name>,
-    rung: AtomicBool,
+    bell: AtomicU8,
     ended: AtomicBool,
 }
 
 impl Interest {
-    /// Notes a name. True when the backplane has to be told.
-    #[must_use]
-    pub(crate) fn note(&self, name: Name) -> bool {
-        if self.ended.load(Ordering::Acquire) {
-            return false;
+    /// Notes a name.
+    pub(crate) fn note(&self, name: Name) {
+        if !self.ended.load(Ordering::Acquire) {
+            self.notes.push(name);
+            // Written also where nothing changes: see `next`.
+            self.bell.fetch_max(NOTED, Ordering::AcqRel);
         }
-        self.notes.push(name);
-        !self.rung.swap(true, Ordering::AcqRel)
+    }
+
+    /// Whether the backplane has to be told, by the caller.
+    #[must_use]
+    pub(crate) fn is_to_be_told(&self) -> bool {
+        let (taken, given) = (Ordering::AcqRel, Ordering::Acquire);
+        self.bell
+            .compare_exchange(NOTED, TOLD, taken, given)
+            .is_ok()
     }
 
     /// How many notes there are.
@@ -81,10 +98,10 @@ impl Interest {
         if let Some(name) = self.notes.pop() {
             return Some(name);
         }
-        // A swap: whoever has found it rung has noted before this, and the look below sees it.
-        self.rung.swap(false, Ordering::AcqRel);
+        // A swap: whoever has written before this has noted before, and the look below sees it.
+        self.bell.swap(QUIET, Ordering::AcqRel);
         let late = self.notes.pop()?;
-        self.rung.store(true, Ordering::Release);
+        self.bell.store(TOLD, Ordering::Release);
         Some(late)
     }
 }
@@ -97,11 +114,13 @@ mod tests {
     fn nothing_is_kept_for_a_backplane_that_has_ended() {
         let name = || Name::Topic(Topic::new("t").unwrap());
         let interest = Interest::default();
-        assert!(interest.note(name()));
-        assert!(!interest.note(name()), "it was told");
+        interest.note(name());
+        assert!(interest.is_to_be_told());
+        interest.note(name());
+        assert!(!interest.is_to_be_told(), "it was told");
         assert_eq!(interest.len(), 2);
         interest.end();
-        assert!(!interest.note(name()));
+        interest.note(name());
         assert_eq!(interest.len(), 0);
         assert_eq!(interest.next(), None);
     }

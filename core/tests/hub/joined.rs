@@ -7,14 +7,15 @@ use std::{
     sync::{
         Arc, Mutex, Weak,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        mpsc,
     },
     task::{Context, Poll, Wake, Waker},
     time::{Duration, Instant},
 };
 
 use distributary::{
-    Budget, CloseReason, Event, Flow, Hub, Lane, Overflow, Publication, Selector, Sink,
-    SubscribeError, SubscribeOptions, Token, Topic, TryRecvError,
+    Budget, CloseReason, Event, Filter, Flow, Hub, HubBuilder, Lane, Overflow, Publication, Resume,
+    Selector, Sink, SubscribeError, SubscribeOptions, Subscription, Token, Topic, TryRecvError,
     backplane::{
         Acknowledge, Acknowledged, Backplane, ForwardError, ForwardErrorKind, Forwarding, Health,
         HealthChanges, Inlet, JoinError, Name, Together,
@@ -48,16 +49,30 @@ struct Node {
     /// Counts its changes; it is over once there is none.
     revision: AtomicU64,
     over: AtomicBool,
+    /// Called when interest changes.
+    looks: Mutex<Option<Look>>,
 }
+
+type Look = Box<dyn Fn(&Inlet) + Send>;
 
 struct Joint(Arc<Wire>, Arc<Node>);
 
 impl Wire {
     fn hub(self: &Arc<Self>) -> (Hub, Arc<Node>) {
+        self.hub_of(Hub::builder())
+    }
+
+    /// One that keeps the history of all topics.
+    fn keeper(self: &Arc<Self>) -> (Hub, Arc<Node>) {
+        let keep = Budget::default().events(10).unwrap();
+        self.hub_of(Hub::builder().history("*", keep).unwrap())
+    }
+
+    fn hub_of(self: &Arc<Self>, builder: HubBuilder) -> (Hub, Arc<Node>) {
         let node = Arc::new(Node::default());
         self.nodes.lock().unwrap().push(Arc::downgrade(&node));
         let joint = Joint(Arc::clone(self), Arc::clone(&node));
-        (Hub::builder().backplane(joint).build().unwrap(), node)
+        (builder.backplane(joint).build().unwrap(), node)
     }
 }
 
@@ -90,6 +105,9 @@ impl Backplane for Joint {
         while let Some(change) = inlet.next_change() {
             let mut wanted = self.1.wanted.lock().unwrap();
             wanted.insert(change.name, change.wanted);
+        }
+        if let Some(look) = &*self.1.looks.lock().unwrap() {
+            look(&inlet);
         }
     }
 
@@ -195,7 +213,13 @@ fn changes_of_health_end_with_the_backplane_that_tells_them() {
     let poll = |changes: &mut HealthChanges| {
         std::pin::pin!(changes.next()).poll(&mut Context::from_waker(&waker))
     };
-    let mut changes = hub.health_changes();
+    let begun = || {
+        let mut changes = hub.health_changes();
+        let now = node.revision.load(Ordering::SeqCst);
+        assert!(matches!(poll(&mut changes), Poll::Ready(Some(health)) if health.revision == now));
+        changes
+    };
+    let mut changes = begun();
     assert!(poll(&mut changes).is_pending());
     node.revision.store(1, Ordering::SeqCst);
     ring();
@@ -205,8 +229,7 @@ fn changes_of_health_end_with_the_backplane_that_tells_them() {
     };
     assert_eq!(health.revision, 1);
     // It ends while somebody waits, and before somebody else does.
-    let mut other = hub.health_changes();
-    let mut late = hub.health_changes();
+    let (mut other, mut late) = (begun(), begun());
     assert!(poll(&mut changes).is_pending());
     node.over.store(true, Ordering::SeqCst);
     ring();
@@ -215,6 +238,26 @@ fn changes_of_health_end_with_the_backplane_that_tells_them() {
     assert_eq!(poll(&mut other), Poll::Ready(None));
     assert_eq!(late.wait(soon()), None);
     assert!(!hub.is_closed());
+}
+
+#[test]
+fn health_is_told_as_it_is_now_and_then_as_it_becomes() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.hub();
+    node.revision.store(7, Ordering::SeqCst);
+    let mut changes = hub.health_changes();
+    node.revision.store(8, Ordering::SeqCst);
+    let now = changes.wait(Instant::now());
+    assert_eq!(now.map(|health| health.revision), Some(8));
+    assert_eq!(changes.wait(Instant::now()), None);
+    // A hub by itself is well, and nothing becomes of that.
+    let alone = Hub::builder().build().unwrap();
+    let mut changes = alone.health_changes();
+    assert_eq!(changes.wait(soon()), Some(Health::default()));
+    assert_eq!(changes.wait(soon()), None);
+    let mut closed = alone.health_changes();
+    alone.close();
+    assert_eq!(closed.wait(soon()), None);
 }
 
 #[test]
@@ -227,17 +270,22 @@ fn who_gives_up_waiting_for_a_change_of_health_leaves_nothing_behind() {
     let poll = |changes: &mut HealthChanges| {
         std::pin::pin!(changes.next()).poll(&mut Context::from_waker(&waker))
     };
+    let begun = || {
+        let mut changes = hub.health_changes();
+        assert!(changes.wait(Instant::now()).is_some());
+        changes
+    };
     for _ in 0..100 {
-        assert!(poll(&mut hub.health_changes()).is_pending());
-        assert_eq!(hub.health_changes().wait(Instant::now()), None);
+        assert!(poll(&mut begun()).is_pending());
+        assert_eq!(begun().wait(Instant::now()), None);
     }
     assert_eq!(node.waiting.lock().unwrap().len(), 1);
     assert_eq!(Arc::strong_count(&wakes), held);
     // Those who wait still are told by the question of one who does not.
-    let (mut one, mut other) = (hub.health_changes(), hub.health_changes());
+    let (mut one, mut other) = (begun(), begun());
     assert!(poll(&mut one).is_pending() && poll(&mut other).is_pending());
     let blocked = std::thread::spawn({
-        let mut changes = hub.health_changes();
+        let mut changes = begun();
         move || changes.wait(soon()).map(|health| health.revision)
     });
     node.revision.store(1, Ordering::SeqCst);
@@ -522,6 +570,123 @@ fn a_loss_is_told_between_the_events_where_it_happened() {
         assert_eq!(sub.try_recv().unwrap_err(), TryRecvError::Empty);
     }
     assert_eq!(other.try_recv().unwrap_err(), TryRecvError::Empty);
+}
+
+/// Payloads as text, and `-n` for so many that are lost.
+fn story(sub: &mut Subscription) -> Vec<String> {
+    let mut story = Vec::new();
+    loop {
+        match sub.try_recv() {
+            Ok(event) => story.push(String::from_utf8(event.payload().to_vec()).unwrap()),
+            Err(TryRecvError::Lagged { missed }) => story.push(format!("-{missed}")),
+            Err(_) => return story,
+        }
+    }
+}
+
+#[test]
+fn whoever_comes_back_is_told_what_was_lost_meanwhile() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.keeper();
+    let topic = Topic::new("t").unwrap();
+    let here = hub.publish("t", "1").unwrap().position.unwrap();
+    node.inlet().lost(&topic, Some(5));
+    hub.publish("t", "2").unwrap();
+    hub.publish("t", "3").unwrap();
+    node.inlet().lost(&topic, None);
+    let mut sub = hub.subscribe_from("t", Resume::at(here)).unwrap();
+    assert_eq!(sub.lag(), 8);
+    hub.publish("t", "4").unwrap();
+    assert_eq!(story(&mut sub), ["-5", "2", "3", "-1", "4"]);
+    // What a filter would have made of them nobody knows.
+    let only = Filter::parse(r#"{"is": ["there"]}"#).unwrap();
+    let filtered = Selector::topic("t").unwrap().filter(only);
+    let mut sub = hub.subscribe_from(filtered, Resume::at(here)).unwrap();
+    assert_eq!(story(&mut sub), ["-6"]);
+    // Where it stands behind a loss there is nothing to be told.
+    let here = hub.position(&topic).unwrap();
+    node.inlet().lost(&topic, Some(2));
+    let behind = hub.position(&topic).unwrap();
+    assert_eq!(behind.offset, here.offset + 2);
+    let mut sub = hub.subscribe_from("t", Resume::at(behind)).unwrap();
+    assert!(story(&mut sub).is_empty());
+    let mut sub = hub.subscribe_from("t", Resume::at(here)).unwrap();
+    assert_eq!(story(&mut sub), ["-2"]);
+}
+
+#[test]
+fn a_loss_of_a_topic_that_nobody_knows_leaves_nothing_behind() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.keeper();
+    for number in 0..100 {
+        let topic = Topic::new(format!("t{number}")).unwrap();
+        node.inlet().lost(&topic, Some(1));
+    }
+    assert_eq!(hub.stats().topics, 0);
+}
+
+#[test]
+fn a_loss_beyond_measure_breaks_nobody() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.keeper();
+    let topic = Topic::new("t").unwrap();
+    let mut sub = hub.subscribe("t").unwrap();
+    for _ in 0..3 {
+        node.inlet().lost(&topic, Some(u64::MAX));
+    }
+    hub.publish("t", "there").unwrap();
+    let lost = format!("-{}", 3 * (1_u64 << 32));
+    assert_eq!(story(&mut sub), [&lost, "there"]);
+}
+
+#[test]
+fn a_backplane_learns_of_interest_while_no_publisher_waits_for_it() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.keeper();
+    let here = hub.publish("t", "1").unwrap().position.unwrap();
+    let (told, heard) = mpsc::channel();
+    *node.looks.lock().unwrap() = Some(Box::new(move |inlet| {
+        let (inlet, (done, through)) = (inlet.clone(), mpsc::channel());
+        std::thread::spawn(move || {
+            inlet.deliver(Publication::new("t", "2"));
+            done.send(()).unwrap();
+        });
+        let through = through.recv_timeout(Duration::from_secs(5)).is_ok();
+        told.send(through).unwrap();
+    }));
+    let mut sub = hub.subscribe_from("t", Resume::at(here)).unwrap();
+    assert_eq!(heard.recv_timeout(Duration::from_secs(10)), Ok(true));
+    assert_eq!(story(&mut sub), ["2"]);
+}
+
+#[test]
+fn a_hub_goes_although_it_ends_while_a_crowd_is_being_woken() {
+    let wire = Arc::new(Wire::default());
+    for _ in 0..50 {
+        let (hub, node) = wire.hub();
+        let mut subs: Vec<_> = (0..200).map(|_| hub.subscribe("t").unwrap()).collect();
+        let wakes = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&wakes));
+        let mut cx = Context::from_waker(&waker);
+        let mut read = |sub: &mut Subscription| while sub.poll_recv(&mut cx).is_ready() {};
+        subs.iter_mut().for_each(&mut read);
+        // More than the publisher wakes itself: the thread begins that wakes the rest.
+        hub.publish("t", "1").unwrap();
+        let until = soon();
+        while wakes.0.load(Ordering::SeqCst) < subs.len() {
+            assert!(Instant::now() < until, "somebody is not woken");
+            std::thread::yield_now();
+        }
+        subs.iter_mut().for_each(&mut read);
+        hub.publish("t", "2").unwrap();
+        drop(hub);
+        drop(subs);
+        let until = soon();
+        while Arc::strong_count(&node) > 1 {
+            assert!(Instant::now() < until, "something still holds the hub");
+            std::thread::yield_now();
+        }
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@
 //! | `publishers` | how far each publisher of a topic was heard |
 //! | `echo` | plain payloads of our own that come back |
 //! | `ours` | numbers that our own events got in a log |
+//! | `rules` | whether events come as this hub's rules say |
 //!
 //! | arrives | means |
 //! |---|---|
@@ -31,6 +32,7 @@
 mod echo;
 mod ours;
 mod publishers;
+mod rules;
 mod stock;
 mod track;
 
@@ -41,15 +43,17 @@ use smol_str::SmolStr;
 use super::{
     arrival::{Deliver, Stamp},
     log::repair::{Ask, Entry, Head, Place},
+    modes::Modes,
     outbox::is_ours,
     watch::LATE,
     wire::envelope::{self, Arrival, Envelope, Stamps},
 };
 use crate::{
-    backplane::Origin,
+    backplane::{Condition, Origin},
     pattern::{Pattern, PatternTable},
     topic::MAX_TOPIC_BYTES,
 };
+use rules::{Rules, Shape};
 use track::Track;
 
 /// What may be held while logs are read, in bytes, for all topics.
@@ -143,6 +147,7 @@ impl std::fmt::Debug for Patterns {
 #[derive(Debug)]
 struct Shared {
     us: u64,
+    rules: Rules,
     tally: Tally,
     now: Stamp,
     /// Of `now`, since `started`.
@@ -228,8 +233,8 @@ impl Shared {
 }
 
 impl Inbox {
-    /// The inbox of the hub that publishes as `us`.
-    pub(crate) fn new(us: u64, now: Stamp) -> Self {
+    /// The inbox of the hub that publishes as `us`, by these rules.
+    pub(crate) fn new(us: u64, modes: Modes, now: Stamp) -> Self {
         Inbox {
             tracks: hashbrown::HashMap::default(),
             roaming: 0,
@@ -240,6 +245,7 @@ impl Inbox {
             next_ticket: 0,
             shared: Shared {
                 us,
+                rules: Rules::new(modes),
                 tally: Tally::default(),
                 now,
                 second: 0,
@@ -256,6 +262,11 @@ impl Inbox {
     /// What was counted.
     pub(crate) fn tally(&self) -> Tally {
         self.shared.tally
+    }
+
+    /// What came lately that is not by this hub's rules: how bad that is, and what to do.
+    pub(crate) fn differing(&self, now: Instant) -> Option<(Condition, String)> {
+        self.shared.rules.differing(now)
     }
 
     // What comes.
@@ -286,6 +297,10 @@ impl Inbox {
         track.heard = shared.second;
         let became_exact = via == Via::Topic && !std::mem::replace(&mut track.is_exact, true);
         track.resume(topic, shared, out);
+        if let Some(came) = Shape::of(&arrival) {
+            let rule = track.rule;
+            shared.rules.compare(topic, rule, came, now.instant);
+        }
         match arrival {
             Arrival::Enveloped(envelope) => track.message(topic, envelope, bytes, shared, out),
             Arrival::Plain => {
@@ -325,7 +340,7 @@ impl Inbox {
                 *roaming += 1;
                 let track = match unseen {
                     Some(micros) => Track::since(micros, topic, shared),
-                    None => Track::new(shared),
+                    None => Track::new(topic, shared),
                 };
                 entry.insert_with_key(topic.into(), track)
             }

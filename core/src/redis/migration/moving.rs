@@ -29,7 +29,7 @@ use super::{
     waiters::{Asked, Waiters},
 };
 use crate::{
-    backplane::{Backplane, Change, Inlet, Interest, Name, Origin, Upstream},
+    backplane::{Backplane, Change, Inlet, Interest, Name, Origin, Together, Upstream},
     event::{Content, Publication},
     pattern::Pattern,
     redis::{Redis, outbox::is_ours},
@@ -106,13 +106,15 @@ impl Plane {
 impl Moving {
     /// Everything goes by this server until it is moved.
     pub fn on(redis: Redis) -> Self {
+        // By the same number its events know it, where they have envelopes.
+        let hub = redis.publisher();
         let book = Book {
             servers: vec![Plane::of(redis)],
             ends: vec![AHashMap::new()],
             ..Book::default()
         };
         Moving(StdArc::new(Shared {
-            hub: fastrand::u64(1..),
+            hub,
             hub_inlet: OnceLock::new(),
             book: RwLock::new(book),
             patterns: Mutex::default(),
@@ -321,10 +323,11 @@ impl Shared {
 
     /// Notes that interest in a name may have changed at a server.
     fn note(&self, server: Server, name: Name) {
-        if let Some(plane) = self.plane(server)
-            && plane.interest.note(name)
-        {
-            plane.redis.interest_changed();
+        if let Some(plane) = self.plane(server) {
+            plane.interest.note(name);
+            if plane.interest.is_to_be_told() {
+                plane.redis.interest_changed();
+            }
         }
     }
 
@@ -461,6 +464,7 @@ impl Shared {
         topic: &str,
         content: Content,
         origin: Option<Origin>,
+        together: &mut Together,
     ) -> u64 {
         let Some(hub) = self.hub_inlet.get() else {
             return 0;
@@ -480,13 +484,13 @@ impl Shared {
             return 0;
         }
         match end {
-            None => hub.deliver(Publication { topic, content }),
+            None => hub.deliver_together(Publication { topic, content }, together),
             Some((moved, side)) => {
                 let now = Instant::now();
                 let first = match origin {
                     // What this hub published by the other side was delivered then.
                     Some(origin) if self.published(&moved, side.other(), origin) => {
-                        moved.counters.read(side, false, now);
+                        moved.counters.read(side, false, Some(origin), now);
                         false
                     }
                     Some(origin) => moved.numbered(side, origin, now),
@@ -495,10 +499,11 @@ impl Shared {
                 if !first {
                     return 0;
                 }
-                hub.deliver(Publication {
+                let event = Publication {
                     topic: &moved.topic,
                     content,
-                })
+                };
+                hub.deliver_together(event, together)
             }
         }
     }
@@ -550,10 +555,16 @@ impl Upstream for Tap {
         shared.is_some_and(|shared| shared.is_wanted(self.server, name))
     }
 
-    fn deliver(&self, topic: &str, content: Content, origin: Option<Origin>) -> u64 {
+    fn deliver(
+        &self,
+        topic: &str,
+        content: Content,
+        origin: Option<Origin>,
+        together: &mut Together,
+    ) -> u64 {
         let shared = self.shared.upgrade();
         shared.map_or(0, |shared| {
-            shared.deliver(self.server, topic, content, origin)
+            shared.deliver(self.server, topic, content, origin, together)
         })
     }
 
