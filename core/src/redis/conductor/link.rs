@@ -29,17 +29,13 @@ use super::{
 use crate::{
     backplane::Condition,
     redis::{
-        link::{Action, Budget, Input, LONE, Machine, State, Timing},
+        link::{Action, Input, LONE, Machine, State, Timing},
         outbox::NOT_ALONE,
         socket::{Session, Stream, dial},
         target::Topology,
         watch::code,
     },
-    sync::Mutex,
 };
-
-/// Attempts of all hubs of the process.
-pub(super) static BUDGET: Mutex<Budget> = Mutex::new(Budget::new());
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -146,7 +142,7 @@ impl Link {
             }
             _ => {}
         }
-        let action = machine.on(input, Instant::now(), &mut BUDGET.lock());
+        let action = machine.on(input, Instant::now(), &mut self.conductor.budget.lock());
         let after = machine.state();
         let fell = self.line.turn(after);
         if after != before {
@@ -398,17 +394,6 @@ impl Link {
             let _ = publishing.await;
         }
         self.conductor.disconnected(&self.line);
-    }
-}
-
-/// Ready once the process may make an attempt, which is taken out of its budget.
-pub(super) async fn may_attempt() {
-    loop {
-        let taken = BUDGET.lock().take(Instant::now());
-        match taken {
-            Ok(()) => return,
-            Err(until) => sleep_until(until.into()).await,
-        }
     }
 }
 

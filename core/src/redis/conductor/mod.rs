@@ -14,7 +14,8 @@
 //! | `joining` | the ledger's steps, sent and settled |
 //! | `publishing` | pipelines of the outbox, sent and settled |
 //! | `counting` | how many listen to a channel |
-//! | `visit` | a connection to a node for one question |
+//! | `attempts` | what attempts to connect the process may make |
+//! | `visit` | a connection beside those of the links |
 //! | `probing` | whether the server still hears us, and we it |
 //! | `watching` | looks at the servers, and how it all is, posted |
 //! | `arriving` | what a connection pushes, brought to where it belongs |
@@ -27,6 +28,7 @@
 //! are never borrowed across an `await`.
 
 mod arriving;
+mod attempts;
 mod counting;
 mod greeting;
 mod handover;
@@ -68,6 +70,7 @@ use tokio::{
 };
 
 use self::{
+    attempts::BUDGET,
     handover::{Handover, Shards},
     line::Line,
     repairing::Repairs,
@@ -78,11 +81,15 @@ use super::{
     arrival::Stamp,
     inbox::Inbox,
     interest::Mark,
+    link::Budget,
     outbox::Outbox,
     plane::{Common, Order, ToldJoined},
     topology::{LinkId, Plan},
 };
-use crate::backplane::{Condition, Inlet, Name, Reason, Together};
+use crate::{
+    backplane::{Condition, Inlet, Name, Reason, Together},
+    sync::Mutex,
+};
 
 /// How long what is queued may take to go out when the hub closes.
 const PARTING: Duration = Duration::from_millis(1_500);
@@ -96,6 +103,8 @@ const TURN: usize = 1_000;
 /// Everything that the tasks of one backplane share.
 pub(crate) struct Conductor {
     common: Arc<Common>,
+    /// The process'.
+    budget: &'static Mutex<Budget>,
     inlet: Inlet,
     /// Readers of what arrives, that are yet to be woken.
     together: RefCell<Together>,
@@ -174,6 +183,7 @@ impl Conductor {
             repairs: Repairs::default(),
             searches: Notify::new(),
             common,
+            budget: &BUDGET,
             inlet,
             together: RefCell::default(),
             waiters: RefCell::default(),
