@@ -176,6 +176,7 @@ impl Conductor {
         figures.gaps.set(tally.gaps);
         figures.lost.set(tally.lost);
         figures.late.set(tally.late);
+        figures.unreadable.set(tally.unreadable);
     }
 }
 
@@ -249,5 +250,26 @@ impl Conductor {
         let link = self.plan.borrow().home(topic.as_bytes())?;
         let session = self.line(link)?.session.borrow().clone()?;
         Some((link, session))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Hub,
+        backplane::{Backplane, Inlet},
+        redis::{Redis, inbox::Via, wire::envelope::MARK},
+    };
+
+    #[test]
+    fn users_see_that_something_could_not_be_read() {
+        let redis = Redis::at("redis://127.0.0.1:1").unwrap().build().unwrap();
+        let hub = Hub::new();
+        let conductor = Conductor::new(redis.common(), Inlet::new(hub.core()));
+        conductor.inbox(|inbox, shore| inbox.message(Via::Topic, "t", &MARK, Stamp::now(), shore));
+        conductor.count();
+        let counts = redis.health().counts;
+        assert_eq!((counts.unreadable, counts.lost), (1, 1));
     }
 }

@@ -81,7 +81,7 @@ pub(crate) struct Tally {
     pub(crate) lost: u64,
     /// Of those handed on and not read from a log: later than 900 ms.
     pub(crate) late: u64,
-    /// Events that could not be read.
+    /// Messages, and entries of logs, that could not be read.
     pub(crate) unreadable: u64,
 }
 

@@ -186,6 +186,7 @@ fn add(all: &mut Counts, one: &Counts) {
     all.lost += one.lost;
     all.repaired += one.repaired;
     all.duplicates += one.duplicates;
+    all.unreadable += one.unreadable;
     all.attempts += one.attempts;
     all.connections += one.connections;
 }
