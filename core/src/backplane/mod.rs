@@ -29,6 +29,7 @@ mod interest;
 mod joined;
 mod metrics;
 mod node;
+mod notes;
 mod receipt;
 
 use std::fmt;
@@ -45,10 +46,10 @@ pub use health::{Condition, Counts, Health, Lag, Reason};
 pub use inlet::{Inlet, Together};
 #[cfg(feature = "redis")]
 pub(crate) use inlet::{Origin, Upstream};
-pub(crate) use interest::Interest;
 pub use interest::{Change, Name};
 pub use joined::{JoinError, Joined, Joining};
 pub use node::{Memory, Node, Output, Replica, Replication, Role};
+pub(crate) use notes::Notes;
 pub use receipt::{Acknowledge, Acknowledged, ForwardError, ForwardErrorKind, Receipt};
 
 use crate::{event::Publication, selector::Selector};
