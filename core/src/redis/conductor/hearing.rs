@@ -10,7 +10,7 @@ use std::{
 
 use tokio::time::timeout_at;
 
-use super::{Conductor, arriving::Shore, line::Line, repairing};
+use super::{Conductor, arriving::Shore, line::Line};
 use crate::{
     backplane::Name,
     pattern::Pattern,
@@ -18,7 +18,7 @@ use crate::{
         arrival::Stamp,
         inbox::Inbox,
         interest::{Confirmation, Step},
-        log::keys,
+        log::{keys, query},
         socket::{Commands, Kind, Reply, Session},
         topology::LinkId,
     },
@@ -218,7 +218,7 @@ impl Conductor {
             let (_, commands, topics) = asked
                 .entry(link)
                 .or_insert_with(|| (session, Commands::default(), Vec::new()));
-            repairing::ask_head(commands, topic.as_str());
+            query::ask_head(commands, topic.as_str());
             let log = keys::log(topic.as_str());
             commands.command(&[b"EXISTS", log.as_bytes()]);
             topics.push(topic);
@@ -234,10 +234,10 @@ impl Conductor {
             };
             let now = Stamp::now();
             for (topic, answers) in topics.iter().zip(replies.chunks_exact(2)) {
-                let [Reply::List(head), Reply::Int(exists)] = answers else {
+                let [head @ Reply::List(_), Reply::Int(exists)] = answers else {
                     continue;
                 };
-                let head = repairing::head_of(head);
+                let head = query::head_of(head);
                 if head.is_some() || *exists == 0 {
                     self.inbox(|inbox, _| inbox.placed(topic.as_str(), head, now));
                 }

@@ -22,6 +22,7 @@
 //! | `arriving` | what a connection pushes, brought to where it belongs |
 //! | `hearing` | what the inbox is told, and where logs stand before topics are heard |
 //! | `repairing` | logs that are read after breaks |
+//! | `desks` | whose turn it is to read them |
 //! | `suspects` | reads over which connections broke, and what to do about them |
 //! | `searching` | logs that began while patterns were cut off |
 //!
@@ -31,6 +32,7 @@
 mod arriving;
 mod attempts;
 mod counting;
+mod desks;
 mod greeting;
 mod handover;
 mod hearing;
