@@ -10,10 +10,10 @@ use tokio::sync::{Notify, mpsc};
 
 use super::{
     builder::{RedisBuilder, Settings},
-    conductor::{RESERVED, is_reserved},
     error::{RedisError, RedisErrorKind},
     figures::Figures,
     modes::Way,
+    names::{RESERVED, is_reserved},
     outbox::{self, Queue},
     target::{Target, Topology},
     thread, watch,

@@ -19,7 +19,7 @@ use tokio::{
 
 use super::{
     Conductor,
-    arriving::{Ears, canary},
+    arriving::Ears,
     greeting::{self, Unfit},
     joining::{self, Beside},
     line::Line,
@@ -30,6 +30,7 @@ use crate::{
     backplane::Condition,
     redis::{
         link::{Action, Input, LONE, Machine, State, Timing},
+        names::canary,
         outbox::NOT_ALONE,
         socket::{Session, Stream, dial},
         target::Topology,
@@ -166,10 +167,6 @@ impl Link {
 
     async fn perform(&self, action: Action) -> Input {
         match action {
-            Action::Resolve => {
-                self.why.forget();
-                Input::Done
-            }
             Action::Connect => self.connect().await,
             Action::Greet => self.greet().await,
             Action::Join => self.join().await,
@@ -191,6 +188,7 @@ impl Link {
     }
 
     async fn connect(&self) -> Input {
+        self.why.forget();
         let settings = &self.conductor.common.settings;
         self.conductor.common.figures.attempts.add(1);
         match dial(&self.line.server, settings.tls.as_ref(), CONNECT).await {
@@ -399,7 +397,6 @@ impl Link {
 
 fn doing(state: State) -> &'static str {
     match state {
-        State::Resolving => "finding the server",
         State::Connecting => "connecting",
         State::Handshaking => "the server's greeting",
         State::Joining => "subscribing",

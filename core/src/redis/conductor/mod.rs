@@ -53,8 +53,6 @@ mod visit;
 mod waiters;
 mod watching;
 
-pub(crate) use arriving::{RESERVED, is_reserved};
-
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, HashSet},

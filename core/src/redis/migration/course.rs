@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::error::MigrationError;
 use crate::{
-    redis::{Demands, Redis, conductor::is_reserved},
+    redis::{Demands, Redis, names::is_reserved},
     topic::Topic,
 };
 
