@@ -66,7 +66,17 @@ class Member {
   add(names, where) {
     const { topics, patterns } = parseNames(names, where);
     this.lane.checkNames(topics, patterns);
-    return this.addTopics(topics) + this.addPatterns(patterns);
+    const before = this.selector;
+    try {
+      return this.addTopics(topics) + this.addPatterns(patterns);
+    } catch (error) {
+      // Too many together with those before, or one that the backplane cannot hear: what has been added goes again.
+      if (before !== undefined) {
+        this.removeTopics(without(before.topics, topics));
+        this.removePatterns(without(before.patterns, patterns));
+      }
+      throw error;
+    }
   }
 
   /**
@@ -132,6 +142,15 @@ class Member {
    * @param {(event: Event) => boolean} _wanted
    */
   sift(_wanted) {}
+}
+
+/**
+ * @param {string[]} some
+ * @param {string[]} names
+ */
+function without(some, names) {
+  const known = new Set(some);
+  return names.filter((name) => !known.has(name));
 }
 
 /**

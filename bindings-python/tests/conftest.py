@@ -308,12 +308,12 @@ def _shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSer
 
 
 @pytest.fixture
-def start_redis(tmp_path: Path) -> Iterator[Callable[[], RedisServer]]:
-    """Starts servers of the test's own, to be killed: ``server = start_redis(); server.kill()``."""
+def start_redis(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
+    """Starts servers of the test's own, to be killed: ``server = start_redis(); server.kill()``. Takes options."""
     servers: list[RedisServer] = []
 
-    def start() -> RedisServer:
-        servers.append(_start_redis(tmp_path))
+    def start(*options: str) -> RedisServer:
+        servers.append(_start_redis(tmp_path, *options))
         return servers[-1]
 
     yield start

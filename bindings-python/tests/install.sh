@@ -26,6 +26,7 @@ need "Python 3.10 or later (as python3, or with PYTHON=/path/to/it)" python3 \
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))'
 need "Python's venv" python3-venv "$python" -c 'import ensurepip, venv'
 need "A redis-server" redis-server command -v redis-server
+need "openssl" openssl openssl version
 
 # What another interpreter or other requirements have made is made anew.
 wanted="$("$python" -c 'import sys; print(sys.version, sys.prefix)'; cat "$here/requirements.txt")"

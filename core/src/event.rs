@@ -22,7 +22,8 @@ const OVERHEAD: usize = 192;
 
 /// Where an event stands in its topic.
 ///
-/// Offsets grow by one per event of a topic. The epoch names the hub that counted:
+/// Offsets grow by one per event of a topic, and in a topic that keeps history by one for
+/// each that a [backplane](crate::backplane) has lost. The epoch names the hub that counted:
 /// a position from before a restart has another epoch and cannot be resumed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Position {

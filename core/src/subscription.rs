@@ -505,7 +505,7 @@ impl Subscription {
         if !Arc::ptr_eq(&before, &self.outlet) {
             // The place to park was in the old feed.
             let slot = std::mem::replace(&mut self.slot, NO_SLOT);
-            before.feed.release_slot(slot);
+            before.feed.move_away(slot);
         }
         Ok(true)
     }

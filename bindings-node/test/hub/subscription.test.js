@@ -365,6 +365,20 @@ test('names are added and removed all or none', async () => {
   assert.equal(subscription.remove([]), 0);
 });
 
+test('names that are too many together with those before are not added', async () => {
+  const hub = new Hub();
+  const names = Array.from({ length: 9_999 }, (_, i) => `t${i}`);
+  const subscription = hub.subscribe([...names, 'a']);
+  assert.throws(() => subscription.add({ topics: 'a', patterns: ['p.*', 'q.*'] }), { code: 'ERR_BAD_SELECTOR' });
+  subscription.remove('t0');
+  assert.throws(() => subscription.add({ topics: ['a', 'b'], patterns: 'p.*' }), { code: 'ERR_BAD_SELECTOR' });
+  assert.deepEqual(subscription.topics.sort(), [...names.slice(1), 'a'].sort());
+  assert.deepEqual(subscription.patterns, []);
+  hub.publish('b', 'not asked for');
+  hub.publish('a', 'still there');
+  assert.equal((await inTime(subscription.next())).value.text(), 'still there');
+});
+
 test('what is taken back of a reader that reads later is not delivered to it', async () => {
   const hub = new Hub();
   const subscription = hub.subscribe(['a', 'b']);

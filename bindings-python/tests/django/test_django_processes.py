@@ -22,6 +22,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from distributary import Hub, Redis
 from distributary.django import ChannelLayer, ForeignChannel
+from distributary.django import relay as relays
 
 #: Nobody listens there.
 NOWHERE = "redis://127.0.0.1:1"
@@ -109,17 +110,17 @@ async def test_who_has_left_hears_nothing(layers: tuple[ChannelLayer, ChannelLay
     await other.group_discard("chat", there)
     relay = other._exchange.relay
     assert relay is not None
-    assert relay._groups == set()
+    assert relay._groups == {}
     await one.group_send("chat", {"type": "x"})
     await nothing_comes(other, there)
     await other.group_add("chat", there)
     await other.flush()
-    assert relay._groups == set()
+    assert relay._groups == {}
     # Left without a word: its loop is gone, or its time is over. The next message finds out.
     await other.group_add("chat", there)
     other._exchange.leave("chat", there)
     await one.group_send("chat", {"type": "x"})
-    await eventually(lambda: relay._groups == set(), "it is found out")
+    await eventually(lambda: relay._groups == {}, "it is found out")
     await nothing_comes(one, here)
 
 
@@ -154,11 +155,8 @@ async def test_a_full_channel_of_another_process_drops(redis_server: Any, eventu
         await layer.close()
 
 
-async def test_what_needs_a_queue_on_the_server_is_refused(layers: tuple[ChannelLayer, ChannelLayer]) -> None:
+async def test_a_channel_of_another_process_is_refused(layers: tuple[ChannelLayer, ChannelLayer]) -> None:
     one, other = layers
-    for refused in (one.send("thumbnails", {"type": "x"}), one.receive("thumbnails"), one.group_add("g", "thumbnails")):
-        with pytest.raises(ForeignChannel, match="queue"):
-            await refused
     channel = await other.new_channel()
     with pytest.raises(ForeignChannel, match="another process"):
         await one.group_add("g", channel)
@@ -229,6 +227,32 @@ async def test_a_layer_that_is_forgotten_ends_its_thread(redis_server: Any, even
 
 def _threads() -> int:
     return sum(thread.name == "distributary-layer" for thread in threading.enumerate())
+
+
+async def test_more_groups_than_a_subscription_has_topics(
+    layers: tuple[ChannelLayer, ChannelLayer], monkeypatch: pytest.MonkeyPatch, eventually: Any
+) -> None:
+    monkeypatch.setattr(relays, "NAMES", 3)
+    one, other = layers
+    groups = [f"g{number}" for number in range(10)]
+    there = await other.new_channel()
+    for group in groups:
+        await other.group_add(group, there)
+    # Two beside the process' own channels, and three in each of the others.
+    assert _threads() == 4
+    for group in groups:
+        await one.group_send(group, {"type": "x", "group": group})
+    assert {(await receive(other, there))["group"] for _ in groups} == set(groups)
+    for group in groups[:-1]:
+        await other.group_discard(group, there)
+    await eventually(lambda: _threads() == 2, "those without a topic have ended")
+    await one.group_send(groups[0], {"type": "x"})
+    await one.group_send(groups[-1], {"type": "x", "group": groups[-1]})
+    assert (await receive(other, there))["group"] == groups[-1]
+    await nothing_comes(other, there)
+    await other.group_add(groups[0], there)
+    await one.group_send(groups[0], {"type": "x", "group": groups[0]})
+    assert (await receive(other, there))["group"] == groups[0]
 
 
 async def test_another_process(redis_server: Any, launch: Any) -> None:

@@ -62,7 +62,14 @@ pub(crate) trait Upstream: Send + Sync {
     fn changes(&self) -> usize;
     fn end_changes(&self);
     fn is_wanted(&self, name: &Name) -> bool;
-    fn deliver(&self, topic: &str, content: Content, origin: Option<Origin>) -> u64;
+    /// Whoever gets it is woken with `together`.
+    fn deliver(
+        &self,
+        topic: &str,
+        content: Content,
+        origin: Option<Origin>,
+        together: &mut Together,
+    ) -> u64;
     fn lost(&self, topic: &Topic, missed: Option<u64>);
     fn is_closed(&self) -> bool;
     fn tidy(&self);
@@ -133,9 +140,7 @@ impl Inlet {
                     .map_or(0, |delivery| delivery.subscriptions)
             }),
             #[cfg(feature = "redis")]
-            Way::Upstream(upstream) => {
-                upstream.deliver(publication.topic.as_ref(), publication.content, None)
-            }
+            Way::Upstream(_) => self.deliver_together(publication, &mut Together::default()),
         }
     }
 
@@ -152,7 +157,10 @@ impl Inlet {
                     .map_or(0, |delivery| delivery.subscriptions)
             }),
             #[cfg(feature = "redis")]
-            Way::Upstream(_) => self.deliver(publication),
+            Way::Upstream(upstream) => {
+                let Publication { topic, content } = publication;
+                upstream.deliver(topic.as_ref(), content, None, together)
+            }
         }
     }
 
@@ -166,12 +174,15 @@ impl Inlet {
     ) -> u64 {
         match &self.0 {
             Way::Hub(_) => self.deliver_together(event, together),
-            Way::Upstream(upstream) => upstream.deliver(event.topic, event.content, Some(origin)),
+            Way::Upstream(upstream) => {
+                upstream.deliver(event.topic, event.content, Some(origin), together)
+            }
         }
     }
 
     /// Tells everybody who asked for the topic that events of it are lost: as many as
-    /// `missed`, or an unknown number that is at least one when it is `None`.
+    /// `missed`, or an unknown number that is at least one when it is `None`. Of more than
+    /// 2^32 it is told that they were so many.
     pub fn lost(&self, topic: &Topic, missed: Option<u64>) {
         match &self.0 {
             Way::Hub(core) => {

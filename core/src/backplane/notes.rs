@@ -1,22 +1,27 @@
 //! Notes from any thread for one that takes them, and the bell that tells it of some.
 //!
-//! Whoever finds the bell silent rings it, and is the one to tell the taker; the taker
-//! silences it when it finds no note, and then looks once more.
+//! To note something and to tell of it are two steps: whoever notes under a lock tells once
+//! it holds none. Of all who noted, the first that looks is the one to tell; the taker
+//! silences the bell when it finds no note, and then looks once more.
 //!
 //! # Invariants
 //!
-//! - A note is pushed before the bell is looked at, and the bell is silenced before the last
-//!   look at the notes: none is left lying while nobody is told.
+//! - A note is pushed before the bell is touched, and the bell is silenced before the last
+//!   look at the notes: none is left lying while nobody is to tell of it.
+//! - To note something runs nothing foreign.
 //! - What was true before a note was pushed is seen by whoever takes it.
 //! - Once nobody takes notes any more, none is kept.
 
 use crate::sync::{AtomicU8, Ordering, Queue};
 
-/// The taker was told, and has not found all notes taken since.
-const RUNG: u8 = 1;
+/// There are notes that are not taken anyway.
+const NOTED: u8 = 1;
+
+/// Their taker was told, and takes until there are none.
+const TOLD: u8 = 2;
 
 /// Nobody takes notes any more.
-const ENDED: u8 = 2;
+const ENDED: u8 = 4;
 
 /// The notes, and whether their taker has been told of them.
 pub(crate) struct Notes<T> {
@@ -32,20 +37,27 @@ impl<T> Notes<T> {
         }
     }
 
-    /// Notes something. True when the taker has to be told.
-    #[must_use]
-    pub(crate) fn note(&self, note: T) -> bool {
+    /// Notes something. Whoever does asks soon whether it [is to be told](Notes::is_to_be_told).
+    pub(crate) fn note(&self, note: T) {
         if self.bell.load(Ordering::Acquire) & ENDED != 0 {
-            return false;
+            return;
         }
         self.notes.push(note);
-        let before = self.bell.fetch_or(RUNG, Ordering::AcqRel);
+        // Written also where nothing changes: see `next`.
+        let before = self.bell.fetch_or(NOTED, Ordering::AcqRel);
         if before & ENDED != 0 {
             // It ended in between, and may have looked before the push.
             self.clear();
-            return false;
         }
-        before & RUNG == 0
+    }
+
+    /// Whether the taker has to be told, by the caller.
+    #[must_use]
+    pub(crate) fn is_to_be_told(&self) -> bool {
+        let (taken, given) = (Ordering::AcqRel, Ordering::Acquire);
+        self.bell
+            .compare_exchange(NOTED, NOTED | TOLD, taken, given)
+            .is_ok()
     }
 
     /// The next note. Whoever has begun to take goes on until there is none.
@@ -53,11 +65,11 @@ impl<T> Notes<T> {
         if let Some(note) = self.notes.pop() {
             return Some(note);
         }
-        // Whoever has found it rung has pushed before this, and the look below sees it.
-        self.bell.fetch_and(!RUNG, Ordering::AcqRel);
+        // Whoever has written before this has pushed before, and the look below sees it.
+        self.bell.fetch_and(ENDED, Ordering::AcqRel);
         let late = self.notes.pop()?;
         // It is taken without having been told of; who comes now need not tell either.
-        self.bell.fetch_or(RUNG, Ordering::AcqRel);
+        self.bell.fetch_or(NOTED | TOLD, Ordering::AcqRel);
         Some(late)
     }
 
@@ -86,11 +98,14 @@ mod tests {
     #[test]
     fn nothing_is_kept_for_a_taker_that_has_ended() {
         let notes = Notes::new();
-        assert!(notes.note(1));
-        assert!(!notes.note(2), "it was told");
+        notes.note(1);
+        assert!(notes.is_to_be_told());
+        notes.note(2);
+        assert!(!notes.is_to_be_told(), "it was told");
         assert_eq!(notes.len(), 2);
         notes.end();
-        assert!(!notes.note(3));
+        notes.note(3);
+        assert!(!notes.is_to_be_told());
         assert_eq!(notes.len(), 0);
         assert_eq!(notes.next(), None);
     }
@@ -123,7 +138,12 @@ mod loom_tests {
         }
 
         fn note(&self, name: usize) {
-            if self.notes.note(name) {
+            self.notes.note(name);
+            self.tell();
+        }
+
+        fn tell(&self) {
+            if self.notes.is_to_be_told() {
                 self.told.notify();
             }
         }
@@ -136,7 +156,8 @@ mod loom_tests {
             let hubs = [0, 1].map(|name| {
                 let desk = StdArc::clone(&desk);
                 thread::spawn(move || {
-                    desk.note(name);
+                    // As under a lock, and then without.
+                    desk.notes.note(name);
                     desk.note(name);
                 })
             });

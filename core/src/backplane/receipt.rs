@@ -20,7 +20,8 @@ use crate::hub::Delivery;
 #[non_exhaustive]
 pub struct Acknowledged {
     /// Listeners that the backplane's server counted, where it counts them: connections
-    /// of other machines, of one node alone in a cluster.
+    /// of other machines, of one node alone in a cluster. As of the moment in which it went
+    /// out: who was cut off then and comes back later is not among them.
     pub heard: u64,
     /// Its number in the log of its topic, in the modes that keep one.
     pub number: Option<u64>,

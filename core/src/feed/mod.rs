@@ -41,7 +41,7 @@ use smallvec::SmallVec;
 use crate::{
     event::Event,
     sync::{Arc, AtomicBool, AtomicU8, AtomicU32, AtomicU64, Mutex, Ordering},
-    wake::{Calls, Post, wake_all},
+    wake::{Calls, Post, contained, wake_all},
 };
 
 /// Why a feed, and with it every subscription on it, ended.
@@ -232,15 +232,18 @@ impl<C: Borrow<Limits>> Feed<C> {
         self.end.load(Ordering::Acquire)
     }
 
-    /// Gives a reader's place to park back.
-    pub(crate) fn release_slot(&self, slot: SlotId) {
+    /// Gives back the place to park of a reader that goes on at another feed. Whoever is
+    /// parked there is woken, to park where its events come from now on.
+    pub(crate) fn move_away(&self, slot: SlotId) {
         let mut state = self.state.lock();
         let waker = state
             .audience
             .as_deref_mut()
             .and_then(|a| a.parking.as_mut()?.release(slot));
         drop(state);
-        drop(waker);
+        if let Some(waker) = waker {
+            contained(|| waker.wake());
+        }
     }
 
     /// Reads one event and moves the cursor.

@@ -125,6 +125,8 @@ impl Core {
         }
         let node = self.topic_node(topic);
         let next = *node.order.lock();
+        // Perhaps made for this look alone: its count is remembered, as of any topic that goes.
+        self.forget_node(node);
         Some(Position {
             epoch: self.epoch,
             offset: next - 1,

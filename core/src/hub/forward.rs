@@ -18,6 +18,10 @@ use crate::{
     wake::Calls,
 };
 
+/// The most events that are told as lost at once. The number may be anything: it is what
+/// others say of themselves, and those that count on from it must not run over.
+const MOST_LOST: u64 = 1 << 32;
+
 /// Hands an event to the backplane; who waits for its outcome is told at once if there is
 /// none to wait for.
 fn forward(
@@ -77,12 +81,20 @@ impl Core {
         Ok(delivery)
     }
 
-    /// Notes that a name may have got its first listener or lost its last. No lock may be
-    /// held: a backplane is called.
+    /// Notes that a name may have got its first listener or lost its last. The caller sees
+    /// to it that the backplane is [told](Core::tell_interest).
     #[inline]
     pub(crate) fn note_interest(&self, node: &Node) {
+        if self.backplane.is_some() {
+            self.interest.note(node.name.wanted());
+        }
+    }
+
+    /// Tells the backplane of what has been noted. No lock may be held.
+    #[inline]
+    pub(crate) fn tell_interest(&self) {
         if let Some(backplane) = &self.backplane
-            && self.interest.note(node.name.wanted())
+            && self.interest.is_to_be_told()
         {
             backplane.interest_changed();
         }
@@ -100,6 +112,7 @@ impl Core {
     /// Tells everybody who asked for events of a topic that so many of them are lost. What
     /// a filter would have made of them nobody knows: whoever has one is told as well.
     pub(crate) fn lose(&self, topic: &Topic, missed: u64) {
+        let missed = missed.min(MOST_LOST);
         let node = loop {
             let Some(node) = self
                 .table
@@ -112,7 +125,10 @@ impl Core {
                 break node;
             }
         };
-        drop(node);
+        if node.history.is_some() {
+            // It may have been made for this alone.
+            self.forget_node(node);
+        }
         self.reap(true);
     }
 
@@ -121,10 +137,15 @@ impl Core {
         let mut calls = Calls::default();
         let mut crowded = Vec::new();
         {
-            let _order = node.order.lock();
+            let mut order = node.order.lock();
             let Some(hits) = self.route_any(node) else {
                 return false;
             };
+            if let Some(history) = &node.history {
+                // Whoever comes back later has missed them as well.
+                history.lose(missed);
+                *order += missed;
+            }
             for outlet in &hits.outlets {
                 if outlet.feed.lose(missed, &mut calls) {
                     crowded.push(Arc::clone(outlet));

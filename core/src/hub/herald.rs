@@ -31,9 +31,20 @@ pub(crate) struct Herald {
     thread: OnceLock<Option<Thread>>,
 }
 
+/// What the thread and those who tell it share. What lies in the queue keeps the hub alive,
+/// so once the thread has been stopped none may be left there: it looks whether it has been
+/// before it works the queue off for the last time, and who tells it looks after that.
 struct Shared {
     queue: Queue<Arc<Outlet>>,
     stopped: AtomicBool,
+}
+
+impl Shared {
+    fn work_off(&self) {
+        while let Some(outlet) = self.queue.pop() {
+            wake(&outlet);
+        }
+    }
 }
 
 impl Herald {
@@ -55,8 +66,7 @@ impl Herald {
         }
         let thread = match self.waking {
             Waking::Publisher => None,
-            // A queue that nobody works off would keep the hub alive.
-            Waking::Thread if self.shared.stopped.load(Ordering::Acquire) => None,
+            Waking::Thread if self.shared.stopped.load(Ordering::SeqCst) => None,
             Waking::Thread => self.thread.get_or_init(|| start(&self.shared)).as_ref(),
         };
         match thread {
@@ -67,12 +77,16 @@ impl Herald {
                     self.shared.queue.push(outlet);
                 }
                 thread.unpark();
+                if self.shared.stopped.load(Ordering::SeqCst) {
+                    // It may have been through with the queue before.
+                    self.shared.work_off();
+                }
             }
         }
     }
 
     pub(crate) fn stop(&self) {
-        self.shared.stopped.store(true, Ordering::Release);
+        self.shared.stopped.store(true, Ordering::SeqCst);
         if let Some(Some(thread)) = self.thread.get() {
             thread.unpark();
         }
@@ -86,9 +100,11 @@ fn wake(outlet: &Arc<Outlet>) {
 fn start(shared: &Arc<Shared>) -> Option<Thread> {
     let shared = Arc::clone(shared);
     let run = move || {
-        while !shared.stopped.load(Ordering::Acquire) {
-            while let Some(outlet) = shared.queue.pop() {
-                wake(&outlet);
+        loop {
+            let last = shared.stopped.load(Ordering::SeqCst);
+            shared.work_off();
+            if last {
+                return;
             }
             thread::park();
         }

@@ -51,6 +51,11 @@ impl History {
         self.log.lock().push(event, &self.limits, now, shed);
     }
 
+    /// So many events are lost that would have had the next offsets.
+    pub(crate) fn lose(&self, missed: u64) {
+        self.log.lock().lose(missed, &self.limits);
+    }
+
     /// Lets go of what is too old. True when nothing is left.
     pub(crate) fn expire(&self, now: u64, shed: &mut Shed) -> bool {
         let mut log = self.log.lock();
@@ -247,13 +252,24 @@ impl std::error::Error for ResumeError {}
 /// The events a subscription has to catch up with before its feed.
 pub(crate) struct Backlog {
     /// Events that may belong to it, until they have been looked at.
-    seen: Vec<(Arc<Node>, Event)>,
+    seen: Vec<Seen>,
+    /// What was lost behind the last of them, by topic.
+    tail: Vec<Waiting>,
     /// Rising by time of publishing, read from the end.
     waiting: Vec<Waiting>,
     /// The event given last, in case it was not taken.
     last: Option<(Arc<Node>, u64)>,
     /// Missed, and still to be told before anything else.
     owed: u64,
+}
+
+/// An event of a topic's history.
+struct Seen {
+    node: Arc<Node>,
+    /// The offset behind the event before it: those in between were lost on their way to
+    /// this hub.
+    from: u64,
+    event: Event,
 }
 
 /// One stretch of one topic's history.
@@ -288,10 +304,18 @@ impl Backlog {
         };
         history.expire(core.clock.now(), shed);
         let range = history.after(topic, *position, core.epoch, until)?;
-        let log = history.log.lock();
-        let events = log.from(range.start).map(|(_, event)| event.clone());
-        self.seen
-            .extend(events.map(|event| (Arc::clone(node), event)));
+        let mut next = range.start;
+        for (offset, event) in history.log.lock().from(range.start) {
+            self.seen.push(Seen {
+                node: Arc::clone(node),
+                from: std::mem::replace(&mut next, offset + 1),
+                event: event.clone(),
+            });
+        }
+        if next < until {
+            let node = Arc::clone(node);
+            self.tail.push(Waiting { node, next, until });
+        }
         Ok(())
     }
 
@@ -299,23 +323,28 @@ impl Backlog {
     /// the events themselves have been collected.
     pub(crate) fn settle(mut self, filter: Option<&Filter>) -> Option<Box<Backlog>> {
         let mut seen = std::mem::take(&mut self.seen);
-        if let Some(filter) = filter {
-            let projection = Projection::new(filter.paths().cloned());
-            seen.retain(|(_, event)| {
-                let mut fields = Fields::new();
-                if !event.attributes().is_empty() {
-                    projection.from_attributes(event.attributes(), &mut fields);
-                } else if projection.from_json(event.payload(), &mut fields).is_err() {
-                    return false;
-                }
-                filter.admits(&fields)
-            });
-        }
+        let projection = filter.map(|filter| Projection::new(filter.paths().cloned()));
+        let admits = |event: &Event| {
+            let (Some(filter), Some(projection)) = (filter, &projection) else {
+                return true;
+            };
+            let mut fields = Fields::new();
+            if !event.attributes().is_empty() {
+                projection.from_attributes(event.attributes(), &mut fields);
+            } else if projection.from_json(event.payload(), &mut fields).is_err() {
+                return false;
+            }
+            filter.admits(&fields)
+        };
         // Stable: within a topic the times already rise as the offsets do.
-        seen.sort_by_key(|(_, event)| event.published_nanos());
-        for (node, event) in &seen {
+        seen.sort_by_key(|seen| seen.event.published_nanos());
+        for Seen { node, from, event } in &seen {
             let offset = event.position().offset;
-            self.add(node, offset, offset + 1);
+            // What the filter would have made of those that were lost nobody knows.
+            self.add(node, *from, offset + u64::from(admits(event)));
+        }
+        for Waiting { node, next, until } in std::mem::take(&mut self.tail) {
+            self.add(&node, next, until);
         }
         self.waiting.reverse();
         (!self.waiting.is_empty()).then(|| Box::new(self))
@@ -377,6 +406,7 @@ impl Backlog {
     pub(crate) fn new() -> Self {
         Backlog {
             seen: Vec::new(),
+            tail: Vec::new(),
             waiting: Vec::new(),
             last: None,
             owed: 0,

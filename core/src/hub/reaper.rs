@@ -163,6 +163,7 @@ impl Core {
             drop(dropped);
             if empty {
                 self.note_interest(&link.node);
+                self.tell_interest();
                 self.forget(link.node, wait);
             }
         }

@@ -93,6 +93,7 @@ impl Core {
             Name::Pattern(pattern) => self.hook_pattern(outlet, pattern, selector.filter.as_ref()),
         }
         outlet.set_selector(selector);
+        self.tell_interest();
         self.close_if_late(outlet);
     }
 

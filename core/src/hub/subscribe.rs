@@ -215,6 +215,7 @@ impl Core {
 
     fn entered(&self, outlet: Arc<Outlet>, backlog: Option<Box<Backlog>>) -> Entered {
         self.live.fetch_add(1, Ordering::Relaxed);
+        self.tell_interest();
         self.reap(true);
         if self.is_closed() {
             // The hub closed while this was being hooked in and may have missed it.

@@ -66,8 +66,8 @@ impl Table {
             .cloned()
     }
 
-    /// The node of a topic, made if it is new: from where it counted, if that is known. `passing` ones are forgotten when too
-    /// many others have passed.
+    /// The node of a topic, made if it is new: from where it counted, if that is known.
+    /// `passing` ones are forgotten when too many others have passed.
     pub(crate) fn find_or_insert(
         &self,
         topic: &Topic,

@@ -51,8 +51,9 @@ type Callback = Box<dyn FnMut(Item<'_>) + Send>;
 /// One or more threads that each turn a lane and run callbacks.
 ///
 /// A callback runs on one thread, one call at a time, in the order of events. Dropping the
-/// executor ends its subscriptions without a further call. A callback that panics is closed with [`CloseReason::Panicked`]; nobody else notices. Callbacks
-/// should not block: those on the same thread wait for them.
+/// executor ends its subscriptions without a further call. A callback that panics is closed
+/// with [`CloseReason::Panicked`]; nobody else notices. Callbacks should not block: those on
+/// the same thread wait for them.
 ///
 /// ```
 /// use distributary::{Executor, Hub, Item};

@@ -91,15 +91,15 @@ impl RedisBuilder {
 
     /// What is promised to events of topics that match the pattern; the first rule that
     /// matches a topic decides, and what no rule names travels live. The same rules belong
-    /// in every hub.
+    /// in every hub; one that hears what its own would not have sent says `rules_differ` in
+    /// its health.
     ///
     /// A server ends the connection of a listener for which more waits than its
     /// `client-output-buffer-limit pubsub` allows: 32 MiB at once, or 8 MiB for a minute,
     /// unless set. An event must stay well below that: a larger one cuts off every listener
     /// of its topic, with all else that this one hears, until it has connected again. In the
-    /// modes with a log such an event is asked for again, by itself; when that broke the
-    /// connection twice it is passed over and told as lost, and health says `oversized`.
-    /// Events of up to 1 MiB are never passed over: the limit has to be above that.
+    /// modes with a log such an event is then read in pieces, and health says `oversized`;
+    /// live, it is lost.
     ///
     /// # Errors
     /// The pattern cannot be read, or an earlier rule decides for all that it names.

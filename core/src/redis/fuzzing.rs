@@ -9,6 +9,7 @@ use super::{
     arrival::{Deliver, Stamp},
     inbox::{Inbox, Page, Via},
     log::repair::{Ask, Entry, Head, Position},
+    modes::Modes,
     wire::envelope::{self, Arrival, Stamps},
 };
 use crate::{Attributes, Publication};
@@ -93,7 +94,7 @@ pub fn listen(choose: &mut dyn FnMut(u8) -> u8) {
             micros: 1_000_000_000 + millis * 1_000,
         }
     };
-    let mut inbox = Inbox::new(0, stamp());
+    let mut inbox = Inbox::new(0, Modes::default(), stamp());
     let mut reads = Vec::new();
     while choose(255) != 0 {
         let now = stamp();

@@ -8,7 +8,8 @@
 //!
 //! - Whoever publishes and whoever listens must decide alike: the same rules belong in
 //!   every hub. A hub with other rules still understands what arrives, since an envelope
-//!   says what it is; what it publishes itself has its own rules' promise.
+//!   says what it is; what it publishes itself has its own rules' promise. A hub that hears
+//!   what its rules would not have sent says so: health has `rules_differ`.
 
 use std::fmt;
 
@@ -24,6 +25,13 @@ const MAX_RULES: usize = 256;
 pub enum Mode {
     /// At most once, by pub/sub alone. Who is cut off misses events; what can be counted of
     /// them is counted.
+    ///
+    /// What waited through an outage goes out as soon as this hub is back, and hubs that come
+    /// back later miss it. It does not wait for them: nobody can tell when all are there, and
+    /// everything published since would be held up behind it. They are told of a gap if they
+    /// heard the topic in the minute before the break; the publisher's receipt says how many
+    /// listeners the server knew then ([`heard`](crate::backplane::Acknowledged::heard)).
+    /// What nobody may miss belongs in the other modes.
     #[default]
     Live,
     /// A capped log stands beside the channel. After any break the missing part is read

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
     use crate::{
         Topic,
-        backplane::{Backplane, Change, Name, Origin, Upstream},
+        backplane::{Backplane, Change, Name, Origin, Together, Upstream},
         event::Content,
         redis::Redis,
         sync::StdArc,
@@ -102,7 +102,7 @@ mod tests {
             false
         }
 
-        fn deliver(&self, _topic: &str, _content: Content, _origin: Option<Origin>) -> u64 {
+        fn deliver(&self, _: &str, _: Content, _: Option<Origin>, _: &mut Together) -> u64 {
             0
         }
 

@@ -3,8 +3,7 @@
 use std::{
     collections::HashSet,
     io::{BufRead, BufReader, Write},
-    path::Path,
-    process::{Child, ChildStdin, Command, Stdio},
+    process::{Child, ChildStdin, Stdio},
     sync::{Arc, Mutex, MutexGuard},
     thread,
     time::Duration,
@@ -12,7 +11,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::rig::{Plan, Server, signal, until, until_within};
+use crate::rig::{Plan, Server, example, signal, until, until_within};
 
 /// A running one, ended when dropped.
 struct Adapter {
@@ -24,16 +23,7 @@ struct Adapter {
 
 impl Adapter {
     fn start(target: &Value, mode: &str, echo: bool) -> Adapter {
-        let own = std::env::current_exe().expect("a path");
-        // `cargo build` puts the examples beside the directory of this very program.
-        let profile = own.parent().and_then(Path::parent).expect("a directory");
-        let program = profile.join("examples").join("backplane");
-        assert!(
-            program.exists(),
-            "{} is not there: run `cargo build -p distributary --examples --features redis` before",
-            program.display()
-        );
-        let mut child = Command::new(program)
+        let mut child = example("backplane")
             .env("FAULT_TARGET", target.to_string())
             .env("FAULT_MODE", mode)
             .env("FAULT_ECHO", if echo { "1" } else { "0" })

@@ -3,8 +3,6 @@
 
 use std::{
     collections::HashSet,
-    path::Path,
-    process::Command,
     time::{Duration, Instant},
 };
 
@@ -15,7 +13,7 @@ use distributary::{
 
 use crate::{
     hubs::hub,
-    rig::{Cluster, Flow, NAME, Plan, Proxy, Server, Watched, until, until_within},
+    rig::{Cluster, Flow, NAME, Plan, Proxy, Server, Watched, example, until, until_within},
 };
 
 /// A hub that is connected, and has probed.
@@ -302,16 +300,7 @@ fn a_user_without_info_works_and_is_told_what_is_not_known() {
 
 /// What the example `redis_check` says: its exit code, and what it prints.
 fn check(arguments: &[&str]) -> (Option<i32>, String) {
-    let own = std::env::current_exe().unwrap();
-    // `cargo build` puts the examples beside the directory of this very program.
-    let profile = own.parent().and_then(Path::parent).unwrap();
-    let program = profile.join("examples").join("redis_check");
-    assert!(
-        program.exists(),
-        "{} is not there: run `cargo build -p distributary --examples --features redis` before",
-        program.display()
-    );
-    let output = Command::new(program).args(arguments).output().unwrap();
+    let output = example("redis_check").args(arguments).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     (output.status.code(), text)
 }

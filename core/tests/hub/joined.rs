@@ -7,14 +7,15 @@ use std::{
     sync::{
         Arc, Mutex, Weak,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        mpsc,
     },
     task::{Context, Poll, Wake, Waker},
     time::{Duration, Instant},
 };
 
 use distributary::{
-    Budget, CloseReason, Event, Flow, Hub, Lane, Overflow, Publication, Selector, Sink,
-    SubscribeError, SubscribeOptions, Token, Topic, TryRecvError,
+    Budget, CloseReason, Event, Filter, Flow, Hub, HubBuilder, Lane, Overflow, Publication, Resume,
+    Selector, Sink, SubscribeError, SubscribeOptions, Subscription, Token, Topic, TryRecvError,
     backplane::{
         Acknowledge, Acknowledged, Backplane, ForwardError, ForwardErrorKind, Forwarding, Health,
         HealthChanges, Inlet, JoinError, Joining, Name, Together,
@@ -45,16 +46,30 @@ struct Node {
     /// Counts its changes; it is over once there is none.
     revision: AtomicU64,
     over: AtomicBool,
+    /// Called when interest changes.
+    looks: Mutex<Option<Look>>,
 }
+
+type Look = Box<dyn Fn(&Inlet) + Send>;
 
 struct Joint(Arc<Wire>, Arc<Node>);
 
 impl Wire {
     fn hub(self: &Arc<Self>) -> (Hub, Arc<Node>) {
+        self.hub_of(Hub::builder())
+    }
+
+    /// One that keeps the history of all topics.
+    fn keeper(self: &Arc<Self>) -> (Hub, Arc<Node>) {
+        let keep = Budget::default().events(10).unwrap();
+        self.hub_of(Hub::builder().history("*", keep).unwrap())
+    }
+
+    fn hub_of(self: &Arc<Self>, builder: HubBuilder) -> (Hub, Arc<Node>) {
         let node = Arc::new(Node::default());
         self.nodes.lock().unwrap().push(Arc::downgrade(&node));
         let joint = Joint(Arc::clone(self), Arc::clone(&node));
-        (Hub::builder().backplane(joint).build().unwrap(), node)
+        (builder.backplane(joint).build().unwrap(), node)
     }
 }
 
@@ -89,6 +104,9 @@ impl Backplane for Joint {
         while let Some(change) = inlet.next_change() {
             let mut wanted = self.1.wanted.lock().unwrap();
             wanted.insert(change.name, change.wanted);
+        }
+        if let Some(look) = &*self.1.looks.lock().unwrap() {
+            look(&inlet);
         }
     }
 
@@ -546,6 +564,123 @@ fn a_loss_is_told_between_the_events_where_it_happened() {
         assert_eq!(sub.try_recv().unwrap_err(), TryRecvError::Empty);
     }
     assert_eq!(other.try_recv().unwrap_err(), TryRecvError::Empty);
+}
+
+/// Payloads as text, and `-n` for so many that are lost.
+fn story(sub: &mut Subscription) -> Vec<String> {
+    let mut story = Vec::new();
+    loop {
+        match sub.try_recv() {
+            Ok(event) => story.push(String::from_utf8(event.payload().to_vec()).unwrap()),
+            Err(TryRecvError::Lagged { missed }) => story.push(format!("-{missed}")),
+            Err(_) => return story,
+        }
+    }
+}
+
+#[test]
+fn whoever_comes_back_is_told_what_was_lost_meanwhile() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.keeper();
+    let topic = Topic::new("t").unwrap();
+    let here = hub.publish("t", "1").unwrap().position.unwrap();
+    node.inlet().lost(&topic, Some(5));
+    hub.publish("t", "2").unwrap();
+    hub.publish("t", "3").unwrap();
+    node.inlet().lost(&topic, None);
+    let mut sub = hub.subscribe_from("t", Resume::at(here)).unwrap();
+    assert_eq!(sub.lag(), 8);
+    hub.publish("t", "4").unwrap();
+    assert_eq!(story(&mut sub), ["-5", "2", "3", "-1", "4"]);
+    // What a filter would have made of them nobody knows.
+    let only = Filter::parse(r#"{"is": ["there"]}"#).unwrap();
+    let filtered = Selector::topic("t").unwrap().filter(only);
+    let mut sub = hub.subscribe_from(filtered, Resume::at(here)).unwrap();
+    assert_eq!(story(&mut sub), ["-6"]);
+    // Where it stands behind a loss there is nothing to be told.
+    let here = hub.position(&topic).unwrap();
+    node.inlet().lost(&topic, Some(2));
+    let behind = hub.position(&topic).unwrap();
+    assert_eq!(behind.offset, here.offset + 2);
+    let mut sub = hub.subscribe_from("t", Resume::at(behind)).unwrap();
+    assert!(story(&mut sub).is_empty());
+    let mut sub = hub.subscribe_from("t", Resume::at(here)).unwrap();
+    assert_eq!(story(&mut sub), ["-2"]);
+}
+
+#[test]
+fn a_loss_of_a_topic_that_nobody_knows_leaves_nothing_behind() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.keeper();
+    for number in 0..100 {
+        let topic = Topic::new(format!("t{number}")).unwrap();
+        node.inlet().lost(&topic, Some(1));
+    }
+    assert_eq!(hub.stats().topics, 0);
+}
+
+#[test]
+fn a_loss_beyond_measure_breaks_nobody() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.keeper();
+    let topic = Topic::new("t").unwrap();
+    let mut sub = hub.subscribe("t").unwrap();
+    for _ in 0..3 {
+        node.inlet().lost(&topic, Some(u64::MAX));
+    }
+    hub.publish("t", "there").unwrap();
+    let lost = format!("-{}", 3 * (1_u64 << 32));
+    assert_eq!(story(&mut sub), [&lost, "there"]);
+}
+
+#[test]
+fn a_backplane_learns_of_interest_while_no_publisher_waits_for_it() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.keeper();
+    let here = hub.publish("t", "1").unwrap().position.unwrap();
+    let (told, heard) = mpsc::channel();
+    *node.looks.lock().unwrap() = Some(Box::new(move |inlet| {
+        let (inlet, (done, through)) = (inlet.clone(), mpsc::channel());
+        std::thread::spawn(move || {
+            inlet.deliver(Publication::new("t", "2"));
+            done.send(()).unwrap();
+        });
+        let through = through.recv_timeout(Duration::from_secs(5)).is_ok();
+        told.send(through).unwrap();
+    }));
+    let mut sub = hub.subscribe_from("t", Resume::at(here)).unwrap();
+    assert_eq!(heard.recv_timeout(Duration::from_secs(10)), Ok(true));
+    assert_eq!(story(&mut sub), ["2"]);
+}
+
+#[test]
+fn a_hub_goes_although_it_ends_while_a_crowd_is_being_woken() {
+    let wire = Arc::new(Wire::default());
+    for _ in 0..50 {
+        let (hub, node) = wire.hub();
+        let mut subs: Vec<_> = (0..200).map(|_| hub.subscribe("t").unwrap()).collect();
+        let wakes = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&wakes));
+        let mut cx = Context::from_waker(&waker);
+        let mut read = |sub: &mut Subscription| while sub.poll_recv(&mut cx).is_ready() {};
+        subs.iter_mut().for_each(&mut read);
+        // More than the publisher wakes itself: the thread begins that wakes the rest.
+        hub.publish("t", "1").unwrap();
+        let until = soon();
+        while wakes.0.load(Ordering::SeqCst) < subs.len() {
+            assert!(Instant::now() < until, "somebody is not woken");
+            std::thread::yield_now();
+        }
+        subs.iter_mut().for_each(&mut read);
+        hub.publish("t", "2").unwrap();
+        drop(hub);
+        drop(subs);
+        let until = soon();
+        while Arc::strong_count(&node) > 1 {
+            assert!(Instant::now() < until, "something still holds the hub");
+            std::thread::yield_now();
+        }
+    }
 }
 
 #[test]

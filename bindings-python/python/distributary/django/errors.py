@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..errors import DistributaryError
 
-__all__ = ["ForeignChannel", "MessageError", "SlowWebsocket"]
+__all__ = ["ForeignChannel", "MessageError", "QueueError", "SlowWebsocket"]
 
 
 class MessageError(DistributaryError, TypeError, AssertionError):
@@ -21,3 +21,8 @@ class ForeignChannel(DistributaryError, ValueError, AssertionError):
 
 class SlowWebsocket(DistributaryError, TimeoutError):
     """A client that does not take what is sent to it. It ends the consumer as a disconnect with code 1013 does."""
+
+
+class QueueError(DistributaryError):
+    """The server that has the queues of general channels is away, or refuses what it was asked for. A message that was
+    to be sent has been, or has not: nobody knows."""

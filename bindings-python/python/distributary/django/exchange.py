@@ -14,7 +14,7 @@ threads without one, and by tests with a clock of their own.
 - After a fork the child starts empty: who waited and who had joined is the parent's.
 
 All messages come in at `put` and `put_to_group`, with a name and a `Message` of plain data, those of other processes
-as well: see `relay`.
+as well: see `relay`. Those of queues on a server come in at `deliver`, and may leave again at `withdraw`: see `queues`.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from .bells import Bell, Sleeper
 from .messages import Message
 
 if TYPE_CHECKING:
+    from .queues import Queues
     from .relay import Relay
 
 __all__ = ["Exchange", "LayerStats", "Letter", "Limits", "Mailbox", "Reader"]
@@ -115,6 +116,8 @@ class Exchange:
         self.client = uuid.uuid4().hex
         #: What joins it with those of other processes.
         self.relay: Relay | None = None
+        #: What brings it messages that are for one receiver of all processes.
+        self.queues: Queues | None = None
         self._lock = threading.Lock()
         self._boxes: dict[str, Mailbox] = {}
         # Members in the order in which they joined, with the time when they did.
@@ -281,10 +284,57 @@ class Exchange:
         if reader.called:
             reader.bell.ring()
 
-    def count_expired(self) -> None:
-        """A reader found that the letter in its hand was over."""
+    def count_expired(self, count: int = 1) -> None:
+        """So many letters were over that are not in a mailbox, but in the hand of a reader, or in a queue."""
         with self._lock:
-            self._expired += 1
+            self._expired += count
+
+    # Queues on a server
+
+    def use(self, queues: Queues) -> Queues:
+        """Is brought messages by these, unless there are others already. Gives those that do."""
+        with self._lock:
+            if self.queues is None:
+                self.queues = queues
+            return self.queues
+
+    def waiting(self, channel: str) -> int:
+        """How many receivers wait that were not called."""
+        with self._lock:
+            box = self._boxes.get(channel)
+            return 0 if box is None else len(box.asleep)
+
+    def holds(self, channel: str) -> bool:
+        """Whether there are letters that nobody has taken yet."""
+        with self._lock:
+            box = self._boxes.get(channel)
+            return box is not None and bool(box.letters)
+
+    def deliver(self, channel: str, letters: list[Letter], now: float) -> None:
+        """Gives the channel letters that were waited for, so that it needs no room for them."""
+        bells: list[Bell] = []
+        with self._lock:
+            box = self._boxes.get(channel) or self._open(channel)
+            for letter in letters:
+                box.letters.append(letter)
+                self._due = min(self._due, letter[0])
+                bell = self._rouse(box)
+                if bell is not None and bell not in bells:
+                    bells.append(bell)
+            self._forget_if_unneeded(box)
+        self._ring(bells, now)
+
+    def withdraw(self, channel: str, now: float) -> list[Letter]:
+        """Takes out the letters that nobody has taken. Who was called for one finds none, and goes on waiting."""
+        with self._lock:
+            box = self._boxes.get(channel)
+            if box is None:
+                return []
+            self._throw_away(box, now)
+            letters = list(box.letters)
+            box.letters.clear()
+            self._forget_if_unneeded(box)
+            return letters
 
     # Waking
 

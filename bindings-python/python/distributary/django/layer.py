@@ -16,8 +16,8 @@ With a Redis server it joins processes, those of other machines as well:
 
 As with the pub/sub layer of channels_redis, a group's members are known to their own process alone, `group_send` and
 `send` reach all processes, and neither waits for the receivers: a channel of another process that is full drops what
-comes and counts it there. A channel without a `!` in its name, from which one of several processes were to receive, is
-refused: it would need a queue on the server.
+comes and counts it there. A channel without a `!` in its name is, as with its other layer, a queue on the server: each
+message is received by one of all who wait for it, in any process (see `queues`). It cannot be in a group.
 """
 
 from __future__ import annotations
@@ -36,13 +36,14 @@ from channels.layers import BaseChannelLayer
 from django.core.exceptions import ImproperlyConfigured
 
 from ..hub import Hub
-from ..redis import Redis
+from ..redis import Redis, Settings, settings
 from .bells import Bell
 from .errors import ForeignChannel, MessageError
 from .exchange import Exchange, LayerStats, Limits
 from .messages import Message
 from .names import check_channel, check_group
 from .options import read_hub, read_limits, read_prefix, read_redis
+from .queues import Queues
 from .relay import Relay
 
 __all__ = ["ChannelLayer"]
@@ -63,7 +64,8 @@ class ChannelLayer(BaseChannelLayer):
     `hub`: the :class:`distributary.Hub` that consumers subscribe at, or its dotted path; one of its own if it is left
     out. Layers that are given the same hub and `prefix` share their channels and groups. `redis`: a URL, or the options
     of a :class:`distributary.Redis` as a dict, with which its own hub is made; a hub that is given may have one itself.
-    Layers of all processes that have the same server and `prefix` are one.
+    Layers of all processes that have the same server and `prefix` are one. Channels without a `!` in their names then
+    need the `redis` package: ``pip install 'distributary[django-queues]'``.
     """
 
     extensions: ClassVar[list[str]] = ["groups", "flush"]
@@ -123,6 +125,17 @@ class ChannelLayer(BaseChannelLayer):
             relay = self._exchange.relay = Relay(self.hub, self._exchange, self.prefix)
         return relay
 
+    def _queues(self) -> Queues | None:
+        """What channels without a `!` are, if something joins processes."""
+        queues = self._exchange.queues
+        if queues is None and (server := self._server()) is not None:
+            queues = self._exchange.use(Queues(server, self._exchange, self.prefix))
+        return queues
+
+    def _server(self) -> Settings | None:
+        """What joins processes, if something does."""
+        return settings(self._redis) if self._hub is None else self._hub._settings["redis"]
+
     @property
     def client_prefix(self) -> str:
         """What the names of channels that were made in this process have in common."""
@@ -131,11 +144,16 @@ class ChannelLayer(BaseChannelLayer):
     # Channels
 
     async def send(self, channel: str, message: dict[str, Any]) -> None:
-        """Sends a message to a channel. Raises `ChannelFull` if it holds as many as it may."""
+        """Sends a message to a channel. Raises `ChannelFull` if it holds as many as it may, and `QueueError` if the
+        server is away that has its queue."""
         exchange = self._exchange
         if not exchange.knows(channel):
             check_channel(channel)
         letter = self._letter(message)
+        if "!" not in channel and (queues := self._queues()) is not None:
+            if not await queues.send(channel, letter, self.expiry, self.get_capacity(channel)):
+                raise ChannelFull(channel)
+            return
         relay = self._relay()
         if relay is not None and (client := self._client_of(channel)) != exchange.client:
             if not relay.send(client, channel, message):
@@ -152,14 +170,16 @@ class ChannelLayer(BaseChannelLayer):
         exchange = self._exchange
         if not exchange.knows(channel):
             self._check_receivable(channel)
-            if (relay := self._relay()) is not None:
-                self._client_of(channel)
+            if "!" in channel and (relay := self._relay()) is not None:
                 await relay.attend()
+        queues = None if "!" in channel else self._queues()
         loop = asyncio.get_running_loop()
         nap = _Nap(exchange.bell_of(loop))
         while (message := exchange.take(channel, monotonic(), nap)) is None:
             nap.future = loop.create_future()
             try:
+                if queues is not None:
+                    queues.want(channel)
                 await nap.future
             except BaseException:
                 exchange.give_up(channel, nap, monotonic())
@@ -181,6 +201,11 @@ class ChannelLayer(BaseChannelLayer):
         check_group(group)
         check_channel(channel)
         relay = self._relay()
+        if relay is not None and "!" not in channel:
+            raise ForeignChannel(
+                f"{channel!r} has no `!` in it: it is a queue of all processes, and members of groups are known to "
+                "one alone. Send to it by its name"
+            )
         if relay is not None and self._client_of(channel) != self._exchange.client:
             raise ForeignChannel(
                 f"{channel!r} is a channel of another process: add it to the group there, where it is received from"
@@ -210,13 +235,23 @@ class ChannelLayer(BaseChannelLayer):
     # The rest
 
     async def flush(self) -> None:
-        """Throws away all messages and groups of this process."""
+        """Throws away all messages and groups of this process, and the queues of all."""
         self._exchange.flush()
         if (relay := self._exchange.relay) is not None:
             relay.look()
+        try:
+            queues = self._queues()
+        except ImproperlyConfigured:  # there are no clients, so nobody uses queues here
+            return
+        if queues is not None:
+            await queues.flush()
 
     async def close(self) -> None:
-        """Closes the layer's own hub, if it has made one. The layer can be used further."""
+        """Closes the layer's own hub, if it has made one, and gives back what it took from a queue and nobody came for.
+        The layer can be used further."""
+        if self._owns_hub and (queues := self._exchange.queues) is not None:
+            self._exchange.queues = None
+            await queues.close()
         if self._owns_hub and self._hub is not None:
             hub = self._hub
             self._hub = self._exchange.relay = None
@@ -248,15 +283,8 @@ class ChannelLayer(BaseChannelLayer):
 
     @staticmethod
     def _client_of(channel: str) -> str:
-        """Whose a channel is."""
-        owner, mark, _ = channel.partition("!")
-        if not mark:
-            raise ForeignChannel(
-                f"{channel!r} has no `!` in it, so one of all processes would have to receive each message: that needs "
-                "a queue on the server, which this layer has not. Use a group, or for workers a layer with queues "
-                "(channels_redis.core) under an alias of its own"
-            )
-        return owner.rpartition(".")[2]
+        """Whose a channel is that is local to a process."""
+        return channel.partition("!")[0].rpartition(".")[2]
 
     def _check_receivable(self, channel: str) -> None:
         check_channel(channel)

@@ -11,12 +11,13 @@ Invariants:
 - A group's topic is listened to while the exchange knows the group, whoever changes that last: its state is looked up
   under the lock in which topics are changed. Groups that were left without a word are found out by the next message, or
   when as many have joined again as are listened to.
-- The thread holds neither the layer nor the exchange.
+- All messages of a group come over one subscription, so they come in order. One names a bounded number of topics, as
+  the engine takes no more, so many groups have several.
+- The threads, one for each subscription, hold neither the layer nor the exchange.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
 import threading
@@ -28,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 from ..names import Topic
 from ..waiting import heard
 from .messages import Message
+from .packing import packed, read
 
 if TYPE_CHECKING:
     from .._native import Event
@@ -39,14 +41,24 @@ __all__ = ["Relay"]
 
 logger = logging.getLogger("distributary.django")
 
-#: Messages that may wait for the thread.
+#: Messages that may wait for a thread.
 CAPACITY = 65_536
+
+#: Topics that one subscription names. The engine takes 10,000, and to change them costs the more the more there are.
+NAMES = 4096
 
 #: Groups from which on it is worth a look which of them are still there.
 MANY = 1024
 
-#: Marks what JSON has not: bytes, and dicts with other keys than texts, or keys that begin so.
-_BYTES, _DICT = "\0b", "\0d"
+
+class _Ear:
+    """A subscription, and how many topics it names."""
+
+    __slots__ = ("names", "sub")
+
+    def __init__(self, sub: Subscription[Event]) -> None:
+        self.sub = sub
+        self.names = 1
 
 
 class Relay:
@@ -58,14 +70,14 @@ class Relay:
         self._prefix = prefix
         self._client = exchange.client
         self._lock = threading.Lock()
-        self._sub: Subscription[Event] | None = None
-        self._groups: set[str] = set()
+        # The first is that of the process' own channels, and stays.
+        self._ears: list[_Ear] = []
+        self._groups: dict[str, _Ear] = {}
         self._joined = 0
 
     def __del__(self) -> None:
-        sub = getattr(self, "_sub", None)
-        if sub is not None:
-            sub.close()
+        for ear in getattr(self, "_ears", ()):
+            ear.sub.close()
 
     # Sending
 
@@ -79,7 +91,7 @@ class Relay:
 
     def _publish(self, topic: Topic, head: dict[str, Any], message: Mapping[str, Any]) -> bool:
         head["from"] = self._client
-        head["message"] = _packed(message)
+        head["message"] = packed(message)
         delivery = self._hub.publish(topic, json.dumps(head, separators=(",", ":")).encode())
         return delivery.forwarding == "queued"
 
@@ -89,50 +101,67 @@ class Relay:
         """Listens for the channels of this process, and for the group if it has members here. When it returns, other
         processes are heard, unless the server cannot be reached right now."""
         with self._lock:
-            sub = self._subscription()
+            self._begin()
             if group is not None:
-                self._level(sub, group)
+                self._level(group)
                 self._joined += 1
                 if self._joined > max(MANY, 2 * len(self._groups)):
                     self._joined = 0
                     for other in list(self._groups):
-                        self._level(sub, other)
+                        self._level(other)
         if not await heard(self._hub):
             logger.warning("other processes are not heard yet: %s", self._hub.health().condition)
 
     def look(self, *groups: str) -> None:
         """These groups may have lost their last member; without any, all may."""
         with self._lock:
-            if self._sub is not None:
+            if self._ears:
                 for group in groups or list(self._groups):
-                    self._level(self._sub, group)
+                    self._level(group)
 
-    def _level(self, sub: Subscription[Event], group: str) -> None:
+    def _level(self, group: str) -> None:
         """Listens to a group exactly if it has members here. Under the lock."""
         wanted = self._exchange.has_group(group)
         if wanted and group not in self._groups:
-            sub.add(self._topic("group", group))
-            self._groups.add(group)
+            topic = self._topic("group", group)
+            ear = next((ear for ear in self._ears if ear.names < NAMES), None)
+            if ear is None:
+                ear = self._ear(topic)
+            else:
+                ear.sub.add(topic)
+                ear.names += 1
+            self._groups[group] = ear
         elif not wanted and group in self._groups:
-            sub.remove(self._topic("group", group))
-            self._groups.remove(group)
+            ear = self._groups[group]
+            if ear.names == 1:
+                ear.sub.close()
+                self._ears.remove(ear)
+            else:
+                ear.sub.remove(self._topic("group", group))
+                ear.names -= 1
+            del self._groups[group]
 
-    def _subscription(self) -> Subscription[Event]:
-        """The subscription, and the thread that reads it. Under the lock."""
-        if self._sub is None or self._sub.closed is not None:
+    def _begin(self) -> None:
+        """Listens for the channels of this process. Under the lock."""
+        if not self._ears or self._ears[0].sub.closed is not None:
             self._groups.clear()
-            own = self._topic("client", self._client)
-            sub = self._sub = self._hub.subscribe(own, capacity=CAPACITY, overflow="drop_oldest")
-            threading.Thread(
-                target=_listen, args=(sub, weakref.ref(self)), name="distributary-layer", daemon=True
-            ).start()
-        return self._sub
+            self._ears.clear()
+            self._ear(self._topic("client", self._client))
+
+    def _ear(self, topic: Topic) -> _Ear:
+        """One more subscription, and the thread that reads it. Under the lock."""
+        ear = _Ear(self._hub.subscribe(topic, capacity=CAPACITY, overflow="drop_oldest"))
+        self._ears.append(ear)
+        threading.Thread(
+            target=_listen, args=(ear.sub, weakref.ref(self)), name="distributary-layer", daemon=True
+        ).start()
+        return ear
 
     def _topic(self, kind: str, name: str) -> Topic:
         return Topic(f"{self._prefix}:{kind}:{name}")
 
     def _arrived(self, event: Event) -> None:
-        head = json.loads(event.data, object_hook=_unpacked)
+        head = read(event.data)
         if head["from"] == self._client:
             return
         message = Message(head["message"])
@@ -161,26 +190,3 @@ def _listen(sub: Subscription[Event], relay: weakref.ref[Relay]) -> None:
             # Whoever sent it is no layer.
             logger.exception("what came over %s is no message", event.topic)
         del there
-
-
-def _packed(value: Any) -> Any:
-    """A message's data as JSON has it."""
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return {_BYTES: base64.b64encode(value).decode()}
-    if isinstance(value, Mapping):
-        if all(isinstance(key, str) and not key.startswith("\0") for key in value):
-            return {key: _packed(item) for key, item in value.items()}
-        return {_DICT: [[_packed(key), _packed(item)] for key, item in value.items()]}
-    if isinstance(value, (list, tuple)):
-        return [_packed(item) for item in value]
-    return value
-
-
-def _unpacked(found: dict[str, Any]) -> Any:
-    """A dict of JSON as the data that it stands for."""
-    if len(found) == 1:
-        if _BYTES in found:
-            return base64.b64decode(found[_BYTES])
-        if _DICT in found:
-            return dict(found[_DICT])
-    return found

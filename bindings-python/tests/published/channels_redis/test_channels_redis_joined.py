@@ -17,8 +17,7 @@ globals().update(
     published(
         "test_pubsub",
         left_out={
-            "test_receive_on_non_owned_general_channel": "a channel of all processes, which is refused here",
-            "test_layer_close": "sends to a channel of all processes, which is refused here",
+            "test_receive_on_non_owned_general_channel": "sends a str, where Channels and test_core want a dict",
             "test_loop_instance_channel_layer_reference": "the private object behind the layer in each loop",
             "test_multi_event_loop_garbage_collection": "the private objects behind the layer in each loop",
             "test_serialize": "how a message is packed for Redis: that is private here",

@@ -50,8 +50,9 @@ impl Gateway {
     /// Limits of connections, their rate and memory hold; those of an address do not,
     /// for that server sees the addresses. The subscriptions are in force once the socket
     /// has been handed over, a moment after that server has written the answer: a client
-    /// that must not miss what is published in between resumes from a position. Server-Sent Events cannot be taken over. A
-    /// connection that is not plain TCP is served through a task that copies.
+    /// that must not miss what is published in between resumes from a position. Server-Sent
+    /// Events cannot be taken over. A connection that is not plain TCP is served through a
+    /// task that copies.
     ///
     /// # Errors
     /// When the request is no handshake, the server cannot give the connection away, or

@@ -171,6 +171,7 @@ mod tests {
         redis::{
             inbox::{Inbox, Page},
             log::repair::{Entry, Head, Position},
+            modes::Modes,
             wire::envelope::{self, Stamps},
         },
     };
@@ -197,7 +198,7 @@ mod tests {
             true
         }
 
-        fn deliver(&self, _: &str, _: Content, origin: Option<Origin>) -> u64 {
+        fn deliver(&self, _: &str, _: Content, origin: Option<Origin>, _: &mut Together) -> u64 {
             if !self.has_panicked.swap(true, Ordering::Relaxed) {
                 panic!("of the hub");
             }
@@ -243,7 +244,7 @@ mod tests {
             envelope::encode(&stamps, &Publication::new("t", "x"), &mut bytes);
             Entry { number, bytes }
         };
-        let mut inbox = Inbox::new(0, now);
+        let mut inbox = Inbox::new(0, Modes::default(), now);
         inbox.placed("t", Some(head(5)), now);
         // Seven and eight are held until six and seven have been read.
         for number in [7, 8] {

@@ -23,6 +23,7 @@
 //! | `hearing` | what the inbox is told, and where logs stand before topics are heard |
 //! | `repairing` | logs that are read after breaks |
 //! | `desks` | whose turn it is to read them |
+//! | `pieces` | one entry of a log, read in pieces |
 //! | `suspects` | reads over which connections broke, and what to do about them |
 //! | `searching` | logs that began while patterns were cut off |
 //!
@@ -41,6 +42,7 @@ mod layout;
 mod line;
 mod link;
 mod mapping;
+mod pieces;
 mod probing;
 mod publishing;
 mod repairing;
@@ -150,6 +152,7 @@ impl Conductor {
             publishing::limits(settings),
             common.id,
         );
+        let inbox = Inbox::new(common.id, settings.modes.clone(), Stamp::now());
         Rc::new(Conductor {
             outbox: RefCell::new(outbox),
             plan: RefCell::new(layout::plan(&common)),
@@ -161,7 +164,7 @@ impl Conductor {
             mapped: Cell::new(false),
             doubted: Notify::new(),
             hubs: Cell::new(None),
-            inbox: RefCell::new(Inbox::new(common.id, Stamp::now())),
+            inbox: RefCell::new(inbox),
             handover: RefCell::new(Handover::new()),
             shards: RefCell::default(),
             repairs: Repairs::default(),

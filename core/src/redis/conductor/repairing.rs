@@ -26,6 +26,7 @@ use tokio::{
 use super::{
     Conductor,
     desks::{Answered, Desks, Rounds},
+    pieces,
     suspects::{self, Step, Suspects, Weight},
 };
 use crate::{
@@ -36,7 +37,7 @@ use crate::{
         log::{query, repair::Ask},
         socket::{Commands, Reply},
         topology::LinkId,
-        watch::{code, megabytes},
+        watch::code,
     },
 };
 
@@ -54,13 +55,15 @@ const LATER: Duration = Duration::from_millis(100);
 const AWAY: Duration = Duration::from_secs(1);
 /// How often what is silent is forgotten.
 const SWEEP: Duration = Duration::from_secs(30);
-/// For how long it is said that an entry was passed over.
+/// For how long it is said that an entry is larger than the server sends.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
 /// What there is to read, beside what the inbox knows.
 pub(super) struct Repairs {
     wanted: Notify,
     entry_bytes: Cell<usize>,
+    /// What a pipeline may bring, as far as a server has said what it lets wait.
+    room: Cell<usize>,
     /// Reads that wait for a moment.
     later: RefCell<Vec<Read>>,
     /// Until then.
@@ -73,8 +76,8 @@ pub(super) struct Repairs {
     /// It was said that logs cannot be read.
     was_refused: Cell<bool>,
     suspects: RefCell<Suspects>,
-    /// When an entry was passed over last.
-    passed_over: Cell<Option<Instant>>,
+    /// When an entry was found last that is larger than the server sends.
+    oversized: Cell<Option<Instant>>,
 }
 
 impl Default for Repairs {
@@ -82,13 +85,14 @@ impl Default for Repairs {
         Repairs {
             wanted: Notify::new(),
             entry_bytes: Cell::new(ENTRY),
+            room: Cell::new(PIPELINE),
             later: RefCell::default(),
             again: Cell::new(None),
             homeless: RefCell::default(),
             may_return: Cell::new(false),
             was_refused: Cell::new(false),
             suspects: RefCell::default(),
-            passed_over: Cell::new(None),
+            oversized: Cell::new(None),
         }
     }
 }
@@ -116,6 +120,13 @@ impl Repairs {
     fn weighed(&self, heaviest: usize) {
         let least = (self.entry_bytes.get() / 2).max(LIGHTEST);
         self.entry_bytes.set(heaviest.max(least).min(HEAVIEST));
+    }
+
+    /// A server may have said how much it lets wait: what it is asked for at once stays well
+    /// below.
+    fn limited(&self, limit: Option<u64>) {
+        let most = limit.and_then(|limit| usize::try_from(limit / 2).ok());
+        self.room.set(most.unwrap_or(PIPELINE).min(PIPELINE));
     }
 
     /// A connection broke over a pipeline: should that have been too much for the server,
@@ -164,9 +175,9 @@ impl Conductor {
         let now = Stamp::now();
         self.inbox.borrow_mut().sweep(now);
         self.repairs.suspects.borrow_mut().sweep(now.instant);
-        let passed = self.repairs.passed_over.get();
-        if passed.is_some_and(|at| now.instant.saturating_duration_since(at) >= REMEMBERED) {
-            self.repairs.passed_over.set(None);
+        let found = self.repairs.oversized.get();
+        if found.is_some_and(|at| now.instant.saturating_duration_since(at) >= REMEMBERED) {
+            self.repairs.oversized.set(None);
             self.unsay(code::OVERSIZED);
         }
     }
@@ -206,15 +217,16 @@ impl Conductor {
         reads: VecDeque<Read>,
         desks: &mut Desks,
     ) -> Option<impl Future<Output = Answered> + 'static> {
-        let room = PIPELINE / self.repairs.entry_bytes.get();
+        let room = self.repairs.room.get() / self.repairs.entry_bytes.get();
         let page = (room / reads.len().max(1)).clamp(1, PAGE);
         let at_once = (room / page).max(1);
         let mut commands = Commands::default();
         let (mut asked, mut session) = (Vec::new(), None);
+        let wary = self.repairs.oversized.get().is_some();
         for read in reads {
-            let step = self.repairs.suspects.borrow().step(&read, page);
-            let is_alone = matches!(asked[..], [(_, Step::Alone)]);
-            if asked.len() == at_once || is_alone || step == Step::Alone && !asked.is_empty() {
+            let step = self.repairs.suspects.borrow().step(&read, page, wary);
+            let is_alone = asked.iter().any(|(_, step): &(Read, Step)| step.is_alone());
+            if asked.len() == at_once || is_alone || step.is_alone() && !asked.is_empty() {
                 desks.add(link, read);
                 continue;
             }
@@ -228,12 +240,9 @@ impl Conductor {
                         Step::Page(page) => query::ask(&mut commands, &read.topic, read.ask, page),
                         Step::Alone => query::ask(&mut commands, &read.topic, read.ask, 1),
                         Step::Weigh => suspects::ask(&mut commands, &read, page),
-                        Step::PassOver => {
-                            if read.ask != Ask::Newest {
-                                query::ask_head(&mut commands, &read.topic);
-                            }
-                            suspects::ask(&mut commands, &read, 1);
-                        }
+                        Step::Anew => query::ask_head(&mut commands, &read.topic),
+                        // Asked for one after the other, below.
+                        Step::Pieces(_) => {}
                     }
                     asked.push((read, step));
                     session = Some(at);
@@ -242,12 +251,20 @@ impl Conductor {
                 None => self.repairs.homeless.borrow_mut().push(read),
             }
         }
-        let replies = session?.request(commands);
+        let session = session?;
+        if asked.iter().any(|(_, step)| *step == Step::Weigh) {
+            suspects::ask_limit(&mut commands);
+        }
+        let replies = session.request(commands);
         Some(async move {
+            let replies = match &asked[..] {
+                [(read, Step::Pieces(number))] => pieces::read(&session, read, *number).await,
+                _ => replies.await,
+            };
             Answered {
                 link,
                 reads: asked,
-                replies: replies.await,
+                replies,
             }
         })
     }
@@ -273,9 +290,14 @@ impl Conductor {
         }
     }
 
-    fn settle(self: &Rc<Self>, link: LinkId, reads: &[(Read, Step)], replies: Vec<Reply>) {
+    fn settle(self: &Rc<Self>, link: LinkId, reads: &[(Read, Step)], mut replies: Vec<Reply>) {
         let now = Stamp::now();
         let mut heaviest = 0;
+        let mut limit = None;
+        if reads.iter().any(|(_, step)| *step == Step::Weigh) {
+            limit = replies.pop().as_ref().and_then(suspects::limit_of);
+            self.repairs.limited(limit);
+        }
         let mut replies = replies.into_iter();
         for (read, step) in reads {
             let head = match read.ask {
@@ -283,12 +305,21 @@ impl Conductor {
                 _ => Some(Reply::Nil),
             };
             let (Some(head), Some(page)) = (head, replies.next()) else {
+                // What was read in pieces has gone meanwhile.
+                self.repairs.suspects.borrow_mut().cleared(read);
                 self.repairs.put_off(read.clone());
                 continue;
             };
-            match head.error().or(page.error()) {
-                Some(words) => self.read_refused(link, read, *step, words, now),
-                None => heaviest = heaviest.max(self.brought(read, *step, &head, page, now)),
+            if let Some(words) = head.error().or(page.error()) {
+                self.read_refused(link, read, *step, words, now);
+                continue;
+            }
+            if self.repairs.was_refused.replace(false) {
+                self.unsay(code::UNREAD);
+            }
+            match step {
+                Step::Weigh => self.found(read, Weight::of(&page), limit, now.instant),
+                step => heaviest = heaviest.max(self.brought(read, *step, &head, page, now)),
             }
         }
         if heaviest > 0 {
@@ -308,9 +339,9 @@ impl Conductor {
         if is_passing(words) {
             self.refused_by(link, words);
             self.repairs.put_off(read.clone());
-        } else if let Step::Weigh | Step::PassOver = step {
-            // Not to be known: it is read entry by entry.
-            self.weighed(read, Weight::default());
+        } else if let Step::Weigh | Step::Pieces(_) = step {
+            // Scripts may be refused: it is read entry by entry.
+            self.weighed(read, Weight::default(), now.instant);
         } else {
             let text = format!("the log of {:?} cannot be read: {words}", &*read.topic);
             self.say(code::UNREAD, Condition::Degraded, text);
@@ -321,25 +352,13 @@ impl Conductor {
 
     /// The server has answered a read. What the heaviest of the entries weighs.
     fn brought(&self, read: &Read, step: Step, head: &Reply, page: Reply, now: Stamp) -> usize {
-        if self.repairs.was_refused.replace(false) {
-            self.unsay(code::UNREAD);
-        }
-        let (mut entries, asked) = match (step, read.ask) {
-            (Step::Page(asked), _) => (query::entries_of(page), asked),
-            (Step::Alone, _) => (query::entries_of(page), 1),
+        let (mut entries, asked) = match step {
+            Step::Page(asked) => (query::entries_of(page), asked),
+            Step::Alone | Step::Pieces(_) => (query::entries_of(page), 1),
             // The round goes on with the whole log.
-            (Step::PassOver, Ask::Newest) => (Vec::new(), 0),
-            (Step::Weigh | Step::PassOver, _) => {
-                let weight = Weight::of(&page);
-                let Some(number) = weight.oversized().filter(|_| step == Step::PassOver) else {
-                    self.weighed(read, weight);
-                    return 0;
-                };
-                self.passed_over(read, &weight, now.instant);
-                (vec![query::unreadable(number)], 1)
-            }
+            Step::Anew | Step::Weigh => (Vec::new(), 0),
         };
-        if let Step::Page(_) | Step::Alone = step {
+        if step != Step::Anew {
             self.repairs.suspects.borrow_mut().cleared(read);
         }
         if read.ask == Ask::Newest {
@@ -355,21 +374,28 @@ impl Conductor {
         weights.max().unwrap_or(0)
     }
 
+    /// The server has said what a read would bring, and how much it lets wait.
+    fn found(&self, read: &Read, weight: Weight, limit: Option<u64>, now: Instant) {
+        if let Some(why) = weight.oversized(limit) {
+            self.oversized(read, &why, now);
+        }
+        self.weighed(read, weight, now);
+    }
+
     /// It is known what a read would bring, and it is wanted still.
-    fn weighed(&self, read: &Read, weight: Weight) {
-        self.repairs.suspects.borrow_mut().weighed(read, weight);
+    fn weighed(&self, read: &Read, weight: Weight, now: Instant) {
+        let mut suspects = self.repairs.suspects.borrow_mut();
+        suspects.weighed(read, weight, now);
         self.inbox.borrow_mut().undone(read);
     }
 
-    fn passed_over(&self, read: &Read, weight: &Weight, now: Instant) {
+    fn oversized(&self, read: &Read, why: &str, now: Instant) {
         let text = format!(
-            "an event of {:?} is lost, and others may be: with {} it is larger than the server \
-             sends to a listener. Raise its `client-output-buffer-limit pubsub`, or publish \
-             smaller events",
+            "an event of {:?} cuts off whoever listens, and is read from the log in pieces: {why}. \
+             Raise its `client-output-buffer-limit pubsub`, or publish smaller events",
             &*read.topic,
-            megabytes(weight.bytes as u64),
         );
-        self.repairs.passed_over.set(Some(now));
+        self.repairs.oversized.set(Some(now));
         self.say(code::OVERSIZED, Condition::Degraded, text);
     }
 }
@@ -400,5 +426,19 @@ mod tests {
         assert_eq!(repairs.entry_bytes.get(), LIGHTEST);
         repairs.broke();
         assert_eq!(repairs.entry_bytes.get(), 4 * LIGHTEST);
+    }
+
+    #[test]
+    fn a_pipeline_brings_half_of_what_the_server_lets_wait() {
+        let repairs = Repairs::default();
+        for (limit, room) in [
+            (Some(256 << 10), 128 << 10),
+            (Some(u64::MAX), PIPELINE),
+            (Some(1 << 20), 512 << 10),
+            (None, PIPELINE),
+        ] {
+            repairs.limited(limit);
+            assert_eq!(repairs.room.get(), room);
+        }
     }
 }

@@ -80,7 +80,11 @@ impl Conductor {
     pub(super) fn assess(&self) {
         let now = Instant::now();
         // Whoever is changing them now is followed by the next tick.
-        let (Ok(lines), Ok(outbox)) = (self.lines.try_borrow(), self.outbox.try_borrow()) else {
+        let (Ok(lines), Ok(inbox), Ok(outbox)) = (
+            self.lines.try_borrow(),
+            self.inbox.try_borrow(),
+            self.outbox.try_borrow(),
+        ) else {
             return;
         };
         for line in lines.values() {
@@ -109,9 +113,17 @@ impl Conductor {
                 ),
             });
         }
+        if let Some((condition, text)) = inbox.differing(now) {
+            said.push(Reason {
+                code: code::RULES_DIFFER,
+                condition,
+                text,
+            });
+        }
         let health = watch::health(watches.iter().map(|watch| &**watch), &tallies, said, now);
         drop(watches);
         drop(lines);
+        drop(inbox);
         drop(outbox);
         self.contained(|| self.common.board.post(health));
     }

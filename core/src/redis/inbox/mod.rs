@@ -13,6 +13,7 @@
 //! | `publishers` | how far each publisher of a topic was heard |
 //! | `echo` | plain payloads of our own that come back |
 //! | `ours` | numbers that our own events got in a log |
+//! | `rules` | whether events come as this hub's rules say |
 //!
 //! | arrives | means |
 //! |---|---|
@@ -34,21 +35,26 @@ mod echo;
 mod memory;
 mod ours;
 mod publishers;
+mod rules;
 mod shared;
 mod stock;
 mod track;
 
 pub(crate) use shared::Tally;
 
+use std::time::Instant;
+
 use smol_str::SmolStr;
 
-use self::{shared::Shared, track::Track};
+use self::{rules::Shape, shared::Shared, track::Track};
 use super::{
     arrival::{Deliver, Stamp},
     log::repair::{Ask, Entry, Head, Place},
+    modes::Modes,
     wire::envelope::{self, Arrival},
 };
 use crate::{
+    backplane::Condition,
     pattern::{Pattern, PatternTable},
     topic::MAX_TOPIC_BYTES,
 };
@@ -114,8 +120,8 @@ impl std::fmt::Debug for Patterns {
 }
 
 impl Inbox {
-    /// The inbox of the hub that publishes as `us`.
-    pub(crate) fn new(us: u64, now: Stamp) -> Self {
+    /// The inbox of the hub that publishes as `us`, by these rules.
+    pub(crate) fn new(us: u64, modes: Modes, now: Stamp) -> Self {
         Inbox {
             tracks: hashbrown::HashMap::default(),
             roaming: 0,
@@ -124,13 +130,18 @@ impl Inbox {
             unseen: None,
             breaks: 0,
             next_ticket: 0,
-            shared: Shared::new(us, now),
+            shared: Shared::new(us, modes, now),
         }
     }
 
     /// What was counted.
     pub(crate) fn tally(&self) -> Tally {
         self.shared.tally
+    }
+
+    /// What came lately that is not by this hub's rules: how bad that is, and what to do.
+    pub(crate) fn differing(&self, now: Instant) -> Option<(Condition, String)> {
+        self.shared.rules.differing(now)
     }
 
     // What comes.
@@ -161,6 +172,10 @@ impl Inbox {
         track.heard = shared.second;
         let became_exact = via == Via::Topic && !std::mem::replace(&mut track.is_exact, true);
         track.resume(topic, shared, out);
+        if let Some(came) = Shape::of(&arrival) {
+            let rule = track.rule;
+            shared.rules.compare(topic, rule, came, now.instant);
+        }
         match arrival {
             Arrival::Enveloped(envelope) => track.message(topic, envelope, bytes, shared, out),
             Arrival::Plain => {
@@ -200,7 +215,7 @@ impl Inbox {
                 *roaming += 1;
                 let track = match unseen {
                     Some(micros) => Track::since(micros, topic, shared),
-                    None => Track::new(shared),
+                    None => Track::new(topic, shared),
                 };
                 entry.insert_with_key(topic.into(), track)
             }

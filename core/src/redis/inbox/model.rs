@@ -147,7 +147,7 @@ struct World {
 impl World {
     fn new(most_held: usize) -> Self {
         let started = Instant::now();
-        let mut inbox = Inbox::new(US, stamp(started, 0));
+        let mut inbox = Inbox::new(US, Modes::default(), stamp(started, 0));
         inbox.shared.most_held = most_held;
         inbox.placed(TOPIC, None, stamp(started, 0));
         let mut world = World {

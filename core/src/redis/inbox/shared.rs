@@ -5,10 +5,12 @@ use std::{collections::VecDeque, time::Instant};
 
 use smol_str::SmolStr;
 
+use super::rules::Rules;
 use crate::{
     backplane::Origin,
     redis::{
         arrival::{Deliver, Stamp},
+        modes::Modes,
         outbox::is_ours,
         watch::LATE,
         wire::envelope::{Envelope, Stamps},
@@ -43,6 +45,7 @@ pub(crate) struct Tally {
 #[derive(Debug)]
 pub(super) struct Shared {
     us: u64,
+    pub(super) rules: Rules,
     pub(super) tally: Tally,
     pub(super) now: Stamp,
     /// Of `now`, since `started`.
@@ -57,9 +60,10 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(us: u64, now: Stamp) -> Self {
+    pub(super) fn new(us: u64, modes: Modes, now: Stamp) -> Self {
         Shared {
             us,
+            rules: Rules::new(modes),
             tally: Tally::default(),
             now,
             second: 0,

@@ -19,7 +19,7 @@ impl Rig {
     fn new() -> Self {
         let started = Instant::now();
         Rig {
-            inbox: Inbox::new(US, stamp(started, 0)),
+            inbox: Inbox::new(US, Modes::default(), stamp(started, 0)),
             heard: Heard::default(),
             started,
             millis: 0,

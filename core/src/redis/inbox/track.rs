@@ -23,6 +23,7 @@ use super::{
 use crate::redis::{
     arrival::Deliver,
     log::repair::{Place, Position, Repair},
+    modes::Way,
     wire::envelope::{Envelope, Stamps},
 };
 
@@ -59,6 +60,8 @@ pub(super) struct Track {
     plain: Option<u32>,
     /// Whether the topic is listened to by its name.
     pub(super) is_exact: bool,
+    /// How this hub would send its events.
+    pub(super) rule: Way,
 }
 
 #[derive(Debug)]
@@ -83,7 +86,7 @@ enum Standing {
 }
 
 impl Track {
-    pub(super) fn new(shared: &Shared) -> Self {
+    pub(super) fn new(topic: &str, shared: &Shared) -> Self {
         Track {
             state: State::Open,
             place: None,
@@ -100,12 +103,13 @@ impl Track {
             heard: shared.second,
             plain: None,
             is_exact: false,
+            rule: shared.rules.of(topic),
         }
     }
 
     /// A topic whose log appeared while its pattern was cut off.
     pub(super) fn since(micros: u64, topic: &str, shared: &mut Shared) -> Self {
-        let mut track = Track::new(shared);
+        let mut track = Track::new(topic, shared);
         track.since = micros;
         track.is_unseen = true;
         track.begin(Repair::since(micros), topic, shared);

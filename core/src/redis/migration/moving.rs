@@ -29,7 +29,7 @@ use super::{
     waiters::{Asked, Waiters},
 };
 use crate::{
-    backplane::{Backplane, Change, Inlet, Name, Notes, Origin, Upstream},
+    backplane::{Backplane, Change, Inlet, Name, Notes, Origin, Together, Upstream},
     event::{Content, Publication},
     pattern::Pattern,
     redis::{Redis, outbox::is_ours},
@@ -321,10 +321,11 @@ impl Shared {
 
     /// Notes that interest in a name may have changed at a server.
     fn note(&self, server: Server, name: Name) {
-        if let Some(plane) = self.plane(server)
-            && plane.interest.note(name)
-        {
-            plane.redis.interest_changed();
+        if let Some(plane) = self.plane(server) {
+            plane.interest.note(name);
+            if plane.interest.is_to_be_told() {
+                plane.redis.interest_changed();
+            }
         }
     }
 
@@ -461,6 +462,7 @@ impl Shared {
         topic: &str,
         content: Content,
         origin: Option<Origin>,
+        together: &mut Together,
     ) -> u64 {
         let Some(hub) = self.hub_inlet.get() else {
             return 0;
@@ -480,7 +482,7 @@ impl Shared {
             return 0;
         }
         match end {
-            None => hub.deliver(Publication { topic, content }),
+            None => hub.deliver_together(Publication { topic, content }, together),
             Some((moved, side)) => {
                 let now = Instant::now();
                 let first = match origin {
@@ -495,10 +497,11 @@ impl Shared {
                 if !first {
                     return 0;
                 }
-                hub.deliver(Publication {
+                let event = Publication {
                     topic: &moved.topic,
                     content,
-                })
+                };
+                hub.deliver_together(event, together)
             }
         }
     }
@@ -550,10 +553,16 @@ impl Upstream for Tap {
         shared.is_some_and(|shared| shared.is_wanted(self.server, name))
     }
 
-    fn deliver(&self, topic: &str, content: Content, origin: Option<Origin>) -> u64 {
+    fn deliver(
+        &self,
+        topic: &str,
+        content: Content,
+        origin: Option<Origin>,
+        together: &mut Together,
+    ) -> u64 {
         let shared = self.shared.upgrade();
         shared.map_or(0, |shared| {
-            shared.deliver(self.server, topic, content, origin)
+            shared.deliver(self.server, topic, content, origin, together)
         })
     }
 

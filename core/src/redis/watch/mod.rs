@@ -77,6 +77,7 @@ pub(crate) mod code {
     pub(crate) const UNREAD: &str = "unread";
     pub(crate) const OVERSIZED: &str = "oversized";
     pub(crate) const UNSEARCHED: &str = "unsearched";
+    pub(crate) const RULES_DIFFER: &str = "rules_differ";
 }
 
 /// Between two short looks at least, where hubs are few.

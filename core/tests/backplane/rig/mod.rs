@@ -19,7 +19,7 @@ mod tls;
 pub(crate) use cluster::{Cluster, MASTERS};
 pub(crate) use console::{Answer, Console};
 pub(crate) use ports::another;
-pub(crate) use process::{Folder, Process, signal};
+pub(crate) use process::{Folder, Process, example, signal};
 pub(crate) use proxy::{Flow, Proxy};
 pub(crate) use sentinel::{NAME, Watched};
 pub(crate) use server::{Plan, RIG, Release, Server};

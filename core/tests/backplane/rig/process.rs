@@ -2,9 +2,9 @@
 
 use std::{
     env, fs,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -17,14 +17,24 @@ use super::until;
 /// A child whose output is kept; killed and waited for when dropped.
 pub(crate) struct Process {
     child: Child,
+    input: Option<ChildStdin>,
     log: Arc<Mutex<String>>,
 }
 
 impl Process {
     /// Starts it with its output to us.
     pub(crate) fn start(command: &mut Command) -> std::io::Result<Self> {
+        Process::run(command, Stdio::null())
+    }
+
+    /// The same, and it can be talked to.
+    pub(crate) fn talk(command: &mut Command) -> std::io::Result<Self> {
+        Process::run(command, Stdio::piped())
+    }
+
+    fn run(command: &mut Command, input: Stdio) -> std::io::Result<Self> {
         let mut child = command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
@@ -44,7 +54,21 @@ impl Process {
                 }
             });
         }
-        Ok(Process { child, log })
+        let input = child.stdin.take();
+        Ok(Process { child, input, log })
+    }
+
+    /// Writes a line to it.
+    pub(crate) fn say(&mut self, line: &str) {
+        let input = self.input.as_mut().expect("one that can be talked to");
+        writeln!(input, "{line}").expect("it reads");
+    }
+
+    /// Has nothing more to say; whether it ends well then.
+    pub(crate) fn hang_up(&mut self) -> bool {
+        drop(self.input.take());
+        until("the process has ended", || self.has_ended());
+        self.child.wait().is_ok_and(|status| status.success())
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -107,6 +131,19 @@ pub(crate) fn signal(id: u32, name: &str) {
         sent.is_ok_and(|status| status.success()),
         "kill -{name} {id}"
     );
+}
+
+/// An example of the crate, which `cargo build` puts beside the directory of this program.
+pub(crate) fn example(name: &str) -> Command {
+    let own = env::current_exe().expect("a path");
+    let profile = own.parent().and_then(Path::parent).expect("a directory");
+    let program = profile.join("examples").join(name);
+    assert!(
+        program.exists(),
+        "{} is not there: run `cargo build -p distributary --examples --features redis` before",
+        program.display()
+    );
+    Command::new(program)
 }
 
 /// A folder that is removed when dropped.

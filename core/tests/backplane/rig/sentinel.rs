@@ -13,6 +13,18 @@ pub(crate) const NAME: &str = "main";
 /// How long a failover may take, from the moment that its cause is there.
 const FAILOVER: Duration = Duration::from_secs(60);
 
+/// Slow clocks of sentinels that no test is about, in ms: how seldom they look for replicas, and
+/// for how long they do nothing at all once their machine has been late (30 s by themselves).
+/// Who is dead, who votes and how long that takes is as ever.
+const CLOCKS: [&str; 6] = [
+    "SENTINEL",
+    "DEBUG",
+    "INFO-PERIOD",
+    "1000",
+    "TILT-PERIOD",
+    "2000",
+];
+
 /// One master at first, two replicas, three sentinels; ended when dropped.
 pub(crate) struct Watched {
     /// The first is the master at first.
@@ -63,7 +75,11 @@ impl Watched {
             master.announced()
         );
         let plan = sentinel.clone().sentinel(&lines);
-        let sentinels = (0..3).map(|_| Server::planned(&plan)).collect();
+        let sentinels: Vec<Server> = (0..3).map(|_| Server::planned(&plan)).collect();
+        for sentinel in &sentinels {
+            // Redis 6.2 cannot be told.
+            sentinel.try_ask(&CLOCKS).expect("an answer");
+        }
         for replica in &replicas {
             replica.until_in_sync();
         }

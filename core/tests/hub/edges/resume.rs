@@ -174,3 +174,17 @@ fn a_position_holds_although_everybody_left_before_the_first_event() {
         b"while nobody was there"
     );
 }
+
+#[test]
+fn positions_that_are_only_looked_at_leave_nothing_behind() {
+    let hub = hub(3);
+    let looked: Vec<_> = (0..1_000)
+        .map(|i| topic(&format!("h.{i}")))
+        .map(|topic| (hub.position(&topic), topic))
+        .collect();
+    assert_eq!(hub.stats().topics, 0);
+    for (position, topic) in looked {
+        assert!(position.is_some());
+        assert_eq!(hub.position(&topic), position, "it holds all the same");
+    }
+}

@@ -187,3 +187,26 @@ fn a_publisher_that_waits_is_let_in_by_whoever_makes_room() {
         assert!(matches!(refused, Err(PublishWaitError::Refused(_))));
     });
 }
+
+#[test]
+fn a_task_that_waits_is_woken_although_its_names_have_changed_since() {
+    let hub = Hub::new();
+    let mut sub = hub.subscribe("t").unwrap();
+    let woken = Arc::new(Count::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut cx = Context::from_waker(&waker);
+    // As a stream in a list of streams: whoever has the list changes the names, and polls
+    // again when it is woken.
+    assert!(sub.poll_recv(&mut cx).is_pending());
+    sub.add_topic("u").unwrap();
+    hub.publish("u", "p").unwrap();
+    assert!(woken.0.load(SeqCst) > 0);
+    assert!(sub.poll_recv(&mut cx).is_ready());
+    // From here on it has a feed of its own, and waits there.
+    assert!(sub.poll_recv(&mut cx).is_pending());
+    let before = woken.0.load(SeqCst);
+    sub.add_topic("v").unwrap();
+    sub.remove_topic("t").unwrap();
+    hub.publish("v", "p").unwrap();
+    assert!(woken.0.load(SeqCst) > before);
+}

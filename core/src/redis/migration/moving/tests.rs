@@ -1,6 +1,10 @@
 //! Moving without a server: who is told what, and which courses are refused.
 
-use std::{thread, time::Duration};
+use std::{
+    task::{Context, Wake},
+    thread,
+    time::Duration,
+};
 
 use super::*;
 use crate::{
@@ -8,7 +12,7 @@ use crate::{
     backplane::{Condition, ForwardErrorKind, Health, Reason},
     redis::{Mode, RedisBuilder},
     selector::Selector,
-    sync::{AtomicBool, Ordering},
+    sync::{AtomicBool, AtomicU64, Ordering},
 };
 
 /// Two threads took a pattern's end and its new beginning, and the first was slow.
@@ -260,4 +264,71 @@ fn nothing_begins_on_a_hub_that_was_closed() {
     let begun = moving.begin(course, Stage::Old);
     assert_eq!(begun.unwrap_err(), MigrationError::Closed);
     assert_eq!(moving.0.planes().len(), 1);
+}
+
+/// Counts how often a reader is woken.
+#[derive(Default)]
+struct Wakes(AtomicU64);
+
+impl Wake for Wakes {
+    fn wake(self: StdArc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn readers_of_what_arrives_together_are_woken_once_after_all_of_it() {
+    const EVENTS: u64 = 100;
+    let moving = Moving::on(server());
+    let hub = Hub::builder().backplane(moving.clone()).build().unwrap();
+    let course = Course::of("old").unwrap().to("new").unwrap();
+    moving.begin(course, Stage::DualRead).unwrap();
+    let inlet = Inlet::of(StdArc::new(Tap {
+        shared: StdArc::downgrade(&moving.0),
+        server: 0,
+    }));
+    // One that is not moved, and one that is, by both of its names.
+    for (topic, names) in [("steady", ["steady"; 2]), ("old", ["old", "new"])] {
+        let mut reader = hub.subscribe(topic).unwrap();
+        let wakes = StdArc::new(Wakes::default());
+        let waker = StdArc::clone(&wakes).into();
+        let mut waits = || {
+            reader
+                .poll_recv(&mut Context::from_waker(&waker))
+                .is_pending()
+        };
+        let mut together = Together::default();
+        assert!(waits());
+        for number in 0..EVENTS {
+            let name = names[number as usize % 2];
+            let event = Publication::new(name, number.to_string());
+            let heard = match number % 3 {
+                0 => inlet.deliver_together(event, &mut together),
+                _ => {
+                    let origin = Origin {
+                        publisher: number + 1,
+                        serial: 1,
+                        micros: number,
+                    };
+                    inlet.deliver_numbered(event, origin, &mut together)
+                }
+            };
+            assert_eq!(heard, 1, "{name}: {number}");
+        }
+        assert_eq!(
+            wakes.0.load(Ordering::SeqCst),
+            0,
+            "before all of it is there"
+        );
+        together.wake();
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
+        let mut had = 0;
+        while !waits() {
+            had += 1;
+        }
+        assert_eq!(had, EVENTS);
+        // By itself, each at once.
+        inlet.deliver(Publication::new(names[1], "last"));
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 2);
+    }
 }
