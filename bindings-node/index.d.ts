@@ -168,15 +168,21 @@ export interface RedisOptions {
   /** Bytes that may wait to be sent. Default: 16 MiB. */
   queueBytes?: number;
   /** Milliseconds after which what waits to be sent is given up. Default: 10,000. */
-  deadline?: number;
-  /** Milliseconds that a topic is still listened to after its last subscription has gone. Default: 2,000. */
+  queueDeadline?: number;
+  /**
+   * Milliseconds that a topic is still listened to after its last subscription has gone, so that whoever comes back costs
+   * nothing; 0 gives it up at once. Default: 2,000.
+   */
   linger?: number;
   /** How many hubs there are, for the pace of coming back together. Default: it is counted. */
   fleet?: number;
   /** What the server calls the connections. Default: `distributary-` and the hub's number. */
-  name?: string;
-  /** Certificates in PEM to trust in place of the system's. */
-  rootCertificates?: string;
+  clientName?: string;
+  /**
+   * Certificates to trust instead of the system's, in PEM, as `ca` of `tls.connect`: the content of a file and not its name.
+   * Default: the system's, where `SSL_CERT_FILE` and `SSL_CERT_DIR` name others.
+   */
+  rootCertificates?: string | Uint8Array | readonly (string | Uint8Array)[];
 }
 
 export interface PublishOptions {

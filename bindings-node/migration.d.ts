@@ -67,7 +67,10 @@ export interface MigrationCounts {
 
 /** Another hub that takes part. */
 export interface MigrationPeer {
-  /** The number it chose for itself, in hexadecimal. */
+  /**
+   * The number it chose for itself, in hexadecimal. On the old side's server it is `distributary-` and this in
+   * `CLIENT LIST`, unless it was given a `clientName`.
+   */
   readonly hub: string;
   /** How far it has come. */
   readonly stage: MigrationStage;
@@ -84,7 +87,8 @@ export interface MigrationPeer {
  * - `'readers'`: hubs ({@link MigrationError.peers}) read the other side alone, or are about to, and would miss what is written;
  * - `'strangers'`: so many `connections` listen to a `side`, and are no hubs that take part;
  * - `'writers'`: hubs (`peers`) write to the side that would be given up, or are about to; `'still-written'`: somebody
- *   else does, the last time so many milliseconds `ago`;
+ *   wrote there so many milliseconds `ago`, a hub that has just left it or one who takes no part; `hub` is who, if the
+ *   event says so: one in an envelope does;
  * - `'silent'`: so many `hubs` that take part did not answer;
  * - `'unhealthy'`: the side that would be written to is not well (`findings`);
  * - `'not-reached'`: a server did not answer in time; `'not-heard'`: it does not let this hub hear the topic on a
@@ -120,6 +124,8 @@ export class MigrationError extends DistributaryError {
   readonly hubs: number | undefined;
   readonly side: MigrationSide | undefined;
   readonly ago: number | undefined;
+  /** As {@link MigrationPeer.hub}. */
+  readonly hub: string | undefined;
 }
 
 /**
@@ -161,8 +167,9 @@ export interface Migration {
   peers(): MigrationPeer[];
 
   /**
-   * Enters a stage next to the one that it is at, forward or back, once nobody would lose anything by it. Rejects with a
-   * {@link MigrationError} that says who or what is in the way; nothing has changed then.
+   * Enters a stage next to the one that it is at, forward or back, once nobody would lose anything by it; the stage where
+   * it is already is entered at once, so that a deploy can run again. Rejects with a {@link MigrationError} that says who
+   * or what is in the way; nothing has changed then.
    *
    * @param options `timeout`: milliseconds that it may take (10,000)
    */

@@ -1,9 +1,6 @@
 'use strict';
 
 // How a hub's backplane is, as an async iterator: now, and whenever that changes.
-//
-// The native half says that something has changed, and what that is is looked up: of several changes that come faster
-// than they are read the latest is seen, and one that goes back to what was read is none.
 
 const check = require('./check');
 const { waitsOf } = require('./waits');
@@ -12,26 +9,25 @@ const CALL = 'hub.healthChanges(options)';
 
 /** @typedef {import('../native').NativeHealth} Health */
 /** @typedef {import('../native').NativeHub} NativeHub */
-/** @typedef {{ closed: boolean, health(): Health, native: NativeHub }} Hub */
 
 class HealthChanges {
   #hub;
+  #native;
   #signal;
-  /** What was told last. @type {string | undefined} */
-  #seen;
   #done = false;
   /** Who waits, in order. @type {((result: IteratorResult<Health, undefined>) => void)[]} */
   #waiting = [];
-  /** Ends what waits for a change, while something does. @type {(() => void) | undefined} */
+  /** Ends the wait for what is told next, while somebody waits. @type {(() => void) | undefined} */
   #forget;
 
   /**
-   * @param {Hub} hub
+   * @param {{ native: NativeHub }} hub
    * @param {unknown} options
    */
   constructor(hub, options) {
     const { signal } = check.options(options, CALL, ['signal']);
     this.#hub = hub;
+    this.#native = hub.native.healthChanges();
     this.#signal = check.signal(signal, CALL);
     this.#signal?.addEventListener('abort', this.#end, { once: true });
     if (this.#signal?.aborted) this.#end();
@@ -39,6 +35,7 @@ class HealthChanges {
 
   /** @returns {Promise<IteratorResult<Health, undefined>>} */
   next() {
+    if (this.#done) return Promise.resolve({ value: undefined, done: true });
     return new Promise((resolve) => {
       this.#waiting.push(resolve);
       if (this.#forget === undefined) this.#look();
@@ -51,47 +48,27 @@ class HealthChanges {
     return { value, done: true };
   }
 
-  /** Tells who waits what there is to tell, and has itself told of what comes. */
+  /** Waits for what is told next, for as long as somebody waits. */
   #look() {
-    this.#tell();
-    if (this.#waiting.length === 0) return;
-    const { settled, forget } = waitsOf(this.#hub).wait((waits, number) => this.#hub.native.healthChanged(waits, number), {
+    const { settled, forget } = waitsOf(this.#hub).wait((waits, number) => this.#native.next(waits, number), {
       isRequest: false,
     });
     this.#forget = forget;
-    settled.then(({ over }) => {
+    settled.then(({ health }) => {
       this.#forget = undefined;
-      if (over) this.#end();
-      else this.#look();
-    });
-    // What had changed before that is not told.
-    this.#tell();
-    if (this.#waiting.length === 0) this.#rest();
-  }
-
-  /** Nobody waits: whoever has this need not hold it. */
-  #rest() {
-    this.#forget?.();
-    this.#forget = undefined;
-  }
-
-  #tell() {
-    while (this.#waiting.length > 0) {
-      if (this.#done || this.#hub.closed) {
+      if (health == null) {
         this.#end();
         return;
       }
-      const health = this.#hub.health();
-      const seen = [health.condition, ...health.reasons.map((reason) => reason.code)].join();
-      if (seen === this.#seen) return;
-      this.#seen = seen;
       this.#waiting.shift()?.({ value: health, done: false });
-    }
+      if (this.#waiting.length > 0) this.#look();
+    });
   }
 
   #end = () => {
     this.#done = true;
-    this.#rest();
+    this.#forget?.();
+    this.#forget = undefined;
     this.#signal?.removeEventListener('abort', this.#end);
     for (const resolve of this.#waiting.splice(0)) resolve({ value: undefined, done: true });
   };

@@ -27,7 +27,7 @@ class MigrationError extends DistributaryError {
    * @param {string} message
    * @param {Partial<Obstacle>} [details]
    */
-  constructor(kind, message, { peers = [], findings = [], connections, hubs, side, ago } = {}) {
+  constructor(kind, message, { peers = [], findings = [], connections, hubs, side, ago, hub } = {}) {
     super('ERR_MIGRATION', message);
     this.kind = kind;
     this.peers = peers;
@@ -36,6 +36,7 @@ class MigrationError extends DistributaryError {
     this.hubs = hubs;
     this.side = side;
     this.ago = ago;
+    this.hub = hub;
   }
 }
 

@@ -19,10 +19,10 @@ const OPTIONS = [
   'logLength',
   'replicaWait',
   'queueBytes',
-  'deadline',
+  'queueDeadline',
   'linger',
   'fleet',
-  'name',
+  'clientName',
   'rootCertificates',
 ];
 
@@ -30,7 +30,8 @@ const OPTIONS = [
 const LONGEST = 1e12;
 
 /**
- * What a hub was given, as the native half takes it.
+ * What a hub was given, as the native half takes it. What is checked here is whether it can cross; which values can be,
+ * and which of them together, the engine says.
  *
  * @param {unknown} given
  * @param {string} where
@@ -44,31 +45,22 @@ function redisOptions(given, where, name = 'redis') {
   }
   const at = `${where}: ${name}`;
   const checked = check.read(typeof given === 'string' ? { url: given } : given, at, OPTIONS);
-  const cluster = check.ofType(checked.cluster, at, 'cluster', 'boolean') ?? false;
-  const sentinel = text(checked.sentinel, at, 'sentinel');
-  const sharded = check.ofType(checked.sharded, at, 'sharded', 'boolean') ?? false;
-  const urls = urlsOf(checked, at);
-  if (cluster && sentinel !== undefined) throw wrong(at, 'a cluster has no Sentinels: give `sentinel` or `cluster`');
-  if (sharded && !cluster) throw wrong(at, 'sharded is for a cluster: give `cluster: true` too');
-  if (urls.length > 1 && !cluster && sentinel === undefined) {
-    throw wrong(at, 'several URLs are for Sentinels or a cluster: give `sentinel` or `cluster: true`');
-  }
   return {
-    urls,
-    sentinel,
+    urls: urlsOf(checked, at),
+    sentinel: text(checked.sentinel, at, 'sentinel'),
     ...credentials(checked.sentinelCredentials, at),
-    cluster,
-    sharded,
+    cluster: check.ofType(checked.cluster, at, 'cluster', 'boolean') ?? false,
+    sharded: check.ofType(checked.sharded, at, 'sharded', 'boolean') ?? false,
     modes: modes(checked.modes, at),
     envelope: strings(checked.envelope, at, 'envelope', 'patterns'),
-    logLength: check.whole(checked.logLength, at, 'logLength', { least: 1 }),
-    replicaWait: time(checked.replicaWait, at, 'replicaWait'),
-    queueBytes: check.whole(checked.queueBytes, at, 'queueBytes', { least: 1 }),
-    deadline: time(checked.deadline, at, 'deadline'),
-    linger: time(checked.linger, at, 'linger'),
-    fleet: check.whole(checked.fleet, at, 'fleet', { least: 1, most: 2 ** 32 - 1 }),
-    name: text(checked.name, at, 'name'),
-    rootCertificates: text(checked.rootCertificates, at, 'rootCertificates'),
+    logLength: check.whole(checked.logLength, at, 'logLength'),
+    replicaWait: time(checked.replicaWait, at, 'replicaWait', 0),
+    queueBytes: check.whole(checked.queueBytes, at, 'queueBytes'),
+    queueDeadline: time(checked.queueDeadline, at, 'queueDeadline', 0),
+    linger: time(checked.linger, at, 'linger', 0),
+    fleet: check.whole(checked.fleet, at, 'fleet', { most: 2 ** 32 - 1 }),
+    clientName: text(checked.clientName, at, 'clientName'),
+    rootCertificates: pem(checked.rootCertificates, at, 'rootCertificates'),
   };
 }
 
@@ -82,9 +74,7 @@ function urlsOf({ url, urls }, where) {
   if (urls === undefined) throw wrong(where, 'give a `url`, or the `urls` of Sentinels or of a cluster');
   // It may hold a password, so it is not repeated.
   if (typeof urls === 'string') throw wrong(where, 'urls is a list of URLs, not a string');
-  const several = strings(urls, where, 'urls', 'URLs');
-  if (several.length === 0) throw wrong(where, 'urls names no server');
-  return several;
+  return strings(urls, where, 'urls', 'URLs');
 }
 
 /**
@@ -138,8 +128,25 @@ function strings(given, where, name, what) {
  * @returns {string | undefined}
  */
 function text(given, where, name) {
-  if (check.ofType(given, where, name, 'string') === '') throw wrong(where, `${name} is empty`);
-  return /** @type {string | undefined} */ (given);
+  return check.ofType(given, where, name, 'string');
+}
+
+/**
+ * Certificates as `tls` takes them for `ca`.
+ *
+ * @param {unknown} given
+ * @param {string} where
+ * @param {string} name
+ * @returns {string | undefined}
+ */
+function pem(given, where, name) {
+  if (given === undefined) return undefined;
+  const texts = (Array.isArray(given) ? given : [given]).map((one) => {
+    if (typeof one === 'string') return one;
+    if (one instanceof Uint8Array) return Buffer.from(one.buffer, one.byteOffset, one.byteLength).toString('latin1');
+    throw wrong(where, `${name} is PEM, as a string, a Buffer or a list of these, not ${described(one)}`);
+  });
+  return texts.join('\n');
 }
 
 /**

@@ -1,9 +1,40 @@
 //! How a backplane is, as JavaScript reads it: durations in milliseconds.
 
-use distributary::backplane::{Counts, Health};
+use std::sync::{Arc, Mutex};
+
+use distributary::backplane::{Counts, Health, HealthChanges};
 use napi_derive::napi;
 
-use crate::stats::millis;
+use crate::{
+    stats::millis,
+    waits::{NativeSettled, NativeWaits},
+};
+
+/// Shared by their reader and by what it waits with.
+pub(crate) type Changes = Arc<Mutex<HealthChanges>>;
+
+/// How a backplane is, and whenever that changes, for one reader.
+#[napi]
+pub struct NativeHealthChanges {
+    changes: Changes,
+}
+
+impl NativeHealthChanges {
+    pub(crate) fn new(changes: HealthChanges) -> Self {
+        NativeHealthChanges {
+            changes: Arc::new(Mutex::new(changes)),
+        }
+    }
+}
+
+#[napi]
+impl NativeHealthChanges {
+    /// Waits under this number for what there is to tell next, or for the end.
+    #[napi(catch_unwind)]
+    pub fn next(&self, waits: &mut NativeWaits, number: u32) -> Option<NativeSettled> {
+        waits.changed(number, Arc::clone(&self.changes))
+    }
+}
 
 /// How a backplane is.
 #[napi(object, object_from_js = false)]

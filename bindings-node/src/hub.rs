@@ -25,7 +25,7 @@ use napi_derive::napi;
 use crate::{
     bell::{LaneId, quietly},
     error::{Code, Result, closed, error, publish_error},
-    health::NativeHealth,
+    health::{NativeHealth, NativeHealthChanges},
     memory,
     migration::{NativeCourse, NativeMigration, NativeObstacle},
     options::NativeHubOptions,
@@ -155,10 +155,10 @@ impl NativeHub {
         self.hub().health().into()
     }
 
-    /// Waits under this number until its health changes, or cannot any more.
+    /// The same, and whenever that changes.
     #[napi(catch_unwind)]
-    pub fn health_changed(&self, waits: &mut NativeWaits, number: u32) -> Option<NativeSettled> {
-        waits.changed(number, self.hub().health_changes())
+    pub fn health_changes(&self) -> NativeHealthChanges {
+        NativeHealthChanges::new(self.hub().health_changes())
     }
 
     /// Takes part in the migration of a topic, at this stage; or what is in the way of that.

@@ -5,7 +5,8 @@
 //! border is flat (numbers, strings, buffers, typed arrays) and crosses in batches.
 //!
 //! Invariants:
-//! - A panic never reaches Node: every exported function catches it and throws.
+//! - A panic never reaches Node: every exported function catches it and throws, and every task
+//!   for Node's pool rejects.
 //! - Nothing here calls JavaScript while the engine is at work; JavaScript is rung, and
 //!   pulls.
 

@@ -4,11 +4,14 @@
 //! A stage is entered on a thread of Node's pool, which it may keep until its deadline. What
 //! is in the way is no exception here but a result, for it says more than a text.
 
-use std::time::{Duration, Instant};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::{Duration, Instant},
+};
 
 use distributary::redis::{
-    Demands, Finding,
-    migration::{Course, Migration, MigrationError, Moving, Peer, Side, SideCounts, Stage},
+    DemandsOptions, Finding,
+    migration::{CourseOptions, Migration, MigrationError, Moving, Peer, Side, SideCounts, Stage},
 };
 use napi::{
     Env, Task,
@@ -18,7 +21,7 @@ use napi_derive::napi;
 
 use crate::{
     error::{Code, Result, closed, error},
-    redis::{NativeRedis, millis},
+    redis::{NativeRedis, millis, refused},
 };
 
 const BEGIN: &str = "moving.begin(course, stage)";
@@ -41,27 +44,15 @@ pub struct NativeDemands {
 }
 
 impl NativeDemands {
-    fn demands(&self) -> Demands {
-        let mut demands = Demands::default();
-        if let Some(replicas) = self.replicas {
-            demands.replicas = replicas as usize;
+    fn options(&self) -> DemandsOptions {
+        DemandsOptions {
+            replicas: self.replicas.map(|replicas| replicas as usize),
+            stable: self.stable.map(millis),
+            steady: self.steady.map(millis),
+            behind: self.behind.map(|bytes| bytes as u64),
+            p99: self.p99.map(millis),
+            memory: self.memory,
         }
-        if let Some(stable) = self.stable {
-            demands.stable = millis(stable);
-        }
-        if let Some(steady) = self.steady {
-            demands.steady = millis(steady);
-        }
-        if let Some(bytes) = self.behind {
-            demands.behind = bytes as u64;
-        }
-        if let Some(p99) = self.p99 {
-            demands.p99 = millis(p99);
-        }
-        if let Some(share) = self.memory {
-            demands.memory = share;
-        }
-        demands
     }
 }
 
@@ -83,25 +74,16 @@ pub struct NativeCourse {
 }
 
 impl NativeCourse {
-    fn course(&self) -> Result<Course> {
-        let topic = |cause: MigrationError| error(Code::BadTopic, cause);
-        let mut course = Course::of(&self.topic).map_err(topic)?;
-        if let Some(name) = &self.to {
-            course = course.to(name).map_err(topic)?;
+    fn options(&self) -> CourseOptions {
+        let demands = self.demands.as_ref();
+        CourseOptions {
+            topic: self.topic.clone(),
+            to: self.to.clone(),
+            onto: self.onto.as_ref().map(NativeRedis::options),
+            window: self.window.map(millis),
+            quiet: self.quiet.map(millis),
+            demands: demands.map(NativeDemands::options).unwrap_or_default(),
         }
-        if let Some(redis) = &self.onto {
-            course = course.onto(redis.build(&format!("{BEGIN}: onto"))?);
-        }
-        if let Some(window) = self.window {
-            course = course.window(millis(window));
-        }
-        if let Some(quiet) = self.quiet {
-            course = course.quiet(millis(quiet));
-        }
-        if let Some(demands) = &self.demands {
-            course = course.demands(demands.demands());
-        }
-        Ok(course)
     }
 
     pub(crate) fn begin(
@@ -109,14 +91,18 @@ impl NativeCourse {
         moving: &Moving,
         stage: &str,
     ) -> Result<Either<NativeMigration, NativeObstacle>> {
-        match moving.begin(self.course()?, stage_of(stage)?) {
+        let stage = stage_of(stage)?;
+        let course = self.options().build();
+        match course.and_then(|course| moving.begin(course, stage)) {
             Ok(migration) => Ok(Either::A(NativeMigration { migration })),
-            Err(cause @ MigrationError::Topic(_)) => Err(error(Code::BadTopic, cause)),
+            Err(cause @ (MigrationError::Topic(_) | MigrationError::Reserved { .. })) => {
+                Err(error(Code::BadTopic, cause))
+            }
             Err(cause @ MigrationError::Nowhere) => {
                 Err(error(Code::BadOption, format_args!("{BEGIN}: {cause}")))
             }
             Err(MigrationError::Closed) => Err(closed()),
-            Err(cause @ MigrationError::Redis(_)) => Err(error(Code::System, cause)),
+            Err(MigrationError::Redis(cause)) => Err(refused(&format!("{BEGIN}: onto"), &cause)),
             Err(cause) => Ok(Either::B(cause.into())),
         }
     }
@@ -204,12 +190,18 @@ impl Task for Going {
             stage,
             deadline,
         } = self;
-        let gone = match how {
+        // A panic would leave a thread of Node's, and take the process with it.
+        let gone = catch_unwind(AssertUnwindSafe(|| match how {
             NativeGo::Enter => migration.enter(*stage, *deadline),
             NativeGo::Force => migration.force(*stage, *deadline),
             NativeGo::Check => migration.check(*stage, *deadline),
-        };
-        Ok(gone.err().map(Into::into))
+        }));
+        match gone {
+            Ok(gone) => Ok(gone.err().map(Into::into)),
+            Err(_) => Err(napi::Error::from_reason(
+                "the stage was not entered, by a fault of distributary's: report what it printed",
+            )),
+        }
     }
 
     fn resolve(&mut self, _: Env, output: Self::Output) -> napi::Result<Self::JsValue> {
@@ -312,6 +304,8 @@ pub struct NativeObstacle {
     pub side: Option<String>,
     /// How long ago an event came by it.
     pub ago: Option<f64>,
+    /// Whose that was, if it is known.
+    pub hub: Option<String>,
     /// Hubs that do not answer.
     pub hubs: Option<f64>,
     /// What is not well.
@@ -348,7 +342,8 @@ impl From<MigrationError> for NativeObstacle {
                 side: Some(side.to_string()),
                 ..obstacle("strangers")
             },
-            MigrationError::StillWritten { side, ago } => NativeObstacle {
+            MigrationError::StillWritten { side, ago, by } => NativeObstacle {
+                hub: by.map(|hub| format!("{hub:016x}")),
                 side: Some(side.to_string()),
                 ago: Some(ago.as_secs_f64() * 1e3),
                 ..obstacle("still-written")

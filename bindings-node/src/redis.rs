@@ -43,13 +43,13 @@ pub struct NativeRedis {
     /// Bytes that may wait to be sent.
     pub queue_bytes: Option<f64>,
     /// How long they may.
-    pub deadline: Option<f64>,
+    pub queue_deadline: Option<f64>,
     /// How long a topic is listened to after its last subscription has gone.
     pub linger: Option<f64>,
     /// How many hubs there are.
     pub fleet: Option<u32>,
     /// What the server calls the connections.
-    pub name: Option<String>,
+    pub client_name: Option<String>,
     /// Certificates to trust, in PEM.
     pub root_certificates: Option<String>,
 }
@@ -57,12 +57,17 @@ pub struct NativeRedis {
 impl NativeRedis {
     /// `what`: the call and the option, for what is wrong with it.
     pub(crate) fn build(&self, what: &str) -> Result<Redis> {
+        let redis = self.options().build();
+        redis.map_err(|cause| refused(what, &cause))
+    }
+
+    pub(crate) fn options(&self) -> RedisOptions {
         let credentials = self
             .sentinel_user
             .clone()
             .zip(self.sentinel_password.clone());
         let modes = self.modes.iter();
-        let options = RedisOptions {
+        RedisOptions {
             urls: self.urls.clone(),
             sentinel: self.sentinel.clone(),
             sentinel_credentials: credentials,
@@ -75,13 +80,12 @@ impl NativeRedis {
             log_length: self.log_length.map(|events| events as u64),
             replica_wait: self.replica_wait.map(millis),
             queue_bytes: self.queue_bytes.map(|bytes| bytes as usize),
-            queue_deadline: self.deadline.map(millis),
+            queue_deadline: self.queue_deadline.map(millis),
             linger: self.linger.map(millis),
             fleet: self.fleet,
-            client_name: self.name.clone(),
+            client_name: self.client_name.clone(),
             root_certificates: self.root_certificates.clone().map(String::into_bytes),
-        };
-        options.build().map_err(|cause| refused(what, &cause))
+        }
     }
 }
 
@@ -90,10 +94,32 @@ pub(crate) fn millis(given: f64) -> Duration {
 }
 
 /// Why there is no such backplane.
-fn refused(what: &str, cause: &RedisError) -> napi::Error<Code> {
+pub(crate) fn refused(what: &str, cause: &RedisError) -> napi::Error<Code> {
     let code = match cause.kind() {
         RedisErrorKind::Pattern => Code::BadPattern,
+        RedisErrorKind::Thread => Code::System,
         _ => Code::BadOption,
     };
-    error(code, format_args!("{what}: {cause}"))
+    let mut text = cause.to_string();
+    if let Some(option) = cause.option() {
+        text = text.replace(option, &in_javascript(option));
+    }
+    error(code, format_args!("{what}: {text}"))
+}
+
+/// The name of an option: `queue_bytes` is `queueBytes`.
+fn in_javascript(option: &str) -> String {
+    let mut name = String::new();
+    let mut begins = false;
+    for letter in option.chars() {
+        match (letter, begins) {
+            ('_', _) => begins = true,
+            (letter, true) => {
+                name.push(letter.to_ascii_uppercase());
+                begins = false;
+            }
+            (letter, false) => name.push(letter),
+        }
+    }
+    name
 }

@@ -11,17 +11,19 @@ use std::{
     future::Future,
     pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError},
-    task::{Context, Wake, Waker},
+    task::{Context, Poll, Wake, Waker},
 };
 
 use distributary::backplane::{
-    Acknowledged, Closing, ForwardError, ForwardErrorKind, HealthChanges, JoinError, Joined, Name,
-    Receipt,
+    Acknowledged, Closing, ForwardError, ForwardErrorKind, JoinError, Joined, Name, Receipt,
 };
 use napi::{bindgen_prelude::Function, threadsafe_function::ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 
-use crate::bell::Doorbell;
+use crate::{
+    bell::Doorbell,
+    health::{Changes, NativeHealth},
+};
 
 /// The waits of one hub on one loop.
 #[napi]
@@ -33,7 +35,7 @@ pub struct NativeWaits {
 enum What {
     Receipt(Receipt),
     Joined(Joined),
-    Changed(HealthChanges),
+    Changed(Changes),
     Closing(Closing),
 }
 
@@ -83,8 +85,8 @@ pub struct NativeSettled {
     pub kind: Option<String>,
     /// And what is to be said of that.
     pub message: Option<String>,
-    /// Of the health: it cannot change any more.
-    pub over: bool,
+    /// Of the health: how it is; none where it cannot change any more.
+    pub health: Option<NativeHealth>,
     /// Of waiting for others: the names that are not heard, for the server refuses them.
     pub refused: Option<Vec<String>>,
 }
@@ -134,7 +136,7 @@ impl NativeWaits {
         self.begin(number, What::Joined(joined))
     }
 
-    pub(crate) fn changed(&mut self, number: u32, changes: HealthChanges) -> Option<NativeSettled> {
+    pub(crate) fn changed(&mut self, number: u32, changes: Changes) -> Option<NativeSettled> {
         self.begin(number, What::Changed(changes))
     }
 
@@ -166,9 +168,9 @@ impl NativeWaits {
                 .poll(&mut cx)
                 .map(|outcome| settled.tell_joined(outcome)),
             What::Closing(closing) => Pin::new(closing).poll(&mut cx),
-            What::Changed(changes) => pin!(changes.next())
-                .poll(&mut cx)
-                .map(|health| settled.over = health.is_none()),
+            What::Changed(changes) => {
+                poll_change(changes, &mut cx).map(|health| settled.health = health)
+            }
         };
         if outcome.is_pending() {
             return None;
@@ -176,6 +178,13 @@ impl NativeWaits {
         self.open.remove(&number);
         Some(settled)
     }
+}
+
+fn poll_change(changes: &Changes, cx: &mut Context<'_>) -> Poll<Option<NativeHealth>> {
+    let mut changes = changes.lock().unwrap_or_else(PoisonError::into_inner);
+    pin!(changes.next())
+        .poll(cx)
+        .map(|health| health.map(Into::into))
 }
 
 impl NativeSettled {

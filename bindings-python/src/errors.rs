@@ -9,9 +9,9 @@ use distributary::{
     backplane::{ForwardError, ForwardErrorKind, Name},
     redis::migration::MigrationError,
 };
-use pyo3::{exceptions::PyRuntimeError, intern, prelude::*, sync::PyOnceLock, types::PyModule};
+use pyo3::{intern, prelude::*, sync::PyOnceLock, types::PyModule};
 
-use crate::migration::obstacle;
+use crate::{migration::obstacle, redis};
 
 /// An exception of `distributary.errors`, by its name there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,8 +157,7 @@ pub(crate) fn migration_error(cause: MigrationError) -> PyErr {
         MigrationError::Topic(_) | MigrationError::Reserved { .. } => error(Kind::Topic, cause),
         MigrationError::Nowhere => error(Kind::Option, cause),
         MigrationError::Closed => closed("hub_closed"),
-        // As of a thread of Python's own that cannot be started.
-        MigrationError::Redis(cause) => PyRuntimeError::new_err(cause.to_string()),
+        MigrationError::Redis(cause) => redis::refused(&cause),
         cause => Python::attach(|py| {
             let made = obstacle(py, &cause).and_then(|(kind, message, details)| {
                 let module = PyModule::import(py, "distributary.migration")?;

@@ -136,8 +136,8 @@ impl Hub {
         Ok(Wait::joined(self.hub()?.joined()))
     }
 
-    /// Waits until its health changes, or cannot any more.
-    fn health_changed(&self) -> PyResult<Wait> {
+    /// How the backplane is, and whenever that changes, to be waited for again and again.
+    fn health_changes(&self) -> PyResult<Wait> {
         Ok(Wait::changed(self.hub()?.health_changes()))
     }
 

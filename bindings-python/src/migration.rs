@@ -10,8 +10,10 @@ use std::{
 };
 
 use distributary::redis::{
-    Demands,
-    migration::{self as engine, Course, MigrationError, Moving, Peer, Side, SideCounts, Stage},
+    DemandsOptions,
+    migration::{
+        self as engine, CourseOptions, MigrationError, Moving, Peer, Side, SideCounts, Stage,
+    },
 };
 use pyo3::{
     prelude::*,
@@ -39,27 +41,15 @@ struct DemandsSettings {
 }
 
 impl DemandsSettings {
-    fn demands(&self) -> Demands {
-        let mut demands = Demands::default();
-        if let Some(replicas) = self.replicas {
-            demands.replicas = replicas;
+    fn options(&self) -> DemandsOptions {
+        DemandsOptions {
+            replicas: self.replicas,
+            stable: self.stable.map(seconds),
+            steady: self.steady.map(seconds),
+            behind: self.behind,
+            p99: self.p99.map(seconds),
+            memory: self.memory,
         }
-        if let Some(stable) = self.stable {
-            demands.stable = seconds(stable);
-        }
-        if let Some(steady) = self.steady {
-            demands.steady = seconds(steady);
-        }
-        if let Some(bytes) = self.behind {
-            demands.behind = bytes;
-        }
-        if let Some(p99) = self.p99 {
-            demands.p99 = seconds(p99);
-        }
-        if let Some(share) = self.memory {
-            demands.memory = share;
-        }
-        demands
     }
 }
 
@@ -76,28 +66,22 @@ pub(crate) struct CourseSettings {
 }
 
 impl CourseSettings {
-    fn course(&self) -> PyResult<Course> {
-        let mut course = Course::of(&self.topic).map_err(migration_error)?;
-        if let Some(name) = &self.to {
-            course = course.to(name).map_err(migration_error)?;
+    fn options(&self) -> CourseOptions {
+        let demands = self.demands.as_ref();
+        CourseOptions {
+            topic: self.topic.clone(),
+            to: self.to.clone(),
+            onto: self.onto.as_ref().map(RedisSettings::options),
+            window: self.window.map(seconds),
+            quiet: self.quiet.map(seconds),
+            demands: demands.map(DemandsSettings::options).unwrap_or_default(),
         }
-        if let Some(redis) = &self.onto {
-            course = course.onto(redis.build()?);
-        }
-        if let Some(window) = self.window {
-            course = course.window(seconds(window));
-        }
-        if let Some(quiet) = self.quiet {
-            course = course.quiet(seconds(quiet));
-        }
-        if let Some(demands) = &self.demands {
-            course = course.demands(demands.demands());
-        }
-        Ok(course)
     }
 
     pub(crate) fn begin(&self, moving: &Moving, stage: &str) -> PyResult<Migration> {
-        let begun = moving.begin(self.course()?, stage_of(stage)?);
+        let stage = stage_of(stage)?;
+        let course = self.options().build();
+        let begun = course.and_then(|course| moving.begin(course, stage));
         let migration = Native::new(begun.map_err(migration_error)?);
         Ok(Migration { migration })
     }
@@ -219,7 +203,8 @@ pub(crate) fn obstacle<'py>(
             details.set_item("side", side.as_str())?;
             "strangers"
         }
-        MigrationError::StillWritten { side, ago } => {
+        MigrationError::StillWritten { side, ago, by } => {
+            details.set_item("hub", by.map(|hub| format!("{hub:016x}")))?;
             details.set_item("side", side.as_str())?;
             details.set_item("ago", ago.as_secs_f64())?;
             "still_written"

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use distributary::redis::{Redis, RedisError, RedisErrorKind, RedisOptions};
-use pyo3::prelude::*;
+use pyo3::{exceptions::PyRuntimeError, prelude::*};
 
 use crate::errors::{Kind, error};
 
@@ -22,16 +22,20 @@ pub(crate) struct RedisSettings {
     log_length: Option<u64>,
     replica_wait: Option<f64>,
     queue_bytes: Option<usize>,
-    deadline: Option<f64>,
+    queue_deadline: Option<f64>,
     linger: Option<f64>,
     fleet: Option<u32>,
-    name: Option<String>,
+    client_name: Option<String>,
     root_certificates: Option<Vec<u8>>,
 }
 
 impl RedisSettings {
     pub(crate) fn build(&self) -> PyResult<Redis> {
-        let options = RedisOptions {
+        self.options().build().map_err(|cause| refused(&cause))
+    }
+
+    pub(crate) fn options(&self) -> RedisOptions {
+        RedisOptions {
             urls: self.urls.clone(),
             sentinel: self.sentinel.clone(),
             sentinel_credentials: self.sentinel_credentials.clone(),
@@ -42,13 +46,12 @@ impl RedisSettings {
             log_length: self.log_length,
             replica_wait: self.replica_wait.map(seconds),
             queue_bytes: self.queue_bytes,
-            queue_deadline: self.deadline.map(seconds),
+            queue_deadline: self.queue_deadline.map(seconds),
             linger: self.linger.map(seconds),
             fleet: self.fleet,
-            client_name: self.name.clone(),
+            client_name: self.client_name.clone(),
             root_certificates: self.root_certificates.clone(),
-        };
-        options.build().map_err(|cause| refused(&cause))
+        }
     }
 }
 
@@ -63,9 +66,11 @@ pub(crate) fn seconds(given: f64) -> Duration {
 }
 
 /// Why there is no such backplane.
-fn refused(cause: &RedisError) -> PyErr {
+pub(crate) fn refused(cause: &RedisError) -> PyErr {
     let kind = match cause.kind() {
         RedisErrorKind::Pattern => Kind::Pattern,
+        // As of a thread of Python's own that cannot be started.
+        RedisErrorKind::Thread => return PyRuntimeError::new_err(cause.to_string()),
         _ => Kind::Option,
     };
     error(kind, format_args!("redis: {cause}"))

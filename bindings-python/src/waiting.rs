@@ -18,11 +18,13 @@ use std::{
 };
 
 use distributary::{
-    backplane::{Acknowledged, Closing, ForwardError, HealthChanges, JoinError, Joined, Receipt},
+    backplane::{
+        Acknowledged, Closing, ForwardError, Health, HealthChanges, JoinError, Joined, Receipt,
+    },
     redis::migration::MigrationError,
 };
 use parking_lot::Mutex;
-use pyo3::prelude::*;
+use pyo3::{prelude::*, types::PyDict};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -30,6 +32,7 @@ use crate::{
     fork::Native,
     lane::Lane,
     ready::Place,
+    stats,
     subscription::park,
 };
 
@@ -59,8 +62,8 @@ enum Outcome {
     Failed(ForwardError),
     /// What was waited for is so.
     Done,
-    /// And will never be.
-    Over,
+    /// How it is now; none once there is nothing more to tell.
+    Health(Option<Box<Health>>),
     InTheWay(MigrationError),
     NotJoined(JoinError),
 }
@@ -76,10 +79,9 @@ impl What {
                 Ok(()) => Outcome::Done,
                 Err(error) => Outcome::NotJoined(error),
             }),
-            What::Changed(changes) => pin!(changes.next()).poll(cx).map(|change| match change {
-                Some(_) => Outcome::Done,
-                None => Outcome::Over,
-            }),
+            What::Changed(changes) => pin!(changes.next())
+                .poll(cx)
+                .map(|health| Outcome::Health(health.map(Box::new))),
             What::Entered(entered) => Pin::new(entered).poll(cx).map(|entered| match entered {
                 Ok(Ok(())) => Outcome::Done,
                 Ok(Err(error)) => Outcome::InTheWay(error),
@@ -205,14 +207,22 @@ impl Wait {
             Outcome::Acknowledged(it) => Ok(Some((it.heard, it.number))),
             Outcome::Failed(cause) => Err(forward_error(&cause)),
             Outcome::InTheWay(cause) => Err(migration_error(cause)),
-            Outcome::Done | Outcome::Over => Ok(None),
+            Outcome::Done | Outcome::Health(_) => Ok(None),
             Outcome::NotJoined(JoinError::Refused(names)) => Err(refused(&names)),
             Outcome::NotJoined(_) => Err(closed("hub_closed")),
         }
     }
 
-    /// Whether what was waited for will never be.
-    fn is_over(&self) -> bool {
-        matches!(self.state.lock().outcome, Some(Outcome::Over))
+    /// Takes how the health is, so that the next change can be waited for. None once there is
+    /// nothing more to tell, and in the child of a fork.
+    fn take_health<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let taken = {
+            let told = |outcome: &mut Outcome| matches!(outcome, Outcome::Health(Some(_)));
+            self.state.lock().outcome.take_if(told)
+        };
+        match taken {
+            Some(Outcome::Health(Some(health))) => stats::health(py, &health).map(Some),
+            _ => Ok(None),
+        }
     }
 }

@@ -274,6 +274,8 @@ impl Desk {
     fn tell_health(&self) {
         let (mut changes, printer) = (self.hub.health_changes(), self.printer.clone());
         let hub = self.hub.clone();
+        // The state of now is no change.
+        changes.wait(Instant::now());
         thread::spawn(move || {
             while !hub.is_closed() {
                 if let Some(health) = changes.wait(Instant::now() + LOOK) {

@@ -86,7 +86,6 @@ fn check(options: &Options) -> Result<Observed, Box<dyn Error>> {
     if observed.health.condition == Condition::Away {
         return Ok(observed);
     }
-    observed.note();
     let mut changes = hub.health_changes();
     let end = Instant::now() + options.seconds;
     while let Some(health) = changes.wait(end) {

@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use distributary::redis::{Demands, Mode, Redis};
+use distributary::redis::{Demands, DemandsOptions, Mode, Redis};
 
 pub(crate) const USAGE: &str = "\
 Is it safe to switch to this Redis now? Prints yes or no, and why.
@@ -102,10 +102,12 @@ impl Options {
     }
 
     pub(crate) fn demands(&self) -> Demands {
-        let mut demands = Demands::default();
-        demands.stable = self.stable.unwrap_or(demands.stable);
-        demands.replicas = self.replicas;
-        demands
+        let demands = DemandsOptions {
+            replicas: Some(self.replicas),
+            stable: self.stable,
+            ..DemandsOptions::default()
+        };
+        demands.into()
     }
 }
 

@@ -122,6 +122,9 @@ describe('a topic that is in use', () => {
       await flow();
       await two.enter('new');
       await flow();
+      // A deploy that runs again finds it where it was to go.
+      await two.migration.enter('new');
+      await two.migration.check('new');
 
       for (const node of nodes) node.rest();
       const published = nodes.flatMap((node) => node.published).sort();
@@ -203,7 +206,7 @@ describe('what is wrong is refused at the call', () => {
     [{ topic: 'a', to: 'b' }, 'dual_read', 'ERR_BAD_OPTION', /stage is one of 'old', 'dual-read'/],
     [{ topic: 'a', onto: 5 }, 'old', 'ERR_BAD_OPTION', /onto is a URL/],
     [{ topic: 'a', onto: { url: 'redis://a', sharded: true } }, 'old', 'ERR_BAD_OPTION', /onto: sharded/],
-    [{ topic: 'a', onto: { url: 'redis://a', name: 'two words' } }, 'old', 'ERR_BAD_OPTION', /begin\(course, stage\): onto: /],
+    [{ topic: 'a', onto: { url: 'redis://a', clientName: 'two words' } }, 'old', 'ERR_BAD_OPTION', /begin\(course, stage\): onto: /],
     [{ topic: 'a', to: 'b', window: -1 }, 'old', 'ERR_BAD_OPTION', /window is a time/],
     [{ topic: 'a', to: 'b', quiet: '1' }, 'old', 'ERR_BAD_OPTION', /quiet is a time/],
     [{ topic: 'a', to: 'b', demands: { replicas: 1.5 } }, 'old', 'ERR_BAD_OPTION', /replicas is a whole number/],

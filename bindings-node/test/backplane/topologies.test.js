@@ -25,7 +25,7 @@ describe('Sentinel', () => {
   after(() => watched?.stop());
 
   it('the master dies: what was acknowledged is heard, once and in order, and so is what comes after', async (t) => {
-    const rules = { ...watched.options, modes: { 'r.*': 'replay' }, deadline: 30_000 };
+    const rules = { ...watched.options, modes: { 'r.*': 'replay' }, queueDeadline: 30_000 };
     const [one, other] = [open(t, rules), open(t, rules)];
     const there = other.subscribe('r.1');
     assert.equal(await inTime(other.joined()), true);

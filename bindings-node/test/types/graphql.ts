@@ -105,7 +105,7 @@ const options: PubSubRedisOptions = {
   reviver: (key, value) => (key === 'at' ? new Date(value) : value),
 };
 new RedisPubSub({ redis: 'redis://a' });
-new RedisPubSub({ redis: { url: 'redis://a', deadline: 1 } });
+new RedisPubSub({ redis: { url: 'redis://a', queueDeadline: 1 } });
 new RedisPubSub({ redis: new Hub() });
 // @ts-expect-error a port is no URL
 new RedisPubSub({ redis: 6379 });

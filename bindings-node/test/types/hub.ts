@@ -191,8 +191,8 @@ templated.publish('user.x', { name: 'ann' });
 
 const redis: RedisOptions = {
   urls: ['redis://a', 'redis://b'], sentinel: 'm', sentinelCredentials: { user: 'ann', password: 'secret' }, sharded: false,
-  modes: { 'a.*': 'replay', b: 'durable', '*': 'live' }, envelope: ['c'], logLength: 1, replicaWait: 1, queueBytes: 1, deadline: 1,
-  linger: 1, fleet: 1, name: 'n', rootCertificates: '',
+  modes: { 'a.*': 'replay', b: 'durable', '*': 'live' }, envelope: ['c'], logLength: 1, replicaWait: 1, queueBytes: 1, queueDeadline: 1,
+  linger: 1, fleet: 1, clientName: 'n', rootCertificates: ['', Buffer.of()],
 };
 const elsewhere = new Hub<Shop>({ redis });
 new Hub({ redis: 'redis://a' });

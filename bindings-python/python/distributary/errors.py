@@ -161,7 +161,8 @@ class MigrationError(DistributaryError):
     #: - `readers`: hubs (`peers`) read the other side alone, or are about to, and would miss what is written;
     #: - `strangers`: so many `connections` listen to a `side`, and are no hubs that take part;
     #: - `writers`: hubs (`peers`) write to the side that would be given up, or are about to; `still_written`: somebody
-    #:   else does, the last time so many seconds `ago`;
+    #:   wrote there so many seconds `ago`, a hub that has just left it or one who takes no part; `hub` is who, if the
+    #:   event says so: one in an envelope does;
     #: - `silent`: so many `hubs` that take part did not answer;
     #: - `unhealthy`: the side that would be written to is not well (`findings`);
     #: - `not_reached`: a server did not answer in time; `not_heard`: it does not let this hub hear the topic on a
@@ -178,6 +179,8 @@ class MigrationError(DistributaryError):
     hubs: int | None
     side: Side | None
     ago: float | None
+    #: As :attr:`Peer.hub`.
+    hub: str | None
 
     def __init__(
         self,
@@ -190,11 +193,12 @@ class MigrationError(DistributaryError):
         hubs: int | None = None,
         side: Side | None = None,
         ago: float | None = None,
+        hub: str | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
         self.peers, self.findings = peers, findings
-        self.connections, self.hubs, self.side, self.ago = connections, hubs, side, ago
+        self.connections, self.hubs, self.side, self.ago, self.hub = connections, hubs, side, ago, hub
 
     def __reduce__(self) -> tuple[Any, tuple[str, MigrationKind]]:
         details = {name: value for name, value in vars(self).items() if name != "kind"}

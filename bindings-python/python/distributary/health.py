@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import time
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from .options import seconds
+from .errors import Busy
 from .waiting import Waiting
 
 if TYPE_CHECKING:
@@ -103,76 +105,47 @@ def health(found: dict[str, Any]) -> Health:
     return Health(**found)
 
 
-class HealthChanges:
-    """The health now, and again whenever its condition or its reasons change; ends with the hub, and without a
-    backplane after the first.
+class HealthChanges(Waiting):
+    """The health now, and again whenever its condition or its reasons change. It ends with the hub, in the child of a
+    fork, and without a backplane after the first.
 
     Of changes that come faster than they are read, the latest is seen. A read that is cancelled or timed out loses
-    nothing: the next one gives what has changed since.
+    nothing: the next one gives what has changed since. One task or thread reads at a time: give each its own.
     """
 
-    __slots__ = ("_hub", "_seen")
+    __slots__ = ("_turn",)
 
     def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-        self._seen: tuple[str, ...] | None = None
+        super().__init__(hub._native.health_changes(), hub._lanes)
+        self._turn = threading.Lock()
 
     def __aiter__(self) -> HealthChanges:
         return self
 
     async def __anext__(self) -> Health:
-        while not self._hub.closed:
-            found = self._look()
-            if isinstance(found, Health):
-                return found
-            await found._settled()
-            if found.is_over():
-                break
-        raise StopAsyncIteration
+        with self._its_turn():
+            await self._settled()
+            found = self._native.take_health()
+        if found is None:
+            raise StopAsyncIteration
+        return health(found)
 
     def wait(self, timeout: float | None = None) -> Health | None:
         """The same for a thread, which it blocks. None after `timeout` seconds, and at the end.
 
         Raises:
+            Busy: Another task or thread reads these changes.
             WrongLoop: An event loop runs in this thread.
         """
-        end = None if timeout is None else time.monotonic() + (seconds("timeout", timeout) if timeout else 0.0)
-        while not self._hub.closed:
-            found = self._look()
-            if isinstance(found, Health):
-                return found
-            left = None if end is None else max(0.0, end - time.monotonic())
-            if not found._settled_in_time(left) or found.is_over():
-                break
-        return None
+        with self._its_turn():
+            found = self._native.take_health() if self._settled_in_time(timeout) else None
+        return None if found is None else health(found)
 
-    def _look(self) -> Health | _Change:
-        """What there is to tell, or else the change to wait for."""
-        if (found := self._changed()) is not None:
-            return found
-        change = _Change(self._hub)
-        # What had changed before that is not told.
-        found = self._changed()
-        return change if found is None else found
-
-    def _changed(self) -> Health | None:
-        """What there is to tell, if there is something."""
-        found = self._hub.health()
-        seen = (found.condition, *(reason.code for reason in found.reasons))
-        if seen == self._seen:
-            return None
-        self._seen = seen
-        return found
-
-
-class _Change(Waiting):
-    """The next change."""
-
-    __slots__ = ()
-
-    def __init__(self, hub: Hub) -> None:
-        super().__init__(hub._native.health_changed(), hub._lanes)
-
-    def is_over(self) -> bool:
-        """There is none."""
-        return self._native.is_over()
+    @contextmanager
+    def _its_turn(self) -> Iterator[None]:
+        if not self._turn.acquire(blocking=False):
+            raise Busy("another task or thread reads these changes: give each its own, from hub.health_changes()")
+        try:
+            yield
+        finally:
+            self._turn.release()

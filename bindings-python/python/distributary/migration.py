@@ -181,7 +181,8 @@ class Sides:
 class Peer:
     """Another hub that takes part in a migration."""
 
-    #: The number it chose for itself, in hexadecimal.
+    #: The number it chose for itself, in hexadecimal. On the old side's server it is ``distributary-`` and this in
+    #: ``CLIENT LIST``, unless it was given a `client_name`.
     hub: str
     #: How far it has come.
     stage: Stage
@@ -306,7 +307,8 @@ class Migration:
 
     def enter(self, stage: Stage, timeout: float = 10.0) -> Entering:
         """Enters a stage next to the one that it is at, forward or back, once nobody would lose anything by it, within
-        `timeout` seconds. It is begun when this returns, and to be awaited, or waited for with ``wait()``::
+        `timeout` seconds; the stage where it is already is entered at once, so that a deploy can run again. It is begun
+        when this returns, and to be awaited, or waited for with ``wait()``::
 
             await migration.enter("dual_read")
             migration.enter("dual_read").wait()

@@ -35,10 +35,10 @@ class Settings(TypedDict):
     log_length: int | None
     replica_wait: float | None
     queue_bytes: int | None
-    deadline: float | None
+    queue_deadline: float | None
     linger: float | None
     fleet: int | None
-    name: str | None
+    client_name: str | None
     root_certificates: bytes | None
 
 
@@ -82,14 +82,17 @@ class Redis:
     #: Bytes that may wait to be sent. None: 16 MiB.
     queue_bytes: int | None = None
     #: Seconds after which what waits to be sent is given up. None: 10.
-    deadline: float | None = None
-    #: Seconds that a topic is still listened to after its last subscription has gone. None: 2.
+    queue_deadline: float | None = None
+    #: Seconds that a topic is still listened to after its last subscription has gone, so that whoever comes back costs
+    #: nothing; 0 gives it up at once. None: 2.
     linger: float | None = None
     #: How many hubs there are, for the pace of coming back together. None: it is counted.
     fleet: int | None = None
     #: What the server calls the connections. None: ``distributary-`` and the hub's number.
-    name: str | None = None
-    #: A file of certificates in PEM to trust in place of the system's, or their text as bytes.
+    client_name: str | None = None
+    #: Certificates to trust instead of the system's, in PEM: the name of a file, or its content, as bytes or as a str
+    #: with ``-----BEGIN CERTIFICATE-----`` in it. None: the system's; ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` can name
+    #: others.
     root_certificates: str | os.PathLike[str] | bytes | None = None
 
     def __post_init__(self) -> None:
@@ -98,11 +101,9 @@ class Redis:
         self._set("url", self.url if isinstance(self.url, str) else tuple(self.url))
         for text in self._urls():
             _text("url", text)
-        if not self._urls():
-            raise OptionError("redis: url names no server")
-        for name in ("sentinel", "name"):
-            if (given := getattr(self, name)) is not None and not _text(name, given):
-                raise OptionError(f"redis: {name} is empty")
+        for name in ("sentinel", "client_name"):
+            if (given := getattr(self, name)) is not None:
+                _text(name, given)
         if (pair := self.sentinel_credentials) is not None:
             if not isinstance(pair, tuple) or len(pair) != 2:
                 raise TypeError(f"redis: sentinel_credentials is a tuple of user and password, not {_type(pair)}")
@@ -110,19 +111,16 @@ class Redis:
                 _text("sentinel_credentials", text)
         for name in ("cluster", "sharded"):
             flag(f"redis: {name}", getattr(self, name))
-        if self.cluster and self.sentinel is not None:
-            raise OptionError("redis: a cluster has no Sentinels: give `sentinel` or `cluster`")
-        if self.sharded and not self.cluster:
-            raise OptionError("redis: sharded is for a cluster: give `cluster=True` too")
-        if len(self._urls()) > 1 and not self.cluster and self.sentinel is None:
-            raise OptionError("redis: several URLs are for Sentinels or a cluster: give `sentinel` or `cluster=True`")
         self._check_rules()
-        for name in ("log_length", "queue_bytes", "fleet"):
+        for name in ("log_length", "queue_bytes"):
             if (number := getattr(self, name)) is not None:
-                whole(f"redis: {name}", number, least=1)
-        for name in ("replica_wait", "deadline", "linger"):
+                whole(f"redis: {name}", number, least=0)
+        if self.fleet is not None:
+            whole("redis: fleet", self.fleet, least=0, most=(1 << 32) - 1)
+        for name in ("replica_wait", "queue_deadline", "linger"):
             if (time := getattr(self, name)) is not None:
-                seconds(f"redis: {name}", time)
+                seconds(f"redis: {name}", time, none=True)
+        # Which values can be, and which of them together, the engine says.
         _native.check_redis(self._settings())
 
     def _check_rules(self) -> None:
@@ -157,12 +155,15 @@ class Redis:
         given = self.root_certificates
         if given is None or isinstance(given, bytes):
             return given
+        # No file is called so.
+        if isinstance(given, str) and "-----BEGIN " in given:
+            return given.encode(errors="replace")
         try:
             return Path(os.fspath(given)).read_bytes()
         except TypeError:
-            raise TypeError(f"redis: root_certificates is a path or bytes, not {_type(given)}") from None
-        except OSError as error:
-            raise OptionError(f"redis: root_certificates cannot be read: {error}") from error
+            raise TypeError(f"redis: root_certificates is a path, or PEM as str or bytes, not {_type(given)}") from None
+        except (OSError, ValueError) as error:
+            raise OptionError(f"redis: root_certificates is no PEM, and as a file cannot be read: {error}") from error
 
     def _settings(self) -> Settings:
         """As the native half takes it."""
@@ -177,10 +178,10 @@ class Redis:
             "log_length": self.log_length,
             "replica_wait": self.replica_wait,
             "queue_bytes": self.queue_bytes,
-            "deadline": self.deadline,
+            "queue_deadline": self.queue_deadline,
             "linger": self.linger,
             "fleet": self.fleet,
-            "name": self.name,
+            "client_name": self.client_name,
             "root_certificates": self._certificates(),
         }
 

@@ -16,7 +16,7 @@ async def _waited(what: Any) -> Any:
 
 
 async def test_a_master_dies_and_what_was_acknowledged_is_heard(watched_redis: Any) -> None:
-    rules = Redis(watched_redis.urls, sentinel=watched_redis.name, modes={"r.*": "replay"}, deadline=30)
+    rules = Redis(watched_redis.urls, sentinel=watched_redis.name, modes={"r.*": "replay"}, queue_deadline=30)
     with Hub(rules) as one, Hub(rules) as other, other.subscribe("r.1") as there:
         with anyio.fail_after(20):
             await other.joined()

@@ -92,10 +92,11 @@ def joined_hubs(server: Redis) -> None:
     Hub(redis=server)
     Hub(redis=None)
     Redis("redis://a", modes={"a.*": "replay", "b": "durable", "*": "live"}, envelope=["c"], log_length=10)
-    Redis(["redis://a", "redis://b"], sentinel="m", sentinel_credentials=("ann", "secret"), name="n")
-    Redis(("redis://a",), cluster=True, sharded=True, fleet=10, linger=1, deadline=2.5, queue_bytes=10, replica_wait=1)
+    Redis(["redis://a", "redis://b"], sentinel="m", sentinel_credentials=("ann", "secret"), client_name="n")
+    Redis(("redis://a",), cluster=True, sharded=True, fleet=10, linger=1, queue_deadline=2.5, queue_bytes=10)
     Redis("rediss://a", root_certificates=b"pem")
     Redis("rediss://a", root_certificates=Path("pem"))
+    Redis("rediss://a", root_certificates="pem", replica_wait=1)
 
 
 async def forwarding(hub: Hub) -> None:

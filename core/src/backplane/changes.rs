@@ -27,17 +27,18 @@ use crate::{
     wake::contained,
 };
 
-/// The changes of a hub's health, one after the other: a stream, and something that a
-/// thread can [`wait`](HealthChanges::wait) for. From
+/// A hub's health now, and its changes from then on, one after the other: a stream, and
+/// something that a thread can [`wait`](HealthChanges::wait) for. From
 /// [`Hub::health_changes`](crate::Hub::health_changes).
 ///
 /// A change is another [condition](Health::condition), or another set of
 /// [reasons](Health::reasons). Of several that come faster than they are taken, the latest
 /// is seen. It ends with the hub, or before it when its backplane has nothing more to tell;
-/// without a [backplane](crate::backplane) it ends at once.
+/// without a [backplane](crate::backplane) it ends after the first.
 pub struct HealthChanges {
     core: Weak<Core>,
-    seen: u64,
+    /// The revision that was told last; none before the first.
+    seen: Option<u64>,
     /// No change will come any more.
     over: bool,
     bell: StdArc<Bell>,
@@ -98,22 +99,21 @@ impl Drop for Ringer {
 
 impl HealthChanges {
     pub(crate) fn of(core: &StdArc<Core>) -> Self {
-        let backplane = core.backplane.as_ref();
         HealthChanges {
             core: StdArc::downgrade(core),
-            seen: backplane.map_or(0, |backplane| backplane.health().revision),
+            seen: None,
             over: false,
             bell: StdArc::clone(&core.health_bell),
             place: core.health_bell.place(),
         }
     }
 
-    /// The next change; `None` once there is none to come.
+    /// How it is, the first time; then the next change. `None` once there is none to come.
     pub async fn next(&mut self) -> Option<Health> {
         std::future::poll_fn(|cx| self.poll(cx)).await
     }
 
-    /// Blocks the thread until the next change, at most until `deadline`; `None` then, and
+    /// The same for a thread, which it blocks at most until `deadline`: `None` then, and
     /// once there is none to come.
     pub fn wait(&mut self, deadline: Instant) -> Option<Health> {
         loop {
@@ -148,14 +148,16 @@ impl HealthChanges {
         }
     }
 
-    /// The change, or the end, if there is one; otherwise the bell rings for it.
+    /// What there is to tell, or the end; if there is neither, the bell rings for it.
     fn look(&mut self) -> Result<Option<Health>, Waiting> {
         let core = self.core.upgrade().filter(|core| !core.is_closed());
         let Some(core) = core else {
             return Ok(None);
         };
         let Some(backplane) = &core.backplane else {
-            return Ok(None);
+            // All is well, and stays so.
+            let is_first = self.seen.replace(0).is_none();
+            return Ok(is_first.then(Health::default));
         };
         // What has rung is looked at first: what changes after that rings again.
         let (rung, rings) = {
@@ -163,11 +165,12 @@ impl HealthChanges {
             (state.rung, state.rings)
         };
         let health = backplane.health();
-        if health.revision != self.seen {
-            self.seen = health.revision;
+        let seen = health.revision;
+        if self.seen != Some(seen) {
+            self.seen = Some(seen);
             return Ok(Some(health));
         }
-        if self.over || rung == Some(self.seen) {
+        if self.over || rung == Some(seen) {
             self.over = true;
             return Ok(None);
         }
@@ -175,9 +178,9 @@ impl HealthChanges {
         if !asked {
             let ringer = Ringer {
                 bell: StdArc::clone(&self.bell),
-                seen: self.seen,
+                seen,
             };
-            backplane.when_health_changes(self.seen, Box::new(move || drop(ringer)));
+            backplane.when_health_changes(seen, Box::new(move || drop(ringer)));
         }
         Err(Waiting { rings })
     }

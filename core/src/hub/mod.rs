@@ -161,7 +161,8 @@ impl Hub {
         backplane.map_or_else(Health::default, |backplane| backplane.health())
     }
 
-    /// The changes of that from now on: a stream, and something to wait for.
+    /// The same, and again whenever its condition or its reasons change: a stream, and
+    /// something to wait for.
     pub fn health_changes(&self) -> HealthChanges {
         HealthChanges::of(self.core())
     }

@@ -13,6 +13,9 @@ use super::{
 /// A server that answers nothing for longer is given up.
 const LONGEST_REPLICA_WAIT: Duration = Duration::from_secs(2);
 
+/// Longer times are as long as this, some thirty years: a moment can have it added.
+pub(super) const LONGEST: Duration = Duration::from_secs(1 << 30);
+
 /// Everything that was asked for, checked.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -34,7 +37,7 @@ pub(crate) struct Settings {
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until build is called"]
 pub struct RedisBuilder {
-    settings: Settings,
+    pub(super) settings: Settings,
     roots: Option<Vec<u8>>,
 }
 
@@ -78,14 +81,15 @@ impl RedisBuilder {
 
     /// How long an event may wait to be sent: ten seconds unless set.
     pub fn queue_deadline(mut self, deadline: Duration) -> Self {
-        self.settings.queue_deadline = deadline;
+        self.settings.queue_deadline = deadline.min(LONGEST);
         self
     }
 
     /// How long a topic that nobody here listens to any more is still heard, so that whoever
-    /// comes back costs nothing: two seconds unless set.
+    /// comes back costs nothing: two seconds unless set. Zero gives it up at once: each time
+    /// that a topic's last listener goes and another one comes, the server is told of both.
     pub fn linger(mut self, linger: Duration) -> Self {
-        self.settings.linger = linger;
+        self.settings.linger = linger.min(LONGEST);
         self
     }
 
@@ -149,7 +153,9 @@ impl RedisBuilder {
         self
     }
 
-    /// Trusts these certificates, in PEM, and no others; the system's unless set.
+    /// Trusts these certificates instead of the system's: one or more in PEM, the content of a
+    /// file and not its name. Unless set, the system's are trusted, where the variables
+    /// `SSL_CERT_FILE` and `SSL_CERT_DIR` name others.
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.roots = Some(pem.into());
         self
@@ -173,45 +179,80 @@ impl RedisBuilder {
     /// # Errors
     /// [`RedisError`] says which option cannot be and what it can be.
     pub fn build(mut self) -> Result<Redis, RedisError> {
-        let refused = |detail: &str| Err(RedisError::new(RedisErrorKind::Option, detail));
+        let refused =
+            |option, detail: &str| Err(RedisError::of(option, RedisErrorKind::Option, detail));
         let settings = &mut self.settings;
         let cluster = settings.target.topology == Topology::Cluster;
         if settings.sharded && !cluster {
-            return refused("sharded pub/sub belongs to a cluster: say that it is one");
+            return refused("sharded", "sharded is for a cluster: say that it is one");
         }
         if settings.target.sentinel_credentials.is_some()
             && !matches!(settings.target.topology, Topology::Sentinel { .. })
         {
             return refused(
-                "sentinel_credentials has no effect without sentinels: name the master that they know",
+                "sentinel_credentials",
+                "sentinel_credentials have no effect without Sentinels: name the master that they know",
             );
         }
-        if settings.queue_bytes == 0 || settings.queue_deadline.is_zero() {
-            return refused("a queue of no bytes or no time can send nothing: give it more");
+        if settings.queue_bytes == 0 {
+            let detail = "queue_bytes is 0: a queue of no bytes can send nothing: give it more";
+            return refused("queue_bytes", detail);
+        }
+        if settings.queue_deadline.is_zero() {
+            let detail = "queue_deadline is 0: what may not wait cannot be sent: give it more";
+            return refused("queue_deadline", detail);
         }
         if settings.log_length == 0 {
-            return refused("a log of no events cannot be read after a break: give it more");
+            let detail =
+                "log_length is 0: a log of no events cannot be read after a break: give it more";
+            return refused("log_length", detail);
         }
         if settings.replica_wait.is_zero() || settings.replica_wait > LONGEST_REPLICA_WAIT {
-            return refused("replicas are waited for at least a moment and at most two seconds");
+            let detail = "replica_wait is at least a moment and at most two seconds";
+            return refused("replica_wait", detail);
         }
         if settings.fleet == Some(0) {
-            return refused("a fleet has one hub at least");
+            return refused("fleet", "fleet is 0: there is one hub at least");
         }
         if let Some(name) = &settings.client_name
             && (name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic()))
         {
             return refused(
-                "a client name is of printable ASCII without spaces, as the server demands",
+                "client_name",
+                "client_name is of printable ASCII without spaces, as the server demands",
             );
         }
         settings.tls = match (settings.target.tls, &self.roots) {
             (true, roots) => Some(Tls::new(roots.as_deref())?),
             (false, None) => None,
             (false, Some(_)) => {
-                return refused("root_certificates has no effect without TLS: use rediss://");
+                return refused(
+                    "root_certificates",
+                    "root_certificates have no effect without TLS: use rediss://",
+                );
             }
         };
         Ok(Redis::new(Arc::new(self.settings)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn times_without_end_can_be_added_to_a_moment() {
+        let builder = Redis::at("redis://a").unwrap();
+        let builder = builder.linger(Duration::MAX).queue_deadline(Duration::MAX);
+        let Settings {
+            linger,
+            queue_deadline,
+            ..
+        } = builder.settings;
+        for time in [linger, queue_deadline] {
+            assert!(Instant::now().checked_add(time).is_some(), "{time:?}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedisError {
     kind: RedisErrorKind,
+    option: Option<&'static str>,
     detail: String,
 }
 
@@ -29,13 +30,35 @@ pub enum RedisErrorKind {
 
 impl RedisError {
     pub(crate) fn new(kind: RedisErrorKind, detail: impl Into<String>) -> Self {
-        let detail = detail.into();
-        RedisError { kind, detail }
+        RedisError {
+            kind,
+            option: None,
+            detail: detail.into(),
+        }
+    }
+
+    /// About one option, by whose name the text calls it.
+    pub(crate) fn of(
+        option: &'static str,
+        kind: RedisErrorKind,
+        detail: impl Into<String>,
+    ) -> Self {
+        RedisError {
+            option: Some(option),
+            ..RedisError::new(kind, detail)
+        }
     }
 
     /// The kind.
     pub fn kind(&self) -> RedisErrorKind {
         self.kind
+    }
+
+    /// The option that cannot be so, if it is one alone: as it is called in
+    /// [`RedisOptions`](super::RedisOptions), in [`RedisBuilder`](super::RedisBuilder), and in
+    /// the text of this error.
+    pub fn option(&self) -> Option<&'static str> {
+        self.option
     }
 }
 

@@ -81,6 +81,6 @@ mod wire;
 pub use builder::RedisBuilder;
 pub use error::{RedisError, RedisErrorKind};
 pub use modes::{Mode, ModeError};
-pub use options::RedisOptions;
+pub use options::{DemandsOptions, RedisOptions};
 pub use plane::Redis;
 pub use watch::{Demands, Finding, Verdict};

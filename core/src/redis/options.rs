@@ -4,6 +4,8 @@
 //! What is not said (`None`, or empty) is the builder's affair: no default stands here a
 //! second time. Whatever cannot be is an error of [`RedisOptions::build`], also what the
 //! builder's types rule out: two kinds of servers at once, or several single ones.
+//!
+//! What a migration is asked for stands beside its types: `migration/course.rs`.
 
 use std::{fmt, time::Duration};
 
@@ -12,6 +14,7 @@ use super::{
     error::{RedisError, RedisErrorKind},
     modes::ModeError,
     plane::Redis,
+    watch::Demands,
 };
 
 /// How a [`Redis`] backplane shall be, as data.
@@ -73,40 +76,58 @@ impl RedisOptions {
 
     fn builder(self) -> Result<RedisBuilder, RedisError> {
         let mut builder = self.begun()?;
-        if let Some((user, password)) = self.sentinel_credentials {
+        // All of them by name: one that is new is not forgotten here.
+        let RedisOptions {
+            urls: _,
+            sentinel: _,
+            sentinel_credentials,
+            cluster: _,
+            sharded,
+            modes,
+            envelope,
+            log_length,
+            replica_wait,
+            queue_bytes,
+            queue_deadline,
+            linger,
+            fleet,
+            client_name,
+            root_certificates,
+        } = self;
+        if let Some((user, password)) = sentinel_credentials {
             builder = builder.sentinel_credentials(user, password);
         }
-        for (pattern, mode) in &self.modes {
+        for (pattern, mode) in &modes {
             builder = builder.mode(pattern, mode.parse()?)?;
         }
-        for pattern in &self.envelope {
+        for pattern in &envelope {
             builder = builder.envelope(pattern)?;
         }
-        if self.sharded {
+        if sharded {
             builder = builder.sharded();
         }
-        if let Some(events) = self.log_length {
+        if let Some(events) = log_length {
             builder = builder.log_length(events);
         }
-        if let Some(wait) = self.replica_wait {
+        if let Some(wait) = replica_wait {
             builder = builder.replica_wait(wait);
         }
-        if let Some(bytes) = self.queue_bytes {
+        if let Some(bytes) = queue_bytes {
             builder = builder.queue_bytes(bytes);
         }
-        if let Some(deadline) = self.queue_deadline {
+        if let Some(deadline) = queue_deadline {
             builder = builder.queue_deadline(deadline);
         }
-        if let Some(linger) = self.linger {
+        if let Some(linger) = linger {
             builder = builder.linger(linger);
         }
-        if let Some(hubs) = self.fleet {
+        if let Some(hubs) = fleet {
             builder = builder.fleet(hubs);
         }
-        if let Some(name) = self.client_name {
+        if let Some(name) = client_name {
             builder = builder.client_name(name);
         }
-        if let Some(pem) = self.root_certificates {
+        if let Some(pem) = root_certificates {
             builder = builder.root_certificates(pem);
         }
         Ok(builder)
@@ -116,15 +137,14 @@ impl RedisOptions {
         let refused = |detail: &str| Err(RedisError::new(RedisErrorKind::Option, detail));
         match (&self.sentinel, self.cluster, &self.urls[..]) {
             (Some(_), true, _) => {
-                refused("a cluster has no sentinels: say that it is a cluster, or name a master")
+                refused("a cluster has no Sentinels: give `sentinel` or `cluster`")
             }
             (Some(master), false, urls) => Redis::sentinel(urls, master),
             (None, true, urls) => Redis::cluster(urls),
             (None, false, [url]) => Redis::at(url),
             (None, false, []) => refused("no server is named: give its URL"),
             (None, false, _) => refused(
-                "several URLs are of sentinels or of a cluster: name the master, or say that it \
-                 is a cluster",
+                "several URLs are of Sentinels or of a cluster: give `sentinel` or `cluster`",
             ),
         }
     }
@@ -142,6 +162,37 @@ impl fmt::Debug for RedisOptions {
     }
 }
 
+/// [`Demands`] as data: what is not said is asked for as in [`Demands::default`].
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DemandsOptions {
+    /// As [`Demands::replicas`].
+    pub replicas: Option<usize>,
+    /// As [`Demands::stable`].
+    pub stable: Option<Duration>,
+    /// As [`Demands::steady`].
+    pub steady: Option<Duration>,
+    /// As [`Demands::behind`].
+    pub behind: Option<u64>,
+    /// As [`Demands::p99`].
+    pub p99: Option<Duration>,
+    /// As [`Demands::memory`].
+    pub memory: Option<f64>,
+}
+
+impl From<DemandsOptions> for Demands {
+    fn from(options: DemandsOptions) -> Self {
+        let usual = Demands::default();
+        Demands {
+            replicas: options.replicas.unwrap_or(usual.replicas),
+            stable: options.stable.unwrap_or(usual.stable),
+            steady: options.steady.unwrap_or(usual.steady),
+            behind: options.behind.unwrap_or(usual.behind),
+            p99: options.p99.unwrap_or(usual.p99),
+            memory: options.memory.unwrap_or(usual.memory),
+        }
+    }
+}
+
 /// What a rule is refused for, among all that options are refused for.
 impl From<ModeError> for RedisError {
     fn from(cause: ModeError) -> Self {
@@ -155,6 +206,8 @@ impl From<ModeError> for RedisError {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn at(urls: &[&str]) -> RedisOptions {
@@ -198,50 +251,117 @@ mod tests {
             cluster: true,
             ..at(&["redis://a"])
         };
-        refused(both, option, "a cluster has no sentinels");
+        refused(both, option, "a cluster has no Sentinels");
         refused(at(&["http://a"]), RedisErrorKind::Url, "http");
     }
 
-    /// Each option alone, with a value that cannot be: it has an effect if that is refused.
+    /// One option of the table that the bindings are checked with as well.
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Row {
+        option: String,
+        /// Where nothing is said: in milliseconds, bytes, or as a number.
+        default: Option<Value>,
+        /// Of the server, if it is not any.
+        url: Option<String>,
+        /// Can be, though little else could be less.
+        least: Option<Value>,
+        /// Cannot be.
+        bad: Option<Value>,
+        /// What is said of that.
+        words: Option<String>,
+    }
+
+    fn table() -> Vec<Row> {
+        let rows = include_str!("../../testdata/redis/options.jsonl").lines();
+        let read = |row| serde_json::from_str(row).unwrap_or_else(|error| panic!("{row}: {error}"));
+        rows.map(read).collect()
+    }
+
+    /// The names of all fields: it does not compile when one is missing.
+    macro_rules! names {
+        ($($name:ident),* $(,)?) => {{
+            let RedisOptions { $($name: _),* } = RedisOptions::default();
+            [$(stringify!($name)),*]
+        }};
+    }
+
+    fn millis(value: &Value) -> Option<Duration> {
+        value.as_u64().map(Duration::from_millis)
+    }
+
+    fn strings(value: &Value) -> Vec<String> {
+        serde_json::from_value(value.clone()).unwrap()
+    }
+
+    fn set(options: &mut RedisOptions, name: &str, value: &Value) {
+        let text = || value.as_str().map(str::to_owned);
+        match name {
+            "urls" => options.urls = strings(value),
+            "sentinel" => options.sentinel = text(),
+            "sentinel_credentials" => {
+                options.sentinel_credentials = serde_json::from_value(value.clone()).unwrap();
+            }
+            "cluster" => options.cluster = value == true,
+            "sharded" => options.sharded = value == true,
+            "modes" => options.modes = serde_json::from_value(value.clone()).unwrap(),
+            "envelope" => options.envelope = strings(value),
+            "log_length" => options.log_length = value.as_u64(),
+            "replica_wait" => options.replica_wait = millis(value),
+            "queue_bytes" => options.queue_bytes = value.as_u64().map(|bytes| bytes as usize),
+            "queue_deadline" => options.queue_deadline = millis(value),
+            "linger" => options.linger = millis(value),
+            "fleet" => options.fleet = serde_json::from_value(value.clone()).unwrap(),
+            "client_name" => options.client_name = text(),
+            "root_certificates" => options.root_certificates = text().map(String::into_bytes),
+            _ => panic!("{name} is no option"),
+        }
+    }
+
     #[test]
-    fn every_option_reaches_the_builder() {
-        type Change = fn(&mut RedisOptions);
-        let bad: [(&str, Change); 11] = [
-            ("sentinel_credentials", |options| {
-                options.sentinel_credentials = Some(("user".into(), "secret".into()));
-            }),
-            ("belongs to a cluster", |options| options.sharded = true),
-            ("log", |options| options.log_length = Some(0)),
-            ("replicas", |options| {
-                options.replica_wait = Some(Duration::ZERO);
-            }),
-            ("queue", |options| options.queue_bytes = Some(0)),
-            ("queue", |options| {
-                options.queue_deadline = Some(Duration::ZERO);
-            }),
-            ("fleet", |options| options.fleet = Some(0)),
-            ("client name", |options| {
-                options.client_name = Some(String::new());
-            }),
-            ("root_certificates", |options| {
-                options.root_certificates = Some(Vec::new());
-            }),
-            ("never", |options| {
-                options.modes = vec![("a.*".into(), "never".into())];
-            }),
-            ("pattern", |options| options.envelope = vec![String::new()]),
-        ];
-        for (words, change) in bad {
-            let mut options = at(&["redis://a"]);
-            change(&mut options);
-            let error = options.build().expect_err(words);
-            let kind = if words == "pattern" {
-                RedisErrorKind::Pattern
-            } else {
-                RedisErrorKind::Option
+    fn the_table_of_options_has_them_all() {
+        let names = names!(
+            urls,
+            sentinel,
+            sentinel_credentials,
+            cluster,
+            sharded,
+            modes,
+            envelope,
+            log_length,
+            replica_wait,
+            queue_bytes,
+            queue_deadline,
+            linger,
+            fleet,
+            client_name,
+            root_certificates,
+        );
+        let rows = table();
+        let listed: Vec<_> = rows.iter().map(|row| row.option.as_str()).collect();
+        assert_eq!(listed, names);
+    }
+
+    #[test]
+    fn every_option_has_an_effect_and_what_cannot_be_is_refused_in_these_words() {
+        for row in table() {
+            let with = |value: &Value| {
+                let mut options = at(&[row.url.as_deref().unwrap_or("redis://a")]);
+                set(&mut options, &row.option, value);
+                options.build()
             };
-            assert_eq!(error.kind(), kind, "{error}");
+            if let Some(least) = &row.least {
+                with(least).unwrap_or_else(|error| panic!("{}: {error}", row.option));
+            }
+            let Some(bad) = &row.bad else {
+                continue;
+            };
+            let words = row.words.as_deref().expect("the words of its refusal");
+            let error = with(bad).expect_err(words);
             assert!(error.to_string().contains(words), "{words}: {error}");
+            if words.contains(&row.option) {
+                assert_eq!(error.option(), Some(row.option.as_str()));
+            }
         }
         let linger = RedisOptions {
             linger: Some(Duration::from_secs(7)),
@@ -249,6 +369,41 @@ mod tests {
         };
         let builder = linger.builder().expect("a backplane that lingers");
         assert!(format!("{builder:?}").contains("linger: 7s"));
+    }
+
+    #[test]
+    fn defaults_are_as_the_table_says() {
+        let usual = at(&["redis://a"]).builder().unwrap().settings;
+        for row in table() {
+            let is = match row.option.as_str() {
+                "log_length" => usual.log_length.into(),
+                "replica_wait" => (usual.replica_wait.as_millis() as u64).into(),
+                "queue_bytes" => usual.queue_bytes.into(),
+                "queue_deadline" => (usual.queue_deadline.as_millis() as u64).into(),
+                "linger" => (usual.linger.as_millis() as u64).into(),
+                _ => Value::Null,
+            };
+            assert_eq!(row.default.unwrap_or_default(), is, "{}", row.option);
+        }
+    }
+
+    #[test]
+    fn a_demand_that_is_not_made_is_the_usual_one() {
+        assert_eq!(Demands::from(DemandsOptions::default()), Demands::default());
+        let second = Duration::from_secs(1);
+        let all = Demands::from(DemandsOptions {
+            replicas: Some(7),
+            stable: Some(second),
+            steady: Some(2 * second),
+            behind: Some(8),
+            p99: Some(3 * second),
+            memory: Some(0.5),
+        });
+        assert_eq!((all.replicas, all.behind, all.memory), (7, 8, 0.5));
+        assert_eq!(
+            (all.stable, all.steady, all.p99),
+            (second, 2 * second, 3 * second)
+        );
     }
 
     #[test]

@@ -156,8 +156,8 @@ impl Redis {
     ) -> Result<RedisBuilder, RedisError> {
         let master = master.into();
         if master.is_empty() || master.contains(char::is_whitespace) {
-            let detail = format!("{master:?} cannot be a master's name: it is one word");
-            return Err(RedisError::new(RedisErrorKind::Option, detail));
+            let detail = format!("sentinel is {master:?}, and a master's name is one word");
+            return Err(RedisError::of("sentinel", RedisErrorKind::Option, detail));
         }
         Target::parse(Topology::Sentinel { master }, sentinels).map(RedisBuilder::new)
     }
@@ -183,7 +183,7 @@ impl Redis {
             common: Arc::new(Common {
                 queue: Arc::new(Queue::new(settings.queue_bytes)),
                 settings,
-                id: fastrand::u64(1..),
+                id: fastrand::u64(1..=outbox::HUB),
                 filled: Notify::new(),
                 figures: Figures::default(),
                 board: Board::new(watch::unconnected(Vec::new())),
@@ -194,7 +194,8 @@ impl Redis {
         }
     }
 
-    /// Who this hub is in the envelopes of its events.
+    /// Who this hub is in the envelopes of its events, and in `CLIENT LIST` unless it was
+    /// given a name.
     pub(crate) fn publisher(&self) -> u64 {
         self.common.id
     }

@@ -403,6 +403,55 @@ fn the_end(nodes: &[Node], published: &[(&str, usize)]) {
 }
 
 #[test]
+fn who_wrote_last_to_a_side_that_is_given_up_is_named_where_events_say() {
+    let server = Server::start();
+    let part = |stage| {
+        let moving = Moving::on(replaying(&server));
+        let hub = Hub::builder().backplane(moving.clone()).build().unwrap();
+        let course = Course::of(TOPIC).unwrap().to(NAME).unwrap();
+        let course = course.quiet(Duration::from_secs(60));
+        (hub, moving.begin(course, stage).unwrap())
+    };
+    let ((one, ours), (other, theirs)) = (part(Stage::NewWrite), part(Stage::DualRead));
+    let mut heard = one.subscribe(TOPIC).unwrap();
+    assert!(one.joined().wait(soon()), "{:?}", one.health());
+    other.publish(TOPIC, "late").unwrap();
+    heard.recv_deadline(soon()).unwrap();
+    theirs.force(Stage::NewWrite, soon()).unwrap();
+    until("it is known", || {
+        let peers = ours.peers();
+        peers.iter().any(|peer| peer.stage == Stage::NewWrite)
+    });
+
+    let error = ours.enter(Stage::New, soon()).unwrap_err();
+    let MigrationError::StillWritten { side, by, .. } = &error else {
+        panic!("{error}");
+    };
+    assert_eq!((*side, *by), (Side::Old, Some(ours.peers()[0].hub)));
+    let name = format!("{:016x}", ours.peers()[0].hub);
+    assert!(
+        error.to_string().contains(&format!("hub {name} wrote")),
+        "{error}"
+    );
+    let clients = server.ask(&["CLIENT", "LIST"]).text();
+    assert!(
+        clients.contains(&format!("name=distributary-{name}")),
+        "{clients}"
+    );
+
+    // What stands bare on its channel is nobody's.
+    server.ask(&["PUBLISH", TOPIC, "bare"]);
+    heard.recv_deadline(soon()).unwrap();
+    let error = ours.enter(Stage::New, soon()).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("somebody wrote to the old side"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_topic_with_a_log_moves_to_another_name_while_connections_are_killed() {
     let server = Server::start();
     phased_and_killed(&server, Way::Name, &[&server]);

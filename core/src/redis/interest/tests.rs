@@ -477,6 +477,27 @@ fn a_quick_rejoin_costs_nothing_and_a_slow_one_two_commands() {
 }
 
 #[test]
+fn without_a_time_to_linger_a_name_is_given_up_at_once() {
+    let mut rig = Rig::new(Kind::Channel);
+    rig.ledger = Ledger::new(Kind::Channel, Duration::ZERO);
+    let name = topic("a");
+    rig.open();
+    for _ in 0..2 {
+        rig.change(&name, true);
+        rig.settle_now();
+        assert_eq!(rig.server.held.len(), 1);
+        rig.change(&name, false);
+        // One that is wanted again before anything is sent costs nothing still.
+        rig.change(&name, true);
+        rig.settle_now();
+        assert_eq!(rig.server.held.len(), 1);
+        rig.change(&name, false);
+        rig.settle_now();
+        assert!(rig.server.held.is_empty());
+    }
+}
+
+#[test]
 fn one_name_that_is_denied_is_found_and_the_rest_is_served() {
     let mut rig = Rig::new(Kind::Channel);
     rig.server.denied.insert("n777".to_owned());

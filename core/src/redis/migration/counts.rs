@@ -3,9 +3,13 @@
 use std::time::Instant;
 
 use super::stage::Side;
-use crate::sync::{
-    Mutex,
-    counters::{AtomicU64, Ordering},
+use crate::{
+    backplane::Origin,
+    redis::outbox::hub_of,
+    sync::{
+        Mutex,
+        counters::{AtomicU64, Ordering},
+    },
 };
 
 /// What one side carried for this hub, since the migration began here.
@@ -42,17 +46,28 @@ struct Counter {
     read: AtomicU64,
     written: AtomicU64,
     duplicates: AtomicU64,
-    last: Mutex<Option<Instant>>,
+    last: Mutex<Option<Last>>,
+}
+
+/// The last event that came by a side.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Last {
+    pub(super) at: Instant,
+    /// The hub that published it, if the event says so.
+    pub(super) by: Option<u64>,
 }
 
 impl Counters {
-    pub(super) fn read(&self, side: Side, first: bool, now: Instant) {
+    pub(super) fn read(&self, side: Side, first: bool, origin: Option<Origin>, now: Instant) {
         let counter = &self.sides[side.index()];
         counter.read.fetch_add(1, Ordering::Relaxed);
         if !first {
             counter.duplicates.fetch_add(1, Ordering::Relaxed);
         }
-        *counter.last.lock() = Some(now);
+        *counter.last.lock() = Some(Last {
+            at: now,
+            by: origin.map(|origin| hub_of(origin.publisher)),
+        });
     }
 
     pub(super) fn written(&self, side: Side) {
@@ -61,8 +76,8 @@ impl Counters {
             .fetch_add(1, Ordering::Relaxed);
     }
 
-    /// When the last event came by a side.
-    pub(super) fn last(&self, side: Side) -> Option<Instant> {
+    /// When the last event came by a side, and by whom.
+    pub(super) fn last(&self, side: Side) -> Option<Last> {
         *self.sides[side.index()].last.lock()
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::error::MigrationError;
 use crate::{
-    redis::{Demands, Redis, names::is_reserved},
+    redis::{Demands, DemandsOptions, Redis, RedisOptions, builder::LONGEST, names::is_reserved},
     topic::Topic,
 };
 
@@ -63,7 +63,7 @@ impl Course {
     /// let go: two seconds unless set, zero lets nothing go. Without publishers that write
     /// to both sides and without a mirror between them, zero is right.
     pub fn window(mut self, window: Duration) -> Self {
-        self.window = window;
+        self.window = window.min(LONGEST);
         self
     }
 
@@ -81,6 +81,62 @@ impl Course {
     }
 }
 
+/// A [`Course`] as data: for whoever reads it from a file or another language. What is not
+/// said is the course's affair.
+///
+/// ```
+/// use distributary::redis::{RedisOptions, migration::CourseOptions};
+///
+/// let course = CourseOptions {
+///     topic: "documents".into(),
+///     onto: Some(RedisOptions {
+///         urls: vec!["redis://new.example".into()],
+///         ..RedisOptions::default()
+///     }),
+///     ..CourseOptions::default()
+/// };
+/// assert!(course.build().is_ok());
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct CourseOptions {
+    /// As [`Course::of`].
+    pub topic: String,
+    /// As [`Course::to`].
+    pub to: Option<String>,
+    /// As [`Course::onto`].
+    pub onto: Option<RedisOptions>,
+    /// As [`Course::window`].
+    pub window: Option<Duration>,
+    /// As [`Course::quiet`].
+    pub quiet: Option<Duration>,
+    /// As [`Course::demands`].
+    pub demands: DemandsOptions,
+}
+
+impl CourseOptions {
+    /// Checks it all.
+    ///
+    /// # Errors
+    /// When a name is none, or the backplane's own; [`MigrationError::Redis`] when the server
+    /// cannot be as it was asked for.
+    pub fn build(self) -> Result<Course, MigrationError> {
+        let mut course = Course::of(self.topic)?.demands(self.demands.into());
+        if let Some(name) = self.to {
+            course = course.to(name)?;
+        }
+        if let Some(redis) = self.onto {
+            course = course.onto(redis.build().map_err(MigrationError::Redis)?);
+        }
+        if let Some(window) = self.window {
+            course = course.window(window);
+        }
+        if let Some(quiet) = self.quiet {
+            course = course.quiet(quiet);
+        }
+        Ok(course)
+    }
+}
+
 /// A topic that is anybody's to name.
 fn named(name: impl AsRef<str>) -> Result<Topic, MigrationError> {
     let topic = Topic::new(name)?;
@@ -94,7 +150,59 @@ fn named(name: impl AsRef<str>) -> Result<Topic, MigrationError> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
+
+    #[test]
+    fn what_is_said_as_data_reaches_the_course_and_the_rest_is_as_ever() {
+        let server = RedisOptions {
+            urls: vec!["redis://a".into()],
+            ..RedisOptions::default()
+        };
+        let topic = || CourseOptions {
+            topic: "a".into(),
+            ..CourseOptions::default()
+        };
+        let usual = topic().build().unwrap();
+        assert_eq!((usual.window, usual.quiet), (WINDOW, QUIET));
+        assert_eq!(
+            (usual.name.as_str(), usual.demands),
+            ("a", Demands::default())
+        );
+        assert!(usual.onto.is_none());
+        let all = CourseOptions {
+            to: Some("b".into()),
+            onto: Some(server),
+            window: Some(Duration::ZERO),
+            quiet: Some(Duration::from_secs(7)),
+            demands: DemandsOptions {
+                replicas: Some(2),
+                ..DemandsOptions::default()
+            },
+            ..topic()
+        };
+        let all = all.build().unwrap();
+        assert_eq!((all.topic.as_str(), all.name.as_str()), ("a", "b"));
+        assert_eq!(
+            (all.window, all.quiet),
+            (Duration::ZERO, Duration::from_secs(7))
+        );
+        assert!(all.onto.is_some() && all.demands.replicas == 2);
+        let for_ever = CourseOptions {
+            window: Some(Duration::MAX),
+            ..topic()
+        };
+        let window = for_ever.build().unwrap().window;
+        assert!(Instant::now().checked_add(window).is_some());
+        let nowhere = CourseOptions {
+            onto: Some(RedisOptions::default()),
+            ..topic()
+        };
+        assert!(matches!(nowhere.build(), Err(MigrationError::Redis(_))));
+        let nameless = CourseOptions::default();
+        assert!(matches!(nameless.build(), Err(MigrationError::Topic(_))));
+    }
 
     #[test]
     fn names_that_are_the_backplane_s_own_are_neither_moved_nor_moved_to() {

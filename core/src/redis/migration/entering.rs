@@ -172,11 +172,12 @@ impl Migration {
                 });
             }
         } else if let Some(last) = moved.counters.last(left)
-            && last.elapsed() < moved.quiet
+            && last.at.elapsed() < moved.quiet
         {
             return Err(MigrationError::StillWritten {
                 side: left,
-                ago: last.elapsed(),
+                ago: last.at.elapsed(),
+                by: last.by,
             });
         }
         Ok(())

@@ -63,13 +63,17 @@ pub enum MigrationError {
     },
     /// These hubs write to the side that is to be given up, or are about to.
     Writers(Vec<Peer>),
-    /// Somebody who is no hub that takes part still writes to the side that is to be given
-    /// up.
+    /// No hub that takes part writes to the side that is to be given up any more, but it was
+    /// written to just now: by one that has just left it, or by somebody who takes no part.
     StillWritten {
         /// The side.
         side: Side,
         /// How long ago its last event came.
         ago: Duration,
+        /// The hub that published it, if the event says so: one in an envelope does. By this
+        /// number [`Peer::hub`] knows it on the first server, and in `CLIENT LIST` it is
+        /// `distributary-` and the number, unless it was given a name.
+        by: Option<u64>,
     },
     /// So many hubs that take part did not answer.
     Silent {
@@ -94,7 +98,8 @@ pub enum MigrationError {
     },
     /// The hub was closed.
     Closed,
-    /// The heartbeat's thread cannot be started.
+    /// The server of the course cannot be as it was asked for, or the heartbeat's thread cannot
+    /// be started.
     Redis(RedisError),
 }
 
@@ -138,11 +143,17 @@ impl fmt::Display for MigrationError {
                 list(f, peers)?;
                 f.write_str(": let them write to the other first")
             }
-            MigrationError::StillWritten { side, ago } => write!(
-                f,
-                "somebody who takes no part writes to the {side} side, {} ms ago the last time: move them first",
-                ago.as_millis()
-            ),
+            MigrationError::StillWritten { side, ago, by } => {
+                match by {
+                    Some(hub) => write!(f, "hub {hub:016x}")?,
+                    None => f.write_str("somebody")?,
+                }
+                write!(
+                    f,
+                    " wrote to the {side} side {} ms ago: try again if that is a hub which has just left it, and move it first if it takes no part",
+                    ago.as_millis()
+                )
+            }
             MigrationError::Silent { hubs } => write!(
                 f,
                 "{hubs} hubs take part and do not answer: wait for them or end them"

@@ -101,7 +101,7 @@ mod waiters;
 pub(crate) use moved::is_channel;
 
 pub use counts::{SideCounts, Sides};
-pub use course::Course;
+pub use course::{Course, CourseOptions};
 pub use entering::Migration;
 pub use error::MigrationError;
 pub use moving::Moving;

@@ -84,7 +84,7 @@ impl Moved {
         // The time tells events of one number apart that were published on both names.
         let hash = self.hasher.hash_one(origin);
         let first = self.numbered.lock().arrived(side, hash, now);
-        self.counters.read(side, first, now);
+        self.counters.read(side, first, Some(origin), now);
         first
     }
 
@@ -92,7 +92,7 @@ impl Moved {
     pub(super) fn arrived(&self, side: Side, payload: &[u8], now: Instant) -> bool {
         let hash = self.hasher.hash_one(payload);
         let first = self.twins.lock().arrived(side, hash, now);
-        self.counters.read(side, first, now);
+        self.counters.read(side, first, None, now);
         first
     }
 

@@ -106,13 +106,15 @@ impl Plane {
 impl Moving {
     /// Everything goes by this server until it is moved.
     pub fn on(redis: Redis) -> Self {
+        // By the same number its events know it, where they have envelopes.
+        let hub = redis.publisher();
         let book = Book {
             servers: vec![Plane::of(redis)],
             ends: vec![AHashMap::new()],
             ..Book::default()
         };
         Moving(StdArc::new(Shared {
-            hub: fastrand::u64(1..),
+            hub,
             hub_inlet: OnceLock::new(),
             book: RwLock::new(book),
             patterns: Mutex::default(),
@@ -488,7 +490,7 @@ impl Shared {
                 let first = match origin {
                     // What this hub published by the other side was delivered then.
                     Some(origin) if self.published(&moved, side.other(), origin) => {
-                        moved.counters.read(side, false, now);
+                        moved.counters.read(side, false, Some(origin), now);
                         false
                     }
                     Some(origin) => moved.numbered(side, origin, now),

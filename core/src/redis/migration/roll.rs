@@ -43,7 +43,8 @@ pub(super) const SILENT: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Peer {
-    /// The number it chose for itself.
+    /// The number it chose for itself. On the first server it is known by it in `CLIENT LIST`
+    /// as well, as `distributary-` and the number in hexadecimal, unless it was given a name.
     pub hub: u64,
     /// How far it has come.
     pub stage: Stage,

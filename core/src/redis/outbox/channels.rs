@@ -20,7 +20,7 @@ use super::parcel::Parcel;
 use crate::{redis::log::keys::Keys, topic::Topic};
 
 /// The part of a publisher's number that names the hub.
-const HUB: u64 = u64::MAX >> 16;
+pub(crate) const HUB: u64 = u64::MAX >> 16;
 /// One more in the other part.
 const GENERATION: u64 = HUB + 1;
 
@@ -37,9 +37,14 @@ const MOST: usize = 1 << 17;
 /// How often at most topics are looked through.
 const RESWEEP: Duration = Duration::from_secs(1);
 
+/// The number of a publisher's hub.
+pub(crate) fn hub_of(publisher: u64) -> u64 {
+    publisher & HUB
+}
+
 /// Whether a publisher's number is one of the hub that has `ours`.
 pub(crate) fn is_ours(ours: u64, publisher: u64) -> bool {
-    ours & HUB == publisher & HUB
+    hub_of(ours) == hub_of(publisher)
 }
 
 /// One topic.

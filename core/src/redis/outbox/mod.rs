@@ -61,7 +61,7 @@ use std::{
 use ahash::AHashMap as HashMap;
 use bytes::Bytes;
 
-pub(crate) use channels::is_ours;
+pub(crate) use channels::{HUB, hub_of, is_ours};
 pub(crate) use departures::MOST_FLYING;
 pub(crate) use queue::Queue;
 pub(crate) use refusal::{NOT_ALONE, Trouble};

@@ -48,16 +48,18 @@ impl std::fmt::Debug for Tls {
 impl Tls {
     /// These certificates, in PEM, and no others; or those that the system trusts.
     pub(crate) fn new(roots: Option<&[u8]>) -> Result<Self, RedisError> {
-        let refused = |detail: String| RedisError::new(RedisErrorKind::Certificates, detail);
+        let refused = |detail: String| {
+            RedisError::of("root_certificates", RedisErrorKind::Certificates, detail)
+        };
         let mut store = RootCertStore::empty();
         match roots {
             Some(pem) => {
                 for certificate in CertificateDer::pem_slice_iter(pem) {
                     let certificate = certificate.map_err(|error| {
-                        refused(format!("the root certificates are no PEM: {error}"))
+                        refused(format!("root_certificates are no PEM: {error}"))
                     })?;
                     store.add(certificate).map_err(|error| {
-                        refused(format!("a root certificate cannot be used: {error}"))
+                        refused(format!("one of root_certificates cannot be used: {error}"))
                     })?;
                 }
             }
@@ -67,7 +69,7 @@ impl Tls {
         }
         if store.is_empty() {
             return Err(refused(match roots {
-                Some(_) => "the text holds no certificate: expected PEM, -----BEGIN CERTIFICATE-----".into(),
+                Some(_) => "root_certificates hold no certificate: expected PEM, -----BEGIN CERTIFICATE-----".into(),
                 None => "the system trusts no certificate: install its certificate package, or give root_certificates".into(),
             }));
         }

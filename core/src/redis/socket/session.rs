@@ -14,13 +14,17 @@
 //! - The socket is always read, whatever waits to be written: a server whose output is
 //!   not read holds it in its own memory, and cuts the reader off.
 //! - Once broken, always broken: every open request fails, and every later one.
+//! - What the server sent before it ended the connection is heard, whatever fails first.
 
-use std::{cell::RefCell, collections::VecDeque, fmt, future::Future, rc::Rc};
+use std::{
+    cell::RefCell, collections::VecDeque, fmt, future::Future, pin::pin, rc::Rc, time::Duration,
+};
 
 use bytes::{Buf, BufMut, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::{Notify, oneshot},
+    time::sleep,
 };
 
 use super::frames::{self, Frame, Kind, Push, Reply};
@@ -31,6 +35,9 @@ const READ: usize = 64 * 1024;
 
 /// A buffer that one huge frame has grown beyond this is given back.
 const KEPT: usize = 1024 * 1024;
+
+/// How long a connection is read that cannot be written to, should it not end by itself.
+const LAST: Duration = Duration::from_secs(1);
 
 /// Reads in a row before other tasks of the thread have their turn.
 const TURN: usize = 8;
@@ -227,10 +234,17 @@ impl Session {
             if driven.broken.borrow().is_some() {
                 return;
             }
+            let writing = pin!(async {
+                let broken = write_all(write, driven).await;
+                // The server has gone, and what it sent before waits to be read.
+                sleep(LAST).await;
+                broken
+            });
             tokio::select! {
-                broken = read_all(read, driven, listener) => driven.end(broken),
-                broken = write_all(write, driven) => driven.end(broken),
+                biased;
                 () = over => {}
+                broken = read_all(read, driven, listener) => driven.end(broken),
+                broken = writing => driven.end(broken),
             }
         });
         Session(shared)

@@ -85,6 +85,19 @@ fn requests_go_out_in_the_order_of_the_calls_and_replies_come_back_in_it() {
 }
 
 #[test]
+fn what_was_sent_before_the_end_is_heard_also_when_a_write_fails_first() {
+    const MESSAGES: usize = 20_000;
+    with(1 << 20, |session, mut server, heard| async move {
+        let message = b">3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nx\r\n";
+        server.write_all(&message.repeat(MESSAGES)).await.unwrap();
+        drop(server);
+        let refused = session.request(command(&["PING"])).await;
+        assert!(refused.is_err(), "{refused:?}");
+        assert_eq!(heard.0.borrow().len(), MESSAGES);
+    });
+}
+
+#[test]
 fn a_subscription_is_answered_by_its_confirmations_or_by_one_error() {
     with(1 << 16, |session, mut server, heard| async move {
         let mut commands = Commands::default();
