@@ -347,6 +347,7 @@ fn told(health: &Health) -> Value {
         "lost": counts.lost,
         "repaired": counts.repaired,
         "duplicates": counts.duplicates,
+        "unreadable": counts.unreadable,
         "attempts": counts.attempts,
         "connections": counts.connections,
         "queued_bytes": health.queued_bytes,
