@@ -76,7 +76,7 @@ def connect(settings: Settings) -> Any:
     # Everything but host and port is the same in all of them.
     credentials = _credentials(urls[0])
     options: dict[str, Any] = {
-        "client_name": settings["name"],
+        "client_name": settings["client_name"],
         # The newer protocol has connections be handed over to another server without a word.
         "protocol": 2,
         "retry": Retry(NoBackoff(), 0),
@@ -89,7 +89,7 @@ def connect(settings: Settings) -> Any:
         options["ssl_cert_reqs"] = "required"
         options["ssl_check_hostname"] = True
         if settings["root_certificates"] is not None:
-            options["ssl_ca_data"] = settings["root_certificates"].decode()
+            options["ssl_ca_data"] = settings["root_certificates"].decode(errors="replace")
     if settings["cluster"]:
         return RedisCluster(startup_nodes=[ClusterNode(*host) for host in hosts], **options, **credentials)
     database = int(urls[0].path.strip("/") or 0)
