@@ -89,7 +89,7 @@ def connect(settings: Settings) -> Any:
         options["ssl_cert_reqs"] = "required"
         options["ssl_check_hostname"] = True
         if settings["root_certificates"] is not None:  # beside the system's, as these clients have it
-            options["ssl_ca_data"] = settings["root_certificates"].decode()
+            options["ssl_ca_data"] = settings["root_certificates"].decode(errors="replace")
     if settings["cluster"]:
         return RedisCluster(startup_nodes=[ClusterNode(*host) for host in hosts], **options, **credentials)
     database = int(urls[0].path.strip("/") or 0)
