@@ -142,7 +142,7 @@ proptest! {
             let unread: Vec<_> = UNIVERSE[..TOPICS].iter().filter(covered).collect();
             for reader in &mut readers {
                 prop_assert_eq!(reader.change(adds, names(&given)), expected.clone());
-                prop_assert_eq!(reader.selector().as_ref(), Some(&after));
+                prop_assert_eq!(reader.selector(), Some(after.clone()));
             }
             for reader in &mut readers {
                 prop_assert_eq!(reader.read(), unread.iter().map(|it| **it).collect::<Vec<_>>());
