@@ -56,6 +56,10 @@ mod slab;
 mod subscription;
 
 #[cfg(loom)]
+mod backplane {
+    mod notes;
+}
+#[cfg(loom)]
 mod lane {
     mod gate;
 }

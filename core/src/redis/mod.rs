@@ -46,6 +46,7 @@
 //! | `topology` | which servers there are, and which name belongs to which |
 //! | `link` | when to connect, and what to do then |
 //! | `socket` | nothing: bytes, requests, replies, pushes |
+//! | `names` | which channels are the backplane's own |
 //! | `interest` | which names to ask a server for, in which batches |
 //! | `inbox`, `wire` | what an arriving message means |
 //! | `outbox`, `modes`, `log` | what goes out, in which shape, and what became of it |
@@ -66,6 +67,7 @@ mod link;
 mod log;
 pub mod migration;
 mod modes;
+mod names;
 mod options;
 mod outbox;
 mod plane;
