@@ -308,7 +308,7 @@ export interface SelectorOptions {
   variables?: Variables;
   /** What gives way when this subscription does not keep up. Default: what the hub says. */
   overflow?: Overflow;
-  /** How much may wait for it. Default: what the hub says. */
+  /** How much may wait for it. What is not said, a part of it as well, is as the hub says. */
   budget?: Budget;
   /**
    * Starts after this position, which has to be of the one topic that is asked for; or after these, topic by topic,

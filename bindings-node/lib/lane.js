@@ -193,58 +193,26 @@ class Lane {
   }
 
   /**
-   * Throws what would go wrong with some of these names, so that either all are added or none.
-   *
-   * @param {string[]} topics
-   * @param {string[]} patterns
-   */
-  checkNames(topics, patterns) {
-    try {
-      this.#native.checkNames(topics, patterns);
-    } catch (error) {
-      throw fromNative(error);
-    }
-  }
-
-  /**
-   * Throws if nothing were left to a member without these names.
+   * Adds names to what a member gets, or removes them: all or none. How many changes there were.
    *
    * @param {Member} member
-   * @param {string[]} topics
-   * @param {string[]} patterns
+   * @param {'add' | 'remove'} how
+   * @param {import('./selector').ParsedNames} names
    */
-  checkRest({ slot }, topics, patterns) {
-    try {
-      if (slot >= 0) this.#native.checkRest(slot, topics, patterns);
-    } catch (error) {
-      throw fromNative(error);
-    }
-  }
-
-  /**
-   * Changes a member's names, one after the other. How many changes there were.
-   *
-   * @param {Member} member
-   * @param {'AddTopic' | 'AddPattern' | 'RemoveTopic' | 'RemovePattern'} what
-   * @param {string[]} names
-   */
-  change(member, what, names) {
-    if (names.length === 0) return 0;
+  change(member, how, { topics, patterns }) {
+    if (topics.length + patterns.length === 0) return 0;
     if (member.slot < 0) {
       throw new DistributaryError('ERR_CLOSED', 'the subscription has ended: subscribe anew');
     }
-    let changes = 0;
     try {
-      for (const name of names) {
-        if (this.#native.change(member.slot, /** @type {any} */ (what), name)) changes += 1;
-      }
+      const changes = this.#native[how](member.slot, topics, patterns);
+      if (how === 'remove') this.#sift(member);
+      return changes;
     } catch (error) {
       throw fromNative(error);
     } finally {
-      if (what.startsWith('Remove')) this.#sift(member);
       this.ring();
     }
-    return changes;
   }
 
   /**

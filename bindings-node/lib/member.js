@@ -64,62 +64,18 @@ class Member {
    * @param {string} where the call, for errors
    */
   add(names, where) {
-    const { topics, patterns } = parseNames(names, where);
-    this.lane.checkNames(topics, patterns);
-    const before = this.selector;
-    try {
-      return this.addTopics(topics) + this.addPatterns(patterns);
-    } catch (error) {
-      // Too many together with those before, or one that the backplane cannot hear: what has been added goes again.
-      if (before !== undefined) {
-        this.removeTopics(without(before.topics, topics));
-        this.removePatterns(without(before.patterns, patterns));
-      }
-      throw error;
-    }
+    return this.lane.change(this, 'add', parseNames(names, where));
   }
 
   /**
-   * Removes topics or patterns, all or none. How many were there.
+   * Removes topics or patterns, all or none: nothing of them is delivered any more when this returns, unless another
+   * pattern covers it. How many were there.
    *
    * @param {Names} names
    * @param {string} where the call, for errors
    */
   remove(names, where) {
-    const { topics, patterns } = parseNames(names, where);
-    this.lane.checkRest(this, topics, patterns);
-    return this.removeTopics(topics) + this.removePatterns(patterns);
-  }
-
-  /**
-   * Adds topics; in force when this returns. How many were not there already.
-   *
-   * @param {string[]} topics
-   * @returns {number}
-   */
-  addTopics(topics) {
-    return this.lane.change(this, 'AddTopic', topics);
-  }
-
-  /** @param {string[]} patterns */
-  addPatterns(patterns) {
-    return this.lane.change(this, 'AddPattern', patterns);
-  }
-
-  /**
-   * Removes topics: nothing of them is delivered any more when this returns, unless a pattern covers them. How many
-   * were there.
-   *
-   * @param {string[]} topics
-   * @returns {number}
-   */
-  removeTopics(topics) {
-    return this.lane.change(this, 'RemoveTopic', topics);
-  }
-
-  /** @param {string[]} patterns */
-  removePatterns(patterns) {
-    return this.lane.change(this, 'RemovePattern', patterns);
+    return this.lane.change(this, 'remove', parseNames(names, where));
   }
 
   /**
@@ -142,15 +98,6 @@ class Member {
    * @param {(event: Event) => boolean} _wanted
    */
   sift(_wanted) {}
-}
-
-/**
- * @param {string[]} some
- * @param {string[]} names
- */
-function without(some, names) {
-  const known = new Set(some);
-  return names.filter((name) => !known.has(name));
 }
 
 /**

@@ -25,6 +25,12 @@ const SELECTING = ['topics', 'patterns', 'where', 'variables', 'overflow', 'budg
  */
 
 /**
+ * @typedef {object} ParsedNames
+ * @property {string[]} topics
+ * @property {string[]} patterns
+ */
+
+/**
  * @param {unknown} selector a topic, a list of them, or an object with `topics`, `patterns` and options
  * @param {unknown} options the same options beside it
  * @param {string} where the call, for errors
@@ -63,7 +69,7 @@ function isNames(selector) {
  *
  * @param {unknown} given
  * @param {string} where
- * @returns {{ topics: string[], patterns: string[] }}
+ * @returns {ParsedNames}
  */
 function parseNames(given, where) {
   const { topics, patterns } = isNames(given) ? { topics: given, patterns: [] } : selecting(given, where, NAMING);

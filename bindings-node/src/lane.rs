@@ -8,7 +8,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use distributary::{Lane, Selector, SelectorError, SliceLimits, SubscribeError, Token};
+use distributary::{Lane, MemberId, Selector, SliceLimits, SubscribeError, Token};
 use napi::bindgen_prelude::{
     BufferSlice, ClassInstance, Env, Function, Uint8ArraySlice, Uint32ArraySlice,
 };
@@ -17,9 +17,10 @@ use napi_derive::napi;
 use crate::{
     bell::{LaneId, bell, ring_lane},
     desk::{APART, Counter, Desk, MORE},
-    error::{Code, Result, error, pattern_error, selector_error, subscribe_error},
+    error::{Result, subscribe_error},
     filters::NativeFilter,
     hub::NativeHub,
+    names::{names, selector},
     options::NativeSubscribeOptions,
 };
 
@@ -133,56 +134,22 @@ impl NativeLane {
         })
     }
 
-    /// Whether names can be added to a member, all of them. Nothing is done.
+    /// Adds names to a member, all or none. How many were not there. The lane has to be
+    /// pulled after it.
     #[napi(catch_unwind)]
-    pub fn check_names(&self, topics: Vec<String>, patterns: Vec<String>) -> Result<()> {
-        match (&*topics, &*patterns) {
-            ([], []) => Ok(()),
-            (topics, patterns) => selector(topics, patterns).map(drop),
-        }
+    pub fn add(&mut self, slot: u32, topics: Vec<String>, patterns: Vec<String>) -> Result<u32> {
+        let (member, names) = (self.member(slot)?, names(&topics, &patterns)?);
+        let added = self.lane.add(member, names).map_err(subscribe_error)?;
+        Ok(added as u32)
     }
 
-    /// Whether names can be removed from a member, all of them. Nothing is done.
+    /// Removes names of a member, all or none. How many were there. The lane has to be
+    /// pulled after it.
     #[napi(catch_unwind)]
-    pub fn check_rest(&self, slot: u32, topics: Vec<String>, patterns: Vec<String>) -> Result<()> {
-        let Some(selector) = self.selector(slot) else {
-            return Ok(());
-        };
-        let left = |name: &str, removed: &[String]| !removed.iter().any(|it| it == name);
-        let any = selector
-            .named_topics()
-            .any(|topic| left(topic.as_str(), &topics))
-            || selector
-                .named_patterns()
-                .any(|pattern| left(pattern.as_str(), &patterns));
-        match any {
-            true => Ok(()),
-            false => Err(subscribe_error(SubscribeError::Selector(
-                SelectorError::Empty,
-            ))),
-        }
-    }
-
-    /// Adds a name to a member, or removes it. False when it was there already, or was not.
-    /// The lane has to be pulled after it.
-    #[napi(catch_unwind)]
-    pub fn change(&mut self, slot: u32, what: NativeChange, name: String) -> Result<bool> {
-        let Some(member) = self.desk.member(slot) else {
-            return Err(subscribe_error(SubscribeError::NoMember));
-        };
-        let lane = &mut self.lane;
-        match what {
-            NativeChange::AddTopic => lane.add_topic(member, &name),
-            NativeChange::AddPattern => lane.add_pattern(member, &name),
-            NativeChange::RemoveTopic => lane.remove_topic(member, &name),
-            NativeChange::RemovePattern => lane.remove_pattern(member, &name),
-        }
-        .map_err(|cause| match cause {
-            SubscribeError::Selector(cause @ SelectorError::Pattern(_)) => {
-                pattern_error(&name, cause)
-            }
-            cause => subscribe_error(cause),
-        })
+    pub fn remove(&mut self, slot: u32, topics: Vec<String>, patterns: Vec<String>) -> Result<u32> {
+        let (member, names) = (self.member(slot)?, names(&topics, &patterns)?);
+        let removed = self.lane.remove(member, names).map_err(subscribe_error)?;
+        Ok(removed as u32)
     }
 
     /// Takes back what is on its way to a member and is not covered by its names any more.
@@ -277,6 +244,11 @@ impl NativeLane {
 }
 
 impl NativeLane {
+    fn member(&self, slot: u32) -> Result<MemberId> {
+        let member = self.desk.member(slot);
+        member.ok_or_else(|| subscribe_error(SubscribeError::NoMember))
+    }
+
     fn selector(&self, slot: u32) -> Option<Selector> {
         self.lane.selector(self.desk.member(slot)?)
     }
@@ -297,39 +269,4 @@ pub struct NativeNames {
     pub topics: Vec<String>,
     /// Patterns.
     pub patterns: Vec<String>,
-}
-
-/// How a member's names change.
-#[napi(string_enum)]
-pub enum NativeChange {
-    /// One topic more.
-    AddTopic,
-    /// One pattern more.
-    AddPattern,
-    /// One topic less.
-    RemoveTopic,
-    /// One pattern less.
-    RemovePattern,
-}
-
-fn selector(topics: &[String], patterns: &[String]) -> Result<Selector> {
-    let mut selector = match (topics, patterns) {
-        ([], []) => {
-            return Err(error(
-                Code::BadSelector,
-                "the selector names nothing: give at least one topic or pattern",
-            ));
-        }
-        ([], [pattern, ..]) => {
-            Selector::pattern(pattern).map_err(|cause| pattern_error(pattern, cause))?
-        }
-        ([topic], _) => Selector::topic(topic).map_err(selector_error)?,
-        _ => Selector::topics(topics).map_err(selector_error)?,
-    };
-    for pattern in patterns {
-        selector = selector
-            .and_pattern(pattern)
-            .map_err(|cause| pattern_error(pattern, cause))?;
-    }
-    Ok(selector)
 }

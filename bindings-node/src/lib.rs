@@ -23,6 +23,7 @@ mod lane;
 mod matcher;
 mod memory;
 mod migration;
+mod names;
 mod options;
 mod parcel;
 mod publisher;

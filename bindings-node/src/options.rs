@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use distributary::{
-    Budget, Hub, HubBuilder, Overflow, Position, Resume, SubscribeOptions, Topic, Waking,
-    redis::migration::Moving,
+    Budget, BudgetOptions, Hub, HubBuilder, Overflow, Position, Resume, SubscribeOptions, Topic,
+    Waking, redis::migration::Moving,
 };
 use napi_derive::napi;
 
@@ -29,19 +29,20 @@ pub struct NativeBudget {
 }
 
 impl NativeBudget {
-    pub(crate) fn budget(&self) -> Result<Budget> {
-        let mut budget = Budget::default();
-        if let Some(events) = self.events {
-            budget = budget.events(events as usize).map_err(budget_error)?;
+    /// As far as it is said.
+    fn options(&self) -> BudgetOptions {
+        let age = |age| Duration::try_from_secs_f64(age / 1e3).unwrap_or(Duration::MAX);
+        BudgetOptions {
+            events: self.events.map(|events| events as usize),
+            bytes: self.bytes.map(|bytes| bytes as usize),
+            age: self.age.map(age),
         }
-        if let Some(bytes) = self.bytes {
-            budget = budget.bytes(bytes as usize).map_err(budget_error)?;
-        }
-        if let Some(age) = self.age {
-            let age = Duration::try_from_secs_f64(age / 1e3).unwrap_or(Duration::MAX);
-            budget = budget.age(age).map_err(budget_error)?;
-        }
-        Ok(budget)
+    }
+
+    /// The engine's default where nothing is said.
+    fn whole(&self) -> Result<Budget> {
+        let budget = self.options().over(Budget::default());
+        budget.map_err(budget_error)
     }
 }
 
@@ -86,7 +87,7 @@ impl NativeHubOptions {
             builder = builder.overflow(overflow(name)?);
         }
         if let Some(budget) = &self.budget {
-            builder = builder.budget(budget.budget()?);
+            builder = builder.budget(budget.whole()?);
         }
         if let Some(bytes) = self.bytes {
             builder = builder.bytes(bytes as u64);
@@ -120,7 +121,7 @@ impl NativeHubOptions {
 
 fn with_history(builder: HubBuilder, rule: &NativeHistory) -> Result<HubBuilder> {
     builder
-        .history(&rule.topics, rule.keep.budget()?)
+        .history(&rule.topics, rule.keep.whole()?)
         .map_err(|cause| pattern_error(&rule.topics, cause.into()))
 }
 
@@ -155,7 +156,7 @@ pub struct NativeFrom {
 pub struct NativeSubscribeOptions {
     /// One of the names of [`overflow`].
     pub overflow: Option<String>,
-    /// How much may wait for it.
+    /// How much may wait for it; the hub's where nothing is said.
     pub budget: Option<NativeBudget>,
     /// Where it starts.
     pub from: Option<Vec<NativeFrom>>,
@@ -168,7 +169,7 @@ impl NativeSubscribeOptions {
             options = options.overflow(overflow(name)?);
         }
         if let Some(budget) = &self.budget {
-            options = options.budget(budget.budget()?);
+            options = options.budget(budget.options());
         }
         if let Some(from) = &self.from {
             options = options.resume(resume(from)?);

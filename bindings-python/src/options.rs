@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use distributary::{
-    Budget, Hub, Overflow, Position, Resume, SubscribeOptions, Topic, redis::migration::Moving,
+    Budget, BudgetOptions, Hub, Overflow, Position, Resume, SubscribeOptions, Topic,
+    redis::migration::Moving,
 };
 use pyo3::prelude::*;
 
@@ -18,28 +19,26 @@ use crate::{
 /// Events, bytes, and age in seconds.
 pub(crate) type BudgetParts = (Option<usize>, Option<usize>, Option<f64>);
 
-/// How much may wait; `None` when nothing is said.
-pub(crate) fn budget((events, bytes, age): BudgetParts) -> PyResult<Option<Budget>> {
-    if events.is_none() && bytes.is_none() && age.is_none() {
-        return Ok(None);
-    }
-    let mut budget = Budget::default();
-    if let Some(events) = events {
-        budget = budget.events(events).map_err(budget_error)?;
-    }
-    if let Some(bytes) = bytes {
-        budget = budget.bytes(bytes).map_err(budget_error)?;
-    }
-    if let Some(age) = age {
-        let age = Duration::try_from_secs_f64(age).map_err(|_| {
+/// How much may wait, as far as it is said.
+fn budget((events, bytes, age): BudgetParts) -> PyResult<BudgetOptions> {
+    let age = age.map(|age| {
+        Duration::try_from_secs_f64(age).map_err(|_| {
             error(
                 Kind::Option,
                 format_args!("an age of {age} seconds is none"),
             )
-        })?;
-        budget = budget.age(age).map_err(budget_error)?;
-    }
-    Ok(Some(budget))
+        })
+    });
+    Ok(BudgetOptions {
+        events,
+        bytes,
+        age: age.transpose()?,
+    })
+}
+
+/// How much may wait, or be kept: the engine's default where nothing is said.
+fn whole_budget(parts: BudgetParts) -> PyResult<Budget> {
+    budget(parts)?.over(Budget::default()).map_err(budget_error)
 }
 
 /// What gives way when a subscription does not keep up, by its name in Python.
@@ -78,14 +77,12 @@ impl HubSettings {
     /// The hub, and what moves its topics if it was asked for.
     pub(crate) fn build(&self) -> PyResult<(Hub, Option<Moving>)> {
         let mut builder = Hub::builder().overflow(overflow(&self.overflow)?);
-        if let Some(budget) = budget(self.budget)? {
-            builder = builder.budget(budget);
-        }
+        builder = builder.budget(whole_budget(self.budget)?);
         if let Some(memory) = self.memory {
             builder = builder.bytes(memory);
         }
         for (topics, keep) in &self.history {
-            let keep = budget(*keep)?.unwrap_or_default();
+            let keep = whole_budget(*keep)?;
             builder = builder
                 .history(topics, keep)
                 .map_err(|cause| pattern_error(topics, cause.into()))?;
@@ -120,12 +117,9 @@ pub(crate) fn subscribe_options(
     parts: BudgetParts,
     from: Option<Vec<(Option<String>, String)>>,
 ) -> PyResult<SubscribeOptions> {
-    let mut options = SubscribeOptions::new();
+    let mut options = SubscribeOptions::new().budget(budget(parts)?);
     if let Some(name) = policy {
         options = options.overflow(overflow(name)?);
-    }
-    if let Some(budget) = budget(parts)? {
-        options = options.budget(budget);
     }
     if let Some(from) = from {
         options = options.resume(resume(from)?);

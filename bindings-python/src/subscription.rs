@@ -18,7 +18,7 @@ use std::{
 };
 
 use distributary as engine;
-use engine::{Batch, Pattern, Selector, SubscribeError, Topic, TryRecvError};
+use engine::{Batch, Names, Selector, SelectorError, SubscribeError, TryRecvError};
 use parking_lot::{Mutex, MutexGuard};
 use pyo3::{
     PyTraverseError, PyVisit,
@@ -352,57 +352,20 @@ impl Subscription {
 
     /// Adds topics and patterns, all or none. How many were not there.
     fn _add(&self, topics: Vec<String>, patterns: Vec<String>) -> PyResult<usize> {
-        let (topics, patterns) = parse(&topics, &patterns)?;
-        self.change(|open| {
-            let (mut new_topics, mut new_patterns) = (Vec::new(), Vec::new());
-            let added = topics
-                .iter()
-                .try_for_each(|name| {
-                    new_topics.extend(open.add_topic(name.as_str())?.then_some(name));
-                    Ok(())
-                })
-                .and_then(|()| {
-                    patterns.iter().try_for_each(|text| {
-                        new_patterns.extend(open.add_pattern(text.as_str())?.then_some(text));
-                        Ok(())
-                    })
-                });
-            if let Err(cause) = added {
-                // Too many of them. What is taken back was there a moment ago.
-                for name in new_topics {
-                    open.remove_topic(name.as_str())?;
-                }
-                for text in new_patterns {
-                    open.remove_pattern(text.as_str())?;
-                }
-                return Err(cause);
-            }
-            Ok(new_topics.len() + new_patterns.len())
-        })
+        let names = names(&topics, &patterns)?;
+        self.change(|open| open.add(names))?
+            .map_err(subscribe_error)
     }
 
     /// Removes topics and patterns, all or none. How many were there.
     fn _remove(&self, topics: Vec<String>, patterns: Vec<String>) -> PyResult<usize> {
-        let (topics, patterns) = parse(&topics, &patterns)?;
-        let all = |selector: &Selector| {
-            selector.named_topics().all(|it| topics.contains(it))
-                && selector.named_patterns().all(|it| patterns.contains(it))
-        };
-        if self.selector().is_some_and(|selector| all(&selector)) {
-            return Err(error(
+        let names = names(&topics, &patterns)?;
+        self.change(|open| open.remove(names))?.map_err(|cause| match cause {
+            SubscribeError::Selector(SelectorError::Empty) => error(
                 Kind::Selector,
                 "nothing would be left to read: close the subscription instead, or add other names first",
-            ));
-        }
-        self.change(|open| {
-            let mut removed = 0;
-            for name in &topics {
-                removed += usize::from(open.remove_topic(name.as_str())?);
-            }
-            for text in &patterns {
-                removed += usize::from(open.remove_pattern(text.as_str())?);
-            }
-            Ok(removed)
+            ),
+            cause => subscribe_error(cause),
         })
     }
 
@@ -461,7 +424,7 @@ impl Subscription {
     fn change(
         &self,
         change: impl FnOnce(&mut engine::Subscription) -> Result<usize, SubscribeError>,
-    ) -> PyResult<usize> {
+    ) -> PyResult<Result<usize, SubscribeError>> {
         let (changed, waiting) = {
             let mut state = self.state.lock();
             let changed = state.open().map(change);
@@ -469,7 +432,7 @@ impl Subscription {
         };
         waiting.wake();
         payload::clear();
-        changed.map_err(closed)?.map_err(subscribe_error)
+        changed.map_err(closed)
     }
 }
 
@@ -562,34 +525,17 @@ fn objects<'py>(
     Ok(events.to_tuple())
 }
 
-/// Topics and patterns, so that what is wrong with one shows before anything is changed.
-fn parse(topics: &[String], patterns: &[String]) -> PyResult<(Vec<Topic>, Vec<Pattern>)> {
-    let topics = topics
-        .iter()
-        .map(|name| Topic::new(name).map_err(|cause| selector_error(cause.into())))
-        .collect::<PyResult<_>>()?;
-    let patterns = patterns
-        .iter()
-        .map(|text| Pattern::new(text).map_err(|cause| pattern_error(text, cause.into())))
-        .collect::<PyResult<_>>()?;
-    Ok((topics, patterns))
+/// Topics and patterns, so that what is wrong with one shows before anything is done.
+fn names(topics: &[String], patterns: &[String]) -> PyResult<Names> {
+    let names = Names::new().topics(topics);
+    names
+        .and_then(|names| names.patterns(patterns))
+        .map_err(|cause| pattern_error(cause.name(), cause.cause().clone()))
 }
 
 /// Topics and patterns, not none of both.
 pub(crate) fn selector(topics: &[String], patterns: &[String]) -> PyResult<Selector> {
-    let (mut selector, patterns) = match (topics, patterns) {
-        ([], [first, rest @ ..]) => (
-            Selector::pattern(first).map_err(|cause| pattern_error(first, cause))?,
-            rest,
-        ),
-        (topics, patterns) => (Selector::topics(topics).map_err(selector_error)?, patterns),
-    };
-    for pattern in patterns {
-        selector = selector
-            .and_pattern(pattern)
-            .map_err(|cause| pattern_error(pattern, cause))?;
-    }
-    Ok(selector)
+    names(topics, patterns)?.try_into().map_err(selector_error)
 }
 
 /// Blocks the thread until `is_ready`, which is given what wakes it; at most until the deadline. Whether it

@@ -41,6 +41,8 @@ mod lane;
 #[cfg(not(loom))]
 mod matcher;
 #[cfg(not(loom))]
+mod names;
+#[cfg(not(loom))]
 mod pattern;
 #[cfg(not(loom))]
 mod predicate;
@@ -64,7 +66,7 @@ mod lane {
 
 pub use bytes::Bytes;
 pub use event::{Event, Position, PositionError, Publication};
-pub use feed::{Budget, BudgetError, Overflow};
+pub use feed::{Budget, BudgetError, BudgetOptions, Overflow};
 pub use fields::{Attributes, NotJson, Number, Path, PathId, Value, ValueRef};
 #[cfg(not(loom))]
 pub use hub::{
@@ -80,6 +82,8 @@ pub use lane::{
 #[cfg(not(loom))]
 pub use matcher::{MatchId, Matcher};
 pub use metrics::{DurationHistogram, ShareHistogram, Stats, TopicStats};
+#[cfg(not(loom))]
+pub use names::{NameError, Names};
 #[cfg(not(loom))]
 pub use pattern::{MAX_PATTERN_BYTES, Pattern, PatternError, PatternErrorKind};
 #[cfg(not(loom))]

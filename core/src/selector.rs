@@ -38,7 +38,7 @@ pub struct Selector {
 }
 
 impl Selector {
-    fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Selector {
             topics: SmallVec::new(),
             patterns: SmallVec::new(),
@@ -122,27 +122,61 @@ impl Selector {
         self.filter.as_ref()
     }
 
-    pub(crate) fn insert_topic(&mut self, topic: Topic) -> bool {
-        let place = self.topics.binary_search(&topic);
-        place.map_err(|at| self.topics.insert(at, topic)).is_err()
+    fn insert_topic(&mut self, topic: Topic) {
+        if let Err(at) = self.topics.binary_search(&topic) {
+            self.topics.insert(at, topic);
+        }
     }
 
-    pub(crate) fn insert_pattern(&mut self, pattern: Pattern) -> bool {
+    fn insert_pattern(&mut self, pattern: Pattern) {
+        if let Err(at) = self.place_of_pattern(&pattern) {
+            self.patterns.insert(at, pattern);
+        }
+    }
+
+    fn place_of_pattern(&self, pattern: &Pattern) -> Result<usize, usize> {
         let text = pattern.as_str();
-        let place = self.patterns.binary_search_by(|p| p.as_str().cmp(text));
-        place
-            .map_err(|at| self.patterns.insert(at, pattern))
-            .is_err()
+        self.patterns.binary_search_by(|p| p.as_str().cmp(text))
     }
 
-    pub(crate) fn remove_topic(&mut self, topic: &Topic) -> bool {
-        let place = self.topics.binary_search(topic);
-        place.map(|at| self.topics.remove(at)).is_ok()
+    /// Whether this very topic is named.
+    pub(crate) fn has_topic(&self, topic: &Topic) -> bool {
+        self.topics.binary_search(topic).is_ok()
     }
 
-    pub(crate) fn remove_pattern(&mut self, pattern: &Pattern) -> bool {
-        let place = self.patterns.iter().position(|p| p == pattern);
-        place.map(|at| self.patterns.remove(at)).is_some()
+    /// Whether this very pattern is named.
+    pub(crate) fn has_pattern(&self, pattern: &Pattern) -> bool {
+        self.place_of_pattern(pattern).is_ok()
+    }
+
+    /// Adds the names of another; gives those that were not there.
+    pub(crate) fn insert(&mut self, names: &Selector) -> Selector {
+        let new = names.keep(|topic| !self.has_topic(topic), |it| !self.has_pattern(it));
+        self.topics.extend(new.topics.iter().cloned());
+        self.patterns.extend(new.patterns.iter().cloned());
+        // Two sorted runs, which these sorts merge.
+        self.topics.sort();
+        self.patterns.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        new
+    }
+
+    /// Removes the names of another; gives those that were there.
+    pub(crate) fn remove(&mut self, names: &Selector) -> Selector {
+        let gone = names.keep(|topic| self.has_topic(topic), |it| self.has_pattern(it));
+        self.topics.retain(|topic| !gone.has_topic(topic));
+        self.patterns.retain(|pattern| !gone.has_pattern(pattern));
+        gone
+    }
+
+    /// Some of the names, without the filter.
+    fn keep(&self, topic: impl Fn(&Topic) -> bool, pattern: impl Fn(&Pattern) -> bool) -> Selector {
+        let topics = self.topics.iter().filter(|it| topic(it));
+        let patterns = self.patterns.iter().filter(|it| pattern(it));
+        Selector {
+            topics: topics.cloned().collect(),
+            patterns: patterns.cloned().collect(),
+            filter: None,
+        }
     }
 
     /// How many names and patterns there are.
@@ -161,14 +195,14 @@ impl Selector {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn covers(&self, topic: &Topic) -> bool {
-        self.topics.binary_search(topic).is_ok()
+        self.has_topic(topic)
             || self
                 .patterns
                 .iter()
                 .any(|pattern| pattern.matches(topic.as_str()))
     }
 
-    fn checked(self) -> Result<Self, SelectorError> {
+    pub(crate) fn checked(self) -> Result<Self, SelectorError> {
         match self.names() {
             0 => Err(SelectorError::Empty),
             1..=MAX_NAMES => Ok(self),

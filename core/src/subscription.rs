@@ -25,6 +25,7 @@ use crate::{
         subscribe::{SubscribeError, SubscribeOptions},
     },
     metrics::SAMPLE,
+    names::Names,
     selector::Selector,
     sync::{Arc, StdArc},
 };
@@ -448,13 +449,33 @@ impl Subscription {
         }
     }
 
+    /// Adds topics and patterns, all or none; in force when this returns. How many were not
+    /// there already.
+    ///
+    /// # Errors
+    /// When there are too many together with those before, the backplane cannot hear one of
+    /// them, or the subscription has ended. Nothing is changed then.
+    pub fn add(&mut self, names: impl Into<Names>) -> Result<usize, SubscribeError> {
+        self.rewire(&Change::Add(names.into()))
+    }
+
+    /// Removes topics and patterns, all or none: when this returns, nothing of them is
+    /// delivered any more, unless another pattern covers it. How many were there.
+    ///
+    /// # Errors
+    /// When no name would be left (drop the subscription instead), or the subscription has
+    /// ended. Nothing is changed then.
+    pub fn remove(&mut self, names: impl Into<Names>) -> Result<usize, SubscribeError> {
+        self.rewire(&Change::Remove(names.into()))
+    }
+
     /// Adds a topic; in force when this returns. False when it was there already.
     ///
     /// # Errors
     /// When the name is not a topic name, there are too many, or the subscription has
     /// ended.
     pub fn add_topic(&mut self, name: impl AsRef<str>) -> Result<bool, SubscribeError> {
-        self.rewire(&Change::topic(name, true)?)
+        Ok(self.rewire(&Change::topic(name, true)?)? > 0)
     }
 
     /// Adds a pattern; in force when this returns. False when it was there already.
@@ -463,7 +484,7 @@ impl Subscription {
     /// When the text is not a pattern, there are too many names, or the subscription
     /// has ended.
     pub fn add_pattern(&mut self, text: impl AsRef<str>) -> Result<bool, SubscribeError> {
-        self.rewire(&Change::pattern(text, true)?)
+        Ok(self.rewire(&Change::pattern(text, true)?)? > 0)
     }
 
     /// Removes a topic: when this returns, nothing of it is delivered any more, unless
@@ -473,7 +494,7 @@ impl Subscription {
     /// When the name is not a topic name, or it is the last one; drop the subscription
     /// instead.
     pub fn remove_topic(&mut self, name: impl AsRef<str>) -> Result<bool, SubscribeError> {
-        self.rewire(&Change::topic(name, false)?)
+        Ok(self.rewire(&Change::topic(name, false)?)? > 0)
     }
 
     /// Removes a pattern, as [`remove_topic`](Self::remove_topic) removes a topic.
@@ -481,33 +502,27 @@ impl Subscription {
     /// # Errors
     /// When the text is not a pattern, or it is the last name.
     pub fn remove_pattern(&mut self, text: impl AsRef<str>) -> Result<bool, SubscribeError> {
-        self.rewire(&Change::pattern(text, false)?)
+        Ok(self.rewire(&Change::pattern(text, false)?)? > 0)
     }
 
-    fn rewire(&mut self, change: &Change) -> Result<bool, SubscribeError> {
+    fn rewire(&mut self, change: &Change) -> Result<usize, SubscribeError> {
         if let Some(reason) = self.closed {
             return Err(SubscribeError::Ended(reason));
         }
         let core = StdArc::clone(self.core());
-        let Some(selector) = core.changed_selector(&self.outlet, change)? else {
-            return Ok(false);
+        let Some(rewiring) = core.rewiring(&self.outlet, change)? else {
+            return Ok(0);
         };
-        core.check_carried(&selector)?;
+        let changes = rewiring.len();
         let before = Arc::clone(&self.outlet);
         let backlog = self.backlog.as_deref_mut();
-        core.rewire(
-            &mut self.outlet,
-            &mut self.cursor,
-            backlog,
-            change,
-            selector,
-        );
+        core.rewire(&mut self.outlet, &mut self.cursor, backlog, rewiring);
         if !Arc::ptr_eq(&before, &self.outlet) {
             // The place to park was in the old feed.
             let slot = std::mem::replace(&mut self.slot, NO_SLOT);
             before.feed.move_away(slot);
         }
-        Ok(true)
+        Ok(changes)
     }
 
     /// The selector as it stands now; `None` once the subscription has ended.

@@ -8,9 +8,7 @@ use napi::bindgen_prelude::ClassInstance;
 use napi_derive::napi;
 
 use crate::{
-    error::{Result, selector_error},
-    filters::NativeFilter,
-    options::NativeSubscribeOptions,
+    error::Result, filters::NativeFilter, names::selector, options::NativeSubscribeOptions,
 };
 
 /// What is subscribed to, and how it is served.
@@ -58,14 +56,7 @@ impl NativeWanted<'_> {
     }
 
     fn named(&self) -> Result<Selector> {
-        let mut patterns = self.patterns.iter();
-        let selector = match patterns.next() {
-            Some(first) if self.topics.is_empty() => Selector::pattern(first),
-            Some(first) => Selector::topics(&self.topics).and_then(|it| it.and_pattern(first)),
-            None => Selector::topics(&self.topics),
-        };
-        let selector = selector.and_then(|it| patterns.try_fold(it, Selector::and_pattern));
-        selector.map_err(selector_error)
+        selector(&self.topics, &self.patterns)
     }
 }
 

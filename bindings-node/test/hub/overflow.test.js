@@ -89,6 +89,15 @@ test('the policy and the budget of the hub are the default', async () => {
   assert.deepEqual(await found(own), [4, '4']);
 });
 
+test('a part of a budget that is not said is the hub\'s', async () => {
+  const hub = new Hub({ budget: { events: 3, bytes: 1_000 } });
+  const subscription = hub.subscribe('a', { budget: { events: 100 } });
+  for (let i = 0; i < 50; i += 1) hub.publish('a', 'x'.repeat(400));
+  assert.ok(subscription.lag > 0);
+  const [missed] = await found(subscription);
+  assert.ok(missed >= 48, `${missed} are over what may wait in bytes`);
+});
+
 test('budgets hold by bytes and by age', async () => {
   const hub = new Hub();
   const bytes = hub.subscribe('a', { budget: { bytes: 3_000 } });

@@ -288,7 +288,7 @@ class Hub:
             patterns,
             filter,
             None if overflow is None else options.overflow(overflow),
-            self._budget_of(capacity, capacity_bytes, max_age),
+            options.budget(capacity, capacity_bytes, max_age),
             options.positions(from_),
         )
         sub._open(self, self._lanes, decode, self._budget[2] if max_age is None else max_age)
@@ -370,18 +370,6 @@ class Hub:
     def __repr__(self) -> str:
         overflow, (capacity, *_) = self._settings["overflow"], self._budget
         return f"<Hub capacity={capacity} overflow={overflow!r}{' closed' if self.closed else ''}>"
-
-    def _budget_of(self, capacity: int | None, capacity_bytes: int | None, max_age: float | None) -> options.Budget:
-        """What a subscription says, and where it says nothing the hub; nothing at all is the hub's own affair."""
-        said = options.budget(capacity, capacity_bytes, max_age)
-        if said == (None, None, None):
-            return said
-        events, size, age = self._budget
-        return (
-            events if capacity is None else said[0],
-            size if capacity_bytes is None else said[1],
-            age if max_age is None else said[2],
-        )
 
     def _end(self) -> Closing | None:
         """Ends the engine; what to wait for until all has been sent, if there is anything."""

@@ -152,7 +152,7 @@ impl Receipt {
 impl Future for Receipt {
     type Output = Result<Acknowledged, ForwardError>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.awaited.poll(cx)
     }
 }

@@ -101,6 +101,58 @@ impl Budget {
     }
 }
 
+/// A budget as data: for whoever reads it from a file, a client or another language, and
+/// leaves out what is to be as elsewhere.
+///
+/// ```
+/// use distributary::{Budget, BudgetOptions};
+///
+/// let few = BudgetOptions { events: Some(10), ..BudgetOptions::default() };
+/// let all = Budget::default().bytes(1 << 20)?;
+/// assert_eq!(few.over(all)?, all.events(10)?);
+/// # Ok::<(), distributary::BudgetError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BudgetOptions {
+    /// As [`Budget::events`].
+    pub events: Option<usize>,
+    /// As [`Budget::bytes`].
+    pub bytes: Option<usize>,
+    /// As [`Budget::age`].
+    pub age: Option<Duration>,
+}
+
+impl BudgetOptions {
+    /// What is said here, and `rest` where nothing is said.
+    ///
+    /// # Errors
+    /// When a part cannot be, as [`Budget`] has it.
+    pub fn over(self, rest: Budget) -> Result<Budget, BudgetError> {
+        let mut budget = rest;
+        if let Some(events) = self.events {
+            budget = budget.events(events)?;
+        }
+        if let Some(bytes) = self.bytes {
+            budget = budget.bytes(bytes)?;
+        }
+        if let Some(age) = self.age {
+            budget = budget.age(age)?;
+        }
+        Ok(budget)
+    }
+}
+
+impl From<Budget> for BudgetOptions {
+    /// All of it: over whatever, it is this budget.
+    fn from(budget: Budget) -> Self {
+        BudgetOptions {
+            events: Some(budget.events),
+            bytes: Some(budget.bytes),
+            age: Some(Duration::from_nanos(budget.age)),
+        }
+    }
+}
+
 /// A budget that admits nothing, or more than can be counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -141,4 +193,56 @@ impl std::error::Error for BudgetError {}
 pub(crate) struct Limits {
     pub(crate) overflow: Overflow,
     pub(crate) budget: Budget,
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_said_is_the_rest() {
+        let second = Duration::from_secs(1);
+        let rest = Budget::default().events(7).unwrap().bytes(70).unwrap();
+        let rest = rest.age(second).unwrap();
+        let said = BudgetOptions::default();
+        assert_eq!(said.over(rest), Ok(rest));
+        assert_eq!(
+            BudgetOptions {
+                bytes: Some(9),
+                ..said
+            }
+            .over(rest),
+            rest.bytes(9)
+        );
+        for all in [rest, Budget::default()] {
+            assert_eq!(BudgetOptions::from(all).over(rest), Ok(all));
+            assert_eq!(BudgetOptions::from(all).over(Budget::default()), Ok(all));
+        }
+        let wrong = [
+            (
+                BudgetOptions {
+                    events: Some(0),
+                    ..said
+                },
+                BudgetError::Events { given: 0 },
+            ),
+            (
+                BudgetOptions {
+                    bytes: Some(0),
+                    ..said
+                },
+                BudgetError::Bytes,
+            ),
+            (
+                BudgetOptions {
+                    age: Some(Duration::ZERO),
+                    ..said
+                },
+                BudgetError::Age,
+            ),
+        ];
+        for (said, why) in wrong {
+            assert_eq!(said.over(rest), Err(why));
+        }
+    }
 }

@@ -29,7 +29,7 @@ mod loom_tests;
 mod parking;
 
 pub(crate) use limits::Limits;
-pub use limits::{Budget, BudgetError, Overflow};
+pub use limits::{Budget, BudgetError, BudgetOptions, Overflow};
 pub(crate) use log::{Log, Losses, Next, Run, Shed};
 pub(crate) use parking::{NO_SLOT, SlotId, Wakers};
 

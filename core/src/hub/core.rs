@@ -3,15 +3,8 @@
 use hashbrown::HashMap;
 
 use super::{
-    herald::Herald,
-    history::Rule,
-    node::Node,
-    outlet::{Context, Outlet},
-    patterns::Patterns,
-    pressure::Pressure,
-    reaper::Reaper,
-    room::Room,
-    table::Table,
+    contexts::Contexts, herald::Herald, history::Rule, node::Node, outlet::Outlet,
+    patterns::Patterns, pressure::Pressure, reaper::Reaper, room::Room, table::Table,
 };
 use crate::{
     backplane::{Backplane, Bell, End, Inlet, Name, Notes},
@@ -34,7 +27,7 @@ pub(crate) struct Core {
     /// Selectors of several names, so that equal ones share a feed.
     pub(crate) registry: Mutex<HashMap<(Selector, Limits), Arc<Outlet>, ahash::RandomState>>,
     /// One allocation per distinct set of limits.
-    contexts: Mutex<Contexts>,
+    pub(crate) contexts: Contexts,
     pub(crate) default_limits: Limits,
     pub(crate) rules: Vec<Rule>,
     /// Live subscriptions.
@@ -62,13 +55,6 @@ pub(crate) struct Core {
     pub(crate) end: End,
 }
 
-#[derive(Default)]
-struct Contexts {
-    /// Of subscriptions that ask for nothing special.
-    default: Option<Context>,
-    others: HashMap<Limits, Context, ahash::RandomState>,
-}
-
 /// What a builder decides.
 pub(crate) struct Settings {
     pub(crate) limits: Limits,
@@ -91,7 +77,7 @@ impl Core {
             table: Table::new(settings.shards),
             patterns: Patterns::default(),
             registry: Mutex::default(),
-            contexts: Mutex::default(),
+            contexts: Contexts::new(settings.limits),
             default_limits: settings.limits,
             rules: settings.rules,
             live: AtomicU64::new(0),
@@ -131,30 +117,6 @@ impl Core {
             epoch: self.epoch,
             offset: next - 1,
         })
-    }
-
-    /// What feeds with these limits share.
-    pub(crate) fn context(self: &StdArc<Self>, limits: Limits) -> Context {
-        let Contexts { default, others } = &mut *self.contexts.lock();
-        if limits == self.default_limits {
-            return default
-                .get_or_insert_with(|| Context::new(limits, self))
-                .clone();
-        }
-        if others.len() > 1_024 {
-            // Limits made up per subscription: forget those that nobody uses any more.
-            others.retain(|_, context| !context.is_unused());
-        }
-        let context = others.entry(limits);
-        context
-            .or_insert_with(|| Context::new(limits, self))
-            .clone()
-    }
-
-    /// Forgets what feeds share: it holds the hub, as the hub holds it.
-    pub(crate) fn forget_contexts(&self) {
-        let contexts = std::mem::take(&mut *self.contexts.lock());
-        drop(contexts);
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -200,7 +162,7 @@ impl Core {
         self.table.clear();
         self.patterns.clear();
         self.registry.lock().clear();
-        self.forget_contexts();
+        self.contexts.forget();
         self.counted.lock().clear();
         self.pressure.clear();
         for outlet in outlets {

@@ -7,6 +7,7 @@
 //! the byte budget of the whole; [`room`], where a publisher waits if it asked to;
 //! [`herald`], who wakes a crowd.
 
+mod contexts;
 pub(crate) mod core;
 mod counters;
 mod forward;

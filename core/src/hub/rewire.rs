@@ -1,4 +1,5 @@
-//! Adding and removing names of a subscription that lives.
+//! Adding and removing names of a subscription that lives, any number in one change: it is
+//! planned as a whole, and refused as a whole, before anything is done.
 //!
 //! A subscription that changes its names leaves the feed that it shared for one of
 //! its own, once. Nothing may be lost or doubled on the way, though publishers are at
@@ -17,82 +18,113 @@
 
 use smallvec::SmallVec;
 
-use super::{core::Core, history::Backlog, node::Node, outlet::Outlet};
+use super::{
+    core::Core,
+    history::Backlog,
+    node::{Name, Node},
+    outlet::Outlet,
+    subscribe::SubscribeError,
+};
 use crate::{
     event::Event,
     feed::{Ending, NO_SLOT, Next, Shed},
+    names::Names,
     pattern::Pattern,
     selector::{MAX_NAMES, Selector, SelectorError},
     sync::{Arc, StdArc},
     topic::Topic,
 };
 
-/// A name to be added or removed.
-pub(crate) struct Change {
-    name: Name,
-    adds: bool,
-}
-
-enum Name {
-    Topic(Topic),
-    Pattern(Pattern),
+/// Names to be added or removed.
+pub(crate) enum Change {
+    Add(Names),
+    Remove(Names),
 }
 
 impl Change {
     pub(crate) fn topic(name: impl AsRef<str>, adds: bool) -> Result<Self, SelectorError> {
-        let name = Name::Topic(Topic::new(name)?);
-        Ok(Change { name, adds })
+        Ok(Change::of(Topic::new(name)?.into(), adds))
     }
 
     pub(crate) fn pattern(text: impl AsRef<str>, adds: bool) -> Result<Self, SelectorError> {
-        let name = Name::Pattern(Pattern::new(text.as_ref())?);
-        Ok(Change { name, adds })
+        Ok(Change::of(Pattern::new(text.as_ref())?.into(), adds))
+    }
+
+    fn of(names: Names, adds: bool) -> Self {
+        match adds {
+            true => Change::Add(names),
+            false => Change::Remove(names),
+        }
+    }
+}
+
+/// A change of a certain selector that can be made, and alters it.
+pub(crate) struct Rewiring {
+    /// What was not there and is to be, or the other way round.
+    names: Selector,
+    adds: bool,
+    /// What the selector becomes.
+    becomes: Selector,
+}
+
+impl Rewiring {
+    /// How many names come or go.
+    pub(crate) fn len(&self) -> usize {
+        self.names.names()
     }
 }
 
 impl Core {
-    /// What a selector becomes by a change; `None` if it stays as it is.
-    pub(crate) fn changed_selector(
+    /// What a change comes to; `None` if the selector stays as it is.
+    pub(crate) fn rewiring(
         &self,
         outlet: &Outlet,
         change: &Change,
-    ) -> Result<Option<Selector>, SelectorError> {
-        let mut selector = self.selector_of(outlet);
-        let changes = match (&change.name, change.adds) {
-            (Name::Topic(topic), true) => selector.insert_topic(topic.clone()),
-            (Name::Pattern(pattern), true) => selector.insert_pattern(pattern.clone()),
-            (Name::Topic(topic), false) => selector.remove_topic(topic),
-            (Name::Pattern(pattern), false) => selector.remove_pattern(pattern),
+    ) -> Result<Option<Rewiring>, SubscribeError> {
+        let mut becomes = self.selector_of(outlet);
+        let (names, adds) = match change {
+            Change::Add(names) => (becomes.insert(&names.0), true),
+            Change::Remove(names) => (becomes.remove(&names.0), false),
         };
-        match selector.names() {
-            _ if !changes => Ok(None),
-            0 => Err(SelectorError::Empty),
-            given if change.adds && given > MAX_NAMES => Err(SelectorError::TooManyNames { given }),
-            _ => Ok(Some(selector)),
+        match becomes.names() {
+            _ if names.names() == 0 => return Ok(None),
+            0 => return Err(SelectorError::Empty.into()),
+            given if adds && given > MAX_NAMES => {
+                return Err(SelectorError::TooManyNames { given }.into());
+            }
+            _ => self.check_carried(&becomes)?,
         }
+        Ok(Some(Rewiring {
+            names,
+            adds,
+            becomes,
+        }))
     }
 
-    /// Changes the names of a reader that is counted at `cursor`, to what
-    /// [`changed_selector`](Self::changed_selector) gave. Its feed and cursor change if
-    /// the feed was shared.
+    /// Changes the names of a reader that is counted at `cursor`, as
+    /// [`rewiring`](Self::rewiring) has planned it. Its feed and cursor change if the feed
+    /// was shared.
     pub(crate) fn rewire(
         self: &StdArc<Self>,
         outlet: &mut Arc<Outlet>,
         cursor: &mut u64,
         backlog: Option<&mut Backlog>,
-        change: &Change,
-        selector: Selector,
+        rewiring: Rewiring,
     ) {
+        let Rewiring {
+            names,
+            adds,
+            becomes,
+        } = rewiring;
         self.make_private(outlet, cursor);
         if let Some(backlog) = backlog {
-            backlog.keep(|topic| selector.covers(topic));
+            backlog.keep(|topic| becomes.covers(topic));
         }
-        match &change.name {
-            _ if !change.adds => self.drop_name(outlet, cursor, &change.name, &selector),
-            Name::Topic(topic) => self.hook_topic(outlet, topic, selector.filter.as_ref()),
-            Name::Pattern(pattern) => self.hook_pattern(outlet, pattern, selector.filter.as_ref()),
+        match adds {
+            true => self.hook_names(outlet, &names, becomes.filter.as_ref()),
+            false => self.drop_names(outlet, cursor, &names, &becomes),
         }
-        outlet.set_selector(selector);
+        outlet.set_selector(becomes);
         self.tell_interest();
         self.close_if_late(outlet);
     }
@@ -104,19 +136,18 @@ impl Core {
         }
     }
 
-    /// Takes a feed of its own out of a name, and what waits unread for that name alone
-    /// out of the feed; `left` is what remains.
-    fn drop_name(
+    /// Takes a feed of its own out of some names, and what waits unread for those names
+    /// alone out of the feed; `left` is what remains.
+    fn drop_names(
         self: &StdArc<Self>,
         outlet: &Arc<Outlet>,
         cursor: &mut u64,
-        name: &Name,
+        names: &Selector,
         left: &Selector,
     ) {
-        let links = outlet.take_links_if(|node| match (&node.name, name) {
-            (super::node::Name::Topic(a), Name::Topic(b)) => a == b,
-            (super::node::Name::Pattern(a), Name::Pattern(b)) => a == b,
-            _ => false,
+        let links = outlet.take_links_if(|node| match &node.name {
+            Name::Topic(topic) => names.has_topic(topic),
+            Name::Pattern(pattern) => names.has_pattern(pattern),
         });
         for link in links {
             let mut admissions = link.node.admissions().lock();
@@ -129,10 +160,7 @@ impl Core {
                 self.forget_node(link.node);
             }
         }
-        self.settle(match name {
-            Name::Topic(topic) => Selector::from(topic.clone()),
-            Name::Pattern(pattern) => Selector::from(pattern.clone()),
-        });
+        self.settle(names);
         let mut shed = Shed::default();
         *cursor = outlet.feed.with_log(|log, limits| {
             let keep = |event: &Event| left.covers(event.topic());
@@ -153,7 +181,7 @@ impl Core {
         outlet.feed.with_log(|log, _| log.grow());
         let own = self.hook_growing(selector.clone(), outlet.feed.context());
         let mut own_cursor = own.feed.join();
-        self.settle(selector.clone());
+        self.settle(&selector);
 
         let (missed, unread) = self.unread(outlet, *cursor);
         let mut shed = Shed::default();
@@ -163,7 +191,7 @@ impl Core {
         self.account(&mut shed);
         // A publisher that put one of these into the old feed has by now put it into the
         // new one as well, where it is recognised.
-        self.settle(selector);
+        self.settle(&selector);
         let mut shed = Shed::default();
         own.feed.with_log(|log, limits| {
             let newer: Vec<Event> = log
@@ -214,7 +242,7 @@ impl Core {
 
     /// Waits until no publisher is at work that has looked at the routes of these
     /// names before now.
-    fn settle(&self, names: Selector) {
+    fn settle(&self, names: &Selector) {
         for topic in &names.topics {
             if let Some(node) = self.table.find(topic.as_str()) {
                 drop(node.order.lock());

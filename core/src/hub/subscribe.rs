@@ -13,8 +13,7 @@ use super::{
     outlet::{Context, Outlet},
 };
 use crate::{
-    feed::{Budget, BudgetError, Limits, Overflow, Shed},
-    pattern::Pattern,
+    feed::{BudgetError, BudgetOptions, Limits, Overflow, Shed},
     predicate::Filter,
     selector::{Selector, SelectorError},
     subscription::CloseReason,
@@ -38,7 +37,7 @@ use crate::{
 #[must_use]
 pub struct SubscribeOptions {
     overflow: Option<Overflow>,
-    budget: Option<Budget>,
+    budget: BudgetOptions,
     resume: Option<Resume>,
 }
 
@@ -54,9 +53,10 @@ impl SubscribeOptions {
         self
     }
 
-    /// How much may wait for the subscription.
-    pub fn budget(mut self, budget: Budget) -> Self {
-        self.budget = Some(budget);
+    /// How much may wait for the subscription: a [`Budget`](crate::Budget), or
+    /// [`BudgetOptions`] whose parts that are not said are the hub's.
+    pub fn budget(mut self, budget: impl Into<BudgetOptions>) -> Self {
+        self.budget = budget.into();
         self
     }
 
@@ -187,7 +187,7 @@ impl Core {
             });
         }
         self.check_carried(&selector)?;
-        let context = self.context_of(&options);
+        let context = self.context_of(&options)?;
         let Some(resume) = options.resume else {
             let outlet = self.hook(selector, &context);
             let started = start(&outlet);
@@ -205,12 +205,13 @@ impl Core {
         refused.map_or(Ok(()), |reason| Err(SubscribeError::NotCarried { reason }))
     }
 
-    fn context_of(self: &StdArc<Self>, options: &SubscribeOptions) -> Context {
+    fn context_of(self: &StdArc<Self>, options: &SubscribeOptions) -> Result<Context, BudgetError> {
         let default = self.default_limits;
-        self.context(Limits {
+        let limits = Limits {
             overflow: options.overflow.unwrap_or(default.overflow),
-            budget: options.budget.unwrap_or(default.budget),
-        })
+            budget: options.budget.over(default.budget)?,
+        };
+        Ok(self.contexts.get(limits, || Context::new(limits, self)))
     }
 
     fn entered(&self, outlet: Arc<Outlet>, backlog: Option<Box<Backlog>>) -> Entered {
@@ -220,7 +221,7 @@ impl Core {
         if self.is_closed() {
             // The hub closed while this was being hooked in and may have missed it.
             outlet.feed.close(crate::feed::Ending::HubClosed);
-            self.forget_contexts();
+            self.contexts.forget();
         }
         Entered { outlet, backlog }
     }
@@ -391,25 +392,22 @@ impl Core {
     }
 
     fn hook_everywhere(&self, outlet: &Arc<Outlet>, selector: &Selector) {
-        for topic in &selector.topics {
-            self.hook_topic(outlet, topic, selector.filter.as_ref());
-        }
-        for pattern in &selector.patterns {
-            self.hook_pattern(outlet, pattern, selector.filter.as_ref());
-        }
+        self.hook_names(outlet, selector, selector.filter.as_ref());
     }
 
-    pub(crate) fn hook_topic(&self, outlet: &Arc<Outlet>, topic: &Topic, filter: Option<&Filter>) {
-        self.hook_in(outlet, || self.topic_node(topic), filter);
-    }
-
-    pub(crate) fn hook_pattern(
+    /// Hooks a feed in at each of these names, with this filter whatever theirs is.
+    pub(crate) fn hook_names(
         &self,
         outlet: &Arc<Outlet>,
-        pattern: &Pattern,
+        names: &Selector,
         filter: Option<&Filter>,
     ) {
-        self.hook_in(outlet, || self.patterns.find_or_insert(pattern), filter);
+        for topic in &names.topics {
+            self.hook_in(outlet, || self.topic_node(topic), filter);
+        }
+        for pattern in &names.patterns {
+            self.hook_in(outlet, || self.patterns.find_or_insert(pattern), filter);
+        }
     }
 
     fn hook_in(&self, outlet: &Arc<Outlet>, node: impl Fn() -> Arc<Node>, filter: Option<&Filter>) {

@@ -39,6 +39,7 @@ use crate::{
         rewire::Change,
         subscribe::{SubscribeError, SubscribeOptions},
     },
+    names::Names,
     selector::{Selector, SelectorError},
     sync::{Arc, StdArc},
     wake::Bell,
@@ -175,8 +176,8 @@ impl Lane {
         Ok(id)
     }
 
-    /// Adds a topic to what a member gets; in force when this returns. False when it was
-    /// there already.
+    /// Adds topics and patterns to what a member gets, all or none; in force when this
+    /// returns. How many were not there already.
     ///
     /// The member stays what it is: its name and its token, its options, what waits for
     /// it, whether it is stalled. Commands that other threads have posted are carried out
@@ -184,14 +185,43 @@ impl Lane {
     /// kind do.
     ///
     /// # Errors
+    /// When there are too many together with those before, the backplane cannot hear one of
+    /// them, or the lane has no such member ([`SubscribeError::NoMember`]). Nothing is
+    /// changed then.
+    pub fn add(
+        &mut self,
+        member: MemberId,
+        names: impl Into<Names>,
+    ) -> Result<usize, SubscribeError> {
+        self.rewire(member, &Change::Add(names.into()))
+    }
+
+    /// Removes topics and patterns from what a member gets, all or none: when this returns,
+    /// nothing of them is delivered to the member any more, unless another pattern covers
+    /// it. How many were there.
+    ///
+    /// # Errors
+    /// When no name would be left (unsubscribe the member instead), or the lane has no such
+    /// member. Nothing is changed then.
+    pub fn remove(
+        &mut self,
+        member: MemberId,
+        names: impl Into<Names>,
+    ) -> Result<usize, SubscribeError> {
+        self.rewire(member, &Change::Remove(names.into()))
+    }
+
+    /// Adds one topic, as [`add`](Self::add) adds several. False when it was there already.
+    ///
+    /// # Errors
     /// When the name is not a topic name, there are too many, or the lane has no such
-    /// member ([`SubscribeError::NoMember`]).
+    /// member.
     pub fn add_topic(
         &mut self,
         member: MemberId,
         name: impl AsRef<str>,
     ) -> Result<bool, SubscribeError> {
-        self.rewire(member, &Change::topic(name, true)?)
+        Ok(self.rewire(member, &Change::topic(name, true)?)? > 0)
     }
 
     /// Adds a pattern, as [`add_topic`](Self::add_topic) adds a topic.
@@ -204,7 +234,7 @@ impl Lane {
         member: MemberId,
         text: impl AsRef<str>,
     ) -> Result<bool, SubscribeError> {
-        self.rewire(member, &Change::pattern(text, true)?)
+        Ok(self.rewire(member, &Change::pattern(text, true)?)? > 0)
     }
 
     /// Removes a topic from what a member gets: when this returns, nothing of it is
@@ -219,7 +249,7 @@ impl Lane {
         member: MemberId,
         name: impl AsRef<str>,
     ) -> Result<bool, SubscribeError> {
-        self.rewire(member, &Change::topic(name, false)?)
+        Ok(self.rewire(member, &Change::topic(name, false)?)? > 0)
     }
 
     /// Removes a pattern, as [`remove_topic`](Self::remove_topic) removes a topic.
@@ -232,22 +262,22 @@ impl Lane {
         member: MemberId,
         text: impl AsRef<str>,
     ) -> Result<bool, SubscribeError> {
-        self.rewire(member, &Change::pattern(text, false)?)
+        Ok(self.rewire(member, &Change::pattern(text, false)?)? > 0)
     }
 
     /// The member leaves its group without leaving the hub, changes its feed, and joins
     /// the group of that one: new, for a feed that changes its names has one reader.
-    fn rewire(&mut self, member: MemberId, change: &Change) -> Result<bool, SubscribeError> {
+    fn rewire(&mut self, member: MemberId, change: &Change) -> Result<usize, SubscribeError> {
         self.carry_out_controls();
         let (number, place) = self.place_of(member).ok_or(SubscribeError::NoMember)?;
         let core = StdArc::clone(self.core());
         let Some(group) = &mut self.groups[number as usize] else {
             return Err(SubscribeError::NoMember);
         };
-        let Some(selector) = core.changed_selector(&group.outlet, change)? else {
-            return Ok(false);
+        let Some(rewiring) = core.rewiring(&group.outlet, change)? else {
+            return Ok(0);
         };
-        core.check_carried(&selector)?;
+        let changes = rewiring.len();
         let mut join = group.release(place).ok_or(SubscribeError::NoMember)?;
         group.pack_if_sparse(&mut self.locations);
         // A feed of its own has the member as its only reader from here on.
@@ -256,8 +286,7 @@ impl Lane {
             &mut join.outlet,
             &mut join.cursor,
             join.backlog.as_deref_mut(),
-            change,
-            selector,
+            rewiring,
         );
         self.adopt(join);
         // What has come in between was announced to nobody, and neither was it that a
@@ -266,7 +295,7 @@ impl Lane {
             self.enqueue(number);
         }
         self.shared.call();
-        Ok(true)
+        Ok(changes)
     }
 
     /// How many events wait for a member, counting those that are already lost and not

@@ -14,8 +14,9 @@ use std::{
 };
 
 use distributary::{
-    Budget, CloseReason, Event, Filter, Flow, Hub, HubBuilder, Lane, Overflow, Publication, Resume,
-    Selector, Sink, SubscribeError, SubscribeOptions, Subscription, Token, Topic, TryRecvError,
+    Budget, CloseReason, Event, Filter, Flow, Hub, HubBuilder, Lane, Names, Overflow, Publication,
+    Resume, Selector, Sink, SubscribeError, SubscribeOptions, Subscription, Token, Topic,
+    TryRecvError,
     backplane::{
         Acknowledge, Acknowledged, Backplane, ForwardError, ForwardErrorKind, Forwarding, Health,
         HealthChanges, Inlet, JoinError, Joining, Name, Together,
@@ -402,6 +403,32 @@ fn interest_follows_the_first_listener_and_the_last() {
 }
 
 #[test]
+fn several_names_are_one_change() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.hub();
+    let mut sub = hub.subscribe("a").unwrap();
+    let looks = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&looks);
+    *node.looks.lock().unwrap() = Some(Box::new(move |_| {
+        counter.fetch_add(1, Ordering::SeqCst);
+    }));
+    let names = Names::new().topics(["a", "b", "c"]).unwrap();
+    let names = names.patterns(["d.*", "e.*"]).unwrap();
+    assert_eq!(sub.add(names.clone()), Ok(4));
+    assert_eq!(looks.load(Ordering::SeqCst), 1);
+    assert!(["b", "c", "d.*", "e.*"].iter().all(|name| node.wants(name)));
+    sub.add(Topic::new("f").unwrap()).unwrap();
+    assert_eq!(sub.remove(names), Ok(5));
+    hub.stats();
+    assert!(
+        !["a", "b", "c", "d.*", "e.*"]
+            .iter()
+            .any(|name| node.wants(name))
+    );
+    assert!(node.wants("f"));
+}
+
+#[test]
 fn names_that_cannot_be_heard_are_refused_at_the_call() {
     let wire = Arc::new(Wire::default());
     let (hub, node) = wire.hub();
@@ -412,6 +439,11 @@ fn names_that_cannot_be_heard_are_refused_at_the_call() {
     let refused = sub.add_topic("unheard").unwrap_err();
     assert!(matches!(refused, SubscribeError::NotCarried { .. }));
     assert!(!node.wants("unheard"));
+    // One of several takes the others with it.
+    let names = Names::new().topics(["fine", "unheard"]).unwrap();
+    let refused = sub.add(names).unwrap_err();
+    assert!(matches!(refused, SubscribeError::NotCarried { .. }));
+    assert!(!node.wants("fine") && !node.wants("unheard"));
     assert_eq!(sub.selector().unwrap().named_topics().count(), 1);
 }
 

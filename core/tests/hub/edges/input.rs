@@ -1,9 +1,9 @@
 //! What cannot be taken is refused where it is given, and by name.
 
 use distributary::{
-    Budget, BudgetError, BuildError, Executor, Filter, Hub, Lane, PatternErrorKind, Publication,
-    PublishError, Resume, Selector, SelectorError, SubscribeError, SubscribeOptions, Token, Topic,
-    TopicError,
+    Budget, BudgetError, BudgetOptions, BuildError, Executor, Filter, Hub, Lane, PatternErrorKind,
+    Publication, PublishError, Resume, Selector, SelectorError, SubscribeError, SubscribeOptions,
+    Token, Topic, TopicError, TryRecvError,
 };
 use std::time::Duration;
 
@@ -123,6 +123,32 @@ fn budgets_and_threads() {
     assert!(Hub::builder().history("[", Budget::default()).is_err());
     let none = Executor::new(&Hub::new(), 0).unwrap_err();
     assert_eq!(none.kind(), std::io::ErrorKind::InvalidInput);
+}
+
+#[test]
+fn a_part_of_a_budget_that_is_not_said_is_the_hubs() {
+    let two = Budget::default().events(2).unwrap();
+    let hub = Hub::builder().budget(two).build().unwrap();
+    let with =
+        |budget: BudgetOptions| hub.subscribe_with("t", SubscribeOptions::new().budget(budget));
+    let said = BudgetOptions::default();
+    let mut bytes = with(BudgetOptions {
+        bytes: Some(1 << 20),
+        ..said
+    })
+    .unwrap();
+    let mut all = with(Budget::default().into()).unwrap();
+    for text in ["1", "2", "3"] {
+        hub.publish("t", text).unwrap();
+    }
+    let missed = bytes.try_recv().unwrap_err();
+    assert_eq!(missed, TryRecvError::Lagged { missed: 1 });
+    assert!(all.try_recv().is_ok());
+    let none = with(BudgetOptions {
+        bytes: Some(0),
+        ..said
+    });
+    assert_eq!(none.err(), Some(BudgetError::Bytes.into()));
 }
 
 #[test]

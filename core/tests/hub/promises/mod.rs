@@ -8,6 +8,7 @@ mod executors;
 mod markers;
 mod members;
 mod memory;
+mod names;
 mod renames;
 mod rewire;
 mod stream;
