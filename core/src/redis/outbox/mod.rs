@@ -337,8 +337,9 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
                 continue;
             }
             let waiting = std::mem::take(&mut departures.waiting);
-            for parcel in waiting {
+            for mut parcel in waiting {
                 let to = if leaves(&parcel) {
+                    parcel.astray();
                     &mut moved
                 } else {
                     &mut departures.waiting

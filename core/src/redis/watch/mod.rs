@@ -378,13 +378,19 @@ pub(crate) struct Tallies {
     pub(crate) joining: u64,
     /// Since when names have been waited for.
     pub(crate) joining_since: Option<Instant>,
-    /// When something was last lost.
-    pub(crate) lost_at: Option<Instant>,
+    /// When something was last lost of a topic without a log.
+    pub(crate) live_lost_at: Option<Instant>,
+    /// And of one with a log.
+    pub(crate) logged_lost_at: Option<Instant>,
     /// Panics of our own, and of what is called.
     pub(crate) faults: u64,
     /// When the last of them was seen.
     pub(crate) fault_at: Option<Instant>,
 }
+
+/// What there is to say of events that were lost, by whether their topics keep a log.
+const LOST_LIVE: &str = "Replay mode would have repaired those of topics in live mode";
+const LOST_LOGGED: &str = "Those of topics with a log are not in it: it had no room for so long a break, the server refused them and their publishers were told, or it was lost with what it had";
 
 /// How it is while nothing is known of any server, but what is said.
 pub(crate) fn unconnected(said: Vec<Reason>) -> Health {
@@ -413,14 +419,21 @@ pub(crate) fn health<'a>(
             format!("{names} names that are wanted are not heard yet, after {seconds} s"),
         );
     }
-    if tallies.lost_at.is_some_and(|at| passed(at) < REMEMBERED) {
-        reasons.note(
-            code::LOSING,
-            format!(
-                "events were lost that cannot be repaired: {} stretches so far. Replay mode would have repaired them",
-                tallies.counts.gaps
-            ),
+    let is_recent = |at: Option<Instant>| at.is_some_and(|at| passed(at) < REMEMBERED);
+    let lost = [
+        (is_recent(tallies.live_lost_at), LOST_LIVE),
+        (is_recent(tallies.logged_lost_at), LOST_LOGGED),
+    ];
+    if lost.iter().any(|(is_recent, _)| *is_recent) {
+        let mut text = format!(
+            "events were lost that cannot be repaired: {} stretches so far",
+            tallies.counts.gaps
         );
+        for (_, why) in lost.iter().filter(|(is_recent, _)| *is_recent) {
+            text.push_str(". ");
+            text.push_str(why);
+        }
+        reasons.note(code::LOSING, text);
     }
     if tallies.fault_at.is_some_and(|at| passed(at) < REMEMBERED) {
         reasons.note(
