@@ -309,9 +309,7 @@ fn what_another_server_may_have_taken_is_not_said_to_be_nowhere() {
     ] {
         let mut world = World::connected();
         deliver(&mut world, 2, 1);
-        // The script is not known yet; then it is executed, if its server is to be lost.
-        world.serve(0, &[]);
-        world.take(0);
+        // Executed, if its server is to be lost.
         world.break_off(0, usize::from(failover.is_some()));
         world.connect(0, failover);
         world.take(0);

@@ -388,10 +388,6 @@ pub(crate) struct Tallies {
     pub(crate) fault_at: Option<Instant>,
 }
 
-/// What there is to say of events that were lost, by whether their topics keep a log.
-const LOST_LIVE: &str = "Replay mode would have repaired those of topics in live mode";
-const LOST_LOGGED: &str = "Those of topics with a log are not in it: it had no room for so long a break, the server refused them and their publishers were told, or it was lost with what it had";
-
 /// How it is while nothing is known of any server, but what is said.
 pub(crate) fn unconnected(said: Vec<Reason>) -> Health {
     health([], &Tallies::default(), said, Instant::now())
@@ -420,18 +416,18 @@ pub(crate) fn health<'a>(
         );
     }
     let is_recent = |at: Option<Instant>| at.is_some_and(|at| passed(at) < REMEMBERED);
-    let lost = [
-        (is_recent(tallies.live_lost_at), LOST_LIVE),
-        (is_recent(tallies.logged_lost_at), LOST_LOGGED),
-    ];
-    if lost.iter().any(|(is_recent, _)| *is_recent) {
+    let live = is_recent(tallies.live_lost_at);
+    let logged = is_recent(tallies.logged_lost_at);
+    if live || logged {
         let mut text = format!(
             "events were lost that cannot be repaired: {} stretches so far",
             tallies.counts.gaps
         );
-        for (_, why) in lost.iter().filter(|(is_recent, _)| *is_recent) {
-            text.push_str(". ");
-            text.push_str(why);
+        if live {
+            text.push_str(". Replay mode would have repaired those of topics in live mode");
+        }
+        if logged {
+            text.push_str(". Those of topics with a log are not in it: it had no room for so long a break, the server refused them and their publishers were told, or it was lost with what it had");
         }
         reasons.note(code::LOSING, text);
     }
