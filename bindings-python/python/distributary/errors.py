@@ -139,7 +139,7 @@ class ForwardError(DistributaryError):
     #: - `full`: as many bytes wait to be sent as may wait; `expired`: it waited for its deadline;
     #: - `unconfirmed`: the connection broke before the server answered: it may have arrived;
     #: - `rejected`: the server refused it; `unsupported`: it cannot be carried in its topic's mode;
-    #: - `not_kept`: it went out, but the log could not keep it;
+    #: - `not_kept`: the server is out of memory and refused it: nobody elsewhere has it, publish it again later;
     #: - `not_replicated`: the log has it, but no replica said so in time;
     #: - `closed`: the hub was closed before it was sent.
     kind: ForwardKind

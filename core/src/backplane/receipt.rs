@@ -46,7 +46,9 @@ pub enum ForwardErrorKind {
     Unconfirmed,
     /// The server refused it.
     Rejected,
-    /// It was sent live, but the log could not take it: who was cut off has missed it.
+    /// The server cannot keep it, for want of memory, and so did not publish it either:
+    /// nobody elsewhere has it. Published again once there is room, it is heard once. It is
+    /// the same where the server wants a replica or a disk that works before it writes.
     NotKept,
     /// No replica confirmed it in time. The log has it.
     NotReplicated,
@@ -89,7 +91,7 @@ impl fmt::Display for ForwardErrorKind {
             }
             ForwardErrorKind::Rejected => "the server refused the event",
             ForwardErrorKind::NotKept => {
-                "the event went out live, but the log could not keep it: whoever was cut off has missed it"
+                "the server cannot keep the event now and refused it, so nobody elsewhere has it: publish it again later"
             }
             ForwardErrorKind::NotReplicated => {
                 "the event is in the log, but no replica confirmed it in time: it is lost if the master is lost now"

@@ -35,6 +35,8 @@ pub(crate) struct Figures {
     pub(crate) refused: Figure,
     pub(crate) voided: Figure,
     pub(crate) gaps: Figure,
+    /// Of these, of topics that keep a log.
+    pub(crate) logged_gaps: Figure,
     pub(crate) lost: Figure,
     pub(crate) repaired: Figure,
     pub(crate) duplicates: Figure,

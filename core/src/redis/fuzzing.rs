@@ -19,8 +19,6 @@ use crate::{Attributes, Publication};
 pub struct Opened {
     /// Lineage, number, publisher, serial and time.
     pub stamps: [u64; 5],
-    /// Whether a log has it, if one should.
-    pub kept: bool,
     /// The conflation key.
     pub key: Option<String>,
     /// The attributes.
@@ -50,7 +48,6 @@ pub fn open(bytes: &[u8]) -> Option<Result<Opened, ()>> {
             stamps.serial,
             stamps.micros,
         ],
-        kept: stamps.kept,
         key: key.map(str::to_owned),
         attributes: attributes.clone(),
         payload: event.payload().to_vec(),
@@ -66,7 +63,6 @@ pub fn seal(opened: &Opened) -> Vec<u8> {
         publisher,
         serial,
         micros,
-        kept: opened.kept,
     };
     let mut event = Publication::new("t", opened.payload.clone());
     event = event.attributes(opened.attributes.clone());
@@ -167,7 +163,6 @@ fn message(choose: &mut dyn FnMut(u8) -> u8) -> Vec<u8> {
             number(choose(17)),
             1_000_000_000,
         ],
-        kept: choose(4) != 0,
         key: None,
         attributes: Attributes::new(),
         payload: Vec::new(),
@@ -216,7 +211,7 @@ mod tests {
         #[test]
         fn what_was_opened_is_sealed_and_opened_again(
             rest in prop::collection::vec(prop_oneof![0_u8..9, any::<u8>()], 0..60),
-            flags in 0x10_u8..0x14,
+            flags in 0x10_u8..0x12,
         ) {
             let head = [&envelope::MARK[..], &[flags], &[7; 40]].concat();
             let message = [head, rest].concat();

@@ -28,7 +28,8 @@
 //!
 //! Who listens in this process is served by its own publishes, whatever the server's
 //! state. What is to go out waits, within a budget of bytes and a deadline, and then fails
-//! with a typed error. The connection is watched end to end, made again by a pace that
+//! with a typed error. What a server has no memory for in its logs it refuses, and nobody
+//! elsewhere hears it. The connection is watched end to end, made again by a pace that
 //! spreads a fleet, and repaired from the logs. [`Hub::health`](crate::Hub::health) says
 //! what is not as it should be, in words.
 //!

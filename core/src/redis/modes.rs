@@ -36,6 +36,12 @@ pub enum Mode {
     Live,
     /// A capped log stands beside the channel. After any break the missing part is read
     /// from it and delivered in order; what cannot be had is told with its size.
+    ///
+    /// What the log refuses, for want of memory, is not published either: its receipt fails
+    /// with [`NotKept`](crate::backplane::ForwardErrorKind::NotKept), and of other hubs none
+    /// hears it. They are told that they missed as many, once a later event of the topic
+    /// comes; that one may be the same, published again. Who listens in this process has
+    /// heard it, as always: local subscribers wait for no server.
     Replay,
     /// As [`Replay`](Mode::Replay), and acknowledged only when a replica has it.
     Durable,

@@ -85,7 +85,7 @@ fn rights_to_publish_that_are_missing_are_said_by_health_until_they_are_there() 
     is_denied(
         &hub,
         "replay.1",
-        ForwardErrorKind::NotKept,
+        ForwardErrorKind::Rejected,
         "events are refused",
     );
     // That live events go through says nothing of logs.

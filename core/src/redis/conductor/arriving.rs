@@ -238,7 +238,6 @@ mod tests {
                 publisher: 7,
                 serial: number,
                 micros: now.micros,
-                kept: true,
             };
             let mut bytes = Vec::new();
             envelope::encode(&stamps, &Publication::new("t", "x"), &mut bytes);

@@ -174,6 +174,7 @@ impl Conductor {
         figures.repaired.set(tally.repaired);
         figures.duplicates.set(tally.duplicates);
         figures.gaps.set(tally.gaps);
+        figures.logged_gaps.set(tally.logged_gaps);
         figures.lost.set(tally.lost);
         figures.late.set(tally.late);
         figures.unreadable.set(tally.unreadable);

@@ -30,7 +30,8 @@ const TICK: Duration = Duration::from_millis(200);
 /// What has to be remembered to say since when.
 #[derive(Default)]
 pub(super) struct Overview {
-    gaps: Rise,
+    live_gaps: Rise,
+    logged_gaps: Rise,
     faults: Rise,
     joining_since: Cell<Option<Instant>>,
 }
@@ -61,6 +62,7 @@ impl Overview {
 
     fn tallies(&self, common: &Common, now: Instant) -> Tallies {
         let counts = common.figures.counts();
+        let logged = common.figures.logged_gaps.get();
         let faults = common.figures.panics.get();
         Tallies {
             counts,
@@ -68,7 +70,8 @@ impl Overview {
             queued_bytes: common.queue.bytes() as u64,
             joining: common.figures.joining.get(),
             joining_since: self.joining_since.get(),
-            lost_at: self.gaps.look(counts.gaps, now),
+            live_lost_at: (self.live_gaps).look(counts.gaps.saturating_sub(logged), now),
+            logged_lost_at: self.logged_gaps.look(logged, now),
             faults,
             fault_at: self.faults.look(faults, now),
         }

@@ -59,8 +59,8 @@ enum Op {
     Publish(u64),
     /// A serial that is never sent.
     GiveUp(u64),
-    /// Published, and refused by the log.
-    Unkept(u64),
+    /// Published by a hub whose rules have no log for it.
+    Unlogged(u64),
     Plain,
     /// The listener takes so many things out of its connection.
     Take(usize),
@@ -87,7 +87,7 @@ fn op(with_losses: bool) -> impl Strategy<Value = Op> {
         24 => (1..=2_u64).prop_map(Op::Publish),
         3 => Just(Op::Publish(US)),
         1 => (1..=2_u64).prop_map(Op::GiveUp),
-        1 => (1..=2_u64).prop_map(Op::Unkept),
+        1 => (1..=2_u64).prop_map(Op::Unlogged),
         1 => Just(Op::Plain),
         10 => (1..6_usize).prop_map(Op::Take),
         6 => (1..3_usize).prop_map(Op::Ask),
@@ -232,7 +232,6 @@ impl World {
             publisher,
             serial,
             micros,
-            kept: true,
         });
         self.log.entries.push_back(Entry {
             number,
@@ -322,7 +321,7 @@ impl World {
             Op::GiveUp(publisher) => {
                 self.serial(publisher);
             }
-            Op::Unkept(publisher) => {
+            Op::Unlogged(publisher) => {
                 let serial = self.serial(publisher);
                 let bytes = sealed(Stamps {
                     publisher,
@@ -449,7 +448,7 @@ proptest! {
     ) {
         let mut world = World::new(HELD_BYTES);
         for op in &ops {
-            if !matches!(op, Op::GiveUp(_) | Op::Unkept(_) | Op::Plain) {
+            if !matches!(op, Op::GiveUp(_) | Op::Unlogged(_) | Op::Plain) {
                 world.run(op);
             }
         }
@@ -485,7 +484,7 @@ proptest! {
                 Op::Refuse => {}
                 // What is in no log tells by its serial of what is missing before it, and
                 // the log may be found later to have that no more.
-                Op::Drop | Op::Unkept(_) => {}
+                Op::Drop | Op::Unlogged(_) => {}
                 Op::FailOver { .. } if world.heard.lost > 0 && world.replica_has_more() => {}
                 Op::FailOver { resend } => world.run(&Op::FailOver {
                     resend: *resend && world.heard.lost == 0,

@@ -31,7 +31,7 @@ use crate::{
     backplane::Condition,
     redis::{
         modes::{Modes, Way},
-        wire::envelope::{Arrival, Stamps},
+        wire::envelope::Arrival,
     },
 };
 
@@ -42,9 +42,9 @@ const REMEMBERED: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
     Plain,
-    /// And in no log, nor meant for one.
+    /// And in no log.
     Enveloped,
-    /// In a log, or it should have been.
+    /// And in a log.
     Logged,
 }
 
@@ -53,13 +53,10 @@ impl Shape {
     pub(super) fn of(arrival: &Arrival<'_>) -> Option<Self> {
         match arrival {
             Arrival::Plain => Some(Shape::Plain),
-            Arrival::Enveloped(envelope) => {
-                let Stamps { number, kept, .. } = envelope.stamps;
-                Some(match number == 0 && kept {
-                    true => Shape::Enveloped,
-                    false => Shape::Logged,
-                })
-            }
+            Arrival::Enveloped(envelope) => Some(match envelope.stamps.number {
+                0 => Shape::Enveloped,
+                _ => Shape::Logged,
+            }),
             Arrival::Unreadable => None,
         }
     }

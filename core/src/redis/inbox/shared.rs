@@ -33,6 +33,8 @@ pub(crate) struct Tally {
     pub(crate) duplicates: u64,
     /// Stretches that are missing and will stay so.
     pub(crate) gaps: u64,
+    /// Of these, of topics that keep a log by the rules of this hub.
+    pub(crate) logged_gaps: u64,
     /// Events in them, where they could be counted.
     pub(crate) lost: u64,
     /// Of those handed on and not read from a log: later than 900 ms.
@@ -101,15 +103,20 @@ impl Shared {
     }
 
     pub(super) fn lost(&mut self, topic: &str, missed: u64, out: &mut impl Deliver) {
-        self.tally.gaps += 1;
+        self.gap(topic);
         self.tally.lost = self.tally.lost.saturating_add(missed);
         out.lost(topic, Some(missed));
     }
 
     /// Nobody knows how many.
     pub(super) fn lost_some(&mut self, topic: &str, out: &mut impl Deliver) {
-        self.tally.gaps += 1;
+        self.gap(topic);
         out.lost(topic, None);
+    }
+
+    fn gap(&mut self, topic: &str) {
+        self.tally.gaps += 1;
+        self.tally.logged_gaps += u64::from(self.rules.of(topic).is_logged());
     }
 
     pub(super) fn deliver(

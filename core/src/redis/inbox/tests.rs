@@ -47,7 +47,6 @@ impl Rig {
             publisher,
             serial,
             micros: self.now().micros,
-            kept: true,
         })
     }
 
@@ -144,7 +143,6 @@ fn live_envelopes_are_counted_per_publisher() {
             publisher,
             serial,
             micros: stamp(Instant::now(), 0).micros,
-            kept: true,
             ..Stamps::default()
         })
     };
@@ -350,7 +348,7 @@ fn a_slow_clock_does_not_hide_what_came_after_the_place() {
 #[test]
 fn what_was_held_and_is_in_no_log_is_told_when_the_connection_breaks() {
     let mut rig = Rig::new();
-    let unkept = |publisher, serial| {
+    let unlogged = |publisher, serial| {
         sealed(Stamps {
             publisher,
             serial,
@@ -361,8 +359,8 @@ fn what_was_held_and_is_in_no_log_is_told_when_the_connection_breaks() {
     rig.inbox.placed("t", Some(head(5)), rig.now());
     rig.message(Via::Topic, "t", &rig.kept(6, 1, 1));
     rig.message(Via::Topic, "t", &rig.kept(8, 1, 3));
-    rig.message(Via::Topic, "t", &unkept(1, 4));
-    rig.message(Via::Topic, "t", &unkept(US, 4));
+    rig.message(Via::Topic, "t", &unlogged(1, 4));
+    rig.message(Via::Topic, "t", &unlogged(US, 4));
     assert_eq!(rig.taken(), ["1:1"]);
     rig.cut("t");
     let read = rig.inbox.next_read().unwrap();
@@ -580,7 +578,6 @@ fn kept_in(lineage: u64, number: u64, publisher: u64, serial: u64) -> Vec<u8> {
         publisher,
         serial,
         micros: stamp(Instant::now(), 0).micros,
-        kept: true,
     })
 }
 

@@ -8,14 +8,12 @@
 --       6 the serial that must be in the log before it, 0 if none need be
 --       7 the length of the log         8 milliseconds that an idle log is kept
 --       9 milliseconds that the publisher's serial is kept
---      10 what the envelope begins with 11 the same for one that is not kept
---      12 what follows lineage and number
+--      10 what the envelope begins with 11 what follows lineage and number
 --
 -- Returns {1, number, listeners}  kept and published
 --         {2, number}             was there already; 0 if its number is not known any more
 --         {3, serial}             the log lacks what must come first; it has up to serial
---         {4, listeners, words}   published, but the log could not take it
---         an error                nothing happened
+--         an error                nothing happened: who cannot be kept is not published either
 
 local serial, newest, number = tonumber(ARGV[5]), 0, 0
 local state = redis.call('GET', KEYS[3])
@@ -29,20 +27,11 @@ if serial <= newest then
   return {2, serial == newest and number or 0}
 end
 
--- Who may not write is told so; any other refusal leaves the event live.
-local function unkept(refused)
-  if string.find(refused, 'READONLY', 1, true) then
-    return {err = 'READONLY ' .. refused}
-  end
-  local flagged = ARGV[11] .. string.rep('\0', 16) .. ARGV[12]
-  return {4, redis.call(ARGV[2], ARGV[1], flagged), refused}
-end
-
 if tonumber(ARGV[6]) > newest then
   -- Writes nothing, and is refused whenever a write would be.
   local probe = redis.pcall('SETRANGE', KEYS[3], 0, '')
   if type(probe) == 'table' and probe.err then
-    return unkept(probe.err)
+    return probe
   end
   return {3, newest}
 end
@@ -75,7 +64,7 @@ end
 number = last + 1
 local envelope
 local function add()
-  envelope = ARGV[10] .. lineage .. struct.pack('>I8', number) .. ARGV[12]
+  envelope = ARGV[10] .. lineage .. struct.pack('>I8', number) .. ARGV[11]
   local id = string.format('%.0f-0', number)
   return redis.pcall('XADD', KEYS[1], 'MAXLEN', '~', ARGV[7], id, 'e', envelope)
 end
@@ -88,7 +77,7 @@ if type(added) == 'table' and added.err and number <= top() then
   added = add()
 end
 if type(added) == 'table' and added.err then
-  return unkept(added.err)
+  return added
 end
 if forked then
   redis.call('HSET', KEYS[2], 'n', number, 'l', lineage, 'p', before, 'f', last,

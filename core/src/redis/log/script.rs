@@ -8,7 +8,7 @@
 //!
 //! - Idempotent: sent twice, an event is kept once and published once.
 //! - In order: an event is not kept before the one that it names as coming before it.
-//! - Who could not be kept is published all the same, marked; the answer says so.
+//! - What is published is in the log: what the log refuses, nobody hears.
 
 use super::keys::Keys;
 use crate::redis::socket::{Commands, Reply};
@@ -17,7 +17,7 @@ use crate::redis::socket::{Commands, Reply};
 const SOURCE: &str = include_str!("script.lua");
 
 /// What a server calls it: the SHA-1 of its source. A test asks a server.
-const DIGEST: &str = "d04ad84208489a87dad0aab3046e59f131fcbe75";
+const DIGEST: &str = "6e6e0007544b33294552ca42d7fbbfd22edea555";
 
 /// How long logs are, and how long what is idle is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,8 +48,6 @@ pub(crate) struct Publish<'a> {
     pub(crate) after: u64,
     /// What the envelope begins with, up to lineage and number.
     pub(crate) head: &'a [u8],
-    /// The same for one that the log could not keep.
-    pub(crate) unkept: &'a [u8],
     /// What follows lineage and number.
     pub(crate) rest: &'a [u8],
 }
@@ -63,9 +61,7 @@ pub(crate) enum Answer {
     Known { number: Option<u64> },
     /// What must come first is not there: the log has up to this serial.
     Behind { serial: u64 },
-    /// Published, and refused by the log with these words.
-    Unkept { heard: u64, words: String },
-    /// Nothing happened.
+    /// Nothing happened, for what these words say.
     Refused(String),
 }
 
@@ -104,7 +100,6 @@ pub(crate) fn write(
         Decimal::of(retention.log_ms).as_bytes(),
         Decimal::of(retention.publisher_ms).as_bytes(),
         publish.head,
-        publish.unkept,
         publish.rest,
     ]);
 }
@@ -131,14 +126,6 @@ pub(crate) fn answer(reply: &Reply) -> Answer {
             number: (number > 0).then_some(number),
         },
         (Some(3), Some(serial)) => Answer::Behind { serial },
-        (Some(4), Some(heard)) => Answer::Unkept {
-            heard,
-            words: parts
-                .get(2)
-                .and_then(Reply::as_str)
-                .unwrap_or("the log could not take it")
-                .to_owned(),
-        },
         _ => Answer::Refused(format!("the script answered {parts:?}")),
     }
 }

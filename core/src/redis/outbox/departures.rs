@@ -105,6 +105,9 @@ impl Departures {
         self.wire = Wire::new(server);
         self.replicas_are_late = false;
         self.resume();
+        if other {
+            self.waiting.iter_mut().for_each(Parcel::astray);
+        }
         other
     }
 
@@ -128,7 +131,9 @@ impl Departures {
             if parcel.way.is_plain() {
                 lost.push(parcel);
             } else {
-                parcel.trace = Trace::Maybe;
+                if parcel.trace != Trace::Astray {
+                    parcel.trace = Trace::Maybe;
+                }
                 again.push(parcel);
             }
         }

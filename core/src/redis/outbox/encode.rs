@@ -62,7 +62,6 @@ impl Encoder {
             publisher: ticket.publisher,
             serial: parcel.serial,
             micros: now.micros.saturating_sub(age.as_micros() as u64),
-            kept: true,
             ..Stamps::default()
         };
         envelope::encode(&stamps, &parcel.event, &mut self.envelope);
@@ -72,9 +71,6 @@ impl Encoder {
             }
             Some(keys) => {
                 let head = &self.envelope[..envelope::LINEAGE.start];
-                let mut unkept = [0; envelope::LINEAGE.start];
-                unkept.copy_from_slice(head);
-                unkept[envelope::FLAGS] |= envelope::NOT_KEPT;
                 let publish = Publish {
                     channel,
                     keys,
@@ -84,7 +80,6 @@ impl Encoder {
                     serial: parcel.serial,
                     after: ticket.after,
                     head,
-                    unkept: &unkept,
                     rest: &self.envelope[envelope::NUMBER.end..],
                 };
                 let whole = !std::mem::replace(&mut wire.knows_script, true);

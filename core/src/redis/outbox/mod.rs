@@ -21,7 +21,10 @@
 //! | enveloped | sent again; readers know its serial | sent again |
 //! | replayed, durable | sent again; the log knows its serial | sent again |
 //!
-//! Sent again means: in the old order, before everything later, until the deadline.
+//! Sent again means: in the old order, before everything later, until the deadline. A server
+//! that can keep nothing more is not waited for: `NotKept`, and no log has it, nor has
+//! anybody heard it. Where that cannot be known, because another server answers by now than
+//! the one that may have taken it, it is `Unconfirmed`.
 //!
 //! # Invariants
 //!
@@ -337,8 +340,9 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
                 continue;
             }
             let waiting = std::mem::take(&mut departures.waiting);
-            for parcel in waiting {
+            for mut parcel in waiting {
                 let to = if leaves(&parcel) {
+                    parcel.astray();
                     &mut moved
                 } else {
                     &mut departures.waiting

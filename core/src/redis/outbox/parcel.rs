@@ -34,8 +34,10 @@ pub(super) struct Parcel {
 pub(super) enum Trace {
     /// No server has it.
     None,
-    /// It was in flight when a connection broke.
+    /// It was in flight when a connection broke. If its server has it, that will say so.
     Maybe,
+    /// The same, and another server answers by now, which may lack it.
+    Astray,
     /// The log has it; a replica may not.
     InLog,
 }
@@ -96,10 +98,27 @@ impl Parcel {
     pub(super) fn late(self, outcomes: &mut Outcomes) {
         let kind = match self.trace {
             Trace::None => ForwardErrorKind::Expired,
-            Trace::Maybe => ForwardErrorKind::Unconfirmed,
+            Trace::Maybe | Trace::Astray => ForwardErrorKind::Unconfirmed,
             Trace::InLog => ForwardErrorKind::NotReplicated,
         };
         self.failed(ForwardError::new(kind), outcomes);
+    }
+
+    /// The server that answers for its topic does not have it, and cannot keep it now.
+    pub(super) fn not_kept(self, words: &str, outcomes: &mut Outcomes) {
+        let kind = match self.trace {
+            Trace::None | Trace::Maybe => ForwardErrorKind::NotKept,
+            // One that had it has lost it since.
+            Trace::Astray | Trace::InLog => ForwardErrorKind::Unconfirmed,
+        };
+        self.failed(ForwardError::new(kind).because(words), outcomes);
+    }
+
+    /// Another server answers for its topic than before.
+    pub(super) fn astray(&mut self) {
+        if self.trace == Trace::Maybe {
+            self.trace = Trace::Astray;
+        }
     }
 
     /// Nobody knows whether it arrived.

@@ -10,6 +10,8 @@ pub(super) enum Refusal {
     Script,
     /// Not now, or not here.
     Again(Trouble),
+    /// It can keep nothing more for now: for want of memory, of replicas or of a disk.
+    Unkept,
     /// It will not take it.
     Final,
 }
@@ -42,6 +44,7 @@ pub(super) fn classify(words: &str) -> Refusal {
         "MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN" => again(Trouble::Elsewhere),
         "READONLY" | "UNBLOCKED" => again(Trouble::Demoted),
         "LOADING" | "BUSY" | "MASTERDOWN" => Refusal::Again(Trouble::Busy),
+        "OOM" | "NOREPLICAS" | "MISCONF" => Refusal::Unkept,
         _ => Refusal::Final,
     }
 }
@@ -102,6 +105,14 @@ mod tests {
             Trouble::Busy,
         );
         assert_eq!(classify("NOSCRIPT No matching script."), Refusal::Script);
+        for words in [
+            "OOM command not allowed when used memory > 'maxmemory'.",
+            "@user_script: 9: -OOM command not allowed when used memory > 'maxmemory'.",
+            "NOREPLICAS Not enough good replicas to write.",
+            "MISCONF Redis is configured to save RDB snapshots",
+        ] {
+            assert_eq!(classify(words), Refusal::Unkept, "{words}");
+        }
         for words in [
             "NOPERM this user has no permissions",
             "NOPERM No permissions to access a key named 'BUSY' or LOADING or ASK",

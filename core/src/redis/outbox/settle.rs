@@ -87,7 +87,7 @@ impl<L: Copy + Eq> Settling<'_, L> {
     fn logged(
         &mut self,
         link: &mut Departures,
-        mut parcel: Parcel,
+        parcel: Parcel,
         reply: &Reply,
         replicas: Option<&Replicas>,
         now: Instant,
@@ -100,13 +100,6 @@ impl<L: Copy + Eq> Settling<'_, L> {
             Answer::Behind { serial } => {
                 self.channels.behind(parcel.topic(), serial);
                 link.lacks(parcel);
-            }
-            Answer::Unkept { words, .. } => {
-                self.channels.gone(&parcel);
-                self.short_of_memory(&words);
-                self.denied(&parcel, &words, now);
-                let error = ForwardError::new(ForwardErrorKind::NotKept).because(words);
-                parcel.tell(Err(error), self.outcomes);
             }
             Answer::Refused(words) => self.refused(link, parcel, &words, now),
         }
@@ -171,9 +164,13 @@ impl<L: Copy + Eq> Settling<'_, L> {
                 link.pause(now);
                 link.again(parcel);
             }
-            Refusal::Final => {
+            Refusal::Unkept => {
                 self.channels.gone(&parcel);
                 self.short_of_memory(words);
+                parcel.not_kept(words, self.outcomes);
+            }
+            Refusal::Final => {
+                self.channels.gone(&parcel);
                 self.denied(&parcel, words, now);
                 let error = ForwardError::new(ForwardErrorKind::Rejected).because(words);
                 parcel.failed(error, self.outcomes);

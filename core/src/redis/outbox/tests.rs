@@ -280,25 +280,45 @@ fn what_waits_behind_what_is_sent_again_expires_in_time() {
     assert_eq!(world.queue.bytes(), 0);
 }
 
-/// A log that keeps nothing for want of memory is no error of the server's: the event went
-/// out. It is told all the same.
 #[test]
-fn what_a_log_cannot_keep_tells_of_the_memory() {
+fn what_a_server_cannot_keep_is_told_and_of_its_memory_too() {
     let told = |words: &'static str| {
         let mut world = World::connected();
         deliver(&mut world, 2, 1);
-        let unkept = vec![Reply::Int(4), Reply::Int(2), Reply::Text(words.into())];
-        let unkept = [Reply::List(unkept)];
-        let settled = world.outbox.settle(0, &unkept, world.now, |_, _| ());
+        let refused = [Reply::Error(words.into())];
+        let settled = world.outbox.settle(0, &refused, world.now, |_, _| ());
         world.tell();
         let error = world.events[0].receipt.outcome().unwrap().unwrap_err();
-        assert_eq!(error.kind(), ForwardErrorKind::NotKept);
-        settled.troubles
+        (error.kind(), settled.troubles)
     };
-    let memory = [Trouble::OutOfMemory];
+    let memory = (ForwardErrorKind::NotKept, vec![Trouble::OutOfMemory]);
     assert_eq!(told("OOM command not allowed when used memory"), memory);
     assert_eq!(told("@user_script: 9: -OOM command not allowed"), memory);
-    assert_eq!(told("WRONGTYPE Operation against a key"), []);
+    let replicas = told("NOREPLICAS Not enough good replicas to write.");
+    assert_eq!(replicas, (ForwardErrorKind::NotKept, vec![]));
+    let never = told("WRONGTYPE Operation against a key");
+    assert_eq!(never, (ForwardErrorKind::Rejected, vec![]));
+}
+
+/// What was in flight when a connection broke, and is refused after it.
+#[test]
+fn what_another_server_may_have_taken_is_not_said_to_be_nowhere() {
+    for (failover, kind) in [
+        (None, ForwardErrorKind::NotKept),
+        (Some(1), ForwardErrorKind::Unconfirmed),
+    ] {
+        let mut world = World::connected();
+        deliver(&mut world, 2, 1);
+        // Executed, if its server is to be lost.
+        world.break_off(0, usize::from(failover.is_some()));
+        world.connect(0, failover);
+        world.take(0);
+        world.serve(0, &[Fault::OutOfMemory]);
+        world.tell();
+        let error = world.events[0].receipt.outcome().unwrap().unwrap_err();
+        assert_eq!(error.kind(), kind);
+        world.check();
+    }
 }
 
 #[test]
@@ -308,7 +328,7 @@ fn a_topic_that_was_forgotten_begins_again_under_another_number() {
         let command = world.links[0].pipelines.back().unwrap().last().unwrap();
         let serial = std::str::from_utf8(&command[10]).unwrap().to_owned();
         (
-            u64::from_be_bytes(command[17][..8].try_into().unwrap()),
+            u64::from_be_bytes(command[16][..8].try_into().unwrap()),
             serial,
         )
     };

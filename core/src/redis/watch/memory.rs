@@ -124,7 +124,7 @@ impl Room {
             reasons.degraded(
                 code::MEMORY_FULL,
                 format!(
-                    "{address} uses {of} and refuses writes: live events go on, logs do not grow. Raise maxmemory, or find what fills it"
+                    "{address} uses {of} and refuses writes: events of topics with a log are refused and go nowhere, live topics go on. Raise maxmemory, or find what fills it"
                 ),
             );
         } else if keeps && limit.is_some_and(|limit| used as f64 >= SCARCE * limit as f64) {

@@ -378,8 +378,10 @@ pub(crate) struct Tallies {
     pub(crate) joining: u64,
     /// Since when names have been waited for.
     pub(crate) joining_since: Option<Instant>,
-    /// When something was last lost.
-    pub(crate) lost_at: Option<Instant>,
+    /// When something was last lost of a topic without a log.
+    pub(crate) live_lost_at: Option<Instant>,
+    /// And of one with a log.
+    pub(crate) logged_lost_at: Option<Instant>,
     /// Panics of our own, and of what is called.
     pub(crate) faults: u64,
     /// When the last of them was seen.
@@ -413,14 +415,21 @@ pub(crate) fn health<'a>(
             format!("{names} names that are wanted are not heard yet, after {seconds} s"),
         );
     }
-    if tallies.lost_at.is_some_and(|at| passed(at) < REMEMBERED) {
-        reasons.note(
-            code::LOSING,
-            format!(
-                "events were lost that cannot be repaired: {} stretches so far. Replay mode would have repaired them",
-                tallies.counts.gaps
-            ),
+    let is_recent = |at: Option<Instant>| at.is_some_and(|at| passed(at) < REMEMBERED);
+    let live = is_recent(tallies.live_lost_at);
+    let logged = is_recent(tallies.logged_lost_at);
+    if live || logged {
+        let mut text = format!(
+            "events were lost that cannot be repaired: {} stretches so far",
+            tallies.counts.gaps
         );
+        if live {
+            text.push_str(". Replay mode would have repaired those of topics in live mode");
+        }
+        if logged {
+            text.push_str(". Those of topics with a log are not in it: it had no room for so long a break, the server refused them and their publishers were told, or it was lost with what it had");
+        }
+        reasons.note(code::LOSING, text);
     }
     if tallies.fault_at.is_some_and(|at| passed(at) < REMEMBERED) {
         reasons.note(

@@ -80,7 +80,7 @@ fn after_an_outage_with_losses_all_is_well_at_once() {
     watch.down("silent for 2.5 s", start + ms(2_500));
     watch.up(start + ms(4_000));
     let tallies = Tallies {
-        lost_at: Some(start + ms(4_000)),
+        live_lost_at: Some(start + ms(4_000)),
         ..Tallies::default()
     };
     let health = health([&watch], &tallies, vec![], start + ms(4_000));
@@ -181,7 +181,7 @@ fn joining_and_losing_are_said_for_a_while() {
     let tallies = Tallies {
         joining: 5,
         joining_since: Some(start),
-        lost_at: Some(start),
+        live_lost_at: Some(start),
         faults: 1,
         fault_at: Some(start + ms(1)),
         ..Tallies::default()
@@ -196,6 +196,31 @@ fn joining_and_losing_are_said_for_a_while() {
     assert_eq!(at(start + ms(3_000)), all);
     assert_eq!(at(start + ms(10_000)), [code::JOINING, code::FAULT]);
     assert_eq!(at(start + ms(10_001)), [code::JOINING]);
+}
+
+#[test]
+fn losses_are_explained_by_the_mode_of_their_topics() {
+    let start = Instant::now();
+    let said = |live_lost_at, logged_lost_at| {
+        let tallies = Tallies {
+            live_lost_at,
+            logged_lost_at,
+            ..Tallies::default()
+        };
+        let mut watch = Watch::new("a:1");
+        watch.up(start);
+        let health = health([&watch], &tallies, vec![], start + ms(11_000));
+        let losing = (health.reasons.into_iter()).find(|reason| reason.code == code::LOSING);
+        losing.map(|losing| {
+            let says = |words: &str| losing.text.contains(words);
+            (says("Replay mode would"), says("with a log are not in it"))
+        })
+    };
+    let (old, new) = (Some(start), Some(start + ms(5_000)));
+    assert_eq!(said(None, old), None);
+    assert_eq!(said(new, None), Some((true, false)));
+    assert_eq!(said(old, new), Some((false, true)));
+    assert_eq!(said(new, new), Some((true, true)));
 }
 
 #[test]

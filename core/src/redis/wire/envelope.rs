@@ -14,9 +14,8 @@
 //! | 36..44 | when it was published, in µs since the Unix epoch, by the publisher's clock |
 //! | 44.. | with flag 1: the headers. Then the payload, to the end |
 //!
-//! Flag 1 says that there are headers. Flag 2 says that the event should have been in a
-//! log and is not: the server had no memory for it. Other flags are not used; who sets
-//! them cannot be read.
+//! Flag 1 says that there are headers. Other flags are not used; who sets them cannot be
+//! read.
 //!
 //! Headers are a `u32`, how many bytes follow, and in them first the conflation key, then
 //! the attributes one after the other. The key is a byte, 1 if there is one, and then its
@@ -50,11 +49,9 @@ pub(crate) const MARK: [u8; 3] = [0x00, 0x64, 0x79];
 pub(crate) const LINEAGE: std::ops::Range<usize> = 4..12;
 /// See [`LINEAGE`].
 pub(crate) const NUMBER: std::ops::Range<usize> = 12..20;
-/// The byte that has the version and the flags.
-pub(crate) const FLAGS: usize = 3;
-/// The flag of an event that its log could not take.
-pub(crate) const NOT_KEPT: u8 = 2;
 
+/// The byte that has the version and the flags.
+const FLAGS: usize = 3;
 const VERSION: u8 = 1 << 4;
 const HEADERS: u8 = 1;
 const FIXED: usize = 44;
@@ -72,8 +69,6 @@ pub(crate) struct Stamps {
     pub(crate) serial: u64,
     /// When it was published, in µs since the Unix epoch.
     pub(crate) micros: u64,
-    /// False when it should have been in a log and is not.
-    pub(crate) kept: bool,
 }
 
 /// An envelope as it arrived.
@@ -108,8 +103,7 @@ where
     let has_headers = !attributes.is_empty() || key.is_some();
     to.reserve(FIXED + event.payload().len());
     to.extend_from_slice(&MARK);
-    let kept = if stamps.kept { 0 } else { NOT_KEPT };
-    to.push(VERSION | kept | if has_headers { HEADERS } else { 0 });
+    to.push(VERSION | if has_headers { HEADERS } else { 0 });
     for field in [
         stamps.lineage,
         stamps.number,
@@ -136,7 +130,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Arrival<'_> {
 
 fn envelope(bytes: &[u8]) -> Option<Envelope<'_>> {
     let flags = *bytes.get(FLAGS)?;
-    if flags & !(HEADERS | NOT_KEPT) != VERSION {
+    if flags & !HEADERS != VERSION {
         return None;
     }
     let mut rest = Rest(bytes.get(FLAGS + 1..)?);
@@ -146,7 +140,6 @@ fn envelope(bytes: &[u8]) -> Option<Envelope<'_>> {
         publisher: rest.number()?,
         serial: rest.number()?,
         micros: rest.number()?,
-        kept: flags & NOT_KEPT == 0,
     };
     let headers = if flags & HEADERS == 0 {
         &[][..]
@@ -316,13 +309,12 @@ mod tests {
     }
 
     fn stamps() -> impl Strategy<Value = Stamps> {
-        (any::<[u64; 5]>(), any::<bool>()).prop_map(|(fields, kept)| Stamps {
+        any::<[u64; 5]>().prop_map(|fields| Stamps {
             lineage: fields[0],
             number: fields[1],
             publisher: fields[2],
             serial: fields[3],
             micros: fields[4],
-            kept,
         })
     }
 
@@ -334,7 +326,6 @@ mod tests {
             publisher: 3,
             serial: 4,
             micros: 5,
-            kept: true,
         };
         let mut bytes = Vec::new();
         encode(&stamps, &Publication::new("t", "{}"), &mut bytes);
@@ -370,7 +361,7 @@ mod tests {
         for short in MARK.len()..bytes.len() {
             assert_eq!(decode(&bytes[..short]), Arrival::Unreadable, "{short}");
         }
-        for flags in [0x00, 0x20, 0x14, 0x18, 0xff] {
+        for flags in [0x00, 0x20, 0x12, 0x14, 0x18, 0xff] {
             bytes[FLAGS] = flags;
             assert_eq!(decode(&bytes), Arrival::Unreadable, "{flags:#x}");
         }
@@ -401,7 +392,7 @@ mod tests {
         }
 
         #[test]
-        fn nothing_panics(mut bytes in any::<Vec<u8>>(), flags in 0x10_u8..0x14, marked: bool) {
+        fn nothing_panics(mut bytes in any::<Vec<u8>>(), flags in 0x10_u8..0x12, marked: bool) {
             if marked {
                 bytes.splice(..0, MARK.into_iter().chain([flags]).chain([0; 40]));
             }

@@ -100,6 +100,8 @@ pub(super) fn actions() -> impl Strategy<Value = Vec<Action>> {
 pub(super) struct Servers {
     /// By topic: serial and event.
     pub(super) logs: BTreeMap<String, Vec<(u64, usize)>>,
+    /// What any of those logs has ever had: it was published.
+    pub(super) published: BTreeSet<usize>,
     /// What listeners of a topic that has no log heard.
     pub(super) heard: BTreeMap<String, Vec<usize>>,
     pub(super) owner: Owners,
@@ -407,12 +409,14 @@ impl World {
                     return Reply::List(vec![int(2), int(0)]);
                 }
                 if matches!(fault, Fault::OutOfMemory) {
-                    return Reply::List(vec![int(4), int(2), Reply::Text("OOM".into())]);
+                    return error("OOM command not allowed when used memory > 'maxmemory'.");
                 }
                 if after > newest {
                     return Reply::List(vec![int(3), int(newest)]);
                 }
-                log.push((serial, event_of(&command[17][24..])));
+                let event = event_of(&command[16][24..]);
+                self.servers.published.insert(event);
+                log.push((serial, event));
                 Reply::List(vec![int(1), int(log.len() as u64), int(2)])
             }
         }
@@ -495,8 +499,15 @@ impl World {
                 Err(ForwardErrorKind::NotReplicated) => assert!(arrived || self.failovers > 0),
                 Err(ForwardErrorKind::Unconfirmed) => {}
                 // An earlier try may have been executed before its connection broke.
-                Err(ForwardErrorKind::Rejected | ForwardErrorKind::NotKept) => {
+                Err(ForwardErrorKind::Rejected) => {
                     assert!(TOPICS[event.topic] != "plain" || !arrived);
+                }
+                // Whoever publishes it again makes nobody hear it twice.
+                Err(ForwardErrorKind::NotKept) => {
+                    assert!(
+                        !self.servers.published.contains(&number),
+                        "{number} went out"
+                    );
                 }
                 Err(ForwardErrorKind::Expired) => assert!(!arrived, "{number} has expired"),
                 Err(other) => panic!("{number}: {other:?}"),
