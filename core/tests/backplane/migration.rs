@@ -646,7 +646,7 @@ fn a_stall_of_the_new_side_holds_nothing_up_and_a_slow_one_does_while_it_is_slow
         hub.health().lag.max >= ALLOWED
     });
     until("nothing is in the way after a stall", || check().is_ok());
-    assert!(hub.health().lag.p99 >= ALLOWED, "{:?}", hub.health().lag);
+    assert!(hub.health().lag.max >= ALLOWED, "{:?}", hub.health().lag);
 
     between.flow(Flow::Late(Duration::from_millis(150)));
     until("it is too slow", || match check() {
