@@ -1,6 +1,6 @@
 """Plain clients of the server that joins processes: those of the `redis` package, made from the options of the hub.
 
-The package is an extra of this one, and is imported where the first client is made, in a thread: whoever needs no queues
+The package is an extra of this one, imported where the first client is made, in a thread: whoever needs no queues
 does without. Its clients are asked to do one thing once. They retry nothing by themselves, for what was sent and not
 answered may have been done; whoever uses one throws it away after an error, and the next finds its master, or the nodes
 of its cluster, anew.
@@ -76,7 +76,7 @@ def connect(settings: Settings) -> Any:
     # Everything but host and port is the same in all of them.
     credentials = _credentials(urls[0])
     options: dict[str, Any] = {
-        "client_name": settings["name"],
+        "client_name": settings["client_name"],
         # The newer protocol has connections be handed over to another server without a word.
         "protocol": 2,
         "retry": Retry(NoBackoff(), 0),
@@ -88,8 +88,8 @@ def connect(settings: Settings) -> Any:
         options["ssl"] = True
         options["ssl_cert_reqs"] = "required"
         options["ssl_check_hostname"] = True
-        if settings["root_certificates"] is not None:
-            options["ssl_ca_data"] = settings["root_certificates"].decode()
+        if settings["root_certificates"] is not None:  # beside the system's, as these clients have it
+            options["ssl_ca_data"] = settings["root_certificates"].decode(errors="replace")
     if settings["cluster"]:
         return RedisCluster(startup_nodes=[ClusterNode(*host) for host in hosts], **options, **credentials)
     database = int(urls[0].path.strip("/") or 0)
