@@ -47,8 +47,8 @@ export interface MigrationDemands {
   steady?: number;
   /** They must lack fewer bytes than this. Default: 1 MiB. */
   behind?: number;
-  /** Of a hundred probes ninety-nine must be faster than so many milliseconds. Default: 200. */
-  p99?: number;
+  /** Probes of the last ten seconds must be faster than so many milliseconds, but for an odd one. Default: 200. */
+  lag?: number;
   /** Memory in use, as a share of what may be used, must be below. Default: 0.8. */
   memory?: number;
 }

@@ -10,7 +10,7 @@ const { redisOptions, time } = require('./redis');
 
 const STAGES = /** @type {const} */ (['old', 'dual-read', 'new-write', 'new']);
 const COURSE = ['topic', 'to', 'onto', 'window', 'quiet', 'demands'];
-const DEMANDS = ['replicas', 'stable', 'steady', 'behind', 'p99', 'memory'];
+const DEMANDS = ['replicas', 'stable', 'steady', 'behind', 'lag', 'memory'];
 
 const BEGIN = 'moving.begin(course, stage)';
 
@@ -194,7 +194,7 @@ function courseOf(given) {
 function demandsOf(given) {
   if (given === undefined) return undefined;
   const where = `${BEGIN}: demands`;
-  const { replicas, stable, steady, behind, p99, memory } = check.read(given, where, DEMANDS);
+  const { replicas, stable, steady, behind, lag, memory } = check.read(given, where, DEMANDS);
   if (memory !== undefined && (typeof memory !== 'number' || !(memory > 0))) {
     throw typeError('ERR_BAD_OPTION', `${where}: memory is a share, as 0.8, not ${described(memory)}`);
   }
@@ -203,7 +203,7 @@ function demandsOf(given) {
     stable: time(stable, where, 'stable', 0),
     steady: time(steady, where, 'steady', 0),
     behind: check.whole(behind, where, 'behind'),
-    p99: time(p99, where, 'p99'),
+    lag: time(lag, where, 'lag'),
     memory,
   };
 }

@@ -37,8 +37,8 @@ pub struct NativeDemands {
     pub steady: Option<f64>,
     /// Bytes that they must lack less than.
     pub behind: Option<f64>,
-    /// What 99 of 100 probes must be faster than.
-    pub p99: Option<f64>,
+    /// What probes must be faster than, but for an odd one.
+    pub lag: Option<f64>,
     /// The share of memory that less must be used than.
     pub memory: Option<f64>,
 }
@@ -50,7 +50,7 @@ impl NativeDemands {
             stable: self.stable.map(millis),
             steady: self.steady.map(millis),
             behind: self.behind.map(|bytes| bytes as u64),
-            p99: self.p99.map(millis),
+            lag: self.lag.map(millis),
             memory: self.memory,
         }
     }

@@ -36,7 +36,7 @@ struct DemandsSettings {
     stable: Option<f64>,
     steady: Option<f64>,
     behind: Option<u64>,
-    p99: Option<f64>,
+    lag: Option<f64>,
     memory: Option<f64>,
 }
 
@@ -47,7 +47,7 @@ impl DemandsSettings {
             stable: self.stable.map(seconds),
             steady: self.steady.map(seconds),
             behind: self.behind,
-            p99: self.p99.map(seconds),
+            lag: self.lag.map(seconds),
             memory: self.memory,
         }
     }

@@ -15,8 +15,12 @@ use serde_json::{Value, json};
 
 /// How long entering a stage may take.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// What passes by itself is waited for so long.
+/// Writes that were on their way to a side that is given up are waited for so long.
 const PASSING: Duration = Duration::from_secs(5);
+/// Who has just stopped listening is listed for as long as names linger, two seconds.
+const LEAVING: Duration = Duration::from_millis(2_200);
+/// How often it is looked again.
+const AGAIN: Duration = Duration::from_millis(250);
 
 /// The line `migrate`.
 #[derive(Deserialize)]
@@ -71,13 +75,15 @@ impl Moves {
                 true => migration.force(stage, deadline),
                 false => migration.enter(stage, deadline),
             };
-            match entered {
-                Err(
-                    MigrationError::StillWritten { .. }
-                    | MigrationError::Strangers { .. }
-                    | MigrationError::Busy,
-                ) if since.elapsed() < PASSING => thread::sleep(Duration::from_millis(50)),
-                other => other?,
+            let patience = match entered {
+                Err(MigrationError::StillWritten { .. } | MigrationError::Busy) => PASSING,
+                Err(MigrationError::Strangers { .. }) => LEAVING,
+                _ => Duration::ZERO,
+            };
+            if since.elapsed() >= patience {
+                entered?;
+            } else {
+                thread::sleep(AGAIN);
             }
         }
         let counts = migration.counts();

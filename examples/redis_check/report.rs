@@ -50,6 +50,7 @@ pub(crate) fn json(verdict: &Verdict, health: &Health) -> Value {
             "p50": millis(health.lag.p50),
             "p99": millis(health.lag.p99),
             "max": millis(health.lag.max),
+            "lasting": millis(health.lag.lasting),
             "late": health.lag.late,
             "probes": health.lag.probes,
         },

@@ -222,7 +222,7 @@ async function forward() {
 async function move() {
   const moving = new Moving({ url: 'redis://a', modes: { '*': 'replay' } });
   const hub = new Hub<Shop>({ redis: moving });
-  const demands: MigrationDemands = { replicas: 1, stable: 1, steady: 1, behind: 1, p99: 1, memory: 0.5 };
+  const demands: MigrationDemands = { replicas: 1, stable: 1, steady: 1, behind: 1, lag: 1, memory: 0.5 };
   const course: MigrationCourse = { topic: 'note', to: 'n', onto: { urls: ['redis://b'], cluster: true }, window: 0, quiet: 0, demands };
   const migration: Migration = moving.begin(course, 'old');
   await migration.check('dual-read');

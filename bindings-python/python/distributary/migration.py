@@ -43,7 +43,7 @@ class DemandsSettings(TypedDict):
     stable: float | None
     steady: float | None
     behind: int | None
-    p99: float | None
+    lag: float | None
     memory: float | None
 
 
@@ -75,8 +75,8 @@ class Demands:
     steady: float | None = None
     #: They must lack fewer bytes than this. None: 1 MiB.
     behind: int | None = None
-    #: Of a hundred probes ninety-nine must be faster than so many seconds. None: 0.2.
-    p99: float | None = None
+    #: Probes of the last ten seconds must be faster than so many seconds, but for an odd one. None: 0.2.
+    lag: float | None = None
     #: Memory in use, as a share of what may be used, must be below. None: 0.8.
     memory: float | None = None
 
@@ -85,9 +85,9 @@ class Demands:
             whole("demands: replicas", self.replicas, least=0, most=(1 << 32) - 1)
         if self.behind is not None:
             whole("demands: behind", self.behind, least=0)
-        for name in ("stable", "steady", "p99"):
+        for name in ("stable", "steady", "lag"):
             if (time := getattr(self, name)) is not None:
-                seconds(f"demands: {name}", time, none=name != "p99")
+                seconds(f"demands: {name}", time, none=name != "lag")
         if self.memory is not None:
             if isinstance(self.memory, bool) or not isinstance(self.memory, (int, float)):
                 raise TypeError(f"demands: memory is a share as a float, not {_type(self.memory)}")
@@ -100,7 +100,7 @@ class Demands:
             "stable": self.stable,
             "steady": self.steady,
             "behind": self.behind,
-            "p99": self.p99,
+            "lag": self.lag,
             "memory": self.memory,
         }
 

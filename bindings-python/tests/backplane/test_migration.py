@@ -329,7 +329,7 @@ def test_a_course_is_checked_at_the_call(course: dict[str, Any], error: type[Exc
         ({"stable": -1}, OptionError),
         ({"steady": "1"}, TypeError),
         ({"behind": True}, TypeError),
-        ({"p99": 0}, OptionError),
+        ({"lag": 0}, OptionError),
         ({"memory": 0}, OptionError),
         ({"memory": "0.8"}, TypeError),
         ({"lag": 1}, TypeError),

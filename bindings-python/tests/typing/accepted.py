@@ -139,7 +139,7 @@ async def moving_topics(server: Redis) -> None:
     Moving("redis://a")
     Hub(moving)
     Hub(redis=moving, capacity=10)
-    demands = Demands(replicas=1, stable=0, steady=1.5, behind=1, p99=1, memory=0.5)
+    demands = Demands(replicas=1, stable=0, steady=1.5, behind=1, lag=1, memory=0.5)
     Course("a", to="b", onto="redis://b", window=0, quiet=1)
     migration = moving.begin(Course("a", onto=server, demands=demands), "dual_read")
     assert_type(migration, Migration)

@@ -92,6 +92,9 @@ pub struct Lag {
     pub p99: Duration,
     /// The latest of them.
     pub max: Duration,
+    /// What more than a tenth of the last ten seconds' probes to one server reached, and at
+    /// least three of them; of fewer, all. The slowest server's. One stall is not in it.
+    pub lasting: Duration,
     /// Probes and numbered events that came later than 900 ms, since the hub was made.
     pub late: u64,
     /// How many probes these figures are made of.

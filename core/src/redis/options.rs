@@ -173,8 +173,8 @@ pub struct DemandsOptions {
     pub steady: Option<Duration>,
     /// As [`Demands::behind`].
     pub behind: Option<u64>,
-    /// As [`Demands::p99`].
-    pub p99: Option<Duration>,
+    /// As [`Demands::lag`].
+    pub lag: Option<Duration>,
     /// As [`Demands::memory`].
     pub memory: Option<f64>,
 }
@@ -187,7 +187,7 @@ impl From<DemandsOptions> for Demands {
             stable: options.stable.unwrap_or(usual.stable),
             steady: options.steady.unwrap_or(usual.steady),
             behind: options.behind.unwrap_or(usual.behind),
-            p99: options.p99.unwrap_or(usual.p99),
+            lag: options.lag.unwrap_or(usual.lag),
             memory: options.memory.unwrap_or(usual.memory),
         }
     }
@@ -396,12 +396,12 @@ mod tests {
             stable: Some(second),
             steady: Some(2 * second),
             behind: Some(8),
-            p99: Some(3 * second),
+            lag: Some(3 * second),
             memory: Some(0.5),
         });
         assert_eq!((all.replicas, all.behind, all.memory), (7, 8, 0.5));
         assert_eq!(
-            (all.stable, all.steady, all.p99),
+            (all.stable, all.steady, all.lag),
             (second, 2 * second, 3 * second)
         );
     }

@@ -32,13 +32,23 @@ use crate::{
 /// To be called once.
 type Told = Box<dyn FnOnce() + Send>;
 
+/// Where connections listen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// At the master; in a cluster at any node.
+    Nodes,
+    /// At replicas of a master outside of a cluster, those that can be reached: no hub
+    /// listens there.
+    Replicas,
+}
+
 /// What the thread is told beside events.
 pub(crate) enum Order {
     /// Names have come or gone.
     Interest,
-    /// To be told how many connections listen to a channel, or `None` if that cannot be
-    /// learned.
-    Listeners(String, Box<dyn FnOnce(Option<u64>) + Send>),
+    /// To be told how many connections listen to a channel there, or `None` if that cannot
+    /// be learned.
+    Listeners(Place, String, Box<dyn FnOnce(Option<u64>) + Send>),
     /// To be told once all that is wanted now is heard.
     WhenJoined(Joining),
     Close,
@@ -234,10 +244,15 @@ impl Redis {
         }
     }
 
-    /// Asks the server, all nodes of a cluster, how many connections listen to a channel by
-    /// its name.
-    pub(crate) fn listeners(&self, channel: &str, told: Box<dyn FnOnce(Option<u64>) + Send>) {
-        let _ = self.orders.send(Order::Listeners(channel.to_owned(), told));
+    /// Asks how many connections listen to a channel by its name.
+    pub(crate) fn listeners(
+        &self,
+        place: Place,
+        channel: &str,
+        told: Box<dyn FnOnce(Option<u64>) + Send>,
+    ) {
+        let order = Order::Listeners(place, channel.to_owned(), told);
+        let _ = self.orders.send(order);
     }
 }
 

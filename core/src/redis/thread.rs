@@ -76,7 +76,7 @@ mod tests {
         Topic,
         backplane::{Backplane, Change, Name, Origin, Together, Upstream},
         event::Content,
-        redis::Redis,
+        redis::{Redis, plane::Place},
         sync::StdArc,
     };
 
@@ -120,7 +120,11 @@ mod tests {
         let redis = Redis::at("redis://127.0.0.1:1").unwrap().build().unwrap();
         redis.attach(Inlet::of(StdArc::new(Restless(AtomicUsize::new(0)))));
         let (told, counted) = channel::channel();
-        redis.listeners("t", Box::new(move |count| told.send(count).unwrap()));
+        redis.listeners(
+            Place::Nodes,
+            "t",
+            Box::new(move |count| told.send(count).unwrap()),
+        );
         let counted = counted.recv_timeout(Duration::from_secs(20));
         assert_eq!(counted, Ok(None), "nobody can be asked");
         let (told, closed) = channel::channel();

@@ -21,7 +21,7 @@ use distributary::{
 
 use crate::{
     hubs::kill_hubs,
-    rig::{Cluster, Plan, Proxy, Server, until},
+    rig::{Cluster, Flow, Plan, Proxy, Server, until},
 };
 
 const TOPIC: &str = "documents";
@@ -590,6 +590,73 @@ fn nothing_is_written_to_a_server_whose_replica_is_not_in_sync() {
     until("the replica is back and the flip is not refused", || {
         migration.enter(Stage::NewWrite, soon()).is_ok()
     });
+}
+
+#[test]
+fn whoever_listens_at_a_replica_stands_in_the_way() {
+    let server = Server::start();
+    let replica = Server::planned(&Plan::new().replica_of(&server));
+    replica.until_in_sync();
+    let mut demands = Demands::default();
+    demands.stable = Duration::ZERO;
+    demands.steady = Duration::ZERO;
+    let moving = Moving::on(redis(&server));
+    let hub = Hub::builder().backplane(moving.clone()).build().unwrap();
+    let _events = hub.subscribe(TOPIC).unwrap();
+    let course = Way::Name.course(redis).demands(demands);
+    let migration = moving.begin(course, Stage::DualRead).unwrap();
+    assert!(hub.joined().wait(soon()), "{:?}", hub.health());
+    let mut stranger = replica.console().unwrap();
+    stranger.ask(&["SUBSCRIBE", TOPIC]).unwrap();
+    until("it is in the way, and nothing else", || {
+        let flip = migration.check(Stage::NewWrite, soon());
+        flip == Err(MigrationError::Strangers {
+            connections: 1,
+            side: Side::Old,
+        })
+    });
+    // A replica that lets nobody in bars nobody.
+    replica.ask(&["CONFIG", "SET", "requirepass", "other"]);
+    until("nobody is known to be in the way", || {
+        migration.enter(Stage::NewWrite, soon()).is_ok()
+    });
+}
+
+#[test]
+fn a_stall_of_the_new_side_holds_nothing_up_and_a_slow_one_does_while_it_is_slow() {
+    const ALLOWED: Duration = Duration::from_millis(200);
+    let (old, new) = (Server::start(), Server::start());
+    let between = Proxy::before(new.port());
+    let moving = Moving::on(redis(&old));
+    let hub = Hub::builder().backplane(moving.clone()).build().unwrap();
+    let onto = Redis::at(between.url()).unwrap().build().unwrap();
+    let mut demands = Demands::default();
+    demands.lag = ALLOWED;
+    let course = Course::of(TOPIC).unwrap().onto(onto).demands(demands);
+    let migration = moving.begin(course, Stage::DualRead).unwrap();
+    assert!(hub.joined().wait(soon()), "{:?}", hub.health());
+    let check = || migration.check(Stage::NewWrite, soon());
+    until("nothing is in the way", || check().is_ok());
+
+    until("a probe meets a stall", || {
+        new.freeze();
+        thread::sleep(Duration::from_millis(350));
+        new.thaw();
+        until("probes go on", || hub.health().lag.lasting < ALLOWED);
+        hub.health().lag.max >= ALLOWED
+    });
+    until("nothing is in the way after a stall", || check().is_ok());
+    assert!(hub.health().lag.max >= ALLOWED, "{:?}", hub.health().lag);
+
+    between.flow(Flow::Late(Duration::from_millis(150)));
+    until("it is too slow", || match check() {
+        Err(MigrationError::Unhealthy(findings)) => findings
+            .iter()
+            .any(|finding| finding.code == "probes" && finding.text.contains("many probes")),
+        _ => false,
+    });
+    between.flow(Flow::Open);
+    until("it is well again", || check().is_ok());
 }
 
 #[test]

@@ -4,23 +4,60 @@
 //! has no connection to: others may listen there. One that does not answer leaves the count
 //! unknown: it may be the one with those who matter. So does one that another takes over
 //! from: hubs on their way listen to both, and count twice.
+//!
+//! Replicas outside of clusters hand on what their master is told, and readers may have been
+//! put there to spare it. The master says where they are, as it sees them: one behind a
+//! translation of addresses, or with another password, cannot be asked from here. It leaves
+//! out those who listen there, lest it bars every count for ever.
 
 use std::rc::Rc;
 
+use tokio::task::JoinSet;
+
 use super::{Conductor, line::Line, mapping};
 use crate::redis::{
+    plane::Place,
     socket::{Commands, Reply, Session},
-    target::Topology,
+    target::{Server, Topology},
+    watch::info::Info,
 };
 
 impl Conductor {
     pub(super) async fn count_listeners(
         self: Rc<Self>,
+        place: Place,
         channel: String,
         told: Box<dyn FnOnce(Option<u64>) + Send>,
     ) {
-        let count = self.listeners(&channel).await;
+        let count = match place {
+            Place::Nodes => self.listeners(&channel).await,
+            Place::Replicas => self.listeners_at_replicas(&channel).await,
+        };
         self.contained(|| told(count));
+    }
+
+    async fn listeners_at_replicas(self: &Rc<Self>, channel: &str) -> Option<u64> {
+        if self.common.settings.target.topology == Topology::Cluster {
+            // They are nodes, too.
+            return Some(0);
+        }
+        let lines: Vec<_> = self.lines.borrow().values().cloned().collect();
+        let mut visits = JoinSet::new();
+        for line in asked(&lines)? {
+            let session = line.session.borrow().clone()?;
+            for at in replicas(&session, &line.server).await? {
+                let (this, channel) = (Rc::clone(self), channel.to_owned());
+                visits.spawn_local(async move {
+                    let visit = this.visit(&at).await.ok()?;
+                    this.listeners_at(&visit.0, &channel).await
+                });
+            }
+        }
+        let mut count = 0;
+        while let Some(visited) = visits.join_next().await {
+            count += visited.ok().flatten().unwrap_or(0);
+        }
+        Some(count)
     }
 
     async fn listeners(self: &Rc<Self>, channel: &str) -> Option<u64> {
@@ -65,6 +102,19 @@ impl Conductor {
     }
 }
 
+/// Where a master says that its replicas are; none if the user may not ask.
+async fn replicas(session: &Session, master: &Server) -> Option<Vec<Server>> {
+    let mut commands = Commands::default();
+    commands.command(&[b"INFO", b"replication"]);
+    let replies = session.request(commands).await.ok()?;
+    let mut info = Info::default();
+    info.read(replies.first().and_then(Reply::as_str).unwrap_or_default());
+    let seats = info.replication.unwrap_or_default().seats;
+    let online = seats.iter().filter(|seat| seat.online);
+    let servers = online.filter_map(|seat| Server::redirected(&seat.address, master));
+    Some(servers.collect())
+}
+
 /// Those to be asked; `None` while the count would be that of a succession.
 fn asked(lines: &[Rc<Line>]) -> Option<Vec<&Rc<Line>>> {
     let (left, asked): (Vec<_>, Vec<_>) = lines.iter().partition(|line| line.leaving.get());
@@ -78,7 +128,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::redis::{interest::Ledger, socket::Kind, target::Server, topology::LinkId};
+    use crate::redis::{interest::Ledger, socket::Kind, topology::LinkId};
 
     #[test]
     fn while_one_server_succeeds_another_nothing_is_counted() {

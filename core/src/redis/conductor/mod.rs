@@ -199,8 +199,8 @@ impl Conductor {
                 Order::WhenJoined(joining) => {
                     self.contained(|| self.when_joined(joining));
                 }
-                Order::Listeners(channel, told) => {
-                    spawn_local(Rc::clone(&self).count_listeners(channel, told));
+                Order::Listeners(place, channel, told) => {
+                    spawn_local(Rc::clone(&self).count_listeners(place, channel, told));
                 }
                 Order::Close => break,
             }

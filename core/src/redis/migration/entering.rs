@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     backplane::{Backplane, Condition, Joining, Name},
+    redis::plane::Place,
     sync::StdArc,
     topic::Topic,
 };
@@ -162,9 +163,12 @@ impl Migration {
         }
         let peers = self.call(shared, change, entering, deadline)?;
         if let Change::Write(_) = change {
-            let listeners = listeners(shared, moved, left, deadline)?;
+            let at_nodes = listeners(shared, moved, left, Place::Nodes, deadline)?;
             let hears = shared.hears_on(moved);
-            let connections = roll::strangers(listeners, left, hears, &peers);
+            let mut connections = roll::strangers(at_nodes, left, hears, &peers);
+            if connections == 0 {
+                connections = listeners(shared, moved, left, Place::Replicas, deadline)?;
+            }
             if connections > 0 {
                 return Err(MigrationError::Strangers {
                     connections,
@@ -224,7 +228,7 @@ impl Migration {
         moved.roll.lock().intend(entering);
         let call = shared.call(moved);
         let end = deadline.min(Instant::now() + ANSWER);
-        let taking_part = count(&first, moved.channel.as_str(), deadline)?;
+        let taking_part = count(&first, Place::Nodes, moved.channel.as_str(), deadline)?;
         let others = taking_part.saturating_sub(1);
         loop {
             let now = Instant::now();
@@ -262,18 +266,29 @@ fn listeners(
     shared: &Shared,
     moved: &Moved,
     side: Side,
+    place: Place,
     deadline: Instant,
 ) -> Result<u64, MigrationError> {
     let server = shared.server(moved, side).ok_or(MigrationError::Closed)?;
-    count(&server, moved.ends[side.index()].1.as_str(), deadline)
+    count(
+        &server,
+        place,
+        moved.ends[side.index()].1.as_str(),
+        deadline,
+    )
 }
 
 /// How many listen to a channel, by a server that may be away for a moment.
-fn count(server: &Plane, channel: &str, deadline: Instant) -> Result<u64, MigrationError> {
+fn count(
+    server: &Plane,
+    place: Place,
+    channel: &str,
+    deadline: Instant,
+) -> Result<u64, MigrationError> {
     let end = deadline.min(Instant::now() + ANSWER);
     loop {
         match asked(server, deadline, |told| {
-            server.redis.listeners(channel, told)
+            server.redis.listeners(place, channel, told)
         }) {
             Err(MigrationError::NotReached { .. }) if Instant::now() < end => thread::sleep(LOOK),
             counted => return counted,

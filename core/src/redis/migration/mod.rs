@@ -47,9 +47,11 @@
 //! - a hub reads the other side alone or is about to, or one that takes part does not
 //!   answer,
 //! - more connections listen to the other side than hubs have subscriptions there: they
-//!   are somebody's who takes no part, and would hear nothing any more,
+//!   are somebody's who takes no part, and would hear nothing any more; at the master, at all
+//!   nodes of a cluster, and at the replicas that the master names and that let this hub in,
 //! - the side that is to be written to does not meet the [`Demands`](super::Demands), of
-//!   which the health of replication is one.
+//!   which the health of replication is one. Probes speak against it only when many of the
+//!   last ten seconds were slow: a single stall does not.
 //!
 //! A side is given up only when no hub writes to it or is about to, and nobody else did for
 //! a while. Of two hubs that go opposite ways at once one arrives; the other is refused.
@@ -67,8 +69,12 @@
 //!
 //! Order across the flip holds on one server. Between two servers an event that was
 //! written to the old one may arrive after one that was written later to the new one.
-//! Connections that listen by a pattern are counted by no server, and replicas outside of
-//! clusters are not asked; who listens so is not seen.
+//! Who listens by a pattern is not seen, and in nobody's way: a server tells how many
+//! patterns a connection has, not which. Most are monitors that hear both sides. Whether a
+//! reader is among them shows `CLIENT LIST TYPE pubsub` on each server of the old side: those
+//! with `psub` above 0, and a name that does not begin with `distributary-`, are none of the
+//! hubs. Nor are those seen who listen at a replica that cannot be reached from here at the
+//! address which its master has for it, or whose passwords are others.
 //! A payload that is published twice within the window, by two publishers on different
 //! sides, counts as one: give the [`Course`] a window of zero where nobody writes to both
 //! sides.

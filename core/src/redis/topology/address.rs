@@ -14,7 +14,7 @@ impl Server {
     /// Reads `host:port` as redirections write it: the last colon parts the two, so that
     /// `::1:6379` is IPv6, and a node that does not know its own name leaves the host out:
     /// then it is where `teller` is. `None` for what has no usable host (`?`) or port.
-    pub(super) fn redirected(text: &str, teller: &Server) -> Option<Self> {
+    pub(in crate::redis) fn redirected(text: &str, teller: &Server) -> Option<Self> {
         let (host, port) = text.rsplit_once(':')?;
         Server::told(Some(host), port.parse().ok()?, teller)
     }

@@ -5,7 +5,9 @@
 //! broke, so that an outage is not forgotten for want of a measurement.
 //!
 //! The window is a minute, and never more than [`MOST`] probes. Percentiles are exact
-//! within it.
+//! within it. They tell what was; of fewer than a hundred probes the p99 is the worst one, and a
+//! stall of a third of a second is seen in it for a minute. Whether a way is slow *now* is
+//! judged by [`lasting`], which forgets within [`LATELY`] and overlooks a single stall.
 
 use std::{
     collections::VecDeque,
@@ -19,6 +21,9 @@ pub(crate) const LATE: Duration = Duration::from_millis(900);
 
 /// How far back the window reaches.
 const WINDOW: Duration = Duration::from_secs(60);
+
+/// How far back it is looked for what is slow now.
+const LATELY: Duration = Duration::from_secs(10);
 
 /// As many probes as the window holds: twice what a minute sends.
 const MOST: usize = 512;
@@ -105,6 +110,15 @@ impl Probes {
         self.came.push_back((now, lag));
     }
 
+    /// How late those were that came in this time, and the one that should long be here: as
+    /// late as it is already.
+    fn within(&self, time: Duration, now: Instant) -> impl Iterator<Item = Duration> {
+        let came = self.came.iter();
+        came.filter(move |(came, _)| now.saturating_duration_since(*came) <= time)
+            .map(|(_, lag)| *lag)
+            .chain(self.waiting(now).filter(|age| *age >= LATE))
+    }
+
     /// The oldest probe under way.
     pub(crate) fn oldest(&self) -> Option<u64> {
         self.out.front().map(|(number, _)| *number)
@@ -132,14 +146,11 @@ pub(crate) fn figures<'a>(all: impl IntoIterator<Item = &'a Probes>, now: Instan
     let mut lags = Vec::new();
     let mut lag = Lag::default();
     for probes in all {
-        let recent = probes.came.iter();
-        lags.extend(
-            recent
-                .filter(|(came, _)| now.saturating_duration_since(*came) <= WINDOW)
-                .map(|(_, lag)| *lag),
-        );
-        // One that should long be here is as late as it is already.
-        lags.extend(probes.waiting(now).filter(|age| *age >= LATE));
+        lags.extend(probes.within(WINDOW, now));
+        // One slow server among many is as bad as if it were alone.
+        lag.lasting = lag
+            .lasting
+            .max(lasting(probes.within(LATELY, now).collect()));
     }
     lags.sort_unstable();
     let of_hundred = |share: usize| {
@@ -153,12 +164,88 @@ pub(crate) fn figures<'a>(all: impl IntoIterator<Item = &'a Probes>, now: Instan
     lag
 }
 
+/// What more than a tenth of these probes reached, and at least three of them: a limit below
+/// it is not kept to. Of fewer than three all had to reach it.
+fn lasting(mut lags: Vec<Duration>) -> Duration {
+    lags.sort_unstable_by(|one, other| other.cmp(one));
+    let rank = (lags.len() / 10 + 1).max(3).min(lags.len());
+    let reached = rank.checked_sub(1).and_then(|at| lags.get(at));
+    reached.copied().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn ms(millis: u64) -> Duration {
         Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn what_lasts_is_what_many_reached() {
+        for (late, prompt, lasting_late) in [
+            (0, 0, false),
+            (0, 13, false),
+            // Nothing else is known.
+            (1, 0, true),
+            (2, 0, true),
+            (1, 1, false),
+            (2, 1, false),
+            (3, 0, true),
+            // Three of few are enough,
+            (2, 11, false),
+            (3, 10, true),
+            (3, 26, true),
+            // of many it takes more than a tenth.
+            (3, 27, false),
+            (4, 36, false),
+            (5, 35, true),
+            (40, 0, true),
+        ] {
+            let mut lags = vec![ms(343); late];
+            lags.resize(late + prompt, ms(3));
+            let reached = lasting(lags) >= ms(200);
+            assert_eq!(reached, lasting_late, "{late} late, {prompt} prompt");
+        }
+    }
+
+    #[test]
+    fn a_stall_does_not_last_and_a_slow_way_does_until_it_is_well_for_ten_seconds() {
+        let start = Instant::now();
+        let mut probes = Probes::default();
+        let mut now = start;
+        let mut probe = |lag: Duration| {
+            let number = probes.sent(now);
+            probes.heard(number, now + lag);
+            now += ms(750).max(lag);
+            figures([&probes], now)
+        };
+        for _ in 0..20 {
+            probe(ms(2));
+        }
+        let stalled = probe(ms(343));
+        assert_eq!((stalled.p99, stalled.lasting), (ms(343), ms(2)));
+        for _ in 0..2 {
+            probe(ms(343));
+        }
+        assert_eq!(probe(ms(343)).lasting, ms(343));
+        let well = (1..=14).position(|_| probe(ms(2)).lasting < ms(200));
+        assert!(well.is_some_and(|probes| probes >= 8), "{well:?}");
+    }
+
+    #[test]
+    fn one_slow_server_among_many_lasts() {
+        let start = Instant::now();
+        let mut all: Vec<Probes> = (0..20).map(|_| Probes::default()).collect();
+        for (at, probes) in all.iter_mut().enumerate() {
+            for i in 0..10 {
+                let sent = start + ms(i * 750);
+                let number = probes.sent(sent);
+                probes.heard(number, sent + ms(if at == 7 { 400 } else { 1 }));
+            }
+        }
+        let lag = figures(&all, start + ms(8_000));
+        assert_eq!((lag.p50, lag.lasting), (ms(1), ms(400)));
     }
 
     #[test]

@@ -104,9 +104,11 @@ impl Backplane for Moving {
                 }
             }
             add(&mut all.counts, &health.counts);
+            let lasting = all.lag.lasting.max(health.lag.lasting);
             if health.lag.p99 > all.lag.p99 {
                 all.lag = health.lag;
             }
+            all.lag.lasting = lasting;
             all.queued_bytes += health.queued_bytes;
             all.joining += health.joining;
             all.nodes.extend(health.nodes);
