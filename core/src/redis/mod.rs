@@ -60,6 +60,7 @@ mod figures;
 #[cfg(any(test, feature = "fuzzing"))]
 #[cfg_attr(not(feature = "fuzzing"), allow(unreachable_pub))]
 pub(crate) mod fuzzing;
+mod heard;
 mod inbox;
 mod interest;
 mod link;

@@ -13,6 +13,7 @@ use super::{
     conductor::{RESERVED, is_reserved},
     error::{RedisError, RedisErrorKind},
     figures::Figures,
+    heard::Heard,
     modes::Way,
     outbox::{self, Queue},
     target::{Target, Topology},
@@ -55,6 +56,7 @@ pub(crate) struct Common {
     /// Something was put into the queue.
     pub(crate) filled: Notify,
     pub(crate) figures: Figures,
+    pub(crate) heard: Heard,
     /// How it all is.
     pub(crate) board: Board,
     ended: Mutex<Ended>,
@@ -188,6 +190,7 @@ impl Redis {
                 id: fastrand::u64(1..=outbox::HUB),
                 filled: Notify::new(),
                 figures: Figures::default(),
+                heard: Heard::new(),
                 board: Board::new(watch::unconnected(Vec::new())),
                 ended: Mutex::default(),
             }),
@@ -267,6 +270,10 @@ impl Backplane for Redis {
                 pattern.as_str()
             )
         })
+    }
+
+    fn hears(&self, topic: &Topic) -> bool {
+        self.common.heard.hears(topic)
     }
 
     fn forward(

@@ -344,7 +344,11 @@ impl Ledger {
         let exact = self.table.exact;
         let table = &mut self.table;
         self.leaves.cut(exact, false, |name| {
-            table.alter(name, Entry::part) == Some(true)
+            let parts = table.alter(name, Entry::part) == Some(true);
+            if parts {
+                table.left.push(name.clone());
+            }
+            parts
         })
     }
 
@@ -564,6 +568,22 @@ impl Ledger {
             _ => (false, false),
         };
         joins_patterns || self.table.hears(topic, sends) || self.table.carriers.any(topic)
+    }
+
+    /// The names that were let go of since this was last asked, and those that the step
+    /// which is to be sent gives up.
+    pub(crate) fn take_left(&mut self) -> Vec<Name> {
+        std::mem::take(&mut self.table.left)
+    }
+
+    /// Whether a name is wanted here, or heard and not about to be given up.
+    pub(crate) fn keeps(&self, name: &Name) -> bool {
+        self.table.keeps(name)
+    }
+
+    /// Every name, wanted or heard.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Name> {
+        self.table.names()
     }
 
     /// Every name that is wanted.

@@ -12,6 +12,7 @@ use crate::{
     redis::plane::ToldJoined,
     selector::Selector,
     sync::{Mutex, StdArc},
+    topic::Topic,
 };
 
 impl Backplane for Moving {
@@ -50,6 +51,10 @@ impl Backplane for Moving {
             .planes()
             .iter()
             .find_map(|plane| plane.redis.refuses(selector))
+    }
+
+    fn hears(&self, topic: &Topic) -> bool {
+        self.0.hears_all_of(topic)
     }
 
     fn forward(
