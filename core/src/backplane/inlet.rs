@@ -212,9 +212,7 @@ impl Inlet {
     /// for whole. See [`Backplane::hears`](super::Backplane::hears).
     pub fn kept(&self, name: &Name) -> Vec<Topic> {
         match &self.0 {
-            Way::Hub(core) => core
-                .upgrade()
-                .map_or_else(Vec::new, |core| core.kept(name)),
+            Way::Hub(core) => core.upgrade().map_or_else(Vec::new, |core| core.kept(name)),
             #[cfg(feature = "redis")]
             Way::Upstream(upstream) => upstream.kept(name),
         }

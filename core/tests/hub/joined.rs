@@ -14,8 +14,9 @@ use std::{
 };
 
 use distributary::{
-    Budget, CloseReason, Event, Filter, Flow, Hub, HubBuilder, Lane, Overflow, Publication, Resume,
-    Selector, Sink, SubscribeError, SubscribeOptions, Subscription, Token, Topic, TryRecvError,
+    Budget, CloseReason, Event, Filter, Flow, Hub, HubBuilder, Lane, Overflow, Pattern,
+    Publication, Resume, Selector, Sink, SubscribeError, SubscribeOptions, Subscription, Token,
+    Topic, TryRecvError,
     backplane::{
         Acknowledge, Acknowledged, Backplane, ForwardError, ForwardErrorKind, Forwarding, Health,
         HealthChanges, Inlet, JoinError, Name, Together,
@@ -51,6 +52,8 @@ struct Node {
     over: AtomicBool,
     /// Called when interest changes.
     looks: Mutex<Option<Look>>,
+    /// It does not bring this topic.
+    deaf_to: Mutex<Option<Topic>>,
 }
 
 type Look = Box<dyn Fn(&Inlet) + Send>;
@@ -116,6 +119,10 @@ impl Backplane for Joint {
         topics
             .any(|topic| topic.as_str() == "unheard")
             .then(|| "unheard cannot be heard: ask for something else".into())
+    }
+
+    fn hears(&self, topic: &Topic) -> bool {
+        self.1.deaf_to.lock().unwrap().as_ref() != Some(topic)
     }
 
     fn forward(
@@ -612,6 +619,64 @@ fn whoever_comes_back_is_told_what_was_lost_meanwhile() {
     assert!(story(&mut sub).is_empty());
     let mut sub = hub.subscribe_from("t", Resume::at(here)).unwrap();
     assert_eq!(story(&mut sub), ["-2"]);
+}
+
+#[test]
+fn whoever_comes_back_to_a_topic_that_was_not_heard_is_told_so() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.keeper();
+    let topic = Topic::new("t").unwrap();
+    let back = |position| story(&mut hub.subscribe_from("t", Resume::at(position)).unwrap());
+    let here = hub.publish("t", "1").unwrap().position.unwrap();
+    let behind = hub.publish("t", "2").unwrap().position.unwrap();
+    assert_eq!(back(here), ["2"]);
+    *node.deaf_to.lock().unwrap() = Some(topic.clone());
+    let mut new = hub.subscribe("t").unwrap();
+    let mut sub = hub.subscribe_from("t", Resume::at(here)).unwrap();
+    hub.publish("t", "3").unwrap();
+    assert_eq!(story(&mut sub), ["2", "-1", "3"]);
+    assert_eq!(story(&mut new), ["3"], "it has not been here before");
+    // Once more for what came behind the last event, and not for each of a crowd.
+    for _ in 0..2 {
+        assert_eq!(back(here), ["2", "-1", "3", "-1"]);
+        assert_eq!(back(behind), ["-1", "3", "-1"]);
+    }
+    // Who stands behind the loss itself may have missed more since.
+    let last = hub.position(&topic).unwrap();
+    assert_eq!(back(last), ["-1"]);
+    let last = hub.position(&topic).unwrap();
+    *node.deaf_to.lock().unwrap() = None;
+    node.inlet().unheard(&topic);
+    assert_eq!(back(last), ["-1"]);
+    let last = hub.position(&topic).unwrap();
+    assert!(back(last).is_empty());
+    assert_eq!(story(&mut new), [""; 0], "it was not told before");
+    // A position that was never given out changes nothing.
+    let mut never = last;
+    never.offset += 1;
+    *node.deaf_to.lock().unwrap() = Some(topic.clone());
+    assert!(hub.subscribe_from("t", Resume::at(never)).is_err());
+    assert_eq!(hub.position(&topic), Some(last));
+}
+
+#[test]
+fn a_topic_that_is_forgotten_and_was_not_heard_is_not_whole_when_it_comes_back() {
+    let wire = Arc::new(Wire::default());
+    let keep = Budget::default().age(Duration::from_millis(1)).unwrap();
+    let builder = Hub::builder().history("kept.*", keep).unwrap();
+    let (hub, node) = wire.hub_of(builder);
+    let [topic, other] = ["kept.1", "other.1"].map(|name| Topic::new(name).unwrap());
+    let here = hub.publish("kept.1", "1").unwrap().position.unwrap();
+    std::thread::sleep(Duration::from_millis(5));
+    let back = || story(&mut hub.subscribe_from("kept.1", Resume::at(here)).unwrap());
+    assert!(back().is_empty(), "nothing came since");
+    assert_eq!(hub.stats().topics, 0);
+    let all = Name::Pattern(Pattern::new("*").unwrap());
+    let kept = node.inlet().kept(&all);
+    assert!(kept.contains(&topic) && !kept.contains(&other), "{kept:?}");
+    assert_eq!(node.inlet().kept(&Name::Topic(other)), []);
+    node.inlet().unheard(&topic);
+    assert!(hub.subscribe_from("kept.1", Resume::at(here)).is_err());
 }
 
 #[test]

@@ -63,10 +63,7 @@ impl Conductor {
         name: &str,
         now: Stamp,
     ) {
-        let is_asked = matches!(
-            confirmation,
-            Confirmation::Asked | Confirmation::Missed
-        );
+        let is_asked = matches!(confirmation, Confirmation::Asked | Confirmation::Missed);
         if joined && is_asked {
             self.now_heard_as(name, kind == Kind::Pattern);
         }

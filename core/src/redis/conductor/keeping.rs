@@ -63,8 +63,6 @@ impl Conductor {
     /// Whether a link has a name, or will: names move from one to another.
     fn is_kept(&self, name: &Name) -> bool {
         let lines = self.lines.borrow();
-        lines
-            .values()
-            .any(|line| line.ledger.borrow().keeps(name))
+        lines.values().any(|line| line.ledger.borrow().keeps(name))
     }
 }

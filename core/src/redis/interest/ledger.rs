@@ -456,6 +456,7 @@ impl Ledger {
         } else if count <= 1 || words.contains("to run the") {
             for name in &names {
                 self.table.alter(name, Entry::refuse);
+                self.table.left.push(name.clone());
                 self.refused.push_back((now + REFUSED_AGAIN, name.clone()));
             }
             Refusal::Names(names)
@@ -570,8 +571,8 @@ impl Ledger {
         joins_patterns || self.table.hears(topic, sends) || self.table.carriers.any(topic)
     }
 
-    /// The names that were let go of since this was last asked, and those that the step
-    /// which is to be sent gives up.
+    /// The names that were let go of or refused since this was last asked, and those that
+    /// the step which is to be sent gives up.
     pub(crate) fn take_left(&mut self) -> Vec<Name> {
         std::mem::take(&mut self.table.left)
     }

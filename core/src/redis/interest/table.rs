@@ -298,7 +298,8 @@ impl Table {
     /// Whether a name is wanted, or heard and not about to be given up.
     pub(super) fn keeps(&self, name: &Name) -> bool {
         self.find_key(Key::of(name)).is_some_and(|entry| {
-            entry.state != State::Parting && (entry.wanted || entry.is_held())
+            let is_given_up = matches!(entry.state, State::Parting | State::Refused);
+            !is_given_up && (entry.wanted || entry.is_held())
         })
     }
 

@@ -518,9 +518,7 @@ impl Shared {
     fn hears_all_of(&self, topic: &Topic) -> bool {
         let moved = self.book.read().topics.get(topic).cloned();
         let Some(moved) = moved else {
-            return self
-                .first()
-                .is_some_and(|plane| plane.redis.hears(topic));
+            return self.first().is_some_and(|plane| plane.redis.hears(topic));
         };
         let stage = moved.stage();
         let mut read = Side::BOTH.into_iter().filter(|side| stage.reads(*side));
