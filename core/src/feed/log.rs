@@ -294,6 +294,12 @@ impl Log {
         }
     }
 
+    /// Whether a reader that stands at `cursor` has lost something to the limits of a log that
+    /// pushes the oldest out.
+    pub(crate) fn has_overrun(&self, cursor: u64) -> bool {
+        self.held.as_ref().is_some_and(|held| cursor < held.floor)
+    }
+
     /// Takes out the unread event that has the same key.
     fn replace_older(&mut self, event: &Event, seq: u64, shed: &mut Shed) {
         let Some(key) = event.conflation_key() else {

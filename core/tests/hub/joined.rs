@@ -680,6 +680,40 @@ fn a_topic_that_is_forgotten_and_was_not_heard_is_not_whole_when_it_comes_back()
 }
 
 #[test]
+fn whoever_asked_to_be_disconnected_is_told_whether_it_was_slow_or_something_was_lost() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.hub();
+    let topic = Topic::new("t").unwrap();
+    let options = SubscribeOptions::new()
+        .overflow(Overflow::Disconnect)
+        .budget(Budget::default().events(2).unwrap());
+    let listen = || hub.subscribe_with("t", options.clone()).unwrap();
+    let end = |sub: &mut Subscription| loop {
+        match sub.try_recv() {
+            Ok(_) => {}
+            Err(TryRecvError::Closed(reason)) => return Some(reason),
+            Err(_) => return None,
+        }
+    };
+    let mut quick = listen();
+    hub.publish("t", "1").unwrap();
+    node.inlet().lost(&topic, Some(3));
+    assert_eq!(end(&mut quick), Some(CloseReason::Lost));
+    assert_eq!(hub.stats().slow_closed, 0);
+    let mut slow = listen();
+    for _ in 0..3 {
+        hub.publish("t", "1").unwrap();
+    }
+    // Both: it did not keep up either way.
+    node.inlet().lost(&topic, None);
+    let mut level = listen();
+    hub.publish("t", "2").unwrap();
+    assert_eq!(end(&mut slow), Some(CloseReason::SlowConsumer));
+    assert_eq!(end(&mut level), None);
+    assert_eq!(hub.stats().slow_closed, 1);
+}
+
+#[test]
 fn a_loss_of_a_topic_that_nobody_knows_leaves_nothing_behind() {
     let wire = Arc::new(Wire::default());
     let (hub, node) = wire.keeper();
@@ -829,7 +863,7 @@ fn a_lane_is_told_of_a_loss_under_every_policy() {
             Flow::Taken
         }
         fn closed(&mut self, to: Token, reason: CloseReason) {
-            assert_eq!(reason, CloseReason::SlowConsumer);
+            assert_eq!(reason, CloseReason::Lost);
             self.0.push((to.0, ENDED));
         }
     }
