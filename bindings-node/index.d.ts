@@ -289,6 +289,11 @@ export interface HealthCounts {
   repaired: number;
   /** Events that came a second time and were let go. */
   duplicates: number;
+  /**
+   * Messages, and entries of logs, that could not be read: of a later version, damaged, or of somebody else. What is
+   * lost by it is in the figures above as well.
+   */
+  unreadable: number;
   /** Attempts to connect. */
   attempts: number;
   /** Those that succeeded. */

@@ -110,6 +110,8 @@ counts!(
     repaired,
     /// Events that came a second time and were let go.
     duplicates,
+    /// Messages, and entries of logs, that could not be read.
+    unreadable,
     /// Attempts to connect.
     attempts,
     /// Those that succeeded.

@@ -95,6 +95,7 @@ fn counts<'py>(py: Python<'py>, counts: &Counts) -> PyResult<Bound<'py, PyDict>>
         lost,
         repaired,
         duplicates,
+        unreadable,
         attempts,
         connections,
     );

@@ -54,6 +54,10 @@ mod slab;
 mod subscription;
 
 #[cfg(loom)]
+mod backplane {
+    mod notes;
+}
+#[cfg(loom)]
 mod lane {
     mod gate;
 }

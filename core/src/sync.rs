@@ -2,11 +2,11 @@
 //!
 //! A normal build takes `parking_lot` and `crossbeam`; a build with `--cfg loom`
 //! takes loom's models of them, so that the hand-over protocols (`feed`,
-//! `wake::Post`, the gate of callbacks) run unchanged under the model checker. Nothing
-//! that hands events over names a primitive elsewhere, which is what makes those models
-//! say something about the shipped code. Reference counts hand nothing over and are not
-//! modelled; [`Arc`] is one without a weak count, [`StdArc`] the one that methods, wakers
-//! and trait objects ask for.
+//! `wake::Post`, the gate of callbacks, the notes for a backplane) run unchanged under
+//! the model checker. Nothing that hands events over names a primitive elsewhere, which is
+//! what makes those models say something about the shipped code. Reference counts hand
+//! nothing over and are not modelled; [`Arc`] is one without a weak count, [`StdArc`] the
+//! one that methods, wakers and trait objects ask for.
 //!
 //! # Lock order
 //!
@@ -104,7 +104,6 @@ mod modelled {
             self.0.lock().is_empty()
         }
 
-        #[cfg(feature = "redis")]
         pub(crate) fn len(&self) -> usize {
             self.0.lock().len()
         }

@@ -274,11 +274,19 @@ impl Desk {
     fn tell_health(&self) {
         let (mut changes, printer) = (self.hub.health_changes(), self.printer.clone());
         let hub = self.hub.clone();
-        // The state of now is no change.
-        changes.wait(Instant::now());
+        // The state of now is no change, and everybody begins without a connection; who has
+        // none a moment later has found nobody.
+        let first = changes.wait(Instant::now());
+        let is_well = first.is_none_or(|health| health.condition == Condition::Ok);
+        let mut untold = !is_well;
         thread::spawn(move || {
             while !hub.is_closed() {
-                if let Some(health) = changes.wait(Instant::now() + LOOK) {
+                let mut health = changes.wait(Instant::now() + LOOK);
+                if health.is_none() && untold {
+                    health = Some(hub.health());
+                }
+                if let Some(health) = health {
+                    untold = false;
                     let mut line = told(&health);
                     line["ev"] = json!("health");
                     printer.json(&line);
@@ -347,6 +355,7 @@ fn told(health: &Health) -> Value {
         "lost": counts.lost,
         "repaired": counts.repaired,
         "duplicates": counts.duplicates,
+        "unreadable": counts.unreadable,
         "attempts": counts.attempts,
         "connections": counts.connections,
         "queued_bytes": health.queued_bytes,

@@ -42,9 +42,10 @@
 //!
 //! - `FAULT_TARGET`: `{"kind":"single","url":…}`, `{"kind":"sentinel","sentinels":[…],"name":…}`
 //!   or `{"kind":"cluster","nodes":[…]}`; servers are URLs or `host:port`.
-//! - `FAULT_MODE`: `classic` (live), `sharded` (live, in a cluster), `replay` or `durable`.
+//! - `FAULT_MODE`: `classic` (live), `sharded` (live, by shard channels where there is a
+//!   cluster), `replay` or `durable`.
 //! - `FAULT_OPTS`: a JSON object of [options](settings::Options).
-//! - `FAULT_ECHO`: `0` keeps this process' own publishes from being printed.
+//! - `FAULT_ECHO`: `0` or `false` keeps this process' own publishes from being printed.
 
 mod commands;
 mod flood;

@@ -110,8 +110,9 @@ impl Names {
 
 /// Room for a listener: minutes of a flood, so that what is lost is not lost here.
 const CAPACITY: usize = 1 << 22;
-/// The most that this process holds.
-const BYTES: u64 = 4 << 30;
+/// The most that this process holds. A listener that stands still for longer loses the oldest,
+/// and is told how many.
+const BYTES: u64 = 512 << 20;
 /// What the queue is given when nothing is said.
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -137,7 +138,7 @@ impl Settings {
         for name in options.unknown.keys() {
             eprintln!("FAULT_OPTS: {name:?} is not an option here, and has no effect");
         }
-        let echo = variable("FAULT_ECHO").is_none_or(|word| word != "0");
+        let echo = variable("FAULT_ECHO").is_none_or(|word| word != "0" && word != "false");
         Ok(Settings {
             target,
             mode,
@@ -176,7 +177,11 @@ impl Settings {
             Target::Cluster { nodes } => Redis::cluster(urls(nodes))?,
         };
         if options.sharded || self.mode == Speech::Sharded {
-            redis = redis.sharded();
+            match self.target {
+                Target::Cluster { .. } => redis = redis.sharded(),
+                // One server has one shard.
+                _ => eprintln!("sharded: no cluster, so channels are classic ones"),
+            }
         }
         redis = self.modes(redis)?;
         redis = redis.queue_deadline(self.deadline());

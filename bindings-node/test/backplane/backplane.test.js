@@ -58,7 +58,7 @@ describe('a hub by itself', () => {
       condition: 'ok',
       reasons: [],
       lag: { p50: 0, p99: 0, max: 0, late: 0 },
-      counts: { arrived: 0, sent: 0, failed: 0, voided: 0, gaps: 0, lost: 0, repaired: 0, duplicates: 0, attempts: 0, connections: 0 },
+      counts: { arrived: 0, sent: 0, failed: 0, voided: 0, gaps: 0, lost: 0, repaired: 0, duplicates: 0, unreadable: 0, attempts: 0, connections: 0 },
       queuedBytes: 0,
       joining: 0,
     });

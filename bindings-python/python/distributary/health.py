@@ -70,6 +70,9 @@ class HealthCounts:
     repaired: int
     #: Events that came a second time and were let go.
     duplicates: int
+    #: Messages, and entries of logs, that could not be read: of a later version, damaged,
+    #: or of somebody else. What is lost by it is in the figures above as well.
+    unreadable: int
     #: Attempts to connect.
     attempts: int
     #: Those that succeeded.

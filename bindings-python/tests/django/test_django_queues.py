@@ -142,7 +142,7 @@ async def test_the_hub_may_be_given(kind: str, redis_server: Any) -> None:
 
 
 def test_from_threads_and_loops_that_come_and_go(redis_server: Any) -> None:
-    layer = ChannelLayer(redis=Redis(redis_server.url, name="queues"))
+    layer = ChannelLayer(redis=Redis(redis_server.url, client_name="queues"))
     for number in range(20):
         async_to_sync(layer.send)("thumbnails", {"type": "x", "number": number})
     assert [async_to_sync(layer.receive)("thumbnails")["number"] for _ in range(20)] == list(range(20))
@@ -495,7 +495,7 @@ async def test_a_user_needs_these_rights(start_redis: Any) -> None:
         "+pttl +pexpire +blmove +scan +unlink"
     )
     server.ask("ACL", "SETUSER", "ann", *rights.split())
-    layer = ChannelLayer(redis=Redis(f"redis://ann:se%25cret@127.0.0.1:{server.port}/0", name="queues"))
+    layer = ChannelLayer(redis=Redis(f"redis://ann:se%25cret@127.0.0.1:{server.port}/0", client_name="queues"))
     task = await waits(layer, "thumbnails")
     await layer.send("thumbnails", {"type": "x"})
     assert await asyncio.wait_for(task, 20) == {"type": "x"}
@@ -533,7 +533,7 @@ async def test_over_tls_the_server_has_to_show_who_it_is(start_redis: Any, free_
     [
         (Redis("redis://localhost"), {"host": "localhost", "port": 6379, "db": 0, "username": None, "password": None}),
         (
-            Redis("redis://ann:p%40ss%2F@[::1]:7000/3", name="me"),
+            Redis("redis://ann:p%40ss%2F@[::1]:7000/3", client_name="me"),
             {"host": "::1", "port": 7000, "db": 3, "username": "ann", "password": "p@ss/", "client_name": "me"},
         ),
         (Redis("redis://:secret@localhost"), {"username": None, "password": "secret"}),
@@ -619,8 +619,7 @@ async def test_a_queue_is_in_no_group(layers: tuple[ChannelLayer, ChannelLayer])
 async def test_without_the_package_it_is_said_what_to_install(
     redis_server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("redis", "redis.sentinel"):
-        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, "redis", None)
     layer = ChannelLayer(redis=redis_server.url)
     for refused in (layer.send("thumbnails", {"type": "x"}), layer.receive("thumbnails")):
         with pytest.raises(ImproperlyConfigured, match=r"pip install 'distributary\[django-queues\]'"):
@@ -635,7 +634,7 @@ async def test_without_the_package_it_is_said_what_to_install(
 
 async def test_calls_that_would_be_late_are_given_up(start_redis: Any) -> None:
     server = start_redis()
-    layer = ChannelLayer(redis=Redis(server.url, deadline=0.5))
+    layer = ChannelLayer(redis=Redis(server.url, queue_deadline=0.5))
     server.ask("CLIENT", "PAUSE", "1500")
     outcomes = await asyncio.gather(
         *(layer.send("thumbnails", {"type": "x", "number": number}) for number in range(12)), return_exceptions=True

@@ -3,9 +3,12 @@
 //! # Invariants
 //!
 //! - An outcome comes, and once: a teller that is dropped tells what it was made with.
+//! - Who stops waiting leaves nothing behind: a teller keeps what it would tell, and nobody
+//!   whom.
 //! - Foreign code (wakers) runs outside the lock, and a panic of it reaches nobody else.
 
 use std::{
+    sync::Weak,
     task::{Context, Poll, Waker},
     time::Instant,
 };
@@ -22,12 +25,12 @@ pub(super) struct Awaited<T>(StdArc<Shared<T>>);
 
 /// The backplane's half.
 pub(super) struct Teller<T> {
-    shared: StdArc<Shared<T>>,
+    shared: Weak<Shared<T>>,
     /// What is told if nothing else ever is.
     untold: Option<T>,
 }
 
-struct Shared<T> {
+pub(super) struct Shared<T> {
     state: Mutex<State<T>>,
     rung: Condvar,
 }
@@ -47,7 +50,7 @@ impl<T: Clone> Awaited<T> {
             rung: Condvar::new(),
         });
         let teller = Teller {
-            shared: StdArc::clone(&shared),
+            shared: StdArc::downgrade(&shared),
             untold: Some(untold),
         };
         (teller, Awaited(shared))
@@ -94,14 +97,25 @@ impl<T> Clone for Awaited<T> {
 impl<T> Teller<T> {
     pub(super) fn tell(mut self, outcome: T) {
         self.untold = None;
-        self.shared.settle(outcome);
+        self.settle(outcome);
+    }
+
+    /// Those who wait.
+    pub(super) fn awaited(&self) -> &Weak<Shared<T>> {
+        &self.shared
+    }
+
+    fn settle(&self, outcome: T) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.settle(outcome);
+        }
     }
 }
 
 impl<T> Drop for Teller<T> {
     fn drop(&mut self) {
         if let Some(outcome) = self.untold.take() {
-            self.shared.settle(outcome);
+            self.settle(outcome);
         }
     }
 }

@@ -119,6 +119,9 @@ pub struct Counts {
     pub repaired: u64,
     /// Events that came a second time and were let go.
     pub duplicates: u64,
+    /// Messages, and entries of logs, that could not be read: of a later version, damaged, or
+    /// of somebody else. What is lost by it is in the figures above as well.
+    pub unreadable: u64,
     /// Attempts to connect.
     pub attempts: u64,
     /// Those that succeeded.

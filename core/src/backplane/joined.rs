@@ -1,9 +1,13 @@
 //! Waiting until other machines are heard.
+//!
+//! [`Joined`] is the half of whoever waits, [`Joining`] the backplane's.
 
 use std::{
+    any::Any,
     fmt,
     future::Future,
     pin::Pin,
+    sync::Weak,
     task::{Context, Poll},
     time::Instant,
 };
@@ -51,17 +55,24 @@ pub struct Joined(Awaited<Result<(), JoinError>>);
 
 impl Joined {
     pub(crate) fn ask(core: &StdArc<Core>) -> Self {
-        let (teller, awaited) = Awaited::pair(Err(JoinError::Closed));
+        let (joining, joined) = Joined::pair();
         match &core.backplane {
-            None => teller.tell(Ok(())),
-            Some(backplane) => backplane.when_joined(Box::new(move |refused| {
-                teller.tell(match refused.is_empty() {
-                    true => Ok(()),
-                    false => Err(JoinError::Refused(refused)),
-                });
-            })),
+            None => joining.tell(Vec::new()),
+            Some(backplane) => backplane.when_joined(joining),
         }
-        Joined(awaited)
+        joined
+    }
+
+    pub(crate) fn pair() -> (Joining, Joined) {
+        let (teller, awaited) = Awaited::pair(Err(JoinError::Closed));
+        let asker: Weak<dyn Any + Send + Sync> = teller.awaited().clone();
+        let told = move |refused: Vec<Name>| {
+            teller.tell(match refused.is_empty() {
+                true => Ok(()),
+                false => Err(JoinError::Refused(refused)),
+            });
+        };
+        (Joining::new(asker, told), Joined(awaited))
     }
 
     /// Blocks the thread until it is so, at most until `deadline`; whether all is heard. Why
@@ -89,5 +100,50 @@ impl fmt::Debug for Joined {
         f.debug_struct("Joined")
             .field("outcome", &self.0.outcome())
             .finish()
+    }
+}
+
+/// The backplane's half of a [`Joined`].
+#[must_use = "dropping it says that the hub was closed"]
+pub struct Joining {
+    asker: Weak<dyn Any + Send + Sync>,
+    told: Box<dyn FnOnce(Vec<Name>) + Send>,
+}
+
+impl Joining {
+    /// To be told for as long as the asker is there.
+    pub(crate) fn new(
+        asker: Weak<dyn Any + Send + Sync>,
+        told: impl FnOnce(Vec<Name>) + Send + 'static,
+    ) -> Self {
+        Joining {
+            asker,
+            told: Box::new(told),
+        }
+    }
+
+    /// Says that all is heard, but for these names, which this hub is not allowed to hear.
+    pub fn tell(self, refused: Vec<Name>) {
+        (self.told)(refused);
+    }
+
+    /// Whether somebody waits still. Where this is so no more, it may be dropped at any time:
+    /// whoever keeps very many had better look now and then.
+    pub fn is_awaited(&self) -> bool {
+        self.asker.strong_count() > 0
+    }
+
+    /// Who asked, for whoever asks others in turn.
+    #[cfg(feature = "redis")]
+    pub(crate) fn asker(&self) -> Weak<dyn Any + Send + Sync> {
+        Weak::clone(&self.asker)
+    }
+}
+
+impl fmt::Debug for Joining {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Joining")
+            .field("is_awaited", &self.is_awaited())
+            .finish_non_exhaustive()
     }
 }

@@ -114,6 +114,11 @@ impl Health {
                 counts.duplicates,
             ),
             (
+                "distributary_backplane_unreadable_total",
+                "Messages, and entries of logs, that could not be read.",
+                counts.unreadable,
+            ),
+            (
                 "distributary_backplane_attempts_total",
                 "Attempts to connect.",
                 counts.attempts,
@@ -257,6 +262,7 @@ mod tests {
             nodes: vec![node, Node::default()],
             counts: Counts {
                 voided: 3,
+                unreadable: 4,
                 ..Counts::default()
             },
             ..Health::default()
@@ -268,6 +274,7 @@ mod tests {
             "distributary_backplane_condition{condition=\"ok\"} 0\n",
             "distributary_backplane_reason{code=\"late\"} 2\n",
             "distributary_backplane_voided_total 3\n",
+            "distributary_backplane_unreadable_total 4\n",
             "distributary_backplane_node_resync_loop{node=\"a:1\"} 1\n",
             "distributary_backplane_node_replica_behind_bytes{node=\"a:1\",replica=\"c:1\"} 7\n",
         ] {

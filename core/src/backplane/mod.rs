@@ -29,6 +29,7 @@ mod interest;
 mod joined;
 mod metrics;
 mod node;
+mod notes;
 mod receipt;
 
 use std::fmt;
@@ -45,10 +46,10 @@ pub use health::{Condition, Counts, Health, Lag, Reason};
 pub use inlet::{Inlet, Together};
 #[cfg(feature = "redis")]
 pub(crate) use inlet::{Origin, Upstream};
-pub(crate) use interest::Interest;
 pub use interest::{Change, Name};
-pub use joined::{JoinError, Joined};
+pub use joined::{JoinError, Joined, Joining};
 pub use node::{Memory, Node, Output, Replica, Replication, Role};
+pub(crate) use notes::Notes;
 pub use receipt::{Acknowledge, Acknowledged, ForwardError, ForwardErrorKind, Receipt};
 
 use crate::{event::Publication, selector::Selector, topic::Topic};
@@ -102,9 +103,9 @@ pub trait Backplane: Send + Sync + 'static {
     fn prometheus(&self) -> String;
 
     /// Whether everything that was of interest when the question was asked is heard by now.
-    /// `told` is called once, as soon as that is so, with the names that this hub is not
-    /// allowed to hear. Let go of uncalled, it says that the hub was closed before.
-    fn when_joined(&self, told: Box<dyn FnOnce(Vec<Name>) + Send>);
+    /// `joining` is told as soon as that is so, with the names that this hub is not allowed to
+    /// hear. Let go of untold, it says that the hub was closed before.
+    fn when_joined(&self, joining: Joining);
 
     /// The hub closes. From here on it sends what is queued as far as it can within a
     /// moment, leaves, and stops; `told` is called once that is done, or let go of.

@@ -25,7 +25,8 @@ pub enum Overflow {
     Disconnect,
     /// A newer event replaces an unread one with the same conflation key; events
     /// without a key are all kept. When even the latest ones exceed the budget, the
-    /// oldest give way as under `DropOldest`.
+    /// oldest give way as under `DropOldest`. What had been replaced before one that is lost
+    /// counts as missed with it: the number told is then the most that it can be.
     KeepLatest,
 }
 

@@ -14,7 +14,7 @@ use super::{
     table::Table,
 };
 use crate::{
-    backplane::{Backplane, Bell, End, Inlet, Interest},
+    backplane::{Backplane, Bell, End, Inlet, Name, Notes},
     clock::Clock,
     event::Position,
     feed::{Ending, Limits, Losses, Shed},
@@ -55,7 +55,7 @@ pub(crate) struct Core {
     /// What joins it with other machines, if anything does.
     pub(crate) backplane: Option<Box<dyn Backplane>>,
     /// Names that may have come or gone; for the backplane.
-    pub(crate) interest: Interest,
+    pub(crate) interest: Notes<Name>,
     /// Rings for those who wait for changes of the backplane's health.
     pub(crate) health_bell: StdArc<Bell>,
     closed: AtomicBool,
@@ -106,7 +106,7 @@ impl Core {
             strict_filters: settings.strict_filters,
             counted: Mutex::default(),
             backplane: settings.backplane,
-            interest: Interest::default(),
+            interest: Notes::new(),
             health_bell: StdArc::default(),
             closed: AtomicBool::new(false),
             end: End::new(),

@@ -38,6 +38,7 @@ pub(crate) struct Figures {
     pub(crate) lost: Figure,
     pub(crate) repaired: Figure,
     pub(crate) duplicates: Figure,
+    pub(crate) unreadable: Figure,
     /// Numbered events later than 900 ms.
     pub(crate) late: Figure,
     pub(crate) attempts: Figure,
@@ -66,6 +67,7 @@ impl Figures {
             lost: self.lost.get(),
             repaired: self.repaired.get(),
             duplicates: self.duplicates.get(),
+            unreadable: self.unreadable.get(),
             attempts: self.attempts.get(),
             connections: self.connections.get(),
         }

@@ -46,7 +46,9 @@
 //! | `topology` | which servers there are, and which name belongs to which |
 //! | `link` | when to connect, and what to do then |
 //! | `socket` | nothing: bytes, requests, replies, pushes |
+//! | `names` | which channels are the backplane's own |
 //! | `interest` | which names to ask a server for, in which batches |
+//! | `heard` | whether the history of a topic is whole |
 //! | `inbox`, `wire` | what an arriving message means |
 //! | `outbox`, `modes`, `log` | what goes out, in which shape, and what became of it |
 //! | `watch` | how it all is, and whether it is safe to switch |
@@ -67,6 +69,7 @@ mod link;
 mod log;
 pub mod migration;
 mod modes;
+mod names;
 mod options;
 mod outbox;
 mod plane;

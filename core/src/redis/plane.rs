@@ -10,18 +10,18 @@ use tokio::sync::{Notify, mpsc};
 
 use super::{
     builder::{RedisBuilder, Settings},
-    conductor::{RESERVED, is_reserved},
     error::{RedisError, RedisErrorKind},
     figures::Figures,
     heard::Heard,
     modes::Way,
+    names::{RESERVED, is_reserved},
     outbox::{self, Queue},
     target::{Target, Topology},
     thread, watch,
 };
 use crate::{
     backplane::{
-        Acknowledge, Backplane, Board, Condition, ForwardError, Health, Inlet, Name, Reason,
+        Acknowledge, Backplane, Board, Condition, ForwardError, Health, Inlet, Joining, Reason,
     },
     event::Publication,
     selector::Selector,
@@ -32,8 +32,6 @@ use crate::{
 
 /// To be called once.
 type Told = Box<dyn FnOnce() + Send>;
-/// The same, with the names that the server refuses.
-pub(crate) type ToldJoined = Box<dyn FnOnce(Vec<Name>) + Send>;
 
 /// What the thread is told beside events.
 pub(crate) enum Order {
@@ -42,8 +40,8 @@ pub(crate) enum Order {
     /// To be told how many connections listen to a channel, or `None` if that cannot be
     /// learned.
     Listeners(String, Box<dyn FnOnce(Option<u64>) + Send>),
-    /// To be called once all that is wanted now is heard, with what the server refuses.
-    WhenJoined(ToldJoined),
+    /// To be told once all that is wanted now is heard.
+    WhenJoined(Joining),
     Close,
 }
 
@@ -310,8 +308,8 @@ impl Backplane for Redis {
         self.health().prometheus()
     }
 
-    fn when_joined(&self, told: ToldJoined) {
-        let _ = self.orders.send(Order::WhenJoined(told));
+    fn when_joined(&self, joining: Joining) {
+        let _ = self.orders.send(Order::WhenJoined(joining));
     }
 
     fn close(&self, told: Told) {

@@ -124,21 +124,7 @@ fn parse(text: &str) -> Result<Parsed, RedisError> {
             "the URL cannot be read ({error}): expected redis://[user[:password]@]host[:port][/database], or rediss:// for TLS"
         ))
     })?;
-    let tls = match url.scheme() {
-        "redis" => false,
-        "rediss" => true,
-        // With an @ it may be a user, where the scheme was left out.
-        other if !text.contains('@') => {
-            return Err(refused(format!(
-                "the scheme {other:?} is not known: use redis:// or, for TLS, rediss://"
-            )));
-        }
-        _ => {
-            return Err(refused(
-                "the URL's scheme is neither redis:// nor, for TLS, rediss://".into(),
-            ));
-        }
-    };
+    let tls = is_encrypted(&url, text)?;
     // What is behind such a host is the end of a password.
     if [Some(url.path()), url.query(), url.fragment()]
         .into_iter()
@@ -175,30 +161,45 @@ fn parse(text: &str) -> Result<Parsed, RedisError> {
     if url.fragment().is_some() {
         return Err(refused("a URL's fragment (#…) has no effect here".into()));
     }
+    Ok(Parsed {
+        server: Server { host, port },
+        credentials: credentials(&url)?,
+        db,
+        tls,
+    })
+}
+
+fn is_encrypted(url: &Url, text: &str) -> Result<bool, RedisError> {
+    match url.scheme() {
+        "redis" => Ok(false),
+        "rediss" => Ok(true),
+        // With an @ it may be a user, where the scheme was left out.
+        other if !text.contains('@') => Err(refused(format!(
+            "the scheme {other:?} is not known: use redis:// or, for TLS, rediss://"
+        ))),
+        _ => Err(refused(
+            "the URL's scheme is neither redis:// nor, for TLS, rediss://".into(),
+        )),
+    }
+}
+
+fn credentials(url: &Url) -> Result<Option<Credentials>, RedisError> {
     let user = decoded(url.username(), "user")?;
     let password = url.password().map(|text| decoded(text, "password"));
-    let credentials = match (user, password.transpose()?) {
-        (user, None) if user.is_empty() => None,
-        (_, None) => {
-            return Err(refused(
-                "the URL names a user without a password; if it is the password, write redis://:password@…".into(),
-            ));
-        }
-        (user, Some(password)) => Some(Credentials {
+    match (user, password.transpose()?) {
+        (user, None) if user.is_empty() => Ok(None),
+        (_, None) => Err(refused(
+            "the URL names a user without a password; if it is the password, write redis://:password@…".into(),
+        )),
+        (user, Some(password)) => Ok(Some(Credentials {
             user: if user.is_empty() {
                 "default".into()
             } else {
                 user
             },
             password,
-        }),
-    };
-    Ok(Parsed {
-        server: Server { host, port },
-        credentials,
-        db,
-        tls,
-    })
+        })),
+    }
 }
 
 /// Undoes `%xx`.

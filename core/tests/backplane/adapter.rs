@@ -294,6 +294,23 @@ fn a_process_that_stood_still_reads_what_it_missed() {
 }
 
 #[test]
+fn whoever_finds_no_server_says_so_and_says_when_there_is_one() {
+    let server = Server::start();
+    server.kill();
+    let absent: Vec<Adapter> = (0..5).map(|_| Adapter::on(&server, "sharded")).collect();
+    let all = |state: &str| {
+        let said = |adapter: &Adapter| {
+            let events = adapter.events("health");
+            events.last().is_some_and(|event| event["state"] == state)
+        };
+        absent.iter().all(said)
+    };
+    until("all say that there is none", || all("degraded"));
+    server.restart();
+    until("all say that it is there", || all("ok"));
+}
+
+#[test]
 fn it_moves_a_channel_and_refuses_to_flip_too_early() {
     let server = Server::start();
     let mut one = Adapter::on(&server, "classic");

@@ -44,6 +44,8 @@ impl Rule {
         match (self.is_logged(), of.is_logged()) {
             (true, true) => None,
             (false, false) => (self != of).then_some(Condition::Ok),
+            // As from somebody who is no hub.
+            (true, false) if of == Rule::Live => Some(Condition::Ok),
             _ => Some(Condition::Degraded),
         }
     }
@@ -115,4 +117,5 @@ fn what_somebody_publishes_plain_on_a_topic_with_a_log_is_said_to_be_beyond_repa
     until("it is heard", || ear.heard("plain"));
     until("it is said", || told(&hub, CODE, "cannot be repaired"));
     assert!(told(&hub, CODE, "orders.1"));
+    assert_eq!(hub.health().condition, Condition::Ok);
 }

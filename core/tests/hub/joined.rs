@@ -19,16 +19,13 @@ use distributary::{
     Topic, TryRecvError,
     backplane::{
         Acknowledge, Acknowledged, Backplane, ForwardError, ForwardErrorKind, Forwarding, Health,
-        HealthChanges, Inlet, JoinError, Name, Together,
+        HealthChanges, Inlet, JoinError, Joining, Name, Together,
     },
 };
 use proptest::prelude::*;
 
 /// To be called once.
 type Told = Box<dyn FnOnce() + Send>;
-
-/// The same, for whoever asked what is heard: names that cannot be.
-type Heard = Box<dyn FnOnce(Vec<Name>) + Send>;
 
 /// What joins the hubs of a test.
 #[derive(Default)]
@@ -42,7 +39,7 @@ struct Node {
     wanted: Mutex<HashMap<Name, bool>>,
     refuse: Mutex<Option<ForwardErrorKind>>,
     waiting: Mutex<Vec<Told>>,
-    joining: Mutex<Vec<Heard>>,
+    joining: Mutex<Vec<Joining>>,
     closed: Mutex<u32>,
     /// Its end takes until somebody takes this out and calls it.
     lingers: AtomicBool,
@@ -94,7 +91,9 @@ impl Node {
     /// All that is wanted is heard, but for these.
     fn tell_joined(&self, refused: &[Name]) {
         let joining: Vec<_> = self.joining.lock().unwrap().drain(..).collect();
-        joining.into_iter().for_each(|told| told(refused.to_vec()));
+        for joining in joining {
+            joining.tell(refused.to_vec());
+        }
     }
 }
 
@@ -165,8 +164,8 @@ impl Backplane for Joint {
         String::new()
     }
 
-    fn when_joined(&self, told: Heard) {
-        self.1.joining.lock().unwrap().push(told);
+    fn when_joined(&self, joining: Joining) {
+        self.1.joining.lock().unwrap().push(joining);
     }
 
     fn close(&self, told: Told) {
@@ -434,6 +433,31 @@ fn joining_is_waited_for() {
     assert!(joined.wait(soon()));
     assert_eq!(joined.outcome(), Some(Ok(())));
     assert!(Hub::new().joined().wait(Instant::now()), "nobody to join");
+}
+
+#[test]
+fn a_backplane_sees_who_waits_no_more() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.hub();
+    let awaited = |place: usize| node.joining.lock().unwrap()[place].is_awaited();
+    let (stays, goes) = (hub.joined(), hub.joined());
+    assert!(awaited(0) && awaited(1));
+    // What waits by it goes with it.
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&wakes));
+    let held = Arc::strong_count(&wakes);
+    let mut goes = Box::pin(goes);
+    assert!(
+        goes.as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    drop(goes);
+    assert_eq!(Arc::strong_count(&wakes), held);
+    assert!(awaited(0) && !awaited(1));
+    node.tell_joined(&[]);
+    assert_eq!(stays.outcome(), Some(Ok(())));
+    assert_eq!(wakes.0.load(Ordering::SeqCst), 0);
 }
 
 #[test]

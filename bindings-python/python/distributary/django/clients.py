@@ -1,7 +1,7 @@
 """Plain clients of the server that joins processes: those of the `redis` package, made from the options of the hub.
 
-The package is an extra of this one, and is imported where the first client is made: whoever needs no queues does
-without. Its clients are asked to do one thing once. They retry nothing by themselves, for what was sent and not
+The package is an extra of this one, imported where the first client is made, in a thread: whoever needs no queues
+does without. Its clients are asked to do one thing once. They retry nothing by themselves, for what was sent and not
 answered may have been done; whoever uses one throws it away after an error, and the next finds its master, or the nodes
 of its cluster, anew.
 """
@@ -9,6 +9,7 @@ of its cluster, anew.
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -28,14 +29,12 @@ CONNECT, ANSWER = 3.0, 5.0
 
 
 def require() -> None:
-    """Raises `ImproperlyConfigured` unless there are clients."""
-    try:
-        import redis.sentinel  # noqa: F401
-    except ImportError as error:
+    """Raises `ImproperlyConfigured` unless there are clients. Imports nothing, which would hold a loop up."""
+    if find_spec("redis") is None:
         raise ImproperlyConfigured(
             "a channel without a `!` in its name is a queue on the server, for which the `redis` package is needed: "
             "pip install 'distributary[django-queues]'"
-        ) from error
+        )
 
 
 class Link:
@@ -77,7 +76,7 @@ def connect(settings: Settings) -> Any:
     # Everything but host and port is the same in all of them.
     credentials = _credentials(urls[0])
     options: dict[str, Any] = {
-        "client_name": settings["name"],
+        "client_name": settings["client_name"],
         # The newer protocol has connections be handed over to another server without a word.
         "protocol": 2,
         "retry": Retry(NoBackoff(), 0),
@@ -89,8 +88,8 @@ def connect(settings: Settings) -> Any:
         options["ssl"] = True
         options["ssl_cert_reqs"] = "required"
         options["ssl_check_hostname"] = True
-        if settings["root_certificates"] is not None:
-            options["ssl_ca_data"] = settings["root_certificates"].decode()
+        if settings["root_certificates"] is not None:  # beside the system's, as these clients have it
+            options["ssl_ca_data"] = settings["root_certificates"].decode(errors="replace")
     if settings["cluster"]:
         return RedisCluster(startup_nodes=[ClusterNode(*host) for host in hosts], **options, **credentials)
     database = int(urls[0].path.strip("/") or 0)

@@ -235,7 +235,8 @@ class ChannelLayer(BaseChannelLayer):
     # The rest
 
     async def flush(self) -> None:
-        """Throws away all messages and groups of this process, and the queues of all."""
+        """Throws away all messages and groups of this process, and the queues of all. Raises `QueueError` if the server
+        is away that has them."""
         self._exchange.flush()
         if (relay := self._exchange.relay) is not None:
             relay.look()

@@ -112,7 +112,7 @@ class Queues:
         self._settings = settings
         self._exchange = exchange
         self._prefix = f"{prefix}:queue:"
-        self._deadline = settings["deadline"] or DEADLINE
+        self._deadline = settings["queue_deadline"] or DEADLINE
         self._lock = threading.Lock()
         self._closed = False
         self._fetchers: dict[str, Fetcher] = {}

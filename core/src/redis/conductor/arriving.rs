@@ -17,35 +17,11 @@ use crate::{
         figures::Figure,
         inbox::Via,
         migration,
+        names::is_reserved,
         socket::{Kind, Listener, Push},
-        topology::LinkId,
     },
     topic::Topic,
 };
-
-/// Where every hub listens and nobody publishes: how many listen is how many there are.
-pub(super) const HUBS: &str = "distributary:hubs";
-
-/// What the names of channels begin with that are the backplane's own.
-const OWN: &str = "distributary:";
-
-/// Why such a name is refused.
-pub(crate) const RESERVED: &str =
-    "is the backplane's own: take a name that does not begin with \"distributary:\"";
-
-/// Whether a name is the backplane's own: what it hears there, and who else does, would be
-/// mistaken for somebody's listening.
-pub(crate) fn is_reserved(name: &str) -> bool {
-    name.starts_with(OWN)
-}
-
-/// What canaries' channels begin with.
-const CANARIES: &str = "distributary:canary:";
-
-/// Where this hub publishes what it alone listens to.
-pub(super) fn canary(id: u64, link: LinkId) -> String {
-    format!("{CANARIES}{id:016x}:{link}")
-}
 
 /// The hub. What panics there is counted, event by event: whoever hands events on is in the
 /// midst of something, such as a log that it reads.

@@ -3,14 +3,16 @@
 //! A user whose rights are narrow is let in: what the server refuses to tell is missing
 //! from what is known, and said so; only what the backplane cannot do without fails.
 
+use super::watching::listening;
 use crate::redis::{
+    names::HUBS,
     socket::{Broken, Commands, Kind, Reply, Session},
     target::{Credentials, Target},
     topology::field,
 };
 
 /// What the server is, as far as it tells.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Greeted {
     /// `master_replid`: which history this server continues.
     pub(crate) lineage: Option<String>,
@@ -71,20 +73,30 @@ pub(crate) async fn greet(
         ));
     }
 
-    let db = target.db.to_string();
+    let replies = session.request(questions(target, canary)).await?;
+    let is_clustered = mode.as_deref() == Some("cluster");
+    greeted(target, is_clustered, &replies)
+}
+
+/// What is asked of a server that has let us in; [`greeted`] reads the answers.
+fn questions(target: &Target, canary: Option<&str>) -> Commands {
     let mut commands = Commands::default();
     commands
-        .command(&[b"SELECT", db.as_bytes()])
+        .command(&[b"SELECT", target.db.to_string().as_bytes()])
         .command(&[b"ROLE"])
         .command(&[b"INFO", b"replication"])
         .command(&[b"INFO", b"server"])
         .command(&[b"CLIENT", b"SETINFO", b"LIB-NAME", b"distributary"])
-        .listen(Kind::Channel, true, &[super::arriving::HUBS.as_bytes()])
-        .command(&[b"PUBSUB", b"NUMSUB", super::arriving::HUBS.as_bytes()]);
+        .listen(Kind::Channel, true, &[HUBS.as_bytes()])
+        .command(&[b"PUBSUB", b"NUMSUB", HUBS.as_bytes()]);
     if let Some(canary) = canary {
         commands.listen(Kind::Channel, true, &[canary.as_bytes()]);
     }
-    let replies = session.request(commands).await?;
+    commands
+}
+
+/// What the answers say, if the server is of use.
+fn greeted(target: &Target, is_clustered: bool, replies: &[Reply]) -> Result<Greeted, Unfit> {
     let [
         select,
         role,
@@ -94,26 +106,23 @@ pub(crate) async fn greet(
         hubs,
         count,
         canary @ ..,
-    ] = &replies[..]
+    ] = replies
     else {
         return Err(Unfit::Failed("the server's greeting is incomplete".into()));
-    };
-
-    let mut greeted = Greeted {
-        is_clustered: mode.as_deref() == Some("cluster"),
-        ..Greeted::default()
     };
     if let Some(words) = select.error()
         && target.db != 0
     {
+        let db = target.db;
         return Err(Unfit::Refused(format!("SELECT {db} was refused: {words}")));
     }
+    let mut denied = Vec::new();
     for reply in [role, replication, server, hubs, count]
         .into_iter()
         .chain(canary)
     {
         match reply.error() {
-            Some(words) if words.starts_with("NOPERM") => greeted.denied.push(words.to_owned()),
+            Some(words) if words.starts_with("NOPERM") => denied.push(words.to_owned()),
             Some(words) => return Err(Unfit::Failed(words.to_owned())),
             None => {}
         }
@@ -135,12 +144,15 @@ pub(crate) async fn greet(
             "the server is no master but a {role}: what is published there reaches nobody else"
         )));
     }
-    greeted.lineage = said("master_replid:");
-    let heard = |reply: &&Reply| reply.error().is_none();
-    greeted.canary = canary.iter().any(|reply| heard(&reply));
-    greeted.beside = canary.iter().chain([hubs]).filter(heard).count() as u64;
-    greeted.hubs = super::watching::listening(count);
-    Ok(greeted)
+    let is_heard = |reply: &&Reply| reply.error().is_none();
+    Ok(Greeted {
+        lineage: said("master_replid:"),
+        hubs: listening(count),
+        canary: canary.iter().any(|reply| is_heard(&reply)),
+        beside: canary.iter().chain([hubs]).filter(is_heard).count() as u64,
+        is_clustered,
+        denied,
+    })
 }
 
 /// Who we are; returns what the server is: `standalone`, `sentinel` or `cluster`.

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::time::timeout_at;
 
-use super::{Conductor, arriving::Shore, line::Line, repairing};
+use super::{Conductor, arriving::Shore, line::Line};
 use crate::{
     backplane::Name,
     pattern::Pattern,
@@ -18,7 +18,7 @@ use crate::{
         arrival::Stamp,
         inbox::Inbox,
         interest::{Confirmation, Step},
-        log::keys,
+        log::{keys, query},
         socket::{Commands, Kind, Reply, Session},
         topology::LinkId,
     },
@@ -180,6 +180,7 @@ impl Conductor {
         figures.gaps.set(tally.gaps);
         figures.lost.set(tally.lost);
         figures.late.set(tally.late);
+        figures.unreadable.set(tally.unreadable);
     }
 }
 
@@ -221,7 +222,7 @@ impl Conductor {
             let (_, commands, topics) = asked
                 .entry(link)
                 .or_insert_with(|| (session, Commands::default(), Vec::new()));
-            repairing::ask_head(commands, topic.as_str());
+            query::ask_head(commands, topic.as_str());
             let log = keys::log(topic.as_str());
             commands.command(&[b"EXISTS", log.as_bytes()]);
             topics.push(topic);
@@ -237,10 +238,10 @@ impl Conductor {
             };
             let now = Stamp::now();
             for (topic, answers) in topics.iter().zip(replies.chunks_exact(2)) {
-                let [Reply::List(head), Reply::Int(exists)] = answers else {
+                let [head @ Reply::List(_), Reply::Int(exists)] = answers else {
                     continue;
                 };
-                let head = repairing::head_of(head);
+                let head = query::head_of(head);
                 if head.is_some() || *exists == 0 {
                     self.inbox(|inbox, _| inbox.placed(topic.as_str(), head, now));
                 }
@@ -253,5 +254,26 @@ impl Conductor {
         let link = self.plan.borrow().home(topic.as_bytes())?;
         let session = self.line(link)?.session.borrow().clone()?;
         Some((link, session))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Hub,
+        backplane::{Backplane, Inlet},
+        redis::{Redis, inbox::Via, wire::envelope::MARK},
+    };
+
+    #[test]
+    fn users_see_that_something_could_not_be_read() {
+        let redis = Redis::at("redis://127.0.0.1:1").unwrap().build().unwrap();
+        let hub = Hub::new();
+        let conductor = Conductor::new(redis.common(), Inlet::new(hub.core()));
+        conductor.inbox(|inbox, shore| inbox.message(Via::Topic, "t", &MARK, Stamp::now(), shore));
+        conductor.count();
+        let counts = redis.health().counts;
+        assert_eq!((counts.unreadable, counts.lost), (1, 1));
     }
 }

@@ -19,7 +19,7 @@ use tokio::{
 
 use super::{
     Conductor,
-    arriving::{Ears, canary},
+    arriving::Ears,
     greeting::{self, Unfit},
     joining::{self, Beside},
     line::Line,
@@ -29,17 +29,14 @@ use super::{
 use crate::{
     backplane::Condition,
     redis::{
-        link::{Action, Budget, Input, LONE, Machine, State, Timing},
+        link::{Action, Input, LONE, Machine, State, Timing},
+        names::canary,
         outbox::NOT_ALONE,
         socket::{Session, Stream, dial},
         target::Topology,
         watch::code,
     },
-    sync::Mutex,
 };
-
-/// Attempts of all hubs of the process.
-pub(super) static BUDGET: Mutex<Budget> = Mutex::new(Budget::new());
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -146,7 +143,7 @@ impl Link {
             }
             _ => {}
         }
-        let action = machine.on(input, Instant::now(), &mut BUDGET.lock());
+        let action = machine.on(input, Instant::now(), &mut self.conductor.budget.lock());
         let after = machine.state();
         let fell = self.line.turn(after);
         if after != before {
@@ -170,10 +167,6 @@ impl Link {
 
     async fn perform(&self, action: Action) -> Input {
         match action {
-            Action::Resolve => {
-                self.why.forget();
-                Input::Done
-            }
             Action::Connect => self.connect().await,
             Action::Greet => self.greet().await,
             Action::Join => self.join().await,
@@ -195,6 +188,7 @@ impl Link {
     }
 
     async fn connect(&self) -> Input {
+        self.why.forget();
         let settings = &self.conductor.common.settings;
         self.conductor.common.figures.attempts.add(1);
         match dial(&self.line.server, settings.tls.as_ref(), CONNECT).await {
@@ -401,20 +395,8 @@ impl Link {
     }
 }
 
-/// Ready once the process may make an attempt, which is taken out of its budget.
-pub(super) async fn may_attempt() {
-    loop {
-        let taken = BUDGET.lock().take(Instant::now());
-        match taken {
-            Ok(()) => return,
-            Err(until) => sleep_until(until.into()).await,
-        }
-    }
-}
-
 fn doing(state: State) -> &'static str {
     match state {
-        State::Resolving => "finding the server",
         State::Connecting => "connecting",
         State::Handshaking => "the server's greeting",
         State::Joining => "subscribing",

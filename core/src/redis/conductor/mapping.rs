@@ -3,7 +3,10 @@
 //! Whoever is connected already is asked, at random; only while nobody is, a node is
 //! dialled for the question alone: those that are known, then those of the URLs, in turn.
 
-use std::{rc::Rc, time::Duration};
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use tokio::time::{sleep, sleep_until, timeout};
 
@@ -23,17 +26,17 @@ const ANSWER: Duration = Duration::from_secs(1);
 
 /// Keeps the map until it is dropped.
 pub(super) async fn follow(conductor: Rc<Conductor>) {
-    let mut refresh = Refresh::new(std::time::Instant::now(), fastrand::u64(..));
+    let mut refresh = Refresh::new(Instant::now(), fastrand::u64(..));
     let mut turn = fastrand::usize(..1 << 16);
     loop {
         tokio::select! {
             () = sleep_until(refresh.due().into()) => {}
             () = conductor.doubted.notified() => {
-                refresh.doubt(std::time::Instant::now());
+                refresh.doubt(Instant::now());
                 continue;
             }
         }
-        refresh.asking(std::time::Instant::now());
+        refresh.asking(Instant::now());
         turn = turn.wrapping_add(1);
         let told = tell(&conductor, turn).await;
         let settled = match told {
@@ -56,15 +59,14 @@ pub(super) async fn follow(conductor: Rc<Conductor>) {
                 false
             }
         };
-        refresh.answered(settled, std::time::Instant::now());
+        refresh.answered(settled, Instant::now());
     }
 }
 
 /// Asks somebody.
 async fn tell(conductor: &Rc<Conductor>, turn: usize) -> Result<Told, String> {
     let reached = conductor.reached();
-    let known = !reached.is_empty();
-    if known {
+    if !reached.is_empty() {
         let (at, session) = &reached[turn % reached.len()];
         return timeout(ANSWER, ask(session, at))
             .await

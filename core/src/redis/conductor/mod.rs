@@ -8,19 +8,22 @@
 //! | `sentinels` | who the master is |
 //! | `mapping` | who owns which slot |
 //! | `standing` | tasks that are kept up |
+//! | `waiters` | who is to be told once all is heard |
 //! | `line` | what the tasks around one link share |
 //! | `link` | one connection after another, as the machine says |
 //! | `greeting` | who we are and what the server is |
 //! | `joining` | the ledger's steps, sent and settled |
 //! | `publishing` | pipelines of the outbox, sent and settled |
 //! | `counting` | how many listen to a channel |
-//! | `visit` | a connection to a node for one question |
+//! | `attempts` | what attempts to connect the process may make |
+//! | `visit` | a connection beside those of the links |
 //! | `probing` | whether the server still hears us, and we it |
 //! | `watching` | looks at the servers, and how it all is, posted |
 //! | `arriving` | what a connection pushes, brought to where it belongs |
 //! | `keeping` | histories, told of what came while nobody listened |
 //! | `hearing` | what the inbox is told, and where logs stand before topics are heard |
 //! | `repairing` | logs that are read after breaks |
+//! | `desks` | whose turn it is to read them |
 //! | `pieces` | one entry of a log, read in pieces |
 //! | `suspects` | reads over which connections broke, and what to do about them |
 //! | `searching` | logs that began while patterns were cut off |
@@ -29,7 +32,9 @@
 //! are never borrowed across an `await`.
 
 mod arriving;
+mod attempts;
 mod counting;
+mod desks;
 mod greeting;
 mod handover;
 mod hearing;
@@ -49,9 +54,8 @@ mod standing;
 mod succession;
 mod suspects;
 mod visit;
+mod waiters;
 mod watching;
-
-pub(crate) use arriving::{RESERVED, is_reserved};
 
 use std::{
     cell::{Cell, RefCell},
@@ -72,21 +76,26 @@ use tokio::{
 };
 
 use self::{
+    attempts::BUDGET,
     handover::{Handover, Shards},
     line::Line,
     repairing::Repairs,
     standing::Ended,
+    waiters::{Marks, Waiters},
     watching::Overview,
 };
 use super::{
     arrival::Stamp,
     inbox::Inbox,
-    interest::Mark,
+    link::Budget,
     outbox::Outbox,
-    plane::{Common, Order, ToldJoined},
+    plane::{Common, Order},
     topology::{LinkId, Plan},
 };
-use crate::backplane::{Condition, Inlet, Name, Reason, Together};
+use crate::{
+    backplane::{Condition, Inlet, Joining, Name, Reason, Together},
+    sync::Mutex,
+};
 
 /// How long what is queued may take to go out when the hub closes.
 const PARTING: Duration = Duration::from_millis(1_500);
@@ -100,6 +109,8 @@ const TURN: usize = 1_000;
 /// Everything that the tasks of one backplane share.
 pub(crate) struct Conductor {
     common: Arc<Common>,
+    /// The process'.
+    budget: &'static Mutex<Budget>,
     inlet: Inlet,
     /// Readers of what arrives, that are yet to be woken.
     together: RefCell<Together>,
@@ -126,30 +137,12 @@ pub(crate) struct Conductor {
     repairs: Repairs,
     /// Logs may have to be looked for.
     searches: Notify,
-    waiters: RefCell<Vec<Waiters>>,
+    waiters: RefCell<Waiters>,
     /// What the thread itself has to say is not as it should be.
     reasons: RefCell<Vec<Reason>>,
     overview: Overview,
     /// The hub closes.
     closing: Cell<bool>,
-}
-
-/// Those who are to be told once all is heard that was wanted at the marks, and what is
-/// refused to us. While a server is away there may be very many, at the same marks: these
-/// are looked at as one.
-struct Waiters {
-    marks: Marks,
-    told: Vec<ToldJoined>,
-}
-
-type Marks = Vec<(Rc<Line>, Mark)>;
-
-impl Waiters {
-    fn are_at(&self, marks: &Marks) -> bool {
-        let mut pairs = self.marks.iter().zip(marks);
-        self.marks.len() == marks.len()
-            && pairs.all(|((line, mark), (other, at))| Rc::ptr_eq(line, other) && mark == at)
-    }
 }
 
 impl Conductor {
@@ -179,6 +172,7 @@ impl Conductor {
             repairs: Repairs::default(),
             searches: Notify::new(),
             common,
+            budget: &BUDGET,
             inlet,
             together: RefCell::default(),
             waiters: RefCell::default(),
@@ -204,8 +198,8 @@ impl Conductor {
                 Order::Interest => {
                     self.contained(|| self.take_changes(TURN));
                 }
-                Order::WhenJoined(told) => {
-                    self.contained(|| self.when_joined(told));
+                Order::WhenJoined(joining) => {
+                    self.contained(|| self.when_joined(joining));
                 }
                 Order::Listeners(channel, told) => {
                     spawn_local(Rc::clone(&self).count_listeners(channel, told));
@@ -224,7 +218,7 @@ impl Conductor {
         if timeout(PARTING, parting).await.is_err() {
             self.closing.set(true);
         }
-        self.waiters.borrow_mut().clear();
+        drop(self.waiters.take());
         drop(standing);
     }
 
@@ -303,27 +297,19 @@ impl Conductor {
         self.tell_joined();
     }
 
-    fn when_joined(self: &Rc<Self>, told: ToldJoined) {
+    fn when_joined(self: &Rc<Self>, joining: Joining) {
         // All that have changed before it was asked.
         self.take_changes(self.inlet.changes() + 1);
-        self.add_waiters(self.marks(), vec![told]);
+        self.waiters.borrow_mut().add(self.marks(), vec![joining]);
         self.tell_joined();
     }
 
     /// Names have changed places: whoever waits does so where they are now.
     fn remark(&self) {
-        let waiters = self.waiters.take().into_iter();
-        let told: Vec<_> = waiters.flat_map(|waiters| waiters.told).collect();
-        if !told.is_empty() {
-            self.add_waiters(self.marks(), told);
-        }
-    }
-
-    fn add_waiters(&self, marks: Marks, mut told: Vec<ToldJoined>) {
         let mut waiters = self.waiters.borrow_mut();
-        match waiters.last_mut() {
-            Some(last) if last.are_at(&marks) => last.told.append(&mut told),
-            _ => waiters.push(Waiters { marks, told }),
+        let joining = waiters.take();
+        if !joining.is_empty() {
+            waiters.add(self.marks(), joining);
         }
     }
 
@@ -346,21 +332,15 @@ impl Conductor {
         }
         self.common.figures.joining.set(missing as u64);
         self.overview.joining(missing);
-        let mut kept = Vec::new();
-        for mut waiters in self.waiters.take() {
-            waiters
-                .marks
-                .retain(|(line, mark)| !line.ledger.borrow_mut().is_heard(*mark));
-            if waiters.marks.is_empty() && homeless == 0 && !self.lines.borrow().is_empty() {
-                let refused = self.refused();
-                for told in waiters.told {
-                    self.contained(|| told(refused.clone()));
-                }
-            } else {
-                kept.push(waiters);
-            }
+        let may_be_told = homeless == 0 && !self.lines.borrow().is_empty();
+        let heard = self.waiters.borrow_mut().take_heard(may_be_told);
+        if heard.is_empty() {
+            return;
         }
-        self.waiters.borrow_mut().append(&mut kept);
+        let refused = self.refused();
+        for joining in heard {
+            self.contained(|| joining.tell(refused.clone()));
+        }
     }
 
     /// What is wanted and servers do not let us hear.
@@ -422,19 +402,21 @@ impl Conductor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Hub, redis::Redis};
+    use crate::{Hub, backplane::Joined, redis::Redis};
 
-    /// A server is away for long, and those who wait for it give up and ask again.
+    /// A server is away for long.
     #[test]
     fn those_who_wait_for_the_same_are_looked_at_as_one() {
         let redis = Redis::at("redis://127.0.0.1:1").unwrap().build().unwrap();
         let hub = Hub::new();
         let conductor = Conductor::new(redis.common(), Inlet::new(hub.core()));
-        for _ in 0..1_000 {
-            conductor.when_joined(Box::new(|_| {}));
-        }
+        let ask = |_| {
+            let (joining, joined) = Joined::pair();
+            conductor.when_joined(joining);
+            joined
+        };
+        let _waits: Vec<Joined> = (0..1_000).map(ask).collect();
         conductor.remark();
-        let waiters = conductor.waiters.borrow();
-        assert_eq!((waiters.len(), waiters[0].told.len()), (1, 1_000));
+        assert_eq!(conductor.waiters.borrow().len(), (1_000, 1));
     }
 }

@@ -7,10 +7,9 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::repairing;
 use crate::redis::{
     inbox::Read,
-    log::keys,
+    log::{keys, query},
     socket::{Broken, Commands, Reply, Session},
 };
 
@@ -33,7 +32,7 @@ pub(super) async fn read(
     number: u64,
 ) -> Result<Vec<Reply>, Broken> {
     let mut commands = Commands::default();
-    repairing::ask_head(&mut commands, &read.topic);
+    query::ask_head(&mut commands, &read.topic);
     let mut replies = session.request(commands).await?;
     let id = format!("{number}-0");
     let mut event = BytesMut::new();

@@ -1,6 +1,7 @@
 //! Reading logs, after breaks and where numbers are missing.
 //!
-//! The inbox says what to read; this reads it, at each link one pipeline after another.
+//! The inbox says what to read; this reads it, at each link one pipeline after another
+//! (`desks`).
 //! Pages are sized by what entries were seen to weigh, so that neither a server nor its
 //! output buffer for us is held up; where connections break over reads, `suspects` says how
 //! to go on.
@@ -8,27 +9,24 @@
 //! # Invariants
 //!
 //! - Every read that the inbox asks for is done, or given back, or refused.
-//! - A server that is slow holds up no reads of others.
 //! - The inbox is never borrowed across an `await`.
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    future::poll_fn,
-    pin::Pin,
+    collections::VecDeque,
     rc::Rc,
-    task::Poll,
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use tokio::{
     sync::Notify,
     time::{MissedTickBehavior, interval, sleep_until},
 };
 
 use super::{
-    Conductor, pieces,
+    Conductor,
+    desks::{Answered, Desks, Rounds},
+    pieces,
     suspects::{self, Step, Suspects, Weight},
 };
 use crate::{
@@ -36,19 +34,13 @@ use crate::{
     redis::{
         arrival::Stamp,
         inbox::{Page, Read},
-        log::{
-            keys,
-            repair::{Ask, Entry, Head, Position},
-        },
-        socket::{Broken, Commands, Reply},
+        log::{query, repair::Ask},
+        socket::{Commands, Reply},
         topology::LinkId,
         watch::code,
-        wire::envelope::MARK,
     },
 };
 
-/// Reads at a time, of a link.
-const READS: usize = 128;
 /// Entries per page.
 const PAGE: usize = 128;
 /// What a pipeline may bring, in bytes, should all its pages be full.
@@ -142,73 +134,6 @@ impl Repairs {
     fn broke(&self) {
         let bytes = self.entry_bytes.get();
         self.entry_bytes.set((bytes * 4).min(HEAVIEST));
-    }
-}
-
-/// Reads that wait, by link, and the links that are reading.
-#[derive(Default)]
-struct Desks {
-    waiting: BTreeMap<LinkId, VecDeque<Read>>,
-    reading: BTreeSet<LinkId>,
-}
-
-impl Desks {
-    fn add(&mut self, link: LinkId, read: Read) {
-        self.waiting.entry(link).or_default().push_back(read);
-    }
-
-    /// A link that can read, and what.
-    fn begin(&mut self) -> Option<(LinkId, VecDeque<Read>)> {
-        let link = *self
-            .waiting
-            .keys()
-            .find(|link| !self.reading.contains(link))?;
-        let mut reads = self.waiting.remove(&link)?;
-        let rest = reads.split_off(reads.len().min(READS));
-        if !rest.is_empty() {
-            self.waiting.insert(link, rest);
-        }
-        self.reading.insert(link);
-        Some((link, reads))
-    }
-
-    fn end(&mut self, link: LinkId) {
-        self.reading.remove(&link);
-    }
-}
-
-/// A pipeline of reads, answered.
-struct Answered {
-    link: LinkId,
-    reads: Vec<(Read, Step)>,
-    replies: Result<Vec<Reply>, Broken>,
-}
-
-/// Pipelines that are under way: one per link, so that none waits for another's server.
-#[derive(Default)]
-struct Rounds(Vec<Pin<Box<dyn Future<Output = Answered>>>>);
-
-impl Rounds {
-    fn push(&mut self, round: impl Future<Output = Answered> + 'static) {
-        self.0.push(Box::pin(round));
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The next that is answered; none while there are none.
-    async fn next(&mut self) -> Answered {
-        poll_fn(|context| {
-            for at in 0..self.0.len() {
-                if let Poll::Ready(answered) = self.0[at].as_mut().poll(context) {
-                    drop(self.0.swap_remove(at));
-                    return Poll::Ready(answered);
-                }
-            }
-            Poll::Pending
-        })
-        .await
     }
 }
 
@@ -312,10 +237,10 @@ impl Conductor {
             match self.home(&read.topic) {
                 Some((home, at)) if home == link => {
                     match step {
-                        Step::Page(page) => ask(&mut commands, &read, page),
-                        Step::Alone => ask(&mut commands, &read, 1),
+                        Step::Page(page) => query::ask(&mut commands, &read.topic, read.ask, page),
+                        Step::Alone => query::ask(&mut commands, &read.topic, read.ask, 1),
                         Step::Weigh => suspects::ask(&mut commands, &read, page),
-                        Step::Anew => ask_head(&mut commands, &read.topic),
+                        Step::Anew => query::ask_head(&mut commands, &read.topic),
                         // Asked for one after the other, below.
                         Step::Pieces(_) => {}
                     }
@@ -386,59 +311,75 @@ impl Conductor {
                 continue;
             };
             if let Some(words) = head.error().or(page.error()) {
-                if is_passing(words) {
-                    self.refused_by(link, words);
-                    self.repairs.put_off(read.clone());
-                } else if let Step::Weigh | Step::Pieces(_) = step {
-                    // Scripts may be refused: it is read entry by entry.
-                    self.weighed(read, Weight::default(), now.instant);
-                } else {
-                    let text = format!("the log of {:?} cannot be read: {words}", &*read.topic);
-                    self.say(code::UNREAD, Condition::Degraded, text);
-                    self.repairs.was_refused.set(true);
-                    self.inbox(|inbox, shore| inbox.unread(read, now, shore));
-                }
+                self.read_refused(link, read, *step, words, now);
                 continue;
             }
             if self.repairs.was_refused.replace(false) {
                 self.unsay(code::UNREAD);
             }
-            let head = match &head {
-                Reply::List(fields) => head_of(fields),
-                _ => None,
-            };
-            let (mut entries, asked) = match step {
-                Step::Page(asked) => (entries_of(page), *asked),
-                Step::Alone | Step::Pieces(_) => (entries_of(page), 1),
-                // The round goes on with the whole log.
-                Step::Anew => (Vec::new(), 0),
-                Step::Weigh => {
-                    let weight = Weight::of(&page);
-                    if let Some(why) = weight.oversized(limit) {
-                        self.oversized(read, &why, now.instant);
-                    }
-                    self.weighed(read, weight, now.instant);
-                    continue;
-                }
-            };
-            if *step != Step::Anew {
-                self.repairs.suspects.borrow_mut().cleared(read);
+            match step {
+                Step::Weigh => self.found(read, Weight::of(&page), limit, now.instant),
+                step => heaviest = heaviest.max(self.brought(read, *step, &head, page, now)),
             }
-            if read.ask == Ask::Newest {
-                entries.reverse();
-            }
-            let heaviest_here = entries.iter().map(|entry| entry.bytes.len()).max();
-            heaviest = heaviest.max(heaviest_here.unwrap_or(0));
-            let page = Page {
-                head,
-                entries: &entries,
-                is_last: entries.len() < asked,
-            };
-            self.inbox(|inbox, shore| inbox.read(read, page, now, shore));
         }
         if heaviest > 0 {
             self.repairs.weighed(heaviest);
         }
+    }
+
+    /// The server has answered a read with an error.
+    fn read_refused(
+        self: &Rc<Self>,
+        link: LinkId,
+        read: &Read,
+        step: Step,
+        words: &str,
+        now: Stamp,
+    ) {
+        if is_passing(words) {
+            self.refused_by(link, words);
+            self.repairs.put_off(read.clone());
+        } else if let Step::Weigh | Step::Pieces(_) = step {
+            // Scripts may be refused: it is read entry by entry.
+            self.weighed(read, Weight::default(), now.instant);
+        } else {
+            let text = format!("the log of {:?} cannot be read: {words}", &*read.topic);
+            self.say(code::UNREAD, Condition::Degraded, text);
+            self.repairs.was_refused.set(true);
+            self.inbox(|inbox, shore| inbox.unread(read, now, shore));
+        }
+    }
+
+    /// The server has answered a read. What the heaviest of the entries weighs.
+    fn brought(&self, read: &Read, step: Step, head: &Reply, page: Reply, now: Stamp) -> usize {
+        let (mut entries, asked) = match step {
+            Step::Page(asked) => (query::entries_of(page), asked),
+            Step::Alone | Step::Pieces(_) => (query::entries_of(page), 1),
+            // The round goes on with the whole log.
+            Step::Anew | Step::Weigh => (Vec::new(), 0),
+        };
+        if step != Step::Anew {
+            self.repairs.suspects.borrow_mut().cleared(read);
+        }
+        if read.ask == Ask::Newest {
+            entries.reverse();
+        }
+        let page = Page {
+            head: query::head_of(head),
+            entries: &entries,
+            is_last: entries.len() < asked,
+        };
+        self.inbox(|inbox, shore| inbox.read(read, page, now, shore));
+        let weights = entries.iter().map(|entry| entry.bytes.len());
+        weights.max().unwrap_or(0)
+    }
+
+    /// The server has said what a read would bring, and how much it lets wait.
+    fn found(&self, read: &Read, weight: Weight, limit: Option<u64>, now: Instant) {
+        if let Some(why) = weight.oversized(limit) {
+            self.oversized(read, &why, now);
+        }
+        self.weighed(read, weight, now);
     }
 
     /// It is known what a read would bring, and it is wanted still.
@@ -459,98 +400,6 @@ impl Conductor {
     }
 }
 
-fn ask(commands: &mut Commands, read: &Read, page: usize) {
-    let log = keys::log(&read.topic);
-    let page = page.to_string();
-    let from = match read.ask {
-        Ask::Newest => {
-            commands.command(&[
-                b"XREVRANGE",
-                log.as_bytes(),
-                b"+",
-                b"-",
-                b"COUNT",
-                page.as_bytes(),
-            ]);
-            return;
-        }
-        Ask::Head { after } | Ask::Page { after } => {
-            ask_head(commands, &read.topic);
-            after
-        }
-    };
-    let from = format!("({from}-0");
-    commands.command(&[
-        b"XRANGE",
-        log.as_bytes(),
-        from.as_bytes(),
-        b"+",
-        b"COUNT",
-        page.as_bytes(),
-    ]);
-}
-
-/// Asks for a log's head; [`head_of`] reads the reply.
-pub(super) fn ask_head(commands: &mut Commands, topic: &str) {
-    let head = keys::head(topic);
-    commands.command(&[b"HMGET", head.as_bytes(), b"n", b"l", b"p", b"f"]);
-}
-
-/// Reads a log's head. `None` where there is none, or nothing that makes sense.
-pub(super) fn head_of(fields: &[Reply]) -> Option<Head> {
-    let [newest, lineage, before, fork] = fields else {
-        return None;
-    };
-    let position = |lineage: &Reply, number: &Reply| {
-        let Reply::Text(lineage) = lineage else {
-            return None;
-        };
-        Some(Position {
-            lineage: u64::from_be_bytes(lineage[..].try_into().ok()?),
-            number: u64::try_from(number.as_int()?).ok()?,
-        })
-    };
-    Some(Head {
-        newest: position(lineage, newest)?,
-        before: position(before, fork),
-    })
-}
-
-/// Reads a page, in the order it came.
-fn entries_of(page: Reply) -> Vec<Entry> {
-    let Reply::List(entries) = page else {
-        return Vec::new();
-    };
-    entries.into_iter().filter_map(entry_of).collect()
-}
-
-fn entry_of(entry: Reply) -> Option<Entry> {
-    let Reply::List(parts) = entry else {
-        return None;
-    };
-    let [id, Reply::List(fields)] = &parts[..] else {
-        return None;
-    };
-    let number = id.as_str()?.split('-').next()?.parse().ok()?;
-    // An entry of somebody else has no envelope: nobody can read it.
-    let envelope = fields.chunks_exact(2).find_map(|pair| match pair {
-        [field, Reply::Text(bytes)] if field.as_str() == Some("e") => Some(bytes.clone()),
-        _ => None,
-    });
-    Some(match envelope {
-        Some(bytes) => Entry { number, bytes },
-        None => unreadable(number),
-    })
-}
-
-/// An entry of which only the number is known.
-fn unreadable(number: u64) -> Entry {
-    Entry {
-        number,
-        bytes: Bytes::from_static(&MARK),
-    }
-}
-
 /// Whether a refusal will pass: the server is loading, a slot is on its way.
 fn is_passing(words: &str) -> bool {
     let code = words.split(' ').next().unwrap_or_default();
@@ -563,99 +412,6 @@ fn is_passing(words: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn text(text: &'static [u8]) -> Reply {
-        Reply::Text(Bytes::from_static(text))
-    }
-
-    #[test]
-    fn heads_are_read_and_nonsense_is_none() {
-        let lineage = |last| text([&b"\0\0\0\0\0\0\0\x01"[..], b"\0\0\0\0\0\0\0\x02"][last]);
-        let head = [text(b"12"), lineage(1), lineage(0), text(b"7")];
-        let expected = Head {
-            newest: Position {
-                lineage: 2,
-                number: 12,
-            },
-            before: Some(Position {
-                lineage: 1,
-                number: 7,
-            }),
-        };
-        assert_eq!(head_of(&head), Some(expected));
-        let first = [text(b"12"), lineage(1), text(b""), text(b"0")];
-        assert_eq!(head_of(&first).map(|head| head.before), Some(None));
-        assert_eq!(head_of(&[const { Reply::Nil }; 4]), None);
-        assert_eq!(head_of(&head[..3]), None);
-        let nonsense = [text(b"-1"), lineage(1), lineage(0), text(b"7")];
-        assert_eq!(head_of(&nonsense), None);
-    }
-
-    #[test]
-    fn pages_are_read_whatever_stands_in_them() {
-        let entry = |id, fields: &[Reply]| Reply::List(vec![id, Reply::List(fields.to_vec())]);
-        let page = Reply::List(vec![
-            entry(text(b"3-0"), &[text(b"e"), text(b"three")]),
-            entry(text(b"4-0"), &[text(b"x"), text(b"four")]),
-            entry(text(b"?"), &[text(b"e"), text(b"five")]),
-            Reply::Nil,
-        ]);
-        let entries = entries_of(page);
-        let numbers: Vec<_> = entries.iter().map(|entry| entry.number).collect();
-        assert_eq!(numbers, [3, 4]);
-        assert_eq!(entries[0].bytes, "three");
-        assert_eq!(entries_of(Reply::Nil), []);
-    }
-
-    fn read(topic: &str) -> Read {
-        Read {
-            topic: topic.into(),
-            ticket: 1,
-            ask: Ask::Newest,
-        }
-    }
-
-    #[test]
-    fn a_link_reads_once_at_a_time_and_waits_for_no_other() {
-        let mut desks = Desks::default();
-        for at in 0..READS + 1 {
-            desks.add(LinkId(1), read(&format!("slow{at}")));
-        }
-        desks.add(LinkId(2), read("quick"));
-        let begun = |desks: &mut Desks| desks.begin().map(|(link, reads)| (link, reads.len()));
-        assert_eq!(begun(&mut desks), Some((LinkId(1), READS)));
-        assert_eq!(begun(&mut desks), Some((LinkId(2), 1)));
-        assert_eq!(begun(&mut desks), None);
-        // The first has not answered yet.
-        desks.end(LinkId(2));
-        desks.add(LinkId(2), read("quick"));
-        assert_eq!(begun(&mut desks), Some((LinkId(2), 1)));
-        desks.end(LinkId(1));
-        assert_eq!(begun(&mut desks), Some((LinkId(1), 1)));
-        assert_eq!(begun(&mut desks), None);
-    }
-
-    #[tokio::test]
-    async fn what_is_answered_first_is_settled_first() {
-        let answered = |link| Answered {
-            link: LinkId(link),
-            reads: vec![(read("t"), Step::Page(1))],
-            replies: Ok(Vec::new()),
-        };
-        let mut rounds = Rounds::default();
-        let (slow, answers) = tokio::sync::oneshot::channel::<()>();
-        rounds.push(async move {
-            let _ = answers.await;
-            answered(1)
-        });
-        for _ in 0..2 {
-            rounds.push(async move { answered(2) });
-            assert_eq!(rounds.next().await.link, LinkId(2));
-        }
-        drop(slow);
-        assert_eq!(rounds.next().await.link, LinkId(1));
-        assert!(rounds.is_empty());
-    }
 
     #[test]
     fn pages_grow_light_slowly_and_heavy_at_once() {

@@ -17,7 +17,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Conductor, greeting, link::may_attempt};
+use super::{Conductor, attempts::Attempt, greeting, visit::Visit};
 use crate::{
     backplane::Condition,
     redis::{
@@ -88,15 +88,6 @@ pub(super) async fn follow(conductor: Rc<Conductor>, name: String) {
     }
 }
 
-/// A connection that ends with whoever holds this.
-struct Kept(Session);
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        self.0.close("the sentinel is not attended any more");
-    }
-}
-
 impl Chamber {
     fn change(&self, change: impl FnOnce(&mut Council)) {
         change(&mut self.council.borrow_mut());
@@ -153,9 +144,12 @@ impl Chamber {
 /// One sentinel: one connection after another.
 async fn attend(chamber: Rc<Chamber>, at: Server) {
     let mut wait = AGAIN[0];
+    // Nobody waits for the first: a budget that others have used up keeps no hub from its
+    // master.
+    let mut attempt = None;
     loop {
         let answered = Cell::new(false);
-        if let Err(why) = converse(&chamber, &at, &answered).await {
+        if let Err(why) = converse(&chamber, &at, attempt.take(), &answered).await {
             *chamber.why.borrow_mut() = format!("{at}: {why}");
         }
         chamber.change(|council| council.silent(&at));
@@ -164,12 +158,17 @@ async fn attend(chamber: Rc<Chamber>, at: Server) {
         }
         sleep(wait.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
         wait = (wait * 2).min(AGAIN[1].max(chamber.conductor.spread()));
-        may_attempt().await;
+        attempt = Some(chamber.conductor.may_attempt().await);
     }
 }
 
 /// Asks a sentinel, again and again, until it cannot be asked any more.
-async fn converse(chamber: &Chamber, at: &Server, answered: &Cell<bool>) -> Result<(), String> {
+async fn converse(
+    chamber: &Chamber,
+    at: &Server,
+    attempt: Option<Attempt>,
+    answered: &Cell<bool>,
+) -> Result<(), String> {
     let settings = &chamber.conductor.common.settings;
     let stream = dial(at, settings.tls.as_ref(), PATIENCE).await?;
     let whispers = Rc::new(Whispers::default());
@@ -177,10 +176,14 @@ async fn converse(chamber: &Chamber, at: &Server, answered: &Cell<bool>) -> Resu
         whispers: Rc::clone(&whispers),
         name: chamber.name.clone(),
     };
-    let session = Kept(Session::start(stream, listener));
-    let id = timeout(PATIENCE, introduce(chamber, at, &session.0))
+    let visit = Visit(Session::start(stream, listener));
+    let session = &visit.0;
+    let id = timeout(PATIENCE, introduce(chamber, at, session))
         .await
         .map_err(|_| "the sentinel's greeting took too long".to_owned())??;
+    if let Some(attempt) = attempt {
+        attempt.succeeded();
+    }
 
     let mut alert: Option<Instant> = None;
     for round in 0_u32.. {
@@ -189,7 +192,7 @@ async fn converse(chamber: &Chamber, at: &Server, answered: &Cell<bool>) -> Resu
             // Said of its own accord, and not older than what it would answer.
             chamber.change(|council| council.said(at, &id, Some(new)));
         }
-        let found = ask(chamber, at, &session.0, round % ROUNDS == 0).await?;
+        let found = ask(chamber, at, session, round % ROUNDS == 0).await?;
         chamber.change(|council| council.said(at, &id, found));
         answered.set(true);
         let pause = match alert {
@@ -199,7 +202,7 @@ async fn converse(chamber: &Chamber, at: &Server, answered: &Cell<bool>) -> Resu
         tokio::select! {
             () = whispered => alert = Some(Instant::now() + ALERT),
             () = sleep(pause) => {}
-            broken = session.0.closed() => return Err(broken.0),
+            broken = session.closed() => return Err(broken.0),
         }
     }
     Ok(())
@@ -285,5 +288,93 @@ impl Listener for Listening {
             *self.whispers.master.borrow_mut() = Some(new);
         }
         self.whispers.heard.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, TcpStream},
+        runtime::Builder,
+        task::LocalSet,
+    };
+
+    use super::*;
+    use crate::{
+        Hub,
+        backplane::Inlet,
+        redis::{Redis, link::Budget},
+        sync::Mutex,
+    };
+
+    /// Reads until this has come.
+    async fn asked(stream: &mut TcpStream, heard: &mut Vec<u8>, question: &str) {
+        while !heard
+            .windows(question.len())
+            .any(|part| part == question.as_bytes())
+        {
+            assert!(stream.read_buf(heard).await.unwrap() > 0, "{question}");
+        }
+        heard.clear();
+    }
+
+    /// A sentinel that knows no master, asked once.
+    async fn answer(stream: &mut TcpStream) {
+        let mut heard = Vec::new();
+        asked(stream, &mut heard, "SETNAME").await;
+        stream.write_all(b"%0\r\n").await.unwrap();
+        asked(stream, &mut heard, EVENTS[4]).await;
+        let mut text = "$1\r\na\r\n".to_owned();
+        for event in EVENTS {
+            let length = event.len();
+            text += &format!(">3\r\n$9\r\nsubscribe\r\n${length}\r\n{event}\r\n:1\r\n");
+        }
+        stream.write_all(text.as_bytes()).await.unwrap();
+        asked(stream, &mut heard, "GET-MASTER-ADDR-BY-NAME").await;
+        stream.write_all(b"_\r\n*0\r\n").await.unwrap();
+    }
+
+    #[test]
+    fn a_sentinel_that_is_reached_takes_nothing_from_the_budget() {
+        const TIMES: usize = 12;
+        let budget: &Mutex<Budget> = Box::leak(Box::new(Mutex::new(Budget::new())));
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        LocalSet::new().block_on(&runtime, async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("redis://{}", listener.local_addr().unwrap());
+            let redis = Redis::sentinel([url], "main").unwrap().build().unwrap();
+            let common = redis.common();
+            let at = common.settings.target.servers[0].clone();
+            let hub = Hub::new();
+            let mut conductor = Conductor::new(common, Inlet::new(hub.core()));
+            Rc::get_mut(&mut conductor).unwrap().budget = budget;
+            let chamber = Rc::new(Chamber {
+                conductor,
+                name: "main".into(),
+                council: RefCell::new(Council::new([at.clone()])),
+                heard: Notify::new(),
+                why: RefCell::default(),
+            });
+            let sentinel = async {
+                // All but the last are ended as soon as they have had an answer.
+                for _ in 1..TIMES {
+                    let (mut stream, _) = listener.accept().await.unwrap();
+                    answer(&mut stream).await;
+                }
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let reached = Instant::now();
+                answer(&mut stream).await;
+                reached
+            };
+            let reached = tokio::select! {
+                reached = timeout(Duration::from_secs(60), sentinel) => reached.unwrap(),
+                () = attend(chamber, at) => unreachable!("it goes on for ever"),
+            };
+            for taken in 0..Budget::AT_ONCE {
+                let left = budget.lock().take(reached);
+                assert_eq!(left, Ok(()), "after {taken}");
+            }
+        });
     }
 }

@@ -1,13 +1,11 @@
-//! A connection to a node for one question, where there is none already.
+//! A connection beside those of the links: to a node for one question, to a sentinel for as
+//! long as it is attended.
 
 use std::{rc::Rc, time::Duration};
 
 use tokio::time::timeout;
 
-use super::{
-    Conductor, greeting,
-    link::{BUDGET, may_attempt},
-};
+use super::{Conductor, greeting};
 use crate::redis::{
     arrival::Stamp,
     socket::{Listener, Push, Session, dial},
@@ -22,14 +20,14 @@ pub(super) struct Visit(pub(super) Session);
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        self.0.close("the question is answered");
+        self.0.close("it is not needed any more");
     }
 }
 
 impl Conductor {
     /// Connects, once the process may make an attempt.
     pub(super) async fn visit(self: &Rc<Self>, at: &Server) -> Result<Visit, String> {
-        may_attempt().await;
+        let attempt = self.may_attempt().await;
         let settings = &self.common.settings;
         self.common.figures.attempts.add(1);
         let reached = async {
@@ -44,7 +42,8 @@ impl Conductor {
         let visit = timeout(PATIENCE, reached)
             .await
             .unwrap_or_else(|_| Err("it took too long".to_owned()))?;
-        BUDGET.lock().give_back();
+        attempt.succeeded();
+        self.common.figures.connections.add(1);
         Ok(visit)
     }
 }

@@ -13,10 +13,11 @@ use std::{
 
 use tokio::time::sleep;
 
-use super::{Conductor, arriving::HUBS, line::Line};
+use super::{Conductor, line::Line};
 use crate::{
     backplane::{Condition, Reason},
     redis::{
+        names::HUBS,
         plane::Common,
         socket::{Commands, Reply, Session},
         watch::{self, Look, Tallies, Watch, code},

@@ -6,7 +6,9 @@
 //!
 //! | file | its job |
 //! |---|---|
-//! | `track` | one topic: its place in the log, what is missing of it |
+//! | `track` | one topic: its place in the log, what is missing of it; `reading`: its log being read |
+//! | `shared` | what all tracks have in common |
+//! | `memory` | what is forgotten |
 //! | `stock` | what comes while a log is read, and waits |
 //! | `publishers` | how far each publisher of a topic was heard |
 //! | `echo` | plain payloads of our own that come back |
@@ -30,64 +32,38 @@
 //!   forgotten, what is held while logs are read has one budget for all.
 
 mod echo;
+mod memory;
 mod ours;
 mod publishers;
 mod rules;
+mod shared;
 mod stock;
 mod track;
 
-use std::{collections::VecDeque, time::Instant};
+pub(crate) use shared::Tally;
+
+use std::time::Instant;
 
 use smol_str::SmolStr;
 
+use self::{rules::Shape, shared::Shared, track::Track};
 use super::{
     arrival::{Deliver, Stamp},
     log::repair::{Ask, Entry, Head, Place},
     modes::Modes,
-    outbox::is_ours,
-    watch::LATE,
-    wire::envelope::{self, Arrival, Envelope, Stamps},
+    wire::envelope::{self, Arrival},
 };
 use crate::{
-    backplane::{Condition, Origin},
+    backplane::Condition,
     pattern::{Pattern, PatternTable},
     topic::MAX_TOPIC_BYTES,
 };
-use rules::{Rules, Shape};
-use track::Track;
 
-/// What may be held while logs are read, in bytes, for all topics.
-const HELD_BYTES: usize = 16 << 20;
-/// Topics that are followed because a pattern brought them.
-const MOST_ROAMING: usize = 65_536;
-/// Seconds after which what is silent is forgotten.
-const SILENT: u32 = 600;
 /// Seconds within which a topic must have been heard for a break to count as its loss.
 const LATELY: u32 = 60;
-/// An event later than this is counted as late, in µs.
-const LATE_MICROS: u64 = LATE.as_micros() as u64;
 /// What clocks of machines differ by, in µs: an event may have been published so long before
 /// a break, by its publisher's clock, and be news after it.
 const SKEW_MICROS: u64 = 30_000_000;
-
-/// What was counted, since the hub was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Tally {
-    /// Handed on.
-    pub(crate) arrived: u64,
-    /// Of these, read from a log.
-    pub(crate) repaired: u64,
-    /// Let go because they were handed on before.
-    pub(crate) duplicates: u64,
-    /// Stretches that are missing and will stay so.
-    pub(crate) gaps: u64,
-    /// Events in them, where they could be counted.
-    pub(crate) lost: u64,
-    /// Of those handed on and not read from a log: later than 900 ms.
-    pub(crate) late: u64,
-    /// Events that could not be read.
-    pub(crate) unreadable: u64,
-}
 
 /// By which subscription a message came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,95 +119,6 @@ impl std::fmt::Debug for Patterns {
     }
 }
 
-/// What all tracks have in common.
-#[derive(Debug)]
-struct Shared {
-    us: u64,
-    rules: Rules,
-    tally: Tally,
-    now: Stamp,
-    /// Of `now`, since `started`.
-    second: u32,
-    started: Instant,
-    /// When the newest break was.
-    cut_second: u32,
-    held: usize,
-    most_held: usize,
-    wanted: VecDeque<SmolStr>,
-    hasher: ahash::RandomState,
-}
-
-impl Shared {
-    fn tick(&mut self, now: Stamp) {
-        self.now = now;
-        let passed = now.instant.saturating_duration_since(self.started);
-        self.second = u32::try_from(passed.as_secs()).unwrap_or(u32::MAX);
-    }
-
-    fn hash(&self, payload: &[u8]) -> u64 {
-        self.hasher.hash_one(payload)
-    }
-
-    fn want(&mut self, topic: &str) {
-        self.wanted.push_back(topic.into());
-    }
-
-    fn is_ours(&self, publisher: u64) -> bool {
-        is_ours(self.us, publisher)
-    }
-
-    fn seen(&mut self, stamps: &Stamps) {
-        if !self.is_ours(stamps.publisher) {
-            self.tally.duplicates += 1;
-        }
-    }
-
-    fn lost(&mut self, topic: &str, missed: u64, out: &mut impl Deliver) {
-        self.tally.gaps += 1;
-        self.tally.lost = self.tally.lost.saturating_add(missed);
-        out.lost(topic, Some(missed));
-    }
-
-    /// Nobody knows how many.
-    fn lost_some(&mut self, topic: &str, out: &mut impl Deliver) {
-        self.tally.gaps += 1;
-        out.lost(topic, None);
-    }
-
-    fn deliver(
-        &mut self,
-        topic: &str,
-        envelope: Envelope<'_>,
-        from_log: bool,
-        out: &mut impl Deliver,
-    ) {
-        match envelope.publication(topic) {
-            Ok(event) => {
-                self.tally.arrived += 1;
-                self.tally.repaired += u64::from(from_log);
-                let Stamps {
-                    publisher,
-                    serial,
-                    micros,
-                    ..
-                } = envelope.stamps;
-                let lag = self.now.micros.saturating_sub(micros);
-                self.tally.late += u64::from(!from_log && lag > LATE_MICROS);
-                let origin = Origin {
-                    publisher,
-                    serial,
-                    micros,
-                };
-                out.numbered(event, origin);
-            }
-            Err(_) => {
-                self.tally.unreadable += 1;
-                self.lost(topic, 1, out);
-            }
-        }
-    }
-}
-
 impl Inbox {
     /// The inbox of the hub that publishes as `us`, by these rules.
     pub(crate) fn new(us: u64, modes: Modes, now: Stamp) -> Self {
@@ -243,19 +130,7 @@ impl Inbox {
             unseen: None,
             breaks: 0,
             next_ticket: 0,
-            shared: Shared {
-                us,
-                rules: Rules::new(modes),
-                tally: Tally::default(),
-                now,
-                second: 0,
-                started: now.instant,
-                cut_second: 0,
-                held: 0,
-                most_held: HELD_BYTES,
-                wanted: VecDeque::new(),
-                hasher: ahash::RandomState::new(),
-            },
+            shared: Shared::new(us, modes, now),
         }
     }
 
@@ -597,81 +472,6 @@ impl Inbox {
         if let Some(track) = self.tracks.get_mut(&read.topic) {
             track.unread(&read.topic, read.ticket, &mut self.shared, out);
         }
-    }
-
-    // Memory.
-
-    /// Forgets what has been silent for long. Now and then.
-    pub(crate) fn sweep(&mut self, now: Stamp) {
-        self.shared.tick(now);
-        let before = self.shared.second.saturating_sub(SILENT);
-        for track in self.tracks.values_mut() {
-            track.forget_before(before);
-        }
-        self.retain(|_, track| {
-            let is_needed = track.is_exact || track.is_cut();
-            !track.is_idle_since(before) || (is_needed && !track.is_blank())
-        });
-    }
-
-    /// Forgets a half of what patterns brought, should it be too much: what was silent the
-    /// longest, and what is to be read last of all. That is a loss.
-    fn make_room(&mut self, out: &mut impl Deliver) {
-        if self.roaming <= MOST_ROAMING {
-            return;
-        }
-        let rank = |track: &Track| (track.is_behind(), track.heard);
-        let mut ranks: Vec<(bool, u32)> = self
-            .tracks
-            .values()
-            .filter(|track| !track.is_exact)
-            .map(rank)
-            .collect();
-        let middle = ranks.len() / 2;
-        if middle == 0 {
-            return;
-        }
-        // Those below the last that goes all go, and of its equals as many as are left.
-        let (below, last, _) = ranks.select_nth_unstable(middle - 1);
-        let last = *last;
-        let mut equals = 1 + below.iter().filter(|rank| **rank == last).count();
-        let mut behind: Vec<SmolStr> = Vec::new();
-        self.retain(|topic, track| {
-            let rank = rank(track);
-            let goes = !track.is_exact && (rank < last || (rank == last && equals > 0));
-            equals -= usize::from(goes && rank == last);
-            if goes && track.is_behind() {
-                behind.push(topic.into());
-            }
-            !goes
-        });
-        for topic in behind {
-            self.shared.lost_some(&topic, out);
-        }
-    }
-
-    fn remove(&mut self, topic: &str) {
-        if let Some(mut track) = self.tracks.remove(topic) {
-            self.roaming -= usize::from(!track.is_exact);
-            track.cut(&mut self.shared);
-        }
-    }
-
-    fn retain(&mut self, mut stays: impl FnMut(&str, &Track) -> bool) {
-        let Inbox {
-            tracks,
-            shared,
-            roaming,
-            ..
-        } = self;
-        tracks.retain(|topic, track| {
-            let stays = stays(topic, track);
-            if !stays {
-                *roaming -= usize::from(!track.is_exact);
-                track.cut(shared);
-            }
-            stays
-        });
     }
 }
 

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
+use super::shared::HELD_BYTES;
 use super::*;
 use crate::Publication;
-use crate::redis::log::repair::Position;
+use crate::redis::{log::repair::Position, wire::envelope::Stamps};
 
 const PAGE: usize = 4;
 

@@ -9,10 +9,11 @@
 //! |---|---|---|---|
 //! | live | the same | another wire | another promise |
 //! | live in an envelope | another wire | the same | another promise |
-//! | replay, durable | another promise | another promise | the same |
+//! | replay, durable | beyond repair | another promise | the same |
 //!
 //! Replay and durable look the same on the wire, and to a listener they are. What is plain
-//! may also come from a publisher that is no hub.
+//! may also come from a publisher that is no hub, who is welcome on any topic: that is said,
+//! and is no fault.
 //!
 //! # Invariants
 //!
@@ -149,11 +150,12 @@ impl Difference {
     }
 }
 
-/// Where both are live, what differs is only what can be known of a gap.
+/// An envelope is of a hub, and where it promises something else the rules are wrong. Where
+/// both are live, what differs is only what can be known of a gap.
 fn condition(rule: Way, came: Shape) -> Condition {
-    match rule.is_logged() || came == Shape::Logged {
-        true => Condition::Degraded,
-        false => Condition::Ok,
+    match (came, rule.is_logged()) {
+        (Shape::Logged, _) | (Shape::Enveloped, true) => Condition::Degraded,
+        (Shape::Plain, _) | (Shape::Enveloped, false) => Condition::Ok,
     }
 }
 
@@ -178,7 +180,7 @@ impl fmt::Display for Difference {
             came.as_str(),
         )?;
         match came {
-            Shape::Plain => f.write_str("; a publisher that is no hub needs topics that are live"),
+            Shape::Plain => f.write_str(", or take this for a publisher that is no hub"),
             _ => Ok(()),
         }
     }
@@ -215,8 +217,8 @@ mod tests {
         let expected = [
             [SAME, WIRE, PROMISE],
             [WIRE, SAME, PROMISE],
-            [PROMISE, PROMISE, SAME],
-            [PROMISE, PROMISE, SAME],
+            [WIRE, PROMISE, SAME],
+            [WIRE, PROMISE, SAME],
         ];
         assert_eq!(told, expected);
     }
@@ -232,12 +234,12 @@ mod tests {
         };
         rules.compare("mild", Way::Plain, Shape::Enveloped, at(0));
         assert!(says(&rules, 0, "mild"));
-        rules.compare("bad", Way::Replayed, Shape::Plain, at(1));
+        rules.compare("bad", Way::Replayed, Shape::Enveloped, at(1));
         rules.compare("mild", Way::Plain, Shape::Enveloped, at(2));
         rules.compare("good", Way::Plain, Shape::Plain, at(2));
         assert!(says(&rules, 2, "bad"));
         // It goes on, and ends.
-        rules.compare("bad", Way::Replayed, Shape::Plain, at(30));
+        rules.compare("bad", Way::Replayed, Shape::Enveloped, at(30));
         assert!(says(&rules, 89, "bad"));
         assert_eq!(said(&rules, 90), None);
         rules.compare("mild", Way::Plain, Shape::Enveloped, at(90));

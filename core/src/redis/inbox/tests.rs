@@ -1,9 +1,10 @@
 use std::time::Instant;
 
+use super::memory::{MOST_ROAMING, SILENT};
 use super::model::{Heard, US, sealed, stamp};
 use super::*;
 use crate::Publication;
-use crate::redis::log::repair::Position;
+use crate::redis::{log::repair::Position, wire::envelope::Stamps};
 
 const PAGE: usize = 100;
 

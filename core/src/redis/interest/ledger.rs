@@ -23,14 +23,12 @@
 //! - The counts of what is held and what is missing are those of the table at any time.
 //! - A name that the server refuses keeps nobody else from being served.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use super::{
     audit::{Audit, Held, Verdict},
-    batches::{self, Batch, Step},
+    batches::Step,
+    queues::{LATER, Queues},
     table::{Entry, State, Table},
 };
 use crate::{backplane::Name, redis::socket::Kind};
@@ -38,34 +36,17 @@ use crate::{backplane::Name, redis::socket::Kind};
 /// How long the confirmations of a step may take on a connection that is alive.
 const OVERDUE: Duration = Duration::from_secs(5);
 
-/// Until names that were refused for a passing reason are asked for again.
-const LATER: Duration = Duration::from_millis(500);
-
-/// Until a name that the server does not let us hear is asked for again.
-const REFUSED_AGAIN: Duration = Duration::from_secs(30);
-
-/// So many steps are joins before whatever else waits has its turn.
-const JOINS_IN_A_ROW: u8 = 3;
-
 /// The names of one connection.
 pub(crate) struct Ledger {
     table: Table,
     linger: Duration,
     open: bool,
     under_way: Option<UnderWay>,
-    joins: Queues,
-    leaves: Queues,
-    /// Halves of a refused command, each asked for by itself.
-    halves: VecDeque<(Kind, VecDeque<Name>)>,
-    /// Unwanted since `linger` before the moment.
-    lingering: VecDeque<(Instant, Name)>,
-    later: VecDeque<(Instant, Kind, VecDeque<Name>)>,
-    refused: VecDeque<(Instant, Name)>,
+    queues: Queues,
     audit: Audit,
     /// While names are asked for again: how many the server has, and how many shard
     /// channels.
     theirs: Option<[u64; 2]>,
-    joins_in_a_row: u8,
 }
 
 /// What a confirmation was.
@@ -106,32 +87,6 @@ struct UnderWay {
     is_sent: bool,
 }
 
-#[derive(Default)]
-struct Queues {
-    exact: VecDeque<Name>,
-    patterns: VecDeque<Name>,
-}
-
-impl Queues {
-    fn of(&mut self, name: &Name) -> &mut VecDeque<Name> {
-        match name {
-            Name::Topic(_) => &mut self.exact,
-            Name::Pattern(_) => &mut self.patterns,
-        }
-    }
-
-    /// The next batch of either kind.
-    fn cut(
-        &mut self,
-        exact: Kind,
-        joined: bool,
-        mut keep: impl FnMut(&Name) -> bool,
-    ) -> Option<Batch> {
-        batches::cut(&mut self.patterns, Kind::Pattern, joined, &mut keep)
-            .or_else(|| batches::cut(&mut self.exact, exact, joined, &mut keep))
-    }
-}
-
 impl Ledger {
     /// Of a connection that hears topics by `exact`; a name is given up when it was not
     /// wanted for `linger`, at most twice that.
@@ -141,15 +96,9 @@ impl Ledger {
             linger,
             open: false,
             under_way: None,
-            joins: Queues::default(),
-            leaves: Queues::default(),
-            halves: VecDeque::new(),
-            lingering: VecDeque::new(),
-            later: VecDeque::new(),
-            refused: VecDeque::new(),
+            queues: Queues::default(),
             audit: Audit::default(),
             theirs: None,
-            joins_in_a_row: 0,
         }
     }
 
@@ -170,7 +119,7 @@ impl Ledger {
         if known.is_none() {
             self.table.insert(name.clone());
             if self.open {
-                self.joins.of(name).push_back(name.clone());
+                self.queues.join(name.clone());
             }
         }
     }
@@ -200,7 +149,7 @@ impl Ledger {
     /// Gives a name up that is heard and not wanted, in a while.
     fn let_linger(&mut self, name: Name, now: Instant) {
         self.table.alter(&name, |entry| entry.lingers = true);
-        self.lingering.push_back((now + self.linger, name));
+        self.queues.linger(now + self.linger, name);
     }
 
     /// A connection stands: everything that is wanted is asked for.
@@ -209,11 +158,10 @@ impl Ledger {
         self.open = true;
         self.audit.opened(now);
         for name in self.table.names() {
-            self.joins.of(name).push_back(name.clone());
+            self.queues.join(name.clone());
         }
         if self.table.exact == Kind::Shard {
-            // So that one command has as many as it can.
-            batches::sort_by_slot(self.joins.exact.make_contiguous());
+            self.queues.sort_by_slot();
         }
     }
 
@@ -221,12 +169,7 @@ impl Ledger {
     pub(crate) fn broken(&mut self) {
         self.open = false;
         self.under_way = None;
-        self.joins = Queues::default();
-        self.leaves = Queues::default();
-        self.halves = VecDeque::new();
-        self.lingering = VecDeque::new();
-        self.later = VecDeque::new();
-        self.refused = VecDeque::new();
+        self.queues = Queues::default();
         self.audit.broken();
         self.theirs = None;
         self.table.broken();
@@ -238,7 +181,7 @@ impl Ledger {
             return None;
         }
         self.take_due(now);
-        let step = match self.next_batch() {
+        let step = match self.queues.next(&mut self.table, now) {
             Some(batch) => Step::Names(batch),
             None if self.audit.due().is_some_and(|due| due <= now) => Step::Audit,
             None => return None,
@@ -265,13 +208,10 @@ impl Ledger {
 
     /// Puts in their queues whose time has come.
     fn take_due(&mut self, now: Instant) {
-        while let Some((_, name)) = pop_due(&mut self.lingering, now, |(due, _)| *due) {
+        while let Some(name) = self.queues.lingered(now) {
             self.lingered(name, now);
         }
-        while let Some((_, kind, names)) = pop_due(&mut self.later, now, |(due, ..)| *due) {
-            self.halves.push_back((kind, names));
-        }
-        while let Some((_, name)) = pop_due(&mut self.refused, now, |(due, _)| *due) {
+        while let Some(name) = self.queues.refused(now) {
             let again = self.table.alter(&name, |entry| {
                 let again = entry.state == State::Refused;
                 if again {
@@ -280,7 +220,7 @@ impl Ledger {
                 again
             });
             if again == Some(true) {
-                self.joins.of(&name).push_back(name);
+                self.queues.join(name);
             }
         }
     }
@@ -308,64 +248,8 @@ impl Ledger {
         match then {
             None | Some(Then::Stay) => {}
             Some(Then::Linger) => self.let_linger(name, now),
-            Some(Then::Leave) => self.leaves.of(&name).push_back(name),
+            Some(Then::Leave) => self.queues.leave(name),
         }
-    }
-
-    /// Joins first, since somebody waits for them; the rest now and then.
-    fn next_batch(&mut self) -> Option<Batch> {
-        let batch = if self.joins_in_a_row < JOINS_IN_A_ROW {
-            self.cut_joins()
-                .or_else(|| self.cut_leaves())
-                .or_else(|| self.cut_half())
-        } else {
-            self.cut_half()
-                .or_else(|| self.cut_leaves())
-                .or_else(|| self.cut_joins())
-        };
-        self.joins_in_a_row = match &batch {
-            Some(batch) if batch.joined && self.joins_in_a_row < JOINS_IN_A_ROW => {
-                self.joins_in_a_row + 1
-            }
-            _ => 0,
-        };
-        batch
-    }
-
-    fn cut_joins(&mut self) -> Option<Batch> {
-        let exact = self.table.exact;
-        let table = &mut self.table;
-        self.joins.cut(exact, true, |name| {
-            table.alter(name, Entry::join) == Some(true)
-        })
-    }
-
-    fn cut_leaves(&mut self) -> Option<Batch> {
-        let exact = self.table.exact;
-        let table = &mut self.table;
-        self.leaves.cut(exact, false, |name| {
-            let parts = table.alter(name, Entry::part) == Some(true);
-            if parts {
-                table.left.push(name.clone());
-            }
-            parts
-        })
-    }
-
-    fn cut_half(&mut self) -> Option<Batch> {
-        let table = &mut self.table;
-        while let Some((kind, mut names)) = self.halves.pop_front() {
-            let batch = batches::cut(&mut names, kind, true, |name| {
-                table.alter(name, Entry::join) == Some(true)
-            });
-            if !names.is_empty() {
-                self.halves.push_front((kind, names));
-            }
-            if batch.is_some() {
-                return batch;
-            }
-        }
-        None
     }
 
     /// From here on in the stream, the server sends us a name's events (`joined`) or not.
@@ -390,13 +274,13 @@ impl Ledger {
             }
             (false, State::Parting) => {
                 if wanted {
-                    self.joins.of(&name).push_front(name);
+                    self.queues.join_first(name);
                 }
                 true
             }
             (false, State::Heard) => {
                 if wanted {
-                    self.joins.of(&name).push_front(name);
+                    self.queues.join_first(name);
                 }
                 return Confirmation::Lost;
             }
@@ -451,20 +335,18 @@ impl Ledger {
             Refusal::Later
         } else if !words.starts_with("NOPERM") {
             self.wait_again(&names);
-            self.later.push_back((now + LATER, kind, names.into()));
+            self.queues.join_later(kind, names, now);
             Refusal::Later
         } else if count <= 1 || words.contains("to run the") {
             for name in &names {
                 self.table.alter(name, Entry::refuse);
                 self.table.left.push(name.clone());
-                self.refused.push_back((now + REFUSED_AGAIN, name.clone()));
+                self.queues.refuse(name.clone(), now);
             }
             Refusal::Names(names)
         } else {
             self.wait_again(&names);
-            let mut first = VecDeque::from(names);
-            let second = first.split_off(count / 2);
-            self.halves.extend([(kind, first), (kind, second)]);
+            self.queues.join_in_halves(kind, names);
             Refusal::Halved
         };
         self.answered(count, now);
@@ -508,7 +390,7 @@ impl Ledger {
         if let Verdict::Missing { theirs } = verdict {
             self.theirs = Some([theirs.channels + theirs.patterns, theirs.shards]);
             for name in self.table.ask_again() {
-                self.joins.of(&name).push_back(name);
+                self.queues.join(name);
             }
         }
         verdict
@@ -523,15 +405,8 @@ impl Ledger {
         if let Some(under_way) = &self.under_way {
             return Some(under_way.since + OVERDUE);
         }
-        [
-            self.lingering.front().map(|(due, _)| *due),
-            self.later.front().map(|(due, ..)| *due),
-            self.refused.front().map(|(due, _)| *due),
-            self.audit.due(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        let dues = [self.queues.due(), self.audit.due()];
+        dues.into_iter().flatten().min()
     }
 
     /// Whether a step has had no answer for too long: the connection is to be replaced.
@@ -600,12 +475,7 @@ impl Ledger {
     /// Whether every name has been asked for: what is still missing is to be asked again
     /// later.
     pub(crate) fn is_through(&self) -> bool {
-        let waits = |names: &VecDeque<Name>| !names.is_empty();
-        self.missing() == 0
-            || self.under_way.is_none()
-                && self.halves.is_empty()
-                && !waits(&self.joins.exact)
-                && !waits(&self.joins.patterns)
+        self.missing() == 0 || self.under_way.is_none() && self.queues.is_through()
     }
 
     /// Names that are wanted and not yet heard, without those that are refused.
@@ -639,15 +509,6 @@ impl Ledger {
     /// Bytes that the ledger takes beside the texts of names.
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
-        let queues = self.joins.exact.capacity() + self.leaves.exact.capacity();
-        self.table.bytes() + queues * size_of::<Name>()
+        self.table.bytes() + self.queues.bytes()
     }
-}
-
-/// The front of a queue that is in order of time, if its time has come.
-fn pop_due<T>(queue: &mut VecDeque<T>, now: Instant, due: impl FnOnce(&T) -> Instant) -> Option<T> {
-    if due(queue.front()?) > now {
-        return None;
-    }
-    queue.pop_front()
 }

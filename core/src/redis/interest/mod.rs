@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `ledger` | every name, whether it is wanted and how far it has come; what to ask for next |
 //! | `table` | the names themselves, small, with counts that are always true |
+//! | `queues` | where names stand in line, and until when |
 //! | `batches` | names into commands: few enough for a server to answer in one go |
 //! | `carriers` | of several subscriptions that bring one event, the one that counts |
 //! | `audit` | the server's own count of our subscriptions beside ours |
@@ -15,6 +16,7 @@ mod audit;
 mod batches;
 mod carriers;
 mod ledger;
+mod queues;
 mod table;
 #[cfg(test)]
 mod tests;

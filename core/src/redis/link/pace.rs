@@ -3,13 +3,14 @@
 //! Three cases differ. A connection that drops alone is back within [`LONE`]. One that
 //! drops with those of a whole fleet waits its share of a spread, so that the server is
 //! not met by everybody at once: [`SPREAD_RATE`] hubs a second, at most [`SPREAD_MOST`].
-//! Attempts that fail wait longer each, up to [`MOST`] or to the spread, with jitter.
+//! Attempts that fail wait as [`WAITS`] says, or for their share of the spread, with jitter.
 //!
 //! # Invariants
 //!
 //! - It never gives up.
-//! - While a server is away, a hub of a fleet whose spread is `s` makes at most three
-//!   attempts within `s`: the first has its place in it, the later ones wait half of it.
+//! - In any five seconds that a server is away a link makes at most three attempts, however
+//!   small its fleet: what struggles to come up is not met by a crowd that knocks.
+//! - One that is back is tried within four seconds, or within the spread.
 
 use std::time::{Duration, Instant};
 
@@ -22,11 +23,10 @@ pub(crate) const SPREAD_RATE: u32 = 200;
 /// Nobody waits longer than this for a first attempt.
 pub(crate) const SPREAD_MOST: Duration = Duration::from_secs(15);
 
-/// What the wait after the first failure is drawn from; it doubles with each further one.
-const FIRST: Duration = Duration::from_millis(100);
-
-/// What a wait grows to, so that a server that returns is found soon.
-pub(crate) const MOST: Duration = Duration::from_secs(3);
+/// The bounds of the waits after the first failure, the second, the third and each further
+/// one, in ms. A restart takes a moment: the first is short. That any three that follow each
+/// other are five seconds together is what the third pays for.
+const WAITS: [[u64; 2]; 4] = [[250, 500], [1_750, 3_000], [3_000, 4_000], [1_750, 3_000]];
 
 /// After a refusal that only a person can mend.
 pub(crate) const SLOW: Duration = Duration::from_secs(8);
@@ -41,7 +41,7 @@ pub(crate) fn spread(hubs: u32) -> Duration {
 pub(crate) struct Pace {
     dice: fastrand::Rng,
     fleet: u32,
-    failures: u32,
+    failures: usize,
 }
 
 impl Pace {
@@ -66,16 +66,16 @@ impl Pace {
 
     /// An attempt has failed: when to try again.
     pub(crate) fn failed(&mut self, now: Instant) -> Instant {
+        let [least, most] = WAITS[self.failures].map(Duration::from_millis);
+        self.failures = (self.failures + 1).min(WAITS.len() - 1);
         let spread = self.spread();
-        let doubled = FIRST * (1 << self.failures.min(8));
-        self.failures = self.failures.saturating_add(1);
-        self.within(now, doubled.min(MOST).max(spread))
+        self.between(now, least.max(spread / 2), most.max(spread))
     }
 
     /// The server has refused us for good: when to see whether somebody has mended it.
     pub(crate) fn refused(&mut self, now: Instant) -> Instant {
-        let spread = self.spread();
-        self.within(now, SLOW.max(spread))
+        let most = SLOW.max(self.spread());
+        self.between(now, most / 2, most)
     }
 
     /// A link stands.
@@ -87,9 +87,8 @@ impl Pace {
         spread(self.fleet)
     }
 
-    /// Between half of `most` and all of it.
-    fn within(&mut self, now: Instant, most: Duration) -> Instant {
-        now + most.mul_f64(0.5 + 0.5 * self.dice.f64())
+    fn between(&mut self, now: Instant, least: Duration, most: Duration) -> Instant {
+        now + least + (most - least).mul_f64(self.dice.f64())
     }
 }
 
@@ -166,35 +165,45 @@ mod tests {
         assert!(pace.broken(now) <= now + SPREAD_MOST);
     }
 
-    #[test]
-    fn while_a_server_is_away_a_thousand_hubs_try_three_times_each_at_most() {
+    /// When attempts are made that all fail.
+    fn attempts(seed: u64, hubs: u32) -> Vec<Duration> {
         let start = Instant::now();
-        let away = Duration::from_secs(5);
-        for seed in 0..1_000 {
-            let mut pace = Pace::new(seed);
-            pace.fleet(1_000);
-            let mut at = pace.broken(start);
-            let mut attempts = 0;
-            while at < start + away {
-                attempts += 1;
-                at = pace.failed(at);
+        let mut pace = Pace::new(seed);
+        pace.fleet(hubs);
+        let first = pace.broken(start);
+        std::iter::successors(Some(first), |&at| Some(pace.failed(at)))
+            .map(|at| at - start)
+            .take(20)
+            .collect()
+    }
+
+    #[test]
+    fn while_a_server_is_away_a_hub_tries_three_times_in_five_seconds_at_most() {
+        for hubs in [1, 4, 50, 200, 500, 1_000, 5_000] {
+            let back = spread(hubs).max(Duration::from_secs(4));
+            for seed in 0..500 {
+                let attempts = attempts(seed, hubs);
+                for four in attempts.windows(4) {
+                    assert!(
+                        four[3] - four[0] >= Duration::from_secs(5),
+                        "{hubs}: {four:?}"
+                    );
+                }
+                for two in attempts.windows(2) {
+                    assert!(two[1] - two[0] <= back, "{hubs}: {two:?}");
+                }
             }
-            assert!(attempts <= 3, "{attempts} attempts");
-            assert!(at < start + Duration::from_secs(11), "back late");
         }
     }
 
     #[test]
-    fn waits_grow_and_stay_bounded() {
-        let now = Instant::now();
+    fn a_server_that_is_back_after_a_moment_is_found_at_once() {
         let mut pace = Pace::new(3);
-        assert!(pace.failed(now) <= now + FIRST);
-        for _ in 0..100 {
-            assert!(pace.failed(now) <= now + MOST);
-        }
-        assert!(pace.failed(now) >= now + MOST / 2);
+        let now = Instant::now();
+        let soon = |pace: &mut Pace| pace.failed(now) <= now + Duration::from_millis(500);
+        assert!(soon(&mut pace) && !soon(&mut pace));
         pace.succeeded();
-        assert!(pace.failed(now) <= now + FIRST);
+        assert!(soon(&mut pace));
     }
 
     proptest! {

@@ -11,7 +11,7 @@
 //!
 //! [`keys`] spells them, also for channels that have braces of their own. [`script`] is
 //! the only writer: one script per publish does all of it or nothing. [`repair`] says what
-//! a reader that was away has to read.
+//! a reader that was away has to read, and [`query`] puts that to a server.
 //!
 //! # Numbers and lineages
 //!
@@ -29,5 +29,6 @@
 //! it never heard before, such events are lost to it.
 
 pub(crate) mod keys;
+pub(crate) mod query;
 pub(crate) mod repair;
 pub(crate) mod script;

@@ -169,5 +169,4 @@ impl Decimal {
 }
 
 #[cfg(test)]
-#[path = "script_tests.rs"]
 mod tests;

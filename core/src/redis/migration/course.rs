@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use super::error::MigrationError;
 use crate::{
-    redis::{
-        Demands, DemandsOptions, Redis, RedisOptions, builder::LONGEST, conductor::is_reserved,
-    },
+    redis::{Demands, DemandsOptions, Redis, RedisOptions, builder::LONGEST, names::is_reserved},
     topic::Topic,
 };
 

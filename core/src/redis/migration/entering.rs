@@ -22,7 +22,7 @@ use super::{
     stage::{Change, Side, Stage},
 };
 use crate::{
-    backplane::{Backplane, Condition, Name},
+    backplane::{Backplane, Condition, Joining, Name},
     sync::StdArc,
     topic::Topic,
 };
@@ -335,6 +335,9 @@ fn heard(
     deadline: Instant,
 ) -> Result<(), MigrationError> {
     let topic = name.clone();
+    // Gone once the deadline is over.
+    let here = StdArc::new(());
+    let asker: Weak<()> = StdArc::downgrade(&here);
     let refusals = asked(server, deadline, move |told| {
         let brings = move |refused: &Name| match refused {
             Name::Topic(refused) => *refused == topic,
@@ -344,7 +347,7 @@ fn heard(
             let refusals = refused.iter().filter(|name| brings(name));
             told(Some(refusals.count() as u64));
         };
-        server.redis.when_joined(Box::new(count));
+        server.redis.when_joined(Joining::new(asker, count));
     });
     match refusals {
         Err(_) if shared.is_closed() => Err(MigrationError::Closed),

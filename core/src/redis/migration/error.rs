@@ -7,7 +7,7 @@ use super::{
     stage::{Side, Stage},
 };
 use crate::{
-    redis::{Finding, RedisError, conductor::RESERVED},
+    redis::{Finding, RedisError, names::RESERVED},
     topic::TopicError,
 };
 

@@ -29,7 +29,7 @@ use super::{
     waiters::{Asked, Waiters},
 };
 use crate::{
-    backplane::{Backplane, Change, Inlet, Interest, Name, Origin, Together, Upstream},
+    backplane::{Backplane, Change, Inlet, Name, Notes, Origin, Together, Upstream},
     event::{Content, Publication},
     pattern::Pattern,
     redis::{Redis, outbox::is_ours},
@@ -89,7 +89,7 @@ impl Book {
 /// One server.
 pub(super) struct Plane {
     pub(super) redis: Redis,
-    interest: Interest,
+    interest: Notes<Name>,
     asked: Mutex<Asked>,
 }
 
@@ -97,7 +97,7 @@ impl Plane {
     fn of(redis: Redis) -> StdArc<Self> {
         StdArc::new(Plane {
             redis,
-            interest: Interest::default(),
+            interest: Notes::new(),
             asked: Mutex::default(),
         })
     }

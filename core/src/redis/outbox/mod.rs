@@ -73,13 +73,14 @@ use self::{
     encode::Encoder,
     parcel::Parcel,
     queue::Posted,
+    settle::Settling,
     window::Window,
 };
 use super::{
     arrival::Stamp,
-    conductor::{RESERVED, is_reserved},
     log::script::Retention,
     modes::{Modes, Way},
+    names::{RESERVED, is_reserved},
     socket::{Commands, Reply},
     wire::envelope,
 };
@@ -447,7 +448,7 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
         if let Some(departures) = self.links.get_mut(&link)
             && let Some(flight) = departures.land()
         {
-            let mut ledger = settle::Ledger {
+            let mut settling = Settling {
                 link,
                 denial: &mut self.denial,
                 channels: &mut self.channels,
@@ -456,7 +457,7 @@ impl<L: Copy + Eq + Hash> Outbox<L> {
                 settled: &mut settled,
                 numbered: &mut numbered,
             };
-            ledger.settle(departures, flight, replies, now.instant);
+            settling.settle(departures, flight, replies, now.instant);
             if let Some(landed) = departures.landed() {
                 self.repeat(link, landed);
             }

@@ -21,8 +21,8 @@ use crate::{
     topic::Topic,
 };
 
-/// Where outcomes are written to.
-pub(super) struct Ledger<'a, L> {
+/// Replies to one link, and where it is written to what they mean.
+pub(super) struct Settling<'a, L> {
     /// Where the events went out.
     pub(super) link: L,
     pub(super) denial: &'a mut Option<Denial<L>>,
@@ -42,7 +42,7 @@ enum Replicas {
     Unknown(String),
 }
 
-impl<L: Copy + Eq> Ledger<'_, L> {
+impl<L: Copy + Eq> Settling<'_, L> {
     /// Gives each event of a pipeline its outcome, or back to the link.
     pub(super) fn settle(
         &mut self,

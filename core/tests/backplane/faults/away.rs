@@ -86,7 +86,8 @@ fn a_server_that_comes_back_is_found_again_also_by_who_only_listens() {
     thread::sleep(AWAY.saturating_sub(gone.elapsed()));
     for (hub, before) in listeners.into_iter().zip(before) {
         let attempts = hub.health().counts.attempts - before;
-        assert!((1..40).contains(&attempts), "{attempts} attempts");
+        // Three in any five seconds at most.
+        assert!((1..=13).contains(&attempts), "{attempts} attempts");
     }
 
     server.restart();

@@ -1,19 +1,21 @@
 //! What the hub sees: one backplane, whatever servers there are behind it.
 
-use std::time::Instant;
+use std::{sync::Weak, time::Instant};
 
 use super::{
     super::{metrics, waiters::Told},
     Moving, whole,
 };
 use crate::{
-    backplane::{Acknowledge, Backplane, Counts, ForwardError, Health, Inlet},
+    backplane::{Acknowledge, Backplane, Counts, ForwardError, Health, Inlet, Joining, Name},
     event::Publication,
-    redis::plane::ToldJoined,
     selector::Selector,
     sync::{Mutex, StdArc},
     topic::Topic,
 };
+
+/// To be called once, with names that are refused.
+type ToldNames = Box<dyn FnOnce(Vec<Name>) + Send>;
 
 impl Backplane for Moving {
     fn attach(&self, inlet: Inlet) {
@@ -132,11 +134,13 @@ impl Backplane for Moving {
         text
     }
 
-    fn when_joined(&self, told: ToldJoined) {
+    fn when_joined(&self, joining: Joining) {
         let planes = self.0.planes();
-        let one = once_all(planes.len(), told);
+        let asker = joining.asker();
+        let one = once_all(planes.len(), Box::new(|refused| joining.tell(refused)));
         for plane in planes {
-            plane.redis.when_joined(one());
+            let asker = Weak::clone(&asker);
+            plane.redis.when_joined(Joining::new(asker, one()));
         }
     }
 
@@ -161,7 +165,7 @@ impl Backplane for Moving {
 
 /// Makes what is to be called so many times, for `told` to be called by the last, with the
 /// names of all.
-fn once_all(times: usize, told: ToldJoined) -> impl Fn() -> ToldJoined {
+fn once_all(times: usize, told: ToldNames) -> impl Fn() -> ToldNames {
     let left = StdArc::new(Mutex::new((times, Vec::new(), Some(told))));
     move || {
         let left = StdArc::clone(&left);
@@ -191,6 +195,7 @@ fn add(all: &mut Counts, one: &Counts) {
     all.lost += one.lost;
     all.repaired += one.repaired;
     all.duplicates += one.duplicates;
+    all.unreadable += one.unreadable;
     all.attempts += one.attempts;
     all.connections += one.connections;
 }
