@@ -361,11 +361,12 @@ export interface ListenerOptions extends SelectorOptions {
  * - `'closed'`: by `close()`, `return()`, `off()`, the end of a `for await` loop, or because nobody held it any more;
  * - `'aborted'`: by its signal;
  * - `'slow-consumer'`: it did not keep up, under the policy `'disconnect'`;
+ * - `'lost'`: events were lost on their way from other machines, under the policy `'disconnect'`;
  * - `'hub-closed'`: the hub was closed;
  * - `'failed'`: the engine failed it.
  */
 export interface Closed {
-  readonly reason: 'closed' | 'aborted' | 'slow-consumer' | 'hub-closed' | 'failed';
+  readonly reason: 'closed' | 'aborted' | 'slow-consumer' | 'lost' | 'hub-closed' | 'failed';
 }
 
 /**
@@ -383,8 +384,8 @@ export interface Subscription<E extends Event = Event> extends AsyncIterableIter
   /**
    * The next event. It may be called again before it has settled: the promises settle in order.
    *
-   * Rejects with `ERR_LAGGED` (see {@link SubscribeOptions.onLag}), once with `ERR_SLOW_CONSUMER`, and once with the
-   * reason of the signal; after that, and when it was closed, it is done.
+   * Rejects with `ERR_LAGGED` (see {@link SubscribeOptions.onLag}), once with `ERR_SLOW_CONSUMER` or
+   * `ERR_EVENTS_LOST`, and once with the reason of the signal; after that, and when it was closed, it is done.
    */
   next(): Promise<IteratorResult<E, undefined>>;
   /** Ends it. Whoever waits for `next()` is told that it is done. */

@@ -62,11 +62,13 @@ export interface PipeOptions<E extends Event = Event> {
  * - `'aborted'`: by its signal;
  * - `'socket-closed'`: the socket was closed, by either side;
  * - `'slow-consumer'`: the socket was too slow, and has been closed;
+ * - `'lost'`: events were lost on their way from other machines, under the policy `'disconnect'`; the socket has been
+ *   closed;
  * - `'failed'`: the socket had an error, which is given, or the subscription had one;
  * - `'hub-closed'`: the hub was closed.
  */
 export interface PipeClosed {
-  readonly reason: 'closed' | 'aborted' | 'socket-closed' | 'slow-consumer' | 'failed' | 'hub-closed';
+  readonly reason: 'closed' | 'aborted' | 'socket-closed' | 'slow-consumer' | 'lost' | 'failed' | 'hub-closed';
   readonly error?: Error;
 }
 

@@ -49,7 +49,7 @@ const STALLED = 0xfffffffe;
 /** A member whose consumer has said that it takes no more. */
 const HELD = 0xfffffffd;
 
-const REASONS = /** @type {const} */ (['hub-closed', 'slow-consumer', 'failed']);
+const REASONS = /** @type {const} */ (['hub-closed', 'slow-consumer', 'failed', 'lost']);
 
 /** Deliveries between two looks at the clock within a stride. */
 const LOOK = 8;

@@ -10,7 +10,7 @@ const { parseNames } = require('./selector');
 /**
  * Why the engine ended a subscription.
  *
- * @typedef {'hub-closed' | 'slow-consumer' | 'failed'} EndReason
+ * @typedef {'hub-closed' | 'slow-consumer' | 'failed' | 'lost'} EndReason
  */
 
 /**

@@ -62,6 +62,9 @@ const DONE = Object.freeze({ value: undefined, done: true });
 /** What settles the promise that was made last. @type {(result: any) => void} */
 let captured;
 
+/** What is thrown once, by why it ended. @type {{ [reason in CloseReason]?: () => Error }} */
+const ERRORS = { 'slow-consumer': slowConsumer, lost: eventsLost };
+
 /**
  * One function for all promises of all readers, in place of a closure for each.
  *
@@ -128,7 +131,7 @@ class Reader extends Member {
 
   /** @param {import('./member').EndReason} reason @override */
   closed(reason) {
-    this.#ended(reason, reason === 'slow-consumer' ? slowConsumer() : undefined);
+    this.#ended(reason, ERRORS[reason]?.());
   }
 
   /** @param {(event: Event) => boolean} wanted @override */
@@ -330,6 +333,13 @@ function slowConsumer() {
   return new DistributaryError(
     'ERR_SLOW_CONSUMER',
     'the subscription was closed because it did not keep up with its budget: read faster, or take a larger budget',
+  );
+}
+
+function eventsLost() {
+  return new DistributaryError(
+    'ERR_EVENTS_LOST',
+    'the subscription was closed because events were lost on their way from other machines: load the current state, and subscribe anew',
   );
 }
 

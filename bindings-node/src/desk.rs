@@ -259,6 +259,7 @@ impl Sink for Counter<'_> {
         let reason = match reason {
             CloseReason::HubClosed => 0,
             CloseReason::SlowConsumer => 1,
+            CloseReason::Lost => 3,
             _ => 2,
         };
         self.desk.records.push_back((slot | CLOSED, reason));

@@ -84,6 +84,7 @@ pub(crate) fn reason(reason: CloseReason) -> &'static str {
     match reason {
         CloseReason::HubClosed => "hub_closed",
         CloseReason::SlowConsumer => "slow_consumer",
+        CloseReason::Lost => "lost",
         _ => "failed",
     }
 }

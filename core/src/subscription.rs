@@ -77,6 +77,9 @@ pub enum CloseReason {
     HubClosed,
     /// It did not keep up, under [`Overflow::Disconnect`].
     SlowConsumer,
+    /// Events of it were lost on their way from [other machines](crate::backplane), under
+    /// [`Overflow::Disconnect`]. It kept up: load the current state, and subscribe anew.
+    Lost,
     /// Its callback panicked.
     Panicked,
 }
@@ -86,6 +89,7 @@ impl fmt::Display for CloseReason {
         f.write_str(match self {
             CloseReason::HubClosed => "the hub was closed",
             CloseReason::SlowConsumer => "the subscriber did not keep up with its budget",
+            CloseReason::Lost => "events were lost on their way from other machines",
             CloseReason::Panicked => "the subscriber's callback panicked",
         })
     }
@@ -409,11 +413,14 @@ impl Subscription {
             }
             Read::Missed(missed) => {
                 if self.outlet.feed.limits().overflow == Overflow::Disconnect {
-                    core.meters.slow_closed();
-                    self.closed = Some(CloseReason::SlowConsumer);
+                    let reason = self.outlet.why_ended(self.cursor - missed);
+                    if reason == CloseReason::SlowConsumer {
+                        core.meters.slow_closed();
+                    }
+                    self.closed = Some(reason);
                     // It reads no more, so it must not hold anything back either.
                     core.leave(&self.outlet, self.cursor, self.slot);
-                    return Err(TryRecvError::Closed(CloseReason::SlowConsumer));
+                    return Err(TryRecvError::Closed(reason));
                 }
                 core.meters.missed(missed);
                 Err(TryRecvError::Lagged { missed })
@@ -549,7 +556,11 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        if self.closed != Some(CloseReason::SlowConsumer) {
+        let has_left = matches!(
+            self.closed,
+            Some(CloseReason::SlowConsumer | CloseReason::Lost)
+        );
+        if !has_left {
             self.core().leave(&self.outlet, self.cursor, self.slot);
         }
     }

@@ -89,8 +89,11 @@ class Outlet {
     throw new Error('abstract');
   }
 
-  /** Closes the socket: its client is too slow. */
-  shut() {
+  /**
+   * Closes the socket: its client is too slow, or has to load its state anew.
+   * @param {string} _words which of these, for its client, where it can be told
+   */
+  shut(_words) {
     throw new Error('abstract');
   }
 

@@ -184,11 +184,12 @@ class Tap extends Pausable {
     else counters.warn(missed);
   }
 
-  /** @param {'hub-closed' | 'slow-consumer' | 'failed'} reason @override */
+  /** @param {'hub-closed' | 'slow-consumer' | 'failed' | 'lost'} reason @override */
   closed(reason) {
     super.closed(reason);
     if (reason === 'slow-consumer') this.#shut();
     else this.end(reason);
+    if (reason === 'lost') this.#outlet.shut('events were missed');
   }
 
   /** @param {(event: Event) => boolean} wanted @override */
@@ -294,7 +295,7 @@ class Tap extends Pausable {
   #shut() {
     this.#way.counters.tooSlow++;
     this.end('slow-consumer');
-    this.#outlet.shut();
+    this.#outlet.shut('too slow');
   }
 }
 

@@ -81,9 +81,9 @@ class WebSocketOutlet extends Outlet {
     return true;
   }
 
-  /** @override */
-  shut() {
-    this.socket.close(TRY_AGAIN_LATER, 'too slow');
+  /** @param {string} words @override */
+  shut(words) {
+    this.socket.close(TRY_AGAIN_LATER, words);
   }
 }
 

@@ -194,6 +194,14 @@ describe('a tap', () => {
     assert.deepEqual(tap.ended, { reason: 'slow-consumer' });
   });
 
+  it('closes the socket of a subscription that was to be closed for a loss', () => {
+    const stream = new Slow();
+    const { tap, counters } = tapOn(new WritableOutlet(stream));
+    tap.closed('lost');
+    assert.equal(stream.destroyed, true);
+    assert.deepEqual([tap.ended, counters.tooSlow], [{ reason: 'lost' }, 0]);
+  });
+
   it('counts and tells what the engine dropped', () => {
     /** @type {number[]} */
     const told = [];

@@ -216,7 +216,7 @@ describe('the outlet of a WebSocket', () => {
   it('closes one that is too slow with a code that says to come again', async (t) => {
     const { connect } = await webSocketServer(t);
     const { socket, client } = await connect();
-    new WebSocketOutlet(socket).shut();
+    new WebSocketOutlet(socket).shut('too slow');
     const [code, reason] = await once(client, 'close', deadline());
     assert.equal(code, 1013);
     assert.equal(`${reason}`, 'too slow');

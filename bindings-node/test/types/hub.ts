@@ -97,7 +97,7 @@ async function read() {
   const result: IteratorResult<Event<string, 'note'>, undefined> = await subscription.next();
   if (!result.done) void result.value.text();
   const how: Closed = await again.ended;
-  const why: 'closed' | 'aborted' | 'slow-consumer' | 'hub-closed' | 'failed' = how.reason;
+  const why: 'closed' | 'aborted' | 'slow-consumer' | 'lost' | 'hub-closed' | 'failed' = how.reason;
   return why;
 }
 

@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 #: Why a subscription or a hub is over.
-Reason = Literal["hub_closed", "slow_consumer", "unsubscribed", "forked", "failed"]
+Reason = Literal["hub_closed", "slow_consumer", "lost", "unsubscribed", "forked", "failed"]
 
 #: Why an event did not reach other machines, or may not have.
 ForwardKind = Literal[
@@ -67,6 +67,7 @@ MigrationKind = Literal[
 _REASONS: dict[str, str] = {
     "hub_closed": "the hub is closed: make a new one",
     "slow_consumer": "the subscriber did not keep up with its budget: subscribe anew, read faster, or raise `capacity`",
+    "lost": "events were lost on their way from other machines: load the current state, and subscribe anew",
     "unsubscribed": "the subscription has ended: subscribe anew",
     "forked": "this process was forked after the subscription was made: subscribe anew in the child",
     "failed": "the subscription failed: subscribe anew",
@@ -242,7 +243,7 @@ class NotRunning(DistributaryError, RuntimeError):
 class Closed(DistributaryError):
     """The end of a subscription or a hub."""
 
-    #: Why: `hub_closed`, `slow_consumer`, `unsubscribed`, `forked` or `failed`.
+    #: Why: `hub_closed`, `slow_consumer`, `lost`, `unsubscribed`, `forked` or `failed`.
     reason: Reason
 
     def __init__(self, reason: Reason) -> None:

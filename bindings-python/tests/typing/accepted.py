@@ -211,7 +211,7 @@ async def reading(hub: Hub) -> None:
         assert_type(sub.patterns, tuple[str, ...])
         sub.close()
         match sub.closed:
-            case "hub_closed" | "slow_consumer" | "unsubscribed" | "forked" | "failed" | None:
+            case "hub_closed" | "slow_consumer" | "lost" | "unsubscribed" | "forked" | "failed" | None:
                 pass
     with hub.subscribe("t") as events:
         assert_type(events.get_blocking(timeout=1.5), Event | None)
@@ -236,7 +236,7 @@ def failing(hub: Hub) -> None:
     except Closed as error:
         assert_type(
             error.reason,
-            Literal["hub_closed", "slow_consumer", "unsubscribed", "forked", "failed"],
+            Literal["hub_closed", "slow_consumer", "lost", "unsubscribed", "forked", "failed"],
         )
     except DecodeError as error:
         assert_type(error.event, Event)

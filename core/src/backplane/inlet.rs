@@ -71,6 +71,9 @@ pub(crate) trait Upstream: Send + Sync {
         together: &mut Together,
     ) -> u64;
     fn lost(&self, topic: &Topic, missed: Option<u64>);
+    fn keeps_history(&self) -> bool;
+    fn kept(&self, name: &Name) -> Vec<Topic>;
+    fn unheard(&self, topic: &Topic);
     fn is_closed(&self) -> bool;
     fn tidy(&self);
 }
@@ -192,6 +195,40 @@ impl Inlet {
             }
             #[cfg(feature = "redis")]
             Way::Upstream(upstream) => upstream.lost(topic, missed),
+        }
+    }
+
+    /// Whether any topic may keep history.
+    #[cfg(feature = "redis")]
+    pub(crate) fn keeps_history(&self) -> bool {
+        match &self.0 {
+            Way::Hub(core) => core.upgrade().is_some_and(|core| !core.rules.is_empty()),
+            Way::Upstream(upstream) => upstream.keeps_history(),
+        }
+    }
+
+    /// The topics that a name stands for and that keep history, or did lately: what a
+    /// backplane does not hear of them is to be told, so that nobody who comes back takes it
+    /// for whole. See [`Backplane::hears`](super::Backplane::hears).
+    pub fn kept(&self, name: &Name) -> Vec<Topic> {
+        match &self.0 {
+            Way::Hub(core) => core.upgrade().map_or_else(Vec::new, |core| core.kept(name)),
+            #[cfg(feature = "redis")]
+            Way::Upstream(upstream) => upstream.kept(name),
+        }
+    }
+
+    /// A topic is heard from here on, and was not before: whoever comes back from before is
+    /// told that something is missing. Those who listen now are not, for they have just come.
+    pub fn unheard(&self, topic: &Topic) {
+        match &self.0 {
+            Way::Hub(core) => {
+                if let Some(core) = core.upgrade() {
+                    core.unheard(topic);
+                }
+            }
+            #[cfg(feature = "redis")]
+            Way::Upstream(upstream) => upstream.unheard(topic),
         }
     }
 

@@ -52,7 +52,7 @@ pub use node::{Memory, Node, Output, Replica, Replication, Role};
 pub(crate) use notes::Notes;
 pub use receipt::{Acknowledge, Acknowledged, ForwardError, ForwardErrorKind, Receipt};
 
-use crate::{event::Publication, selector::Selector};
+use crate::{event::Publication, selector::Selector, topic::Topic};
 
 /// What joins hubs on several machines. A hub calls, from whichever thread is at work;
 /// no call may wait or panic.
@@ -68,6 +68,14 @@ pub trait Backplane: Send + Sync + 'static {
     /// Why names of this selector cannot be heard from other machines, if so: the
     /// subscription is then refused with these words.
     fn refuses(&self, selector: &Selector) -> Option<String>;
+
+    /// Whether what other hubs publish on a topic has come here, or was told as
+    /// [lost](Inlet::lost), since [`Inlet::unheard`] was called last, and goes on to: whether
+    /// the topic's history is whole. A backplane that brings everything need not say so.
+    fn hears(&self, topic: &Topic) -> bool {
+        let _ = topic;
+        true
+    }
 
     /// Brings an event to the other hubs. `acknowledge` learns what became of it; without
     /// one, failures are only counted.

@@ -21,11 +21,12 @@ pub enum Overflow {
     /// waits for it is given up. A lane closes it at its next turn; a subscription that
     /// pulls is closed when it next reads. So it is where a
     /// [backplane](crate::backplane::Inlet::lost) has lost events of it, however well it
-    /// kept up.
+    /// kept up, with [`CloseReason::Lost`](crate::CloseReason::Lost).
     Disconnect,
     /// A newer event replaces an unread one with the same conflation key; events
     /// without a key are all kept. When even the latest ones exceed the budget, the
-    /// oldest give way as under `DropOldest`.
+    /// oldest give way as under `DropOldest`. What had been replaced before one that is lost
+    /// counts as missed with it: the number told is then the most that it can be.
     KeepLatest,
 }
 

@@ -195,6 +195,12 @@ impl Log {
         self.held.as_ref().map_or(0, |held| held.bytes)
     }
 
+    /// Whether what came last is held no more, or never was.
+    pub(crate) fn ends_in_hole(&self) -> bool {
+        let last = self.held.as_ref().and_then(|held| held.entries.back());
+        last.is_none_or(|last| last.seq + 1 < self.end)
+    }
+
     /// The number of the oldest event held, or of the next one.
     pub(crate) fn start(&self) -> u64 {
         self.held
@@ -286,6 +292,12 @@ impl Log {
             // Else the hole would pass for events that newer ones replaced.
             self.held().floor = self.end;
         }
+    }
+
+    /// Whether a reader that stands at `cursor` has lost something to the limits of a log that
+    /// pushes the oldest out.
+    pub(crate) fn has_overrun(&self, cursor: u64) -> bool {
+        self.held.as_ref().is_some_and(|held| cursor < held.floor)
     }
 
     /// Takes out the unread event that has the same key.

@@ -186,6 +186,12 @@ impl<C: Borrow<Limits>> Feed<C> {
         }
     }
 
+    /// Whether a reader that stands at `cursor` has lost something to the limits. What else
+    /// it has missed was [lost](Feed::lose) before it came here.
+    pub(crate) fn has_overrun(&self, cursor: u64) -> bool {
+        self.state.lock().log.has_overrun(cursor)
+    }
+
     /// Whether an event of this weight would make somebody miss something.
     pub(crate) fn is_full(&self, weight: usize, now: u64, shed: &mut Shed) -> bool {
         let mut state = self.state.lock();

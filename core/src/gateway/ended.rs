@@ -44,7 +44,7 @@ pub enum Ended {
     WriteTimeout,
     /// A subscription of its was closed because it did not keep up.
     Slow,
-    /// It missed events and could not be told.
+    /// It missed events and could not be told, or was to be closed for that.
     Lagged,
     /// The application closed it.
     Application,

@@ -109,6 +109,50 @@ impl Core {
         node.is_some_and(|node| !node.admissions().lock().has_no_feeds())
     }
 
+    /// The topics of a name that keep history, or did lately.
+    pub(crate) fn kept(&self, name: &Name) -> Vec<Topic> {
+        let is_kept = |topic: &Topic| {
+            let mut rules = self.rules.iter();
+            rules.any(|rule| rule.topics.matches(topic.as_str()))
+        };
+        match name {
+            Name::Topic(topic) if is_kept(topic) => vec![topic.clone()],
+            Name::Pattern(pattern) if !self.rules.is_empty() => {
+                let is_meant = |topic: &Topic| pattern.matches(topic.as_str()) && is_kept(topic);
+                self.table.names(is_meant)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Notes in the history of a topic that nobody listened to what others published.
+    pub(crate) fn unheard(&self, topic: &Topic) {
+        loop {
+            let Some(node) = self
+                .table
+                .find(topic.as_str())
+                .or_else(|| self.first_seen(topic.as_str()))
+            else {
+                return;
+            };
+            let Some(history) = &node.history else {
+                return;
+            };
+            let is_gone = {
+                let mut order = node.order.lock();
+                let is_gone = node.admissions().lock().is_gone();
+                if !is_gone {
+                    history.unheard_by_all(&mut order);
+                }
+                is_gone
+            };
+            if !is_gone {
+                // It may have been made for this alone.
+                return self.forget_node(node);
+            }
+        }
+    }
+
     /// Tells everybody who asked for events of a topic that so many of them are lost. What
     /// a filter would have made of them nobody knows: whoever has one is told as well.
     pub(crate) fn lose(&self, topic: &Topic, missed: u64) {

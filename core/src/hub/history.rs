@@ -56,6 +56,21 @@ impl History {
         self.log.lock().lose(missed, &self.limits);
     }
 
+    /// Until now nobody listened to what others published: whoever stood after `seen` has
+    /// missed nobody knows how many, which is told as one. A loss that stands last tells it
+    /// already.
+    fn unheard(&self, seen: u64, order: &mut u64) {
+        if seen + 1 == *order || !self.log.lock().ends_in_hole() {
+            self.lose(1);
+            *order += 1;
+        }
+    }
+
+    /// The same, wherever somebody stood.
+    pub(crate) fn unheard_by_all(&self, order: &mut u64) {
+        self.unheard(*order - 1, order);
+    }
+
     /// Lets go of what is too old. True when nothing is left.
     pub(crate) fn expire(&self, now: u64, shed: &mut Shed) -> bool {
         let mut log = self.log.lock();
@@ -74,14 +89,14 @@ impl History {
         (log.len(), log.bytes())
     }
 
-    /// The offsets after `position`, up to `until`.
+    /// The offset after `position`, of those up to `until`.
     fn after(
         &self,
         topic: &Topic,
         position: Position,
         epoch: u64,
         until: u64,
-    ) -> Result<std::ops::Range<u64>, ResumeError> {
+    ) -> Result<u64, ResumeError> {
         let error = |kind| ResumeError {
             topic: topic.clone(),
             position,
@@ -98,7 +113,7 @@ impl History {
         if next < oldest {
             return Err(error(ResumeErrorKind::TooOld { oldest }));
         }
-        Ok(next..until)
+        Ok(next)
     }
 
     /// The first event at or after an offset that is not too old, with its offset.
@@ -288,14 +303,16 @@ pub(crate) enum Caught {
 }
 
 impl Backlog {
-    /// Collects what follows `position` in a topic, up to `until`. The caller holds the
-    /// topic's order, so nothing is appended meanwhile, and carries `shed` out of it.
+    /// Collects what follows `position` in a topic, up to its `order`, which the caller holds,
+    /// so that nothing is appended meanwhile; and carries `shed` out of it. What others
+    /// published until now may be missing unless the topic `is_heard`.
     pub(crate) fn collect(
         &mut self,
         core: &Core,
         node: &Arc<Node>,
         (topic, position): &(Topic, Position),
-        until: u64,
+        order: &mut u64,
+        is_heard: bool,
         shed: &mut Shed,
     ) -> Result<(), ResumeError> {
         let Some(history) = &node.history else {
@@ -303,9 +320,12 @@ impl Backlog {
             return Err(ResumeError::new(topic.clone(), *position, kind));
         };
         history.expire(core.clock.now(), shed);
-        let range = history.after(topic, *position, core.epoch, until)?;
-        let mut next = range.start;
-        for (offset, event) in history.log.lock().from(range.start) {
+        let mut next = history.after(topic, *position, core.epoch, *order)?;
+        if !is_heard {
+            history.unheard(position.offset, order);
+        }
+        let until = *order;
+        for (offset, event) in history.log.lock().from(next) {
             self.seen.push(Seen {
                 node: Arc::clone(node),
                 from: std::mem::replace(&mut next, offset + 1),

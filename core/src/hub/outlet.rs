@@ -16,6 +16,7 @@ use crate::{
     index::EntryId,
     predicate::Filter,
     selector::Selector,
+    subscription::CloseReason,
     sync::{Arc, AtomicU32, Mutex, Ordering, StdArc},
 };
 
@@ -112,6 +113,14 @@ impl Outlet {
     /// The hub.
     pub(crate) fn core(&self) -> &StdArc<Core> {
         &self.feed.context().0.1
+    }
+
+    /// Why a subscription is disconnected that stood at `cursor` and has missed something.
+    pub(crate) fn why_ended(&self, cursor: u64) -> CloseReason {
+        match self.feed.has_overrun(cursor) {
+            true => CloseReason::SlowConsumer,
+            false => CloseReason::Lost,
+        }
     }
 
     /// Whether a subscription with an equal selector of one name may join.

@@ -80,6 +80,10 @@ impl HubBuilder {
     /// Lets the topics that a pattern matches keep history, as much as `keep` says. The
     /// first rule that matches a topic applies.
     ///
+    /// With a backplane, what other machines publish comes while somebody here listens to the
+    /// topic, and a while longer. Who comes back after a time in which nobody did is told that
+    /// something is missing, be it so or not.
+    ///
     /// # Errors
     /// When the text is not a pattern.
     pub fn history(mut self, topics: impl AsRef<str>, keep: Budget) -> Result<Self, PatternError> {

@@ -258,19 +258,26 @@ impl Core {
             let kind = ResumeErrorKind::NotSelected;
             return Err(ResumeError::new(topic.clone(), *position, kind).into());
         }
+        // Asked before anything is locked: should one be given up meanwhile, that is a loss of
+        // its own.
+        let is_heard = |(topic, _): &(Topic, _)| {
+            let backplane = self.backplane.as_ref();
+            backplane.is_none_or(|backplane| backplane.hears(topic))
+        };
+        let heard: Vec<bool> = positions.iter().map(is_heard).collect();
         let mut shed = Shed::default();
         loop {
             let nodes = positions.iter().map(|(topic, _)| self.topic_node(topic));
             let nodes: Vec<Arc<Node>> = nodes.collect();
-            let orders: Vec<_> = nodes.iter().map(|node| node.order.lock()).collect();
+            let mut orders: Vec<_> = nodes.iter().map(|node| node.order.lock()).collect();
             if nodes.iter().any(|node| node.admissions().lock().is_gone()) {
                 // Taken out of the table between the two lines above.
                 continue;
             }
             let mut backlog = Backlog::new();
-            let mut resumed = positions.iter().zip(&nodes).zip(&orders);
-            let collected = resumed.try_for_each(|((position, node), order)| {
-                backlog.collect(self, node, position, **order, &mut shed)
+            let mut resumed = positions.iter().zip(&nodes).zip(&heard).zip(&mut orders);
+            let collected = resumed.try_for_each(|(((position, node), is_heard), order)| {
+                backlog.collect(self, node, position, order, *is_heard, &mut shed)
             });
             if let Err(error) = collected {
                 drop(orders);

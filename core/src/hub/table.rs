@@ -182,6 +182,20 @@ impl Table {
         }
     }
 
+    /// The topics that stand here, or did and have left their count, as far as they are
+    /// meant.
+    pub(crate) fn names(&self, mut is_meant: impl FnMut(&Topic) -> bool) -> Vec<Topic> {
+        let mut names = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.lock();
+            let counted = shard.counts.iter().map(|(topic, _)| topic);
+            let standing = shard.topics.iter().filter_map(|node| node.topic_name());
+            names.extend(counted.chain(standing).cloned());
+        }
+        names.retain(&mut is_meant);
+        names
+    }
+
     /// Forgets everything, because the hub ends.
     pub(crate) fn clear(&self) {
         for shard in &self.shards {

@@ -388,7 +388,7 @@ impl Group {
             }
             at.slice.count(1, 0);
             let verdict = match self.outlet.feed.limits().overflow {
-                Overflow::Disconnect => Some(Verdict::Leave(Some(CloseReason::SlowConsumer))),
+                Overflow::Disconnect => Some(Verdict::Leave(Some(self.outlet.why_ended(from)))),
                 _ => {
                     self.core().meters.missed(end - from);
                     let word = ask(|| at.sink.lagged(member.token, end - from));

@@ -49,6 +49,7 @@
 //! | `socket` | nothing: bytes, requests, replies, pushes |
 //! | `names` | which channels are the backplane's own |
 //! | `interest` | which names to ask a server for, in which batches |
+//! | `heard` | whether the history of a topic is whole |
 //! | `inbox`, `wire` | what an arriving message means |
 //! | `outbox`, `modes`, `log` | what goes out, in which shape, and what became of it |
 //! | `watch` | how it all is, and whether it is safe to switch |
@@ -62,6 +63,7 @@ mod figures;
 #[cfg(any(test, feature = "fuzzing"))]
 #[cfg_attr(not(feature = "fuzzing"), allow(unreachable_pub))]
 pub(crate) mod fuzzing;
+mod heard;
 mod inbox;
 mod interest;
 mod link;

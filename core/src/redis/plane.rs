@@ -12,6 +12,7 @@ use super::{
     builder::{RedisBuilder, Settings},
     error::{RedisError, RedisErrorKind},
     figures::Figures,
+    heard::Heard,
     modes::Way,
     names::{RESERVED, is_reserved},
     outbox::{self, Queue},
@@ -63,6 +64,7 @@ pub(crate) struct Common {
     /// Something was put into the queue.
     pub(crate) filled: Notify,
     pub(crate) figures: Figures,
+    pub(crate) heard: Heard,
     /// How it all is.
     pub(crate) board: Board,
     ended: Mutex<Ended>,
@@ -196,6 +198,7 @@ impl Redis {
                 id: fastrand::u64(1..=outbox::HUB),
                 filled: Notify::new(),
                 figures: Figures::default(),
+                heard: Heard::new(),
                 board: Board::new(watch::unconnected(Vec::new())),
                 ended: Mutex::default(),
             }),
@@ -280,6 +283,10 @@ impl Backplane for Redis {
                 pattern.as_str()
             )
         })
+    }
+
+    fn hears(&self, topic: &Topic) -> bool {
+        self.common.heard.hears(topic)
     }
 
     fn forward(

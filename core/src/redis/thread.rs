@@ -108,6 +108,16 @@ mod tests {
 
         fn lost(&self, _topic: &Topic, _missed: Option<u64>) {}
 
+        fn keeps_history(&self) -> bool {
+            false
+        }
+
+        fn kept(&self, _: &Name) -> Vec<Topic> {
+            Vec::new()
+        }
+
+        fn unheard(&self, _: &Topic) {}
+
         fn is_closed(&self) -> bool {
             false
         }

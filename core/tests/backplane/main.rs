@@ -6,6 +6,7 @@ mod adapter;
 mod cluster;
 mod faults;
 mod health;
+mod histories;
 mod hubs;
 mod interest;
 mod live;

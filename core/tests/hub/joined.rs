@@ -14,9 +14,9 @@ use std::{
 };
 
 use distributary::{
-    Budget, CloseReason, Event, Filter, Flow, Hub, HubBuilder, Lane, Names, Overflow, Publication,
-    Resume, Selector, Sink, SubscribeError, SubscribeOptions, Subscription, Token, Topic,
-    TryRecvError,
+    Budget, CloseReason, Event, Filter, Flow, Hub, HubBuilder, Lane, Names, Overflow, Pattern,
+    Publication, Resume, Selector, Sink, SubscribeError, SubscribeOptions, Subscription, Token,
+    Topic, TryRecvError,
     backplane::{
         Acknowledge, Acknowledged, Backplane, ForwardError, ForwardErrorKind, Forwarding, Health,
         HealthChanges, Inlet, JoinError, Joining, Name, Together,
@@ -49,6 +49,8 @@ struct Node {
     over: AtomicBool,
     /// Called when interest changes.
     looks: Mutex<Option<Look>>,
+    /// It does not bring this topic.
+    deaf_to: Mutex<Option<Topic>>,
 }
 
 type Look = Box<dyn Fn(&Inlet) + Send>;
@@ -116,6 +118,10 @@ impl Backplane for Joint {
         topics
             .any(|topic| topic.as_str() == "unheard")
             .then(|| "unheard cannot be heard: ask for something else".into())
+    }
+
+    fn hears(&self, topic: &Topic) -> bool {
+        self.1.deaf_to.lock().unwrap().as_ref() != Some(topic)
     }
 
     fn forward(
@@ -671,6 +677,98 @@ fn whoever_comes_back_is_told_what_was_lost_meanwhile() {
 }
 
 #[test]
+fn whoever_comes_back_to_a_topic_that_was_not_heard_is_told_so() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.keeper();
+    let topic = Topic::new("t").unwrap();
+    let back = |position| story(&mut hub.subscribe_from("t", Resume::at(position)).unwrap());
+    let here = hub.publish("t", "1").unwrap().position.unwrap();
+    let behind = hub.publish("t", "2").unwrap().position.unwrap();
+    assert_eq!(back(here), ["2"]);
+    *node.deaf_to.lock().unwrap() = Some(topic.clone());
+    let mut new = hub.subscribe("t").unwrap();
+    let mut sub = hub.subscribe_from("t", Resume::at(here)).unwrap();
+    hub.publish("t", "3").unwrap();
+    assert_eq!(story(&mut sub), ["2", "-1", "3"]);
+    assert_eq!(story(&mut new), ["3"], "it has not been here before");
+    // Once more for what came behind the last event, and not for each of a crowd.
+    for _ in 0..2 {
+        assert_eq!(back(here), ["2", "-1", "3", "-1"]);
+        assert_eq!(back(behind), ["-1", "3", "-1"]);
+    }
+    // Who stands behind the loss itself may have missed more since.
+    let last = hub.position(&topic).unwrap();
+    assert_eq!(back(last), ["-1"]);
+    let last = hub.position(&topic).unwrap();
+    *node.deaf_to.lock().unwrap() = None;
+    node.inlet().unheard(&topic);
+    assert_eq!(back(last), ["-1"]);
+    let last = hub.position(&topic).unwrap();
+    assert!(back(last).is_empty());
+    assert_eq!(story(&mut new), [""; 0], "it was not told before");
+    // A position that was never given out changes nothing.
+    let mut never = last;
+    never.offset += 1;
+    *node.deaf_to.lock().unwrap() = Some(topic.clone());
+    assert!(hub.subscribe_from("t", Resume::at(never)).is_err());
+    assert_eq!(hub.position(&topic), Some(last));
+}
+
+#[test]
+fn a_topic_that_is_forgotten_and_was_not_heard_is_not_whole_when_it_comes_back() {
+    let wire = Arc::new(Wire::default());
+    let keep = Budget::default().age(Duration::from_millis(1)).unwrap();
+    let builder = Hub::builder().history("kept.*", keep).unwrap();
+    let (hub, node) = wire.hub_of(builder);
+    let [topic, other] = ["kept.1", "other.1"].map(|name| Topic::new(name).unwrap());
+    let here = hub.publish("kept.1", "1").unwrap().position.unwrap();
+    std::thread::sleep(Duration::from_millis(5));
+    let back = || story(&mut hub.subscribe_from("kept.1", Resume::at(here)).unwrap());
+    assert!(back().is_empty(), "nothing came since");
+    assert_eq!(hub.stats().topics, 0);
+    let all = Name::Pattern(Pattern::new("*").unwrap());
+    let kept = node.inlet().kept(&all);
+    assert!(kept.contains(&topic) && !kept.contains(&other), "{kept:?}");
+    assert_eq!(node.inlet().kept(&Name::Topic(other)), []);
+    node.inlet().unheard(&topic);
+    assert!(hub.subscribe_from("kept.1", Resume::at(here)).is_err());
+}
+
+#[test]
+fn whoever_asked_to_be_disconnected_is_told_whether_it_was_slow_or_something_was_lost() {
+    let wire = Arc::new(Wire::default());
+    let (hub, node) = wire.hub();
+    let topic = Topic::new("t").unwrap();
+    let options = SubscribeOptions::new()
+        .overflow(Overflow::Disconnect)
+        .budget(Budget::default().events(2).unwrap());
+    let listen = || hub.subscribe_with("t", options.clone()).unwrap();
+    let end = |sub: &mut Subscription| loop {
+        match sub.try_recv() {
+            Ok(_) => {}
+            Err(TryRecvError::Closed(reason)) => return Some(reason),
+            Err(_) => return None,
+        }
+    };
+    let mut quick = listen();
+    hub.publish("t", "1").unwrap();
+    node.inlet().lost(&topic, Some(3));
+    assert_eq!(end(&mut quick), Some(CloseReason::Lost));
+    assert_eq!(hub.stats().slow_closed, 0);
+    let mut slow = listen();
+    for _ in 0..3 {
+        hub.publish("t", "1").unwrap();
+    }
+    // Both: it did not keep up either way.
+    node.inlet().lost(&topic, None);
+    let mut level = listen();
+    hub.publish("t", "2").unwrap();
+    assert_eq!(end(&mut slow), Some(CloseReason::SlowConsumer));
+    assert_eq!(end(&mut level), None);
+    assert_eq!(hub.stats().slow_closed, 1);
+}
+
+#[test]
 fn a_loss_of_a_topic_that_nobody_knows_leaves_nothing_behind() {
     let wire = Arc::new(Wire::default());
     let (hub, node) = wire.keeper();
@@ -820,7 +918,7 @@ fn a_lane_is_told_of_a_loss_under_every_policy() {
             Flow::Taken
         }
         fn closed(&mut self, to: Token, reason: CloseReason) {
-            assert_eq!(reason, CloseReason::SlowConsumer);
+            assert_eq!(reason, CloseReason::Lost);
             self.0.push((to.0, ENDED));
         }
     }

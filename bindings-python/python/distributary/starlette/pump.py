@@ -36,7 +36,8 @@ __all__ = ["Ended", "pump"]
 #: Why a pump has ended.
 #:
 #: `disconnected`: the client went, or the server ended. `timeout`: it took nothing in time. `slow_consumer`: it did not
-#: keep up, and `overflow="disconnect"`. `lost`: it missed events, and `on_lost="close"`. `hub_closed`; `unsubscribed`:
+#: keep up, and `overflow="disconnect"`. `lost`: it missed events, and `on_lost="close"`, or
+#: events of it were lost on their way from other machines, and `overflow="disconnect"`. `hub_closed`; `unsubscribed`:
 #: the application closed the subscription; `forked` and `failed`: see :class:`Closed`.
 Ended = Literal["disconnected", "timeout", "slow_consumer", "lost", "hub_closed", "unsubscribed", "forked", "failed"]
 

@@ -234,7 +234,8 @@ impl<T: Transport> Sink for Berths<T> {
         let Some(connection) = self.at(place) else {
             return;
         };
-        if !numbers::is_of_the_server(number) && reason == CloseReason::SlowConsumer {
+        let is_alone = matches!(reason, CloseReason::SlowConsumer | CloseReason::Lost);
+        if !numbers::is_of_the_server(number) && is_alone {
             connection.members.retain(|member| member.number != number);
             let _ = self.tell(place, frame::text(json::closed(number, reason)));
             return;
@@ -242,6 +243,7 @@ impl<T: Transport> Sink for Berths<T> {
         let ended = match reason {
             CloseReason::HubClosed => Ended::Closed,
             CloseReason::SlowConsumer => Ended::Slow,
+            CloseReason::Lost => Ended::Lagged,
             CloseReason::Panicked => Ended::Panicked,
         };
         let _ = self.doom(place, ended);

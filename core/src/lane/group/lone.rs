@@ -65,7 +65,7 @@ impl LoneOnes {
     }
 
     /// The stalled ones that stand below `oldest`.
-    fn overtaken(&mut self, oldest: u64) -> Vec<MemberId> {
+    fn overtaken(&mut self, oldest: u64) -> Vec<(MemberId, u64)> {
         if oldest <= self.lowest {
             return Vec::new();
         }
@@ -73,7 +73,7 @@ impl LoneOnes {
         self.lowest = u64::MAX;
         for (_, lone) in self.states.iter().filter(|(_, lone)| lone.stalled) {
             match lone.cursor < oldest {
-                true => overtaken.push(lone.id),
+                true => overtaken.push((lone.id, lone.cursor)),
                 false => self.lowest = self.lowest.min(lone.cursor),
             }
         }
@@ -155,9 +155,10 @@ impl Group {
     pub(super) fn close_overtaken<S: Sink>(&mut self, at: &mut Service<'_, '_, S>) {
         let oldest = self.outlet.feed.start();
         let overtaken = self.lone.as_deref_mut().map(|ones| ones.overtaken(oldest));
-        for id in overtaken.unwrap_or_default() {
+        for (id, cursor) in overtaken.unwrap_or_default() {
             if let Some((_, place)) = at.locations.find(id) {
-                self.depart(place as usize, Some(CloseReason::SlowConsumer), at);
+                let reason = self.outlet.why_ended(cursor);
+                self.depart(place as usize, Some(reason), at);
             }
         }
     }
@@ -258,7 +259,7 @@ impl Group {
                 Read::Missed(missed) => {
                     at.slice.count(1, 0);
                     if feed.limits().overflow == Overflow::Disconnect {
-                        return Step::Leave(Some(CloseReason::SlowConsumer));
+                        return Step::Leave(Some(self.outlet.why_ended(lone.cursor)));
                     }
                     self.core().meters.missed(missed);
                     let word = ask(|| at.sink.lagged(token, missed));

@@ -209,6 +209,16 @@ mod tests {
 
         fn lost(&self, _: &Topic, _: Option<u64>) {}
 
+        fn keeps_history(&self) -> bool {
+            false
+        }
+
+        fn kept(&self, _: &Name) -> Vec<Topic> {
+            Vec::new()
+        }
+
+        fn unheard(&self, _: &Topic) {}
+
         fn is_closed(&self) -> bool {
             false
         }

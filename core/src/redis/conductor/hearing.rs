@@ -63,6 +63,10 @@ impl Conductor {
         name: &str,
         now: Stamp,
     ) {
+        let is_asked = matches!(confirmation, Confirmation::Asked | Confirmation::Missed);
+        if joined && is_asked {
+            self.now_heard_as(name, kind == Kind::Pattern);
+        }
         match (kind, joined) {
             (Kind::Pattern, _) => {
                 let Ok(pattern) = Pattern::new(name) else {

@@ -33,16 +33,18 @@ pub(super) async fn join(
 ) {
     loop {
         let now = Instant::now();
-        let request = {
+        let (request, left) = {
             let mut ledger = line.ledger.borrow_mut();
             if ledger.is_overdue(now) {
                 fail("the server did not confirm a subscription in time");
                 return;
             }
-            ledger
-                .next(now)
-                .map(|step| (conductor.unplaced(step), commands(step), Asked::by(step)))
+            let step = ledger.next(now);
+            let request =
+                step.map(|step| (conductor.unplaced(step), commands(step), Asked::by(step)));
+            (request, ledger.take_left())
         };
+        conductor.give_up(left);
         let due = line.ledger.borrow().next_due();
         let Some((unplaced, commands, asked)) = request else {
             tokio::select! {

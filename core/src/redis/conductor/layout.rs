@@ -105,8 +105,11 @@ impl Conductor {
                     }
                 }
                 Step::Close { link } => {
-                    if let Some(line) = self.lines.borrow_mut().remove(&link) {
+                    let line = self.lines.borrow_mut().remove(&link);
+                    if let Some(line) = line {
                         line.part();
+                        let names: Vec<Name> = line.ledger.borrow().names().cloned().collect();
+                        self.give_up(names);
                     }
                 }
             }

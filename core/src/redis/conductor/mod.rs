@@ -20,6 +20,7 @@
 //! | `probing` | whether the server still hears us, and we it |
 //! | `watching` | looks at the servers, and how it all is, posted |
 //! | `arriving` | what a connection pushes, brought to where it belongs |
+//! | `keeping` | histories, told of what came while nobody listened |
 //! | `hearing` | what the inbox is told, and where logs stand before topics are heard |
 //! | `repairing` | logs that are read after breaks |
 //! | `desks` | whose turn it is to read them |
@@ -38,6 +39,7 @@ mod greeting;
 mod handover;
 mod hearing;
 mod joining;
+mod keeping;
 mod layout;
 mod line;
 mod link;
@@ -291,6 +293,7 @@ impl Conductor {
         for line in self.lines.borrow().values() {
             line.stirred.notify_one();
         }
+        self.give_up_left();
         self.tell_joined();
     }
 
@@ -361,7 +364,12 @@ impl Conductor {
     fn disconnected(&self, line: &Line) {
         line.session.take();
         self.cut_off(line);
-        line.ledger.borrow_mut().broken();
+        let left = {
+            let mut ledger = line.ledger.borrow_mut();
+            ledger.broken();
+            ledger.take_left()
+        };
+        self.give_up(left);
         self.tell_joined();
     }
 

@@ -340,6 +340,7 @@ impl Ledger {
         } else if count <= 1 || words.contains("to run the") {
             for name in &names {
                 self.table.alter(name, Entry::refuse);
+                self.table.left.push(name.clone());
                 self.queues.refuse(name.clone(), now);
             }
             Refusal::Names(names)
@@ -443,6 +444,22 @@ impl Ledger {
             _ => (false, false),
         };
         joins_patterns || self.table.hears(topic, sends) || self.table.carriers.any(topic)
+    }
+
+    /// The names that were let go of or refused since this was last asked, and those that
+    /// the step which is to be sent gives up.
+    pub(crate) fn take_left(&mut self) -> Vec<Name> {
+        std::mem::take(&mut self.table.left)
+    }
+
+    /// Whether a name is wanted here, or heard and not about to be given up.
+    pub(crate) fn keeps(&self, name: &Name) -> bool {
+        self.table.keeps(name)
+    }
+
+    /// Every name, wanted or heard.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Name> {
+        self.table.names()
     }
 
     /// Every name that is wanted.

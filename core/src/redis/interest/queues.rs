@@ -159,7 +159,11 @@ impl Queues {
 
     fn cut_leaves(&mut self, table: &mut Table) -> Option<Batch> {
         self.leaves.cut(table.exact, false, |name| {
-            table.alter(name, Entry::part) == Some(true)
+            let parts = table.alter(name, Entry::part) == Some(true);
+            if parts {
+                table.left.push(name.clone());
+            }
+            parts
         })
     }
 

@@ -150,6 +150,8 @@ pub(super) struct Table {
     /// names there are, and with it what was asked in its time.
     pub(super) missing: [usize; 2],
     pub(super) round: u64,
+    /// Names that were let go of, or are about to be, since somebody looked.
+    pub(super) left: Vec<Name>,
 }
 
 impl Table {
@@ -163,6 +165,7 @@ impl Table {
             refused: 0,
             missing: [0; 2],
             round: 1,
+            left: Vec::new(),
         }
     }
 
@@ -209,6 +212,7 @@ impl Table {
         let entry = place.get_mut();
         let before = Standing::of(entry);
         let was_odd = entry.odd_round;
+        let was_parting = entry.state == State::Parting;
         let result = change(entry);
         let after = Standing::of(entry);
         if !before.missing && after.missing {
@@ -228,7 +232,10 @@ impl Table {
             }
         }
         if entry.state == State::Gone {
-            place.remove();
+            let (entry, _) = place.remove();
+            if !was_parting {
+                self.left.push(entry.name);
+            }
         }
         Some(result)
     }
@@ -256,6 +263,7 @@ impl Table {
     pub(super) fn broken(&mut self) {
         // Whoever waits until all is heard waits for those that were heard, too.
         let odd_round = self.round.is_multiple_of(2);
+        let left = &mut self.left;
         self.entries.retain(|entry| {
             entry.state = State::Waiting;
             entry.lingers = false;
@@ -263,6 +271,9 @@ impl Table {
             entry.leaves = false;
             entry.again = false;
             entry.odd_round = odd_round;
+            if !entry.wanted {
+                left.push(entry.name.clone());
+            }
             entry.wanted
         });
         self.missing = [0; 2];
@@ -282,6 +293,14 @@ impl Table {
                 entry.name.clone()
             })
             .collect()
+    }
+
+    /// Whether a name is wanted, or heard and not about to be given up.
+    pub(super) fn keeps(&self, name: &Name) -> bool {
+        self.find_key(Key::of(name)).is_some_and(|entry| {
+            let is_given_up = matches!(entry.state, State::Parting | State::Refused);
+            !is_given_up && (entry.wanted || entry.is_held())
+        })
     }
 
     /// All names, in no order.

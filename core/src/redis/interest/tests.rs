@@ -157,6 +157,8 @@ struct Rig {
     wanted: BTreeSet<Key>,
     /// What a reader of the stream knows.
     seen: BTreeSet<Key>,
+    /// What was confirmed, and has not been said to be let go of.
+    heard: BTreeSet<Key>,
     now: Instant,
     open: bool,
 }
@@ -168,6 +170,7 @@ impl Rig {
             server: Server::new(exact),
             wanted: BTreeSet::new(),
             seen: BTreeSet::new(),
+            heard: BTreeSet::new(),
             now: Instant::now(),
             open: false,
         }
@@ -201,17 +204,32 @@ impl Rig {
         self.seen.clear();
         self.server.broken();
         self.ledger.broken();
+        self.give_up();
     }
 
     fn send(&mut self) -> bool {
-        match self.ledger.next(self.now) {
+        let sends = match self.ledger.next(self.now) {
             Some(step) => {
                 assert!(self.open);
                 self.server.ask(step);
                 true
             }
             None => false,
+        };
+        self.give_up();
+        sends
+    }
+
+    /// Whatever is neither heard nor wanted any more has been said.
+    fn give_up(&mut self) {
+        for name in self.ledger.take_left() {
+            if !self.ledger.keeps(&name) {
+                let key = self.key(&name);
+                self.heard.remove(&key);
+            }
         }
+        let names: BTreeSet<_> = self.ledger.names().map(|name| self.key(name)).collect();
+        assert!(self.heard.is_subset(&names), "{:?}", self.heard);
     }
 
     fn hear(&mut self) -> Option<Verdict> {
@@ -223,8 +241,13 @@ impl Rig {
                 } else {
                     self.seen.remove(&key);
                 }
-                self.ledger
-                    .confirmed(kind, joined, name.as_bytes(), held, self.now);
+                let confirmation =
+                    self.ledger
+                        .confirmed(kind, joined, name.as_bytes(), held, self.now);
+                let is_asked = matches!(confirmation, Confirmation::Asked | Confirmation::Missed);
+                if joined && is_asked {
+                    self.heard.insert((kind, name));
+                }
             }
             Answer::Refused(command, words) => {
                 self.ledger.refused(command, words, self.now);
@@ -304,6 +327,9 @@ impl Rig {
             .cloned()
             .collect();
         assert_eq!(self.server.held, expected);
+        self.give_up();
+        let astray: Vec<_> = self.heard.symmetric_difference(&expected).collect();
+        assert!(astray.is_empty(), "{astray:?}");
         assert_eq!(self.ledger.missing(), 0);
         assert_eq!(self.ledger.refusals(), self.wanted.len() - expected.len());
         let mark = self.ledger.mark();
@@ -521,6 +547,7 @@ fn one_name_that_is_denied_is_found_and_the_rest_is_served() {
                     }
                     Answer::Confirmed(kind, joined, name, held) => {
                         rig.seen.insert((kind, name.clone()));
+                        rig.heard.insert((kind, name.clone()));
                         let confirmation =
                             rig.ledger
                                 .confirmed(kind, joined, name.as_bytes(), held, rig.now);

@@ -514,6 +514,56 @@ impl Shared {
             .is_some_and(|plane| is_ours(plane.redis.publisher(), origin.publisher))
     }
 
+    /// Whether everything comes that others publish on a topic, by whichever side.
+    fn hears_all_of(&self, topic: &Topic) -> bool {
+        let moved = self.book.read().topics.get(topic).cloned();
+        let Some(moved) = moved else {
+            return self.first().is_some_and(|plane| plane.redis.hears(topic));
+        };
+        let stage = moved.stage();
+        let mut read = Side::BOTH.into_iter().filter(|side| stage.reads(*side));
+        read.all(|side| self.brings(&moved, side))
+    }
+
+    /// Whether a side of a moved topic is heard.
+    fn brings(&self, moved: &Moved, side: Side) -> bool {
+        let server = self.server(moved, side);
+        server.is_some_and(|plane| plane.redis.hears(&moved.ends[side.index()].1))
+    }
+
+    /// The topics, by their names at a server, whose history is less whole where that
+    /// server's name is not heard: neither a side that is not read, nor one beside another
+    /// that is heard, for publishers go over to it only once all hear it.
+    fn kept(&self, server: Server, name: &Name) -> Vec<Topic> {
+        let Some(hub) = self.hub_inlet.get() else {
+            return Vec::new();
+        };
+        let Name::Topic(topic) = name else {
+            return hub.kept(name);
+        };
+        let end = self.book.read().end(server, topic.as_str());
+        let Some((moved, side)) = end else {
+            return hub.kept(name);
+        };
+        let stage = moved.stage();
+        let other = side.other();
+        let is_covered = stage.reads(other) && self.brings(&moved, other);
+        if !stage.reads(side) || is_covered {
+            return Vec::new();
+        }
+        match hub.kept(&Name::Topic(moved.topic.clone())).is_empty() {
+            true => Vec::new(),
+            false => vec![topic.clone()],
+        }
+    }
+
+    fn unheard(&self, server: Server, topic: &Topic) {
+        let end = self.book.read().end(server, topic.as_str());
+        if let Some(hub) = self.hub_inlet.get() {
+            hub.unheard(end.as_ref().map_or(topic, |(moved, _)| &moved.topic));
+        }
+    }
+
     fn lost(&self, server: Server, topic: &Topic, missed: Option<u64>) {
         let end = self.book.read().end(server, topic.as_str());
         if let Some(hub) = self.hub_inlet.get() {
@@ -571,6 +621,24 @@ impl Upstream for Tap {
     fn lost(&self, topic: &Topic, missed: Option<u64>) {
         if let Some(shared) = self.shared.upgrade() {
             shared.lost(self.server, topic, missed);
+        }
+    }
+
+    fn keeps_history(&self) -> bool {
+        self.shared.upgrade().is_some_and(|shared| {
+            let hub = shared.hub_inlet.get();
+            hub.is_some_and(Inlet::keeps_history)
+        })
+    }
+
+    fn kept(&self, name: &Name) -> Vec<Topic> {
+        let shared = self.shared.upgrade();
+        shared.map_or_else(Vec::new, |shared| shared.kept(self.server, name))
+    }
+
+    fn unheard(&self, topic: &Topic) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.unheard(self.server, topic);
         }
     }
 

@@ -83,6 +83,7 @@ pub(crate) fn closed(id: u32, reason: CloseReason) -> Bytes {
     let reason = match reason {
         CloseReason::HubClosed => "hub_closed",
         CloseReason::SlowConsumer => "slow_consumer",
+        CloseReason::Lost => "lost",
         CloseReason::Panicked => "panicked",
     };
     let object = Object::new("closed").number("id", id.into());

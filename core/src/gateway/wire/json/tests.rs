@@ -323,6 +323,10 @@ fn server_messages_are_what_they_say() {
             json!({"type": "closed", "id": 3, "reason": "slow_consumer"}),
         ),
         (
+            closed(3, CloseReason::Lost),
+            json!({"type": "closed", "id": 3, "reason": "lost"}),
+        ),
+        (
             closed(3, CloseReason::HubClosed),
             json!({"type": "closed", "id": 3, "reason": "hub_closed"}),
         ),

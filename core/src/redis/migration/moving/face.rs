@@ -11,6 +11,7 @@ use crate::{
     event::Publication,
     selector::Selector,
     sync::{Mutex, StdArc},
+    topic::Topic,
 };
 
 /// To be called once, with names that are refused.
@@ -52,6 +53,10 @@ impl Backplane for Moving {
             .planes()
             .iter()
             .find_map(|plane| plane.redis.refuses(selector))
+    }
+
+    fn hears(&self, topic: &Topic) -> bool {
+        self.0.hears_all_of(topic)
     }
 
     fn forward(
