@@ -51,7 +51,11 @@ autobahn:
 ## Unit tests, the integration tests, the examples, and the examples in the docs.
 unit: compiler clients servers
 	$(CARGO) build --locked -p distributary --features distributary/gateway,distributary/redis --examples
-	$(CARGO) test --locked -p distributary -p distributary-fuzz --features distributary/gateway,distributary/redis
+	RUST_TEST_THREADS=$(TESTS_AT_ONCE) $(CARGO) test --locked -p distributary -p distributary-fuzz \
+		--features distributary/gateway,distributary/redis
+
+# One more than there are cores: many wait for servers and clients, which are hurt and come back.
+TESTS_AT_ONCE = $$(( $$(getconf _NPROCESSORS_ONLN) + 1 ))
 
 ## The client for browsers: its source, its build and its types.
 browser: clients
