@@ -87,7 +87,8 @@ fn a_server_that_comes_back_is_found_again_also_by_who_only_listens() {
     for (hub, before) in listeners.into_iter().zip(before) {
         let attempts = hub.health().counts.attempts - before;
         // Three in any five seconds at most.
-        assert!((1..=13).contains(&attempts), "{attempts} attempts");
+        let most = 3 * (gone.elapsed().as_secs() / 5 + 1);
+        assert!((1..=most).contains(&attempts), "{attempts} attempts");
     }
 
     server.restart();
