@@ -8,7 +8,7 @@ use std::{
 
 use distributary::{
     Budget, Executor, Hub, Item, Listener, Publication, Selector, SubscribeOptions,
-    backplane::{Acknowledged, Condition, ForwardError, Receipt},
+    backplane::{Acknowledged, Condition, ForwardError, Reason, Receipt},
     redis::{Redis, RedisBuilder},
 };
 
@@ -195,10 +195,12 @@ pub(crate) fn until_well(hub: &Hub, most: Duration) -> Duration {
 #[track_caller]
 pub(crate) fn until_back(hub: &Hub, most: Duration) -> Duration {
     let since = Instant::now();
-    let past = |code| ["late", "losing"].contains(&code);
+    let past = |reason: &Reason| {
+        reason.condition == Condition::Ok || ["late", "losing"].contains(&reason.code)
+    };
     loop {
         let health = hub.health();
-        if health.reasons.iter().all(|reason| past(reason.code)) {
+        if health.reasons.iter().all(past) {
             return since.elapsed();
         }
         assert!(since.elapsed() < most, "not back: {health:?}");
