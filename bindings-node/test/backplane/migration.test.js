@@ -211,7 +211,7 @@ describe('what is wrong is refused at the call', () => {
     [{ topic: 'a', to: 'b', quiet: '1' }, 'old', 'ERR_BAD_OPTION', /quiet is a time/],
     [{ topic: 'a', to: 'b', demands: { replicas: 1.5 } }, 'old', 'ERR_BAD_OPTION', /replicas is a whole number/],
     [{ topic: 'a', to: 'b', demands: { memory: 0 } }, 'old', 'ERR_BAD_OPTION', /memory is a share/],
-    [{ topic: 'a', to: 'b', demands: { lag: 1 } }, 'old', 'ERR_BAD_OPTION', /no option "lag"/],
+    [{ topic: 'a', to: 'b', demands: { p99: 1 } }, 'old', 'ERR_BAD_OPTION', /no option "p99"/],
     [{ topic: 'a', to: 'b', colour: 'red' }, 'old', 'ERR_BAD_OPTION', /no option "colour"/],
   ]) {
     it(`begin(${JSON.stringify(course)}, ${JSON.stringify(stage)})`, (t) => {
