@@ -54,8 +54,8 @@ unit: compiler clients servers
 	RUST_TEST_THREADS=$(TESTS_AT_ONCE) $(CARGO) test --locked -p distributary -p distributary-fuzz \
 		--features distributary/gateway,distributary/redis
 
-# One more than there are cores: many wait for servers and clients, which are hurt and come back.
-TESTS_AT_ONCE = $$(( $$(getconf _NPROCESSORS_ONLN) + 1 ))
+# More than there are cores: many wait for servers and clients, which are hurt and come back.
+TESTS_AT_ONCE = $$(( $$(getconf _NPROCESSORS_ONLN) + 2 ))
 
 ## The client for browsers: its source, its build and its types.
 browser: clients

@@ -332,7 +332,7 @@ def test_a_course_is_checked_at_the_call(course: dict[str, Any], error: type[Exc
         ({"lag": 0}, OptionError),
         ({"memory": 0}, OptionError),
         ({"memory": "0.8"}, TypeError),
-        ({"lag": 1}, TypeError),
+        ({"p99": 1}, TypeError),
     ],
 )
 def test_demands_are_checked_at_the_call(demands: dict[str, Any], error: type[Exception]) -> None:
