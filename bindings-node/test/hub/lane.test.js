@@ -66,7 +66,7 @@ test('a reader that asks in the middle of a turn is heard', async () => {
 });
 
 /** Ten thousand readers drain twenty events each: how often the loop had its turn meanwhile, and what one cost in ms. */
-const drained = async (/** @type {number} */ slice) => {
+const turnsWhileDraining = async (/** @type {number} */ slice) => {
   const hub = new Hub({ slice });
   const [readers, events] = [10_000, 20];
   let got = 0;
@@ -96,8 +96,8 @@ test('the loop has its turns while ten thousand subscriptions drain', async () =
   const slice = 4;
   // By the processor's time, which others of this machine lengthen little. Twice the slice, for what the collector and
   // the compiler do beside; they are through with most of it after once.
-  let seen = await drained(slice);
-  for (let again = 0; again < 2 && !(seen.beats > 5 && seen.each < 2 * slice); again += 1) seen = await drained(slice);
+  let seen = await turnsWhileDraining(slice);
+  for (let again = 0; again < 2 && !(seen.beats > 5 && seen.each < 2 * slice); again += 1) seen = await turnsWhileDraining(slice);
   assert.ok(seen.beats > 5 && seen.each < 2 * slice, `${seen.beats} turns of ${seen.each.toFixed(1)} ms each`);
 });
 
