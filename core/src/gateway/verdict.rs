@@ -94,6 +94,10 @@ impl<S> Accept<S> {
 
     /// Subscribes the client with a policy, a budget or a position of its own.
     pub fn subscribe_with(mut self, selector: Selector, options: SubscribeOptions) -> Self {
+        // Kept for as long as the client is there, and most have one: no room for four.
+        if self.grant.selectors.is_empty() {
+            self.grant.selectors.reserve_exact(1);
+        }
         self.grant.selectors.push((selector, options));
         self
     }
