@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import django
 import pytest
@@ -28,3 +29,12 @@ def layer() -> Iterator[ChannelLayer]:
     with override_settings(CHANNEL_LAYERS={"default": {"BACKEND": "distributary.django.ChannelLayer"}}):
         yield get_channel_layer()
     channel_layers.backends = {}
+
+
+@pytest.fixture
+async def layers(redis_server: Any) -> AsyncIterator[tuple[ChannelLayer, ChannelLayer]]:
+    """Two that a server joins, as in two processes."""
+    one, other = ChannelLayer(redis=redis_server.url), ChannelLayer(redis={"url": redis_server.url})
+    yield one, other
+    for layer in (one, other):
+        await layer.close()

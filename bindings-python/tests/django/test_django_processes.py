@@ -12,7 +12,7 @@ import sys
 import textwrap
 import threading
 import weakref
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -26,14 +26,6 @@ from distributary.django import relay as relays
 
 #: Nobody listens there.
 NOWHERE = "redis://127.0.0.1:1"
-
-
-@pytest.fixture
-async def layers(redis_server: Any) -> AsyncIterator[tuple[ChannelLayer, ChannelLayer]]:
-    one, other = ChannelLayer(redis=redis_server.url), ChannelLayer(redis={"url": redis_server.url})
-    yield one, other
-    for layer in (one, other):
-        await layer.close()
 
 
 async def receive(layer: ChannelLayer, channel: str) -> dict[str, Any]:

@@ -13,7 +13,6 @@ import sys
 import textwrap
 import threading
 import weakref
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +34,6 @@ DATA = {
     "list": [1, -(1 << 63), (1 << 64) - 1, 1.5, None, True, [b"in", {"a": b""}]],
     "dict": {"\0b": "no bytes", "\0": {b"key": "value"}},
 }
-
-
-@pytest.fixture
-async def layers(redis_server: Any) -> AsyncIterator[tuple[ChannelLayer, ChannelLayer]]:
-    one, other = ChannelLayer(redis=redis_server.url), ChannelLayer(redis={"url": redis_server.url})
-    yield one, other
-    for layer in (one, other):
-        await layer.close()
 
 
 async def receive(layer: ChannelLayer, channel: str) -> dict[str, Any]:
