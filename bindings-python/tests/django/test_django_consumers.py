@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import threading
 from collections.abc import Awaitable, Callable
@@ -17,7 +18,7 @@ from channels.testing import ApplicationCommunicator, WebsocketCommunicator
 from django.core.exceptions import ImproperlyConfigured
 from django.test.utils import override_settings
 
-from distributary import Hub
+from distributary import Closed, Hub
 from distributary.django import ChannelLayer, FanoutMixin, SlowWebsocket
 
 Eventually = Callable[..., Awaitable[Any]]
@@ -448,6 +449,35 @@ async def test_a_handler_may_see_that_its_client_is_slow(layer: ChannelLayer, ev
     assert not server.task.done()
     server.incoming.put_nowait({"type": "websocket.disconnect", "code": 1000})
     await asyncio.wait_for(server.task, 10)
+
+
+@pytest.mark.parametrize(("reason", "expected"), [("slow_consumer", [1013]), ("lost", [1013]), ("hub_closed", [])])
+async def test_the_end_of_a_subscription_ends_its_consumer(
+    layer: ChannelLayer, monkeypatch: pytest.MonkeyPatch, reason: Any, expected: list[int]
+) -> None:
+    class Ended(contextlib.nullcontext[None]):
+        def __aiter__(self) -> Ended:
+            return self
+
+        async def __anext__(self) -> Any:
+            raise Closed(reason)
+
+    monkeypatch.setattr(layer.hub, "subscribe", lambda *_, **__: Ended())
+    codes = []
+
+    class Follower(Room):
+        async def connect(self) -> None:
+            await self.accept()
+            await self.subscribe("topic")
+
+        async def disconnect(self, code: int) -> None:
+            codes.append(code)
+
+    one = client(Follower)
+    await one.connect()
+    with contextlib.suppress(Closed):
+        await one.wait(5)
+    assert codes == expected
 
 
 @pytest.mark.parametrize("policy", ["drop_newest", "drop_oldest", "disconnect"])

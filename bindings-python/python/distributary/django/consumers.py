@@ -114,7 +114,8 @@ class FanoutMixin:
 
         Each event is given to `handler`, in its turn with the consumer's other handlers; without one it is sent to the
         websocket as a text. `where` and `options` are those of :meth:`distributary.Hub.subscribe`. A subscription that
-        ends for its reader was too slow (`overflow="disconnect"`) ends the consumer, with code 1013.
+        ends for its reader was too slow, or for events were lost (`overflow="disconnect"`), ends the consumer, with
+        code 1013.
         """
         hub = self.hub
         if hub is None:

@@ -169,10 +169,17 @@ class Desk:
             # Nobody cancelled this task: something that the handler waited for was cancelled.
             self.fail(error)
         except Closed as end:
-            slow = end.reason == "slow_consumer"
-            self.fail(SlowWebsocket("the consumer did not keep up with its subscription") if slow else end)
+            missed = _MISSED.get(end.reason)
+            self.fail(end if missed is None else SlowWebsocket(missed))
         except BaseException as error:
             self.fail(error)
+
+
+#: Ends of a subscription that are no fault of the program: its client comes back and loads what it needs.
+_MISSED = {
+    "slow_consumer": "the consumer did not keep up with its subscription",
+    "lost": "events for the consumer were lost on their way from other machines",
+}
 
 
 def _after_closing(handler: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Awaitable[Any]]:

@@ -20,7 +20,8 @@ class ForeignChannel(DistributaryError, ValueError, AssertionError):
 
 
 class SlowWebsocket(DistributaryError, TimeoutError):
-    """A client that does not take what is sent to it. It ends the consumer as a disconnect with code 1013 does."""
+    """A client that does not take what is sent to it, or has missed what it was not to miss. It ends the consumer as a
+    disconnect with code 1013 does."""
 
 
 class QueueError(DistributaryError):
