@@ -62,7 +62,8 @@ impl Flood {
         }
     }
 
-    /// Publishes, then waits for every outcome that is still open.
+    /// Publishes, then waits for every outcome that is still open. What is due at once is
+    /// published also by a flood that is stopped before its first turn.
     pub(crate) fn run(&self, publisher: &Publisher, stopped: &Arc<AtomicBool>) -> Value {
         let total = (self.rate * self.seconds).round() as u64;
         let padding = "x".repeat(self.size);
@@ -70,7 +71,7 @@ impl Flood {
         let mut open: VecDeque<(u64, Receipt)> = VecDeque::new();
         let begun = Instant::now();
         let mut sent = 0;
-        while sent < total && !stopped.load(Ordering::Relaxed) {
+        loop {
             let due = (begun.elapsed().as_secs_f64() * self.rate) as u64 + 1;
             while sent < due.min(total) {
                 let number = self.start + sent;
@@ -84,6 +85,9 @@ impl Flood {
             }
             while let Some(outcome) = open.front().and_then(|(_, receipt)| receipt.outcome()) {
                 tally.count(open.pop_front().map_or(0, |(number, _)| number), outcome);
+            }
+            if sent == total || stopped.load(Ordering::Relaxed) {
+                break;
             }
             let next = begun + Duration::from_secs_f64(sent as f64 / self.rate);
             let now = Instant::now();
