@@ -73,7 +73,7 @@ python: clients
 	./bindings-python/tests/install.sh
 	cd bindings-python && .venv/bin/ruff check $(PYTHON_CODE) && .venv/bin/ruff format --check $(PYTHON_CODE)
 	cd bindings-python && .venv/bin/mypy && .venv/bin/stubtest --mypy-config-file pyproject.toml distributary._native
-	cd bindings-python && .venv/bin/pytest -q
+	cd bindings-python && .venv/bin/pytest -q -n auto --maxprocesses 4 --dist loadfile
 	cd benches/python && ../../bindings-python/.venv/bin/mypy && ../../bindings-python/.venv/bin/pytest -q
 
 # All that is checked by the configuration of the package.

@@ -63,7 +63,7 @@ class Kind(str, enum.Enum):
         (True, b"true"),
         (2**70, str(2**70).encode()),
     ],
-    ids=repr,
+    ids=lambda it: repr(it).partition(" at 0x")[0],
 )
 def test_payloads(hub: Hub, data: object, expected: bytes) -> None:
     received = sent(hub, data)

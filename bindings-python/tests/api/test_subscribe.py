@@ -50,7 +50,7 @@ def hub() -> Any:
         ("größe.*", [], ["größe.*"]),
         ("🦀", ["🦀"], []),
     ],
-    ids=repr,
+    ids=lambda it: repr(it).partition(" at 0x")[0],
 )
 def test_names(hub: Hub, names: Any, topics: list[str], patterns: list[str]) -> None:
     with hub.subscribe(names) as sub:
