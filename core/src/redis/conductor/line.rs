@@ -33,6 +33,8 @@ pub(super) struct Line {
     pub(super) denied: RefCell<Vec<String>>,
     /// When anything was read from it last.
     pub(super) heard: Cell<Instant>,
+    /// When the server was asked over another connection whether it hears this one.
+    pub(super) doubted: Cell<Option<Instant>>,
     /// Another line succeeds this one.
     pub(super) leaving: Cell<bool>,
     /// It is left, and what it was for is done by another line.
@@ -73,6 +75,7 @@ impl Line {
             since: Cell::new(now),
             denied: RefCell::default(),
             heard: Cell::new(now),
+            doubted: Cell::new(None),
             leaving: Cell::new(false),
             handed: Cell::new(false),
             speaks: Cell::new(false),

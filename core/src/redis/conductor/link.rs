@@ -20,6 +20,7 @@ use tokio::{
 use super::{
     Conductor,
     arriving::Ears,
+    doubting,
     greeting::{self, Unfit},
     joining::{self, Beside},
     line::Line,
@@ -298,6 +299,14 @@ impl Link {
                 probes.plain();
             }
             let canary = canary(self.conductor.common.id, self.line.id);
+            self.duty(doubting::doubt(
+                conductor(),
+                session.clone(),
+                Rc::clone(&self.line),
+                Rc::clone(&probes),
+                canary.clone(),
+                self.failer(),
+            ));
             self.duty(probing::probe(
                 conductor(),
                 session.clone(),

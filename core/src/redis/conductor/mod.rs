@@ -18,6 +18,7 @@
 //! | `attempts` | what attempts to connect the process may make |
 //! | `visit` | a connection beside those of the links |
 //! | `probing` | whether the server still hears us, and we it |
+//! | `doubting` | whether it hears us while events come and nothing is answered |
 //! | `watching` | looks at the servers, and how it all is, posted |
 //! | `arriving` | what a connection pushes, brought to where it belongs |
 //! | `keeping` | histories, told of what came while nobody listened |
@@ -35,6 +36,7 @@ mod arriving;
 mod attempts;
 mod counting;
 mod desks;
+mod doubting;
 mod greeting;
 mod handover;
 mod hearing;

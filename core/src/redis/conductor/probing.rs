@@ -14,9 +14,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::time::sleep;
+use tokio::{sync::Notify, time::sleep};
 
-use super::{Conductor, line::Line};
+use super::{Conductor, doubting::MARK, line::Line};
 use crate::redis::{
     link::Input,
     socket::{Commands, Reply, Session},
@@ -42,6 +42,9 @@ pub(super) struct Probes {
     lag: Cell<Duration>,
     /// The latest probe whose command was answered.
     answered: Cell<u64>,
+    /// The probe that stays out although a canary from elsewhere came.
+    passed: Cell<u64>,
+    passing: Notify,
     /// The user may not use the canary's channel.
     plain: Cell<bool>,
 }
@@ -55,6 +58,8 @@ impl Probes {
             late: Cell::new(false),
             lag: Cell::new(Duration::ZERO),
             answered: Cell::new(0),
+            passed: Cell::new(0),
+            passing: Notify::new(),
             plain: Cell::new(false),
         }
     }
@@ -66,12 +71,20 @@ impl Probes {
 
     /// One has come back, and with it all before it.
     pub(super) fn heard(&self, payload: &[u8], now: Instant) {
-        let number: Option<u64> = std::str::from_utf8(payload)
+        let in_doubt = payload.strip_prefix(MARK);
+        let number: Option<u64> = std::str::from_utf8(in_doubt.unwrap_or(payload))
             .ok()
             .and_then(|text| text.parse().ok());
         let Some(number) = number else {
             return;
         };
+        if in_doubt.is_some() {
+            if self.line.watch.borrow().probes.oldest() == Some(number) {
+                self.passed.set(number);
+                self.passing.notify_waiters();
+            }
+            return;
+        }
         let heard = self.line.watch.borrow_mut().probes.heard(number, now);
         if let Some(lag) = heard {
             self.lag.set(lag);
@@ -96,6 +109,28 @@ impl Probes {
     /// Something was read.
     pub(super) fn alive(&self, now: Instant) {
         self.alive.set(now);
+    }
+
+    /// For how long nothing was read.
+    pub(super) fn silence(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.alive.get())
+    }
+
+    /// The oldest probe, if it has been waited for this long and a canary would come back.
+    pub(super) fn unanswered(&self, long: Duration, now: Instant) -> Option<u64> {
+        let probes = &self.line.watch.borrow().probes;
+        let waits = probes.waiting(now).is_some_and(|age| age >= long);
+        probes.oldest().filter(|_| waits && !self.plain.get())
+    }
+
+    /// Ready with the number of a probe once a canary from elsewhere has passed it. It is
+    /// looked out for from this call on.
+    pub(super) fn passed(&self) -> impl Future<Output = u64> + '_ {
+        let passing = self.passing.notified();
+        async move {
+            passing.await;
+            self.passed.get()
+        }
     }
 
     /// The user may not use the canary's channel: `PING` stands in.

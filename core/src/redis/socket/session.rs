@@ -17,7 +17,13 @@
 //! - What the server sent before it ended the connection is heard, whatever fails first.
 
 use std::{
-    cell::RefCell, collections::VecDeque, fmt, future::Future, pin::pin, rc::Rc, time::Duration,
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    fmt,
+    future::Future,
+    pin::pin,
+    rc::Rc,
+    time::{Duration, Instant},
 };
 
 use bytes::{Buf, BufMut, BytesMut};
@@ -38,6 +44,10 @@ const KEPT: usize = 1024 * 1024;
 
 /// How long a connection is read that cannot be written to, should it not end by itself.
 const LAST: Duration = Duration::from_secs(1);
+
+/// Bytes a second that a network brings at the least. What was handed to the system may wait
+/// there, and beyond it, unseen.
+const SLOWEST: f64 = 1024.0 * 1024.0;
 
 /// Reads in a row before other tasks of the thread have their turn.
 const TURN: usize = 8;
@@ -190,11 +200,16 @@ struct Open {
     wants: VecDeque<Want>,
     replies: Vec<Reply>,
     told: oneshot::Sender<Vec<Reply>>,
+    /// On the wire.
+    bytes: usize,
 }
 
-#[derive(Default)]
 struct Shared {
     outgoing: RefCell<BytesMut>,
+    /// When anything was answered last.
+    answered: Cell<Instant>,
+    /// Bytes of what is not.
+    unanswered: Cell<usize>,
     open: RefCell<VecDeque<Open>>,
     broken: RefCell<Option<Broken>>,
     /// There is something to write.
@@ -224,7 +239,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 impl Session {
     /// Drives a stream by a task of this thread until it breaks or is closed.
     pub(crate) fn start(stream: Box<dyn Stream>, listener: impl Listener + 'static) -> Session {
-        let shared = Rc::new(Shared::default());
+        let shared = Rc::new(Shared {
+            outgoing: RefCell::default(),
+            answered: Cell::new(Instant::now()),
+            unanswered: Cell::new(0),
+            open: RefCell::default(),
+            broken: RefCell::default(),
+            write: Notify::new(),
+            over: Notify::new(),
+        });
         let driven = Driven(Rc::clone(&shared));
         tokio::task::spawn_local(async move {
             let driven = &driven.0;
@@ -265,7 +288,10 @@ impl Session {
                 wants: commands.wants.into(),
                 replies: Vec::with_capacity(commands.replies),
                 told,
+                bytes: commands.bytes.len(),
             });
+            let unanswered = &shared.unanswered;
+            unanswered.set(unanswered.get() + commands.bytes.len());
             let mut outgoing = shared.outgoing.borrow_mut();
             if outgoing.is_empty() {
                 *outgoing = commands.bytes;
@@ -276,6 +302,13 @@ impl Session {
             shared.write.notify_one();
         }
         async move { replies.await.map_err(|_| shared.reason()) }
+    }
+
+    /// For how long nothing was answered, beyond the time that what is not may be on its way.
+    pub(crate) fn unheard(&self, now: Instant) -> Duration {
+        let way = Duration::from_secs_f64(self.0.unanswered.get() as f64 / SLOWEST);
+        let passed = now.saturating_duration_since(self.0.answered.get());
+        passed.saturating_sub(way)
     }
 
     /// Ready once the connection is no more.
@@ -351,7 +384,7 @@ impl Shared {
             }
         }
         front.replies.push(reply);
-        Shared::settle(&mut open);
+        Shared::settle(&mut open, &self.unanswered);
         Ok(())
     }
 
@@ -376,14 +409,15 @@ impl Shared {
         if *names == 0 {
             front.wants.pop_front();
             front.replies.push(Reply::Nil);
-            Shared::settle(&mut open);
+            Shared::settle(&mut open, &self.unanswered);
         }
     }
 
-    fn settle(open: &mut VecDeque<Open>) {
+    fn settle(open: &mut VecDeque<Open>, unanswered: &Cell<usize>) {
         if open.front().is_some_and(|front| front.wants.is_empty())
             && let Some(front) = open.pop_front()
         {
+            unanswered.set(unanswered.get() - front.bytes);
             let _ = front.told.send(front.replies);
         }
     }
@@ -418,10 +452,12 @@ async fn read_all(
                         Frame::Push(push) => {
                             listener.push(push, now);
                             if let Push::Confirmed { kind, joined, .. } = push {
+                                shared.answered.set(now.instant);
                                 shared.confirmed(kind, joined);
                             }
                         }
                         Frame::Reply(reply) => {
+                            shared.answered.set(now.instant);
                             if let Err(broken) = shared.reply(reply) {
                                 return broken;
                             }

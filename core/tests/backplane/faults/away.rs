@@ -16,7 +16,7 @@ use crate::{
         Ear, Told, hub, hub_with, joined, outcome, publish, publish_told, until_back, until_heard,
         until_well, until_worse,
     },
-    rig::{Flow, Proxy, Server, until},
+    rig::{Flow, Proxy, Server, until, until_within},
 };
 
 /// Found again within this after its return, and found dead within this.
@@ -173,6 +173,60 @@ fn a_black_hole_is_noticed_and_left() {
         until_back(hub, FOUND);
     }
     assert!(opened.elapsed() < FOUND, "{:?}", opened.elapsed());
+}
+
+#[test]
+fn a_connection_that_brings_events_and_takes_none_is_left() {
+    let server = Server::start();
+    let proxy = Proxy::before(server.port());
+    let hub = hub(&proxy.url());
+    let ear = Ear::on(&hub, "news");
+    joined(&hub);
+    until_well(&hub, FOUND);
+    let connections = proxy.accepted();
+    let mut console = server.console().unwrap();
+    let mut events_come = || {
+        console.ask(&["PUBLISH", "news", "from there"]).unwrap();
+        ear.heard("from there")
+    };
+    until("events come", &mut events_come);
+    proxy.deafen();
+    // One to ask by, and one that replaces it.
+    until_within(FOUND, "it is replaced", || {
+        events_come() && proxy.accepted() == connections + 2
+    });
+    until_back(&hub, FOUND);
+    assert_eq!(
+        outcome(&publish_told(&hub, "news", "from here"))
+            .unwrap()
+            .heard,
+        1
+    );
+}
+
+#[test]
+fn a_connection_is_kept_whose_answers_wait_behind_events() {
+    const EVENTS: usize = 300;
+    const SIZE: usize = 10_000;
+    let server = Server::start();
+    let proxy = Proxy::before(server.port());
+    let hub = hub(&proxy.url());
+    let ear = Ear::on(&hub, "news");
+    joined(&hub);
+    until_well(&hub, FOUND);
+    let connections = proxy.accepted();
+    // Six seconds of events.
+    proxy.flow(Flow::Throttled(500_000));
+    let mut console = server.console().unwrap();
+    for number in 0..EVENTS {
+        let event = format!("{number:>SIZE$}");
+        console.ask(&["PUBLISH", "news", &event]).unwrap();
+    }
+    until("all is heard", || ear.told().len() == EVENTS);
+    proxy.flow(Flow::Open);
+    until_back(&hub, FOUND);
+    // That by which it was asked: without it there was no doubt, and nothing was tested.
+    assert_eq!(proxy.accepted(), connections + 1);
 }
 
 #[test]

@@ -47,6 +47,8 @@ struct State {
     ended: bool,
     /// Both ends of each connection.
     pairs: Vec<(TcpStream, TcpStream)>,
+    /// What clients say by the first so many connections is swallowed.
+    deaf: u64,
 }
 
 impl Proxy {
@@ -65,6 +67,7 @@ impl Proxy {
                 refusing: false,
                 ended: false,
                 pairs: Vec::new(),
+                deaf: 0,
             }),
             turned: Condvar::new(),
             accepted: AtomicU64::new(0),
@@ -103,6 +106,12 @@ impl Proxy {
         for pair in self.shared.lock().pairs.drain(..) {
             end(&pair);
         }
+    }
+
+    /// Swallows from now on what clients say by the connections that there are; what the
+    /// server says goes through, and so does everything by new ones.
+    pub(crate) fn deafen(&self) {
+        self.shared.lock().deaf = self.accepted();
     }
 
     /// Whether new connections are refused, as by a machine on which nobody listens.
@@ -161,7 +170,7 @@ impl Shared {
 
     /// Connects a client to the server. Where there is none, the client is let go.
     fn join(self: &Arc<Self>, client: TcpStream) {
-        self.accepted.fetch_add(1, Ordering::Relaxed);
+        let number = self.accepted.fetch_add(1, Ordering::Relaxed);
         client.set_nonblocking(false).ok();
         let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.to)) else {
             return;
@@ -180,15 +189,18 @@ impl Shared {
         state.pairs.push(kept);
         drop(state);
         let (there, back) = (Arc::clone(self), Arc::clone(self));
-        thread::spawn(move || there.pump(client, server));
-        thread::spawn(move || back.pump(to, from));
+        thread::spawn(move || there.pump(client, server, |state| number < state.deaf));
+        thread::spawn(move || back.pump(to, from, |_| false));
     }
 
-    /// Copies one direction until either end closes.
-    fn pump(&self, mut from: TcpStream, mut to: TcpStream) {
+    /// Copies one direction until either end closes; what is said while it is `deaf` is lost.
+    fn pump(&self, mut from: TcpStream, mut to: TcpStream, deaf: impl Fn(&State) -> bool) {
         let mut bytes = vec![0; 16 << 10];
         while let Ok(length) = from.read(&mut bytes) {
-            if length == 0 || !self.passes(length) || to.write_all(&bytes[..length]).is_err() {
+            if length == 0 || !self.passes(length) {
+                break;
+            }
+            if !deaf(&self.lock()) && to.write_all(&bytes[..length]).is_err() {
                 break;
             }
         }
