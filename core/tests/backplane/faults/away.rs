@@ -175,14 +175,20 @@ fn a_black_hole_is_noticed_and_left() {
     assert!(opened.elapsed() < FOUND, "{:?}", opened.elapsed());
 }
 
+/// A hub that listens and is well.
+fn well(url: &str) -> (Hub, Ear) {
+    let hub = hub(url);
+    let ear = Ear::on(&hub, "news");
+    joined(&hub);
+    until_well(&hub, FOUND);
+    (hub, ear)
+}
+
 #[test]
 fn a_connection_that_brings_events_and_takes_none_is_left() {
     let server = Server::start();
     let proxy = Proxy::before(server.port());
-    let hub = hub(&proxy.url());
-    let ear = Ear::on(&hub, "news");
-    joined(&hub);
-    until_well(&hub, FOUND);
+    let (hub, ear) = well(&proxy.url());
     let connections = proxy.accepted();
     let mut console = server.console().unwrap();
     let mut events_come = || {
@@ -210,10 +216,7 @@ fn a_connection_is_kept_whose_answers_wait_behind_events() {
     const SIZE: usize = 10_000;
     let server = Server::start();
     let proxy = Proxy::before(server.port());
-    let hub = hub(&proxy.url());
-    let ear = Ear::on(&hub, "news");
-    joined(&hub);
-    until_well(&hub, FOUND);
+    let (hub, ear) = well(&proxy.url());
     let connections = proxy.accepted();
     // Six seconds of events.
     proxy.flow(Flow::Throttled(500_000));
