@@ -7,6 +7,7 @@ use std::{
 
 use tokio::sync::Notify;
 
+use super::doubting::Rest;
 use crate::redis::{
     interest::Ledger, link::State, socket::Session, target::Server, topology::LinkId, watch::Watch,
 };
@@ -33,8 +34,8 @@ pub(super) struct Line {
     pub(super) denied: RefCell<Vec<String>>,
     /// When anything was read from it last.
     pub(super) heard: Cell<Instant>,
-    /// When the server was asked over another connection whether it hears this one.
-    pub(super) doubted: Cell<Option<Instant>>,
+    /// For how long it is not asked over another connection whether it hears this one.
+    pub(super) rest: Cell<Rest>,
     /// Another line succeeds this one.
     pub(super) leaving: Cell<bool>,
     /// It is left, and what it was for is done by another line.
@@ -75,7 +76,7 @@ impl Line {
             since: Cell::new(now),
             denied: RefCell::default(),
             heard: Cell::new(now),
-            doubted: Cell::new(None),
+            rest: Cell::new(Rest::NONE),
             leaving: Cell::new(false),
             handed: Cell::new(false),
             speaks: Cell::new(false),

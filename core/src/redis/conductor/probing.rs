@@ -9,7 +9,8 @@
 //! not come, it will not: the server has lost our subscriptions.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
+    collections::VecDeque,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -42,6 +43,8 @@ pub(super) struct Probes {
     lag: Cell<Duration>,
     /// The latest probe whose command was answered.
     answered: Cell<u64>,
+    /// Of those that may be out: how much was said on this connection before them.
+    ahead: RefCell<VecDeque<(u64, u64)>>,
     /// The probe that stays out although a canary from elsewhere came.
     passed: Cell<u64>,
     passing: Notify,
@@ -58,15 +61,21 @@ impl Probes {
             late: Cell::new(false),
             lag: Cell::new(Duration::ZERO),
             answered: Cell::new(0),
+            ahead: RefCell::default(),
             passed: Cell::new(0),
             passing: Notify::new(),
             plain: Cell::new(false),
         }
     }
 
-    /// Another one goes out: its number.
-    fn sent(&self, now: Instant) -> u64 {
-        self.line.watch.borrow_mut().probes.sent(now)
+    /// Another one goes out, after so many bytes: its number.
+    fn sent(&self, said: u64, now: Instant) -> u64 {
+        let probes = &mut self.line.watch.borrow_mut().probes;
+        let number = probes.sent(now);
+        let mut ahead = self.ahead.borrow_mut();
+        ahead.retain(|(out, _)| probes.is_out(*out));
+        ahead.push_back((number, said));
+        number
     }
 
     /// One has come back, and with it all before it.
@@ -116,11 +125,14 @@ impl Probes {
         now.saturating_duration_since(self.alive.get())
     }
 
-    /// The oldest probe, if it has been waited for this long and a canary would come back.
-    pub(super) fn unanswered(&self, long: Duration, now: Instant) -> Option<u64> {
+    /// The oldest probe and how much was said before it, if it has been waited for this long
+    /// and a canary would come back.
+    pub(super) fn unanswered(&self, long: Duration, now: Instant) -> Option<(u64, u64)> {
         let probes = &self.line.watch.borrow().probes;
         let waits = probes.waiting(now).is_some_and(|age| age >= long);
-        probes.oldest().filter(|_| waits && !self.plain.get())
+        let oldest = probes.oldest().filter(|_| waits && !self.plain.get())?;
+        let ahead = self.ahead.borrow();
+        ahead.iter().find(|(number, _)| *number == oldest).copied()
     }
 
     /// Ready with the number of a probe once a canary from elsewhere has passed it. It is
@@ -200,7 +212,7 @@ pub(super) async fn probe(
 }
 
 fn send(session: &Session, probes: &Rc<Probes>, canary: &str, now: Instant) {
-    let number = probes.sent(now);
+    let number = probes.sent(session.said(), now);
     let text = number.to_string();
     let mut commands = Commands::default();
     match probes.plain.get() {

@@ -45,10 +45,6 @@ const KEPT: usize = 1024 * 1024;
 /// How long a connection is read that cannot be written to, should it not end by itself.
 const LAST: Duration = Duration::from_secs(1);
 
-/// Bytes a second that a network brings at the least. What was handed to the system may wait
-/// there, and beyond it, unseen.
-const SLOWEST: f64 = 1024.0 * 1024.0;
-
 /// Reads in a row before other tasks of the thread have their turn.
 const TURN: usize = 8;
 
@@ -201,15 +197,16 @@ struct Open {
     replies: Vec<Reply>,
     told: oneshot::Sender<Vec<Reply>>,
     /// On the wire.
-    bytes: usize,
+    bytes: u64,
 }
 
 struct Shared {
     outgoing: RefCell<BytesMut>,
+    /// Bytes of all requests so far, and of those that were answered.
+    said: Cell<u64>,
+    settled: Cell<u64>,
     /// When anything was answered last.
     answered: Cell<Instant>,
-    /// Bytes of what is not.
-    unanswered: Cell<usize>,
     open: RefCell<VecDeque<Open>>,
     broken: RefCell<Option<Broken>>,
     /// There is something to write.
@@ -241,8 +238,9 @@ impl Session {
     pub(crate) fn start(stream: Box<dyn Stream>, listener: impl Listener + 'static) -> Session {
         let shared = Rc::new(Shared {
             outgoing: RefCell::default(),
+            said: Cell::new(0),
+            settled: Cell::new(0),
             answered: Cell::new(Instant::now()),
-            unanswered: Cell::new(0),
             open: RefCell::default(),
             broken: RefCell::default(),
             write: Notify::new(),
@@ -288,10 +286,11 @@ impl Session {
                 wants: commands.wants.into(),
                 replies: Vec::with_capacity(commands.replies),
                 told,
-                bytes: commands.bytes.len(),
+                bytes: commands.bytes.len() as u64,
             });
-            let unanswered = &shared.unanswered;
-            unanswered.set(unanswered.get() + commands.bytes.len());
+            shared
+                .said
+                .set(shared.said.get() + commands.bytes.len() as u64);
             let mut outgoing = shared.outgoing.borrow_mut();
             if outgoing.is_empty() {
                 *outgoing = commands.bytes;
@@ -304,11 +303,19 @@ impl Session {
         async move { replies.await.map_err(|_| shared.reason()) }
     }
 
-    /// For how long nothing was answered, beyond the time that what is not may be on its way.
-    pub(crate) fn unheard(&self, now: Instant) -> Duration {
-        let way = Duration::from_secs_f64(self.0.unanswered.get() as f64 / SLOWEST);
-        let passed = now.saturating_duration_since(self.0.answered.get());
-        passed.saturating_sub(way)
+    /// Bytes of all requests so far.
+    pub(crate) fn said(&self) -> u64 {
+        self.0.said.get()
+    }
+
+    /// Bytes of the requests that were answered whole: the first ones that were said.
+    pub(crate) fn settled(&self) -> u64 {
+        self.0.settled.get()
+    }
+
+    /// For how long nothing was answered. Says nothing where nothing was asked.
+    pub(crate) fn unanswered(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.0.answered.get())
     }
 
     /// Ready once the connection is no more.
@@ -384,7 +391,7 @@ impl Shared {
             }
         }
         front.replies.push(reply);
-        Shared::settle(&mut open, &self.unanswered);
+        self.settle(&mut open);
         Ok(())
     }
 
@@ -409,15 +416,15 @@ impl Shared {
         if *names == 0 {
             front.wants.pop_front();
             front.replies.push(Reply::Nil);
-            Shared::settle(&mut open, &self.unanswered);
+            self.settle(&mut open);
         }
     }
 
-    fn settle(open: &mut VecDeque<Open>, unanswered: &Cell<usize>) {
+    fn settle(&self, open: &mut VecDeque<Open>) {
         if open.front().is_some_and(|front| front.wants.is_empty())
             && let Some(front) = open.pop_front()
         {
-            unanswered.set(unanswered.get() - front.bytes);
+            self.settled.set(self.settled.get() + front.bytes);
             let _ = front.told.send(front.replies);
         }
     }

@@ -216,3 +216,35 @@ fn whatever_breaks_it_every_request_fails_and_it_says_why() {
         });
     }
 }
+
+#[test]
+fn what_was_said_is_settled_once_it_is_answered_whatever_the_answer() {
+    with(1 << 16, |session, mut server, _| async move {
+        let mut all = Vec::new();
+        let mut wanted = Commands::default();
+        wanted
+            .listen(Kind::Channel, true, &[b"a", b"b"])
+            .listen(Kind::Channel, true, &[b"c"])
+            .listen(Kind::Shard, false, &[b"d"]);
+        for commands in [command(&["GET", "x"]), wanted, command(&["PING"])] {
+            all.extend_from_slice(commands.as_bytes());
+            drop(session.request(commands));
+        }
+        assert_eq!((session.said(), session.settled()), (all.len() as u64, 0));
+        expect(&mut server, &String::from_utf8(all.clone()).unwrap()).await;
+        server
+            .write_all(
+                b"-ERR no\r\n\
+                >3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n>3\r\n$9\r\nsubscribe\r\n$1\r\nb\r\n:2\r\n\
+                -NOPERM no\r\n-NOPERM no\r\n%1\r\n+server\r\n+redis\r\n",
+            )
+            .await
+            .unwrap();
+        let last = session.request(command(&["PING"]));
+        let said = session.said();
+        server.write_all(b"+PONG\r\n+PONG\r\n").await.unwrap();
+        last.await.unwrap();
+        assert_eq!(session.settled(), said);
+        assert!(said > all.len() as u64);
+    });
+}

@@ -51,7 +51,8 @@ impl Probes {
     pub(crate) fn sent(&mut self, now: Instant) -> u64 {
         self.last += 1;
         if self.out.len() == MOST {
-            self.out.pop_front();
+            // The oldest stays: it tells for how long nothing has come.
+            self.out.remove(1);
         }
         self.out.push_back((self.last, now));
         self.last
@@ -117,6 +118,11 @@ impl Probes {
         came.filter(move |(came, _)| now.saturating_duration_since(*came) <= time)
             .map(|(_, lag)| *lag)
             .chain(self.waiting(now).filter(|age| *age >= LATE))
+    }
+
+    /// Whether a probe is under way.
+    pub(crate) fn is_out(&self, number: u64) -> bool {
+        self.out.binary_search_by_key(&number, |out| out.0).is_ok()
     }
 
     /// The oldest probe under way.
@@ -333,5 +339,12 @@ mod tests {
             probes.heard(number, start);
         }
         assert!(probes.came.len() <= MOST && probes.out.len() <= MOST);
+        // The oldest is the one that tells for how long nothing has come.
+        let oldest = probes.oldest();
+        for _ in 0..2 * MOST {
+            probes.sent(start + ms(250));
+        }
+        assert!(probes.out.len() <= MOST);
+        assert!(oldest.is_some() && probes.oldest() == oldest);
     }
 }

@@ -346,6 +346,18 @@ impl Server {
             .sum()
     }
 
+    /// Ends the connections that have this name.
+    pub(crate) fn kill_named(&self, name: &str) {
+        let list = self.ask(&["CLIENT", "LIST"]).text();
+        let name = format!("name={name}");
+        let lines = list.lines();
+        for line in lines.filter(|line| line.split(' ').any(|word| word == name)) {
+            let id = line.split(' ').find_map(|word| word.strip_prefix("id="));
+            let id = id.expect("each has an id");
+            self.ask(&["CLIENT", "KILL", "ID", id]);
+        }
+    }
+
     /// How many connections listen to a channel.
     pub(crate) fn listeners(&self, channel: &str) -> i64 {
         self.ask(&["PUBSUB", "NUMSUB", channel]).list()[1].int()

@@ -52,6 +52,7 @@ fn metrics_tell_what_happened() {
             ("distributary_event_share_bucket{le=\"+Inf\"}", 1.0),
         ];
         // A lane counts what it has written once its slice is over: a reader may be sooner.
+        let mut before = Vec::new();
         until("what has happened is counted", || {
             let (_, page) = ask(&gateway, "/metrics");
             let differs = |(name, count): &(&str, f64)| sample(&page, name) != *count;
@@ -60,7 +61,10 @@ fn metrics_tell_what_happened() {
                 .filter(|it| differs(it))
                 .map(|it| it.0)
                 .collect();
-            eprintln!("differ: {wrong:?}");
+            if wrong != before {
+                eprintln!("{wrong:?} differ\n{page}");
+                before.clone_from(&wrong);
+            }
             wrong.is_empty()
         });
         assert!(sample(&page, "distributary_process_resident_bytes") > 1e6);
