@@ -146,7 +146,7 @@ def group_lines(of: Of) -> Sequence[Line]:
         Line(CPU, ours, of(CORE, CPU)),
         Line(CPU, ours, of(MEMORY, CPU), note="each receive looks at all channels"),
         Line(CPU, ours, of(FUTURES, CPU), note="the floor: what it costs to wake the tasks"),
-        Line(CPU_BURST, burst, of(PUBSUB, CPU_BURST), times_less(7)),
+        Line(CPU_BURST, burst, of(PUBSUB, CPU_BURST), times_less(7), if_missed="8.6 and 4.9 times less in two runs"),
         Line(CPU_BURST, burst, of(CORE, CPU_BURST)),
         Line(CPU_BURST, burst, of(MEMORY, CPU_BURST)),
     ]

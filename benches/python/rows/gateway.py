@@ -29,7 +29,14 @@ def lines(of: Of) -> Sequence[Line]:
 
     ours = of(OURS, CPU)
     return [
-        Line(CPU, ours, of(QUEUES, CPU), times_less(4), note="no client holds up the others, as with ours"),
+        Line(
+            CPU,
+            ours,
+            of(QUEUES, CPU),
+            times_less(4),
+            note="no client holds up the others, as with ours",
+            if_missed=SYSTEM,
+        ),
         Line(CPU, ours, of(MANAGER, CPU), times_less(4), if_missed=SYSTEM),
         Line(CPU, ours, of(BROADCAST, CPU)),
         Line(CPU, ours, of(SEND, CPU), note="the floor: what the system takes for it"),
