@@ -54,6 +54,12 @@ impl Release {
         self.major >= 7
     }
 
+    /// Whether it cuts a listener off over one event that is larger than it lets wait: not
+    /// Valkey since 9, which sends large ones without a copy and does not count them.
+    pub(crate) fn cuts_at_large_events(&self) -> bool {
+        !(self.valkey && self.major >= 9)
+    }
+
     /// Whether a slot can be handed on whole, with one command: Valkey since 9.0.
     pub(crate) fn hands_slots_on(&self) -> bool {
         self.valkey && self.major >= 9
