@@ -68,7 +68,7 @@ node:
 	cd benches/node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm test
 
 ## The Python package: built from source, its style, its types, its tests, and those of its
-## examples and benches.
+## examples and benches. A process a core: most tests wait for servers, clients and deadlines.
 python: clients
 	./bindings-python/tests/install.sh
 	cd bindings-python && .venv/bin/ruff check $(PYTHON_CODE) && .venv/bin/ruff format --check $(PYTHON_CODE)

@@ -209,6 +209,33 @@ fn a_connection_that_brings_events_and_takes_none_is_left() {
     assert_eq!(told.heard, 1);
 }
 
+/// TCP sends again what was lost for a moment: it comes late, and nothing is to be given up.
+#[test]
+fn a_connection_is_kept_that_takes_late_what_it_was_told() {
+    let server = Server::start();
+    let proxy = Proxy::before(server.port());
+    let (hub, ear) = well(&proxy.url());
+    let connections = proxy.accepted();
+    let mut console = server.console().unwrap();
+    let mut events_come = || {
+        console.ask(&["PUBLISH", "news", "from there"]).unwrap();
+        ear.heard("from there")
+    };
+    proxy.hold();
+    until("it is doubted", || {
+        events_come() && proxy.accepted() > connections
+    });
+    // The canary has long overtaken the probe.
+    thread::sleep(Duration::from_millis(400));
+    let receipt = publish_told(&hub, "news", "from here");
+    proxy.let_go();
+    assert_eq!(outcome(&receipt).unwrap().heard, 1);
+    until_back(&hub, FOUND);
+    // Long enough for whoever gives it up to have done so.
+    thread::sleep(Duration::from_secs(2));
+    assert_eq!(proxy.accepted(), connections + 1);
+}
+
 #[test]
 fn a_connection_is_kept_whose_answers_wait_behind_events() {
     const EVENTS: usize = 225;

@@ -49,6 +49,8 @@ struct State {
     pairs: Vec<(TcpStream, TcpStream)>,
     /// What clients say by the first so many connections is swallowed.
     deaf: u64,
+    /// The same, and it waits here.
+    held: u64,
 }
 
 impl Proxy {
@@ -68,6 +70,7 @@ impl Proxy {
                 ended: false,
                 pairs: Vec::new(),
                 deaf: 0,
+                held: 0,
             }),
             turned: Condvar::new(),
             accepted: AtomicU64::new(0),
@@ -112,6 +115,17 @@ impl Proxy {
     /// server says goes through, and so does everything by new ones.
     pub(crate) fn deafen(&self) {
         self.shared.lock().deaf = self.accepted();
+    }
+
+    /// Keeps from now on what clients say by the connections that there are.
+    pub(crate) fn hold(&self) {
+        self.shared.lock().held = self.accepted();
+    }
+
+    /// Lets go on what was held.
+    pub(crate) fn let_go(&self) {
+        self.shared.lock().held = 0;
+        self.shared.turned.notify_all();
     }
 
     /// Whether new connections are refused, as by a machine on which nobody listens.
@@ -189,18 +203,20 @@ impl Shared {
         state.pairs.push(kept);
         drop(state);
         let (there, back) = (Arc::clone(self), Arc::clone(self));
-        thread::spawn(move || there.pump(client, server, |state| number < state.deaf));
-        thread::spawn(move || back.pump(to, from, |_| false));
+        thread::spawn(move || there.pump(client, server, Some(number)));
+        thread::spawn(move || back.pump(to, from, None));
     }
 
-    /// Copies one direction until either end closes; what is said while it is `deaf` is lost.
-    fn pump(&self, mut from: TcpStream, mut to: TcpStream, deaf: impl Fn(&State) -> bool) {
+    /// Copies one direction until either end closes: what the client of this number says, or
+    /// what the server says.
+    fn pump(&self, mut from: TcpStream, mut to: TcpStream, client: Option<u64>) {
+        let is_lost = || client.is_some_and(|number| number < self.lock().deaf);
         let mut bytes = vec![0; 16 << 10];
         while let Ok(length) = from.read(&mut bytes) {
-            if length == 0 || !self.passes(length) {
+            if length == 0 || !self.passes(length, client) {
                 break;
             }
-            if !deaf(&self.lock()) && to.write_all(&bytes[..length]).is_err() {
+            if !is_lost() && to.write_all(&bytes[..length]).is_err() {
                 break;
             }
         }
@@ -208,15 +224,16 @@ impl Shared {
     }
 
     /// Waits until so many bytes may go on; false at the end.
-    fn passes(&self, length: usize) -> bool {
+    fn passes(&self, length: usize, client: Option<u64>) -> bool {
         let mut state = self.lock();
         loop {
             if state.ended {
                 return false;
             }
+            let is_held = client.is_some_and(|number| number < state.held);
             let wait = match state.flow {
-                Flow::Open => return true,
-                Flow::BlackHole => {
+                Flow::Open if !is_held => return true,
+                Flow::Open | Flow::BlackHole => {
                     state = self
                         .turned
                         .wait(state)
