@@ -184,17 +184,22 @@ fn well(url: &str) -> (Hub, Ear) {
     (hub, ear)
 }
 
+/// Publishes another event at the server; whether one was heard.
+fn events_from(server: &Server, ear: &Ear) -> impl FnMut() -> bool {
+    let mut console = server.console().unwrap();
+    move || {
+        console.ask(&["PUBLISH", "news", "from there"]).unwrap();
+        ear.heard("from there")
+    }
+}
+
 #[test]
 fn a_connection_that_brings_events_and_takes_none_is_left() {
     let server = Server::start();
     let proxy = Proxy::before(server.port());
     let (hub, ear) = well(&proxy.url());
     let connections = proxy.accepted();
-    let mut console = server.console().unwrap();
-    let mut events_come = || {
-        console.ask(&["PUBLISH", "news", "from there"]).unwrap();
-        ear.heard("from there")
-    };
+    let mut events_come = events_from(&server, &ear);
     until("events come", &mut events_come);
     proxy.deafen();
     // One to ask by, and one that replaces it. Nothing else would find it in this time.
@@ -216,11 +221,7 @@ fn a_connection_is_kept_that_takes_late_what_it_was_told() {
     let proxy = Proxy::before(server.port());
     let (hub, ear) = well(&proxy.url());
     let connections = proxy.accepted();
-    let mut console = server.console().unwrap();
-    let mut events_come = || {
-        console.ask(&["PUBLISH", "news", "from there"]).unwrap();
-        ear.heard("from there")
-    };
+    let mut events_come = events_from(&server, &ear);
     proxy.hold();
     until("it is doubted", || {
         events_come() && proxy.accepted() > connections
